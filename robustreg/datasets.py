@@ -1,0 +1,136 @@
+"""Small published tables, for examples and tests.
+
+Each loader takes no argument, reads a file shipped in the package and returns a new
+:class:`pandas.DataFrame` whose last column is the target::
+
+    frame = load_phones()
+    X, y = frame.drop(columns="calls"), frame["calls"]
+
+The numbers are published measurements; each docstring names where they were printed.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import pandas as pd
+
+__all__ = ["load_coleman", "load_engel", "load_phones", "load_stackloss"]
+
+
+def _read(name: str) -> pd.DataFrame:
+    with files("robustreg").joinpath("_datasets", f"{name}.csv").open() as lines:
+        return pd.read_csv(lines)
+
+
+def load_phones() -> pd.DataFrame:
+    """Return international calls from Belgium, 1950 to 1973, six of them in wrong units.
+
+    The table of vertical outliers: from 1964 to 1969 the *minutes* of the calls were recorded
+    in place of their number, and parts of 1963 and 1970 are affected too.
+
+    Returns
+    -------
+    pandas.DataFrame of shape (24, 2)
+        ``year``: year less 1900. ``calls``, the target: calls in millions.
+
+    References
+    ----------
+    P. J. Rousseeuw and A. M. Leroy (1987), *Robust Regression and Outlier Detection*, Wiley,
+    chapter 2, table 2, after the Belgian Statistical Survey of the Ministry of Economy. R's package
+    MASS has it as ``phones``.
+
+    Examples
+    --------
+    >>> from robustreg.datasets import load_phones
+    >>> load_phones().tail(3)
+        year  calls
+    21    71   24.0
+    22    72   27.0
+    23    73   29.0
+    """
+    return _read("phones")
+
+
+def load_stackloss() -> pd.DataFrame:
+    """Return 21 days of a plant that oxidises ammonia to nitric acid.
+
+    Returns
+    -------
+    pandas.DataFrame of shape (21, 4)
+        ``air_flow``: flow of cooling air, a measure of how fast the plant runs. ``water_temp``:
+        temperature of the cooling water at the inlet, degrees Celsius. ``acid_conc``:
+        concentration of the acid, in per mille less 500. ``stack_loss``, the target: share of the
+        ammonia that escapes unabsorbed, in per mille.
+
+    References
+    ----------
+    K. A. Brownlee (1965), *Statistical Theory and Methodology in Science and Engineering*,
+    2nd edition, Wiley, pp. 491-500. R has it as ``stackloss``.
+
+    Examples
+    --------
+    >>> from robustreg.datasets import load_stackloss
+    >>> load_stackloss().head(3)
+       air_flow  water_temp  acid_conc  stack_loss
+    0        80          27         89          42
+    1        80          27         88          37
+    2        75          25         90          37
+    """
+    return _read("stackloss")
+
+
+def load_coleman() -> pd.DataFrame:
+    """Return 20 schools of the Coleman report, their pupils and their teachers.
+
+    Returns
+    -------
+    pandas.DataFrame of shape (20, 6)
+        ``staff_salary``: staff salaries per pupil. ``father_white_collar``: fathers in
+        white-collar work, per cent. ``socioeconomic``: composite of family size, family
+        intactness, education of the parents and home items, as a deviation.
+        ``teacher_score``: mean verbal score of the teachers. ``mother_education``: mean
+        education of the mothers, one unit is two school years. ``verbal_score``, the target: mean
+        verbal score of all sixth-graders.
+
+    References
+    ----------
+    F. Mosteller and J. W. Tukey (1977), *Data Analysis and Regression*, Addison-Wesley, after
+    J. S. Coleman and others (1966), *Equality of Educational Opportunity*. R's package
+    robustbase has it as ``coleman``.
+
+    Examples
+    --------
+    >>> from robustreg.datasets import load_coleman
+    >>> float(load_coleman()["verbal_score"].max())
+    43.1
+    """
+    return _read("coleman")
+
+
+def load_engel() -> pd.DataFrame:
+    """Return the income and food expenditure of 235 Belgian working-class households.
+
+    The spread of the target grows with income, so the quantile lines fan out.
+
+    Returns
+    -------
+    pandas.DataFrame of shape (235, 2)
+        ``income``: household income, and ``food_expenditure``, the target: what the
+        household spent on food; both in Belgian francs a year.
+
+    References
+    ----------
+    R. Koenker and G. Bassett (1982), "Robust tests for heteroscedasticity based on regression
+    quantiles", *Econometrica* 50, 43-61, after E. Engel (1857). R's package quantreg has it as
+    ``engel``.
+
+    Examples
+    --------
+    >>> from robustreg.datasets import load_engel
+    >>> load_engel().median().round(1)
+    income              884.0
+    food_expenditure    582.5
+    dtype: float64
+    """
+    return _read("engel")
