@@ -1,0 +1,241 @@
+"""The shape of the tree: imports point down, and no code asks which concrete loss it has.
+
+The rules are functions of a folder, so that the last tests can break each of them on purpose.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = "robustreg"
+
+# Who may import whom, besides itself. `_array` <- formulas <- data, objective <- solvers <- ...
+_FORMULAS = {"losses": {"_array"}, "penalties": {"_array"}, "scales": {"_array"}}
+_CORE = {"_array", *_FORMULAS, "data", "objective"}
+ALLOWED = {
+    "_array": set(),
+    **_FORMULAS,
+    "datasets": set(),
+    "data": _CORE - {"objective"},
+    "objective": _CORE,
+    "solvers": _CORE,
+    "estimators": _CORE | {"solvers"},
+    "model_selection": _CORE | {"solvers", "estimators"},
+    "plotting": _CORE | {"solvers", "estimators"},
+}
+
+
+def modules(root: Path) -> Iterator[tuple[tuple[str, ...], Path, ast.Module]]:
+    """Yield (dotted name as a tuple, path, syntax tree) of every file of the package."""
+    for path in sorted((root / PACKAGE).rglob("*.py")):
+        name = path.relative_to(root).with_suffix("").parts
+        yield name, path, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imported(name: tuple[str, ...], tree: ast.Module) -> set[str]:
+    """Return the first-level parts of the package that a module imports, at any depth of code."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            targets = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            up = name[: len(name) - node.level] if node.level else ()
+            base = ".".join((*up, *([node.module] if node.module else [])))
+            targets = [f"{base}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        found |= {t.split(".")[1] for t in targets if t.startswith(f"{PACKAGE}.")}
+    return found
+
+
+def upward_imports(root: Path) -> list[str]:
+    faults = []
+    for name, path, tree in modules(root):
+        part = name[1]
+        if part == "__init__":
+            continue
+        allowed = ALLOWED.get(part)
+        if allowed is None:
+            faults.append(f"{path.relative_to(root)}: {part!r} has no place in the layers")
+            continue
+        for other in sorted(imported(name, tree)):
+            if other != part and other not in allowed:
+                faults.append(f"{path.relative_to(root)} imports {other!r}")
+    return faults
+
+
+def concrete_classes(root: Path) -> dict[str, Path]:
+    """Return the classes that descend from Loss or Penalty and can be built, with their files.
+
+    A class is abstract where it says so: by ABC among its bases or an abstract method of its own.
+    """
+    classes: dict[str, tuple[ast.ClassDef, Path]] = {}
+    for name, path, tree in modules(root):
+        if name[1] in {"losses", "penalties"}:
+            found = (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+            classes |= {node.name: (node, path) for node in found}
+    bases = {
+        name: {ast.unparse(base).split("[")[0].split(".")[-1] for base in node.bases}
+        for name, (node, _) in classes.items()
+    }
+    family = {"Loss", "Penalty"}
+    while grown := {name for name, above in bases.items() if above & family} - family:
+        family |= grown
+    return {
+        name: path
+        for name, (node, path) in classes.items()
+        if name in family
+        and "ABC" not in bases[name]
+        and not any(
+            ast.unparse(mark).endswith("abstractmethod")
+            for item in node.body
+            for mark in getattr(item, "decorator_list", ())
+        )
+    }
+
+
+def asked_classes(node: ast.AST) -> list[ast.expr]:
+    """Return the expressions that stand where a node names the classes it asks for."""
+    match node:
+        case ast.Call(func=ast.Name(id="isinstance" | "issubclass"), args=[_, asked]):
+            return [asked]
+        case ast.Compare(left=left, comparators=right):
+            sides = [left, *right]
+            of_a_type = any(ast.unparse(side).startswith("type(") for side in sides)
+            return sides if of_a_type else []
+        case ast.MatchClass(cls=cls):
+            return [cls]
+    return []
+
+
+def concrete_checks(root: Path) -> list[str]:
+    """Return each test of a type against a concrete loss or penalty, but for its own file's."""
+    concrete = concrete_classes(root)
+    faults = []
+    for _, path, tree in modules(root):
+        asked = (expression for node in ast.walk(tree) for expression in asked_classes(node))
+        for leaf in (leaf for expression in asked for leaf in ast.walk(expression)):
+            called = getattr(leaf, "id", None) or getattr(leaf, "attr", None)
+            if called in concrete and concrete[called] != path:
+                faults.append(f"{path.relative_to(root)}:{leaf.lineno} asks for {called}")
+    return faults
+
+
+# Absolute paths of a developer's machine, written so that this line does not match itself.
+MACHINE_PATH = re.compile(r"(?<![\w.:/])/(?:work|tmp|root|home|farm|Users)/\w")
+IGNORED = {".git", ".nox", ".venv", "_build", "auto_examples", "generated", "build", "dist"}
+TEXT = {".cff", ".cfg", ".css", ".html", ".md", ".py", ".rst", ".toml", ".txt", ".yaml", ".yml", ""}
+
+
+def machine_paths(root: Path) -> list[str]:
+    faults = []
+    for path in sorted(root.rglob("*")):
+        parts = path.relative_to(root).parts
+        hidden = any(p in IGNORED or (p.startswith(".") and p.endswith("_cache")) for p in parts)
+        if hidden or (parts[0] == ".ci" and len(parts) > 2):
+            continue
+        if path.is_file() and path.suffix in TEXT and not path.name.startswith(".coverage"):
+            for number, line in enumerate(path.read_text("utf-8", "replace").splitlines(), 1):
+                if MACHINE_PATH.search(line):
+                    faults.append(f"{path.relative_to(root)}:{number}: {line.strip()[:80]}")
+    return faults
+
+
+RULES = [upward_imports, concrete_checks, machine_paths]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_tree(rule):
+    assert rule(ROOT) == []
+
+
+def test_every_layer_name_is_current():
+    parts = {name[1] for name, _, _ in modules(ROOT)} - {"__init__"}
+    assert parts <= set(ALLOWED)
+
+
+# --- The rules bite ---------------------------------------------------------------------------
+
+LOSSES = """
+from robustreg.losses._base import ResidualLoss
+class Huber(ResidualLoss):
+    def __eq__(self, other): return isinstance(other, Huber)
+"""
+BASE = """
+from abc import ABC, abstractmethod
+from .._array import xp
+class Loss(ABC): ...
+class ResidualLoss(Loss):
+    @abstractmethod
+    def rho(self, r): ...
+"""
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """Return a function that writes a small sound package, then one file more."""
+
+    def write(file: str = "", text: str = "") -> Path:
+        sound = {
+            "__init__.py": "from robustreg.estimators import Model",
+            "_array.py": "import numpy",
+            "losses/__init__.py": "from ._residual import Huber",
+            "losses/_base.py": BASE,
+            "losses/_residual.py": LOSSES,
+            "solvers.py": "from robustreg.objective import Objective",
+            "objective.py": "from robustreg.losses import Loss, ResidualLoss\nok = isinstance(1, Loss | ResidualLoss)",
+            "estimators/__init__.py": "from robustreg import solvers",
+        }
+        for name, content in {**sound, **({file: text} if file else {})}.items():
+            path = tmp_path / PACKAGE / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+        return tmp_path
+
+    return write
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_sound_tree_passes(tree, rule):
+    assert rule(tree()) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("objective.py", "from robustreg.solvers import solve"),
+        ("objective.py", "import robustreg.solvers"),
+        ("objective.py", "from . import solvers"),
+        ("objective.py", "def late():\n    from .solvers import solve"),
+        ("losses/_residual.py", "from ..penalties import L2"),
+        ("losses/_residual.py", "from ..data import Block"),
+        ("penalties.py", "from robustreg import losses"),
+        ("scales.py", "from robustreg.losses import Huber"),
+        ("estimators/_base.py", "from ..plotting import Display"),
+        ("elsewhere.py", ""),
+    ],
+)
+def test_upward_import_is_found(tree, file, text):
+    assert upward_imports(tree(file, text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ok = isinstance(loss, Huber)",
+        "ok = isinstance(loss, (int, losses.Huber))",
+        "ok = issubclass(kind, int | Huber)",
+        "ok = type(loss) is Huber",
+        "match loss:\n    case Huber():\n        ok = True",
+    ],
+)
+def test_question_for_a_concrete_loss_is_found(tree, text):
+    assert concrete_checks(tree("solvers.py", text))
+
+
+def test_machine_path_is_found(tree):
+    assert machine_paths(tree("data.py", "here = '/" + "home/me/data.csv'"))
