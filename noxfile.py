@@ -1,0 +1,71 @@
+#!/usr/bin/env -S uv run --script
+
+# /// script
+# dependencies = ["nox>=2025.2.9"]
+# ///
+"""The gates of CI, each a session: `nox -l` lists them, `nox -s lint` runs one."""
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv|virtualenv"
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, spelling, docstrings and the state of the repository."""
+    session.install(*nox.project.dependency_groups(PROJECT, "lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("codespell")
+    session.run("repo-review", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Types, strictly."""
+    session.install(".", *nox.project.dependency_groups(PROJECT, "types"))
+    session.run("mypy")
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build sdist and wheel, and import the wheel in an environment without the sources."""
+    session.install("build", "twine")
+    dist = session.create_tmp()
+    session.run("python", "-m", "build", "--outdir", dist)
+    session.run("bash", "-c", f"twine check --strict {dist}/*.tar.gz {dist}/*.whl", external=True)
+    session.run(
+        "bash", "-c", f"python -m pip install --force-reinstall {dist}/*.whl", external=True
+    )
+    with session.chdir(dist):
+        session.run("python", "-c", "import robustreg; print(robustreg.datasets.load_phones())")
+
+
+@nox.session
+def oldest(session: nox.Session) -> None:
+    """Run the quick tests on the oldest versions that pyproject.toml allows."""
+    table = PROJECT["project"]
+    pins = [bound.replace(">=", "==") for bound in table["dependencies"]]
+    session.install("-e", ".[test]", *pins)
+    session.run("pytest", "tests", "-m", "not slow", *session.posargs)
+
+
+@nox.session
+def array_api(session: nox.Session) -> None:
+    """Run the quick tests with SciPy's array API support switched on."""
+    session.install("-e", ".[test]")
+    session.run("pytest", "tests", "-m", "not slow", *session.posargs, env={"SCIPY_ARRAY_API": "1"})
+
+
+@nox.session(default=False)
+def tests(session: nox.Session) -> None:
+    """Run every test and doctest, with coverage."""
+    session.install("-e", ".[test]")
+    session.run("pytest", "--cov", *session.posargs)
+
+
+if __name__ == "__main__":
+    nox.main()
