@@ -1,0 +1,175 @@
+"""Arrays of any namespace: the one file that knows NumPy from the others.
+
+The losses are written with array-API functions and ask here for the namespace of their input, so that
+one formula serves NumPy, PyTorch, CuPy and JAX. NumPy takes short cuts, because solvers call the
+losses on small blocks thousands of times.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import array_api_compat
+import array_api_compat.numpy
+import numpy as np
+import scipy.sparse
+
+Array = Any
+"""An array of some array-API namespace (the typing standard for these does not exist yet)."""
+
+# NumPy 2 speaks the standard itself, and faster than through a wrapper.
+NUMPY: Any = np if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else array_api_compat.numpy
+
+EMPTY = np.empty(0)
+EMPTY.setflags(write=False)
+
+
+def array_namespace(*arrays: Array) -> Any:
+    """Array-API namespace shared by the arrays; anything that is no array counts as NumPy's.
+
+    Parameters
+    ----------
+    *arrays : array, or anything else
+        Arrays of at most one namespace besides plain Python objects.
+
+    Returns
+    -------
+    xp : module
+        `NUMPY` for NumPy arrays, otherwise what ``array_api_compat`` finds.
+    """
+    for array in arrays:
+        own = isinstance(array, (np.ndarray, np.generic))
+        if not own and array_api_compat.is_array_api_obj(array):
+            return array_api_compat.array_namespace(array)
+    return NUMPY
+
+
+def to_numpy(array: Array) -> np.ndarray:
+    """NumPy copy or view of an array, wherever it lives."""
+    if isinstance(array, np.ndarray):
+        return array
+    if array_api_compat.is_array_api_obj(array):
+        if hasattr(array, "detach"):
+            array = array.detach()
+        array = array_api_compat.to_device(array, "cpu")
+    return np.asarray(array)
+
+
+def as_array(value: Any, name: str, xp: Any = None, like: Array | None = None) -> Array:
+    """Turn what a user passed into a finite, non-empty real array.
+
+    Parameters
+    ----------
+    value : array-like, pandas or polars object, or sparse matrix
+        Sparse input is made dense.
+    name : str
+        What the messages call it.
+    xp : module, optional
+        Namespace of the result; that of ``value`` by default.
+    like : array, optional
+        An array whose device the result shares.
+
+    Returns
+    -------
+    array : array
+        Of a real floating or integer type; Booleans become integers.
+
+    Raises
+    ------
+    ValueError
+        If the values are not real numbers, not finite, or none at all.
+    """
+    if scipy.sparse.issparse(value):
+        value = value.toarray()  # type: ignore[attr-defined]
+    own = array_namespace(value)
+    if own is NUMPY:
+        value = _numpy_numbers(value, name)
+    if xp is not None and own is not xp:
+        device = None if like is None else array_api_compat.device(like)
+        value = xp.asarray(to_numpy(value), device=device)
+    xp = own if xp is None else xp
+    if xp.isdtype(value.dtype, "bool"):
+        value = xp.astype(value, xp.int64)
+    if not xp.isdtype(value.dtype, ("real floating", "integral")):
+        raise ValueError(f"{name} must hold real numbers. Got dtype {value.dtype}.")
+    if value.ndim == 0:
+        raise ValueError(f"{name} must have at least one dimension. Got a scalar.")
+    if math.prod(value.shape) == 0:
+        raise ValueError(f"{name} is empty: shape {tuple(value.shape)}.")
+    if xp.isdtype(value.dtype, "real floating") and not _all_finite(xp, value):
+        raise ValueError(f"{name} contains NaN or infinity.")
+    return value
+
+
+def _numpy_numbers(value: Any, name: str) -> np.ndarray:
+    """NumPy array of numbers; object columns are accepted if every entry is a number."""
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind == "O":
+            array = array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must hold real numbers in a regular shape: {error}") from error
+    return array
+
+
+def _all_finite(xp: Any, array: Array) -> bool:
+    """Whether no entry is NaN or infinite."""
+    if xp is NUMPY:
+        # One pass and no mask: a sum is finite unless an entry is not, or the sum itself overflows.
+        with np.errstate(over="ignore", invalid="ignore"):
+            if np.isfinite(array.sum()):
+                return True
+        return bool(np.isfinite(array).all())
+    return bool(xp.all(xp.isfinite(array)))
+
+
+def floating(xp: Any, *arrays: Array) -> tuple[Array, ...]:
+    """Cast to the common floating type of the arrays: that of the floating ones, else double."""
+    types = {a.dtype for a in arrays if xp.isdtype(a.dtype, "real floating")}
+    common = xp.result_type(*types) if types else xp.float64
+    return tuple(a if a.dtype == common else xp.astype(a, common) for a in arrays)
+
+
+def clip(x: Array, lower: Any, upper: Any) -> Array:
+    """Cut ``x`` off below ``lower`` and above ``upper``."""
+    if isinstance(x, np.ndarray):
+        return x.clip(lower, upper)  # np.clip adds a dispatch that shows on short arrays
+    xp = array_namespace(x)
+    return xp.clip(xp.clip(x, min=lower), max=upper)
+
+
+def negative(x: Array) -> Array:
+    """``-x`` of a temporary: NumPy arrays are overwritten."""
+    if type(x) is np.ndarray:
+        return np.negative(x, out=x)
+    return -x
+
+
+def dot(a: Array, b: Array) -> float:
+    """Sum of the products of all entries."""
+    if isinstance(a, np.ndarray):
+        return float(np.vdot(a, b))
+    xp = array_namespace(a)
+    return float(xp.sum(a * b))
+
+
+def total(values: Array, weight: Array | None = None) -> float:
+    """Weighted sum of all entries; the weight belongs to the first axes."""
+    if weight is None:
+        if isinstance(values, np.ndarray):
+            return float(values.sum())
+        return float(array_namespace(values).sum(values))
+    if weight.ndim == values.ndim:
+        return dot(weight, values)
+    return total(weigh(values, weight))
+
+
+def weigh(values: Array, weight: Array | None) -> Array:
+    """Multiply by weights that belong to the first axes; the values themselves where there are none."""
+    if weight is None:
+        return values
+    missing = values.ndim - weight.ndim
+    if missing:
+        weight = array_namespace(weight).reshape(weight, (*weight.shape, *(1,) * missing))
+    return values * weight

@@ -1,0 +1,364 @@
+"""The contract of a loss: what solvers call, and the checked call that people use."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import numpy as np
+
+from robustreg._array import (
+    EMPTY,
+    NUMPY,
+    Array,
+    array_namespace,
+    as_array,
+    floating,
+    total,
+    weigh,
+)
+from robustreg.losses._parameters import Parameters
+from robustreg.losses._targets import Real, Target, one_of, require
+
+Reduction = Literal["mean", "sum", "none"]
+
+LOSSES: dict[str, type[Loss]] = {}
+"""Every loss by its name, filled as the classes are defined."""
+
+
+class Extra(NamedTuple):
+    """Start values and bounds of a loss's own parameters, three vectors of one length."""
+
+    start: Array = EMPTY
+    lower: Array = EMPTY
+    upper: Array = EMPTY
+
+
+class Kinks(NamedTuple):
+    """A loss of one kink a row: max(lower * (raw - position), upper * (raw - position)) + constant.
+
+    All three broadcast against the raw predictions.
+    """
+
+    position: Any
+    lower: Any
+    upper: Any
+
+
+class Argument(NamedTuple):
+    """One input of a loss's function form.
+
+    ``role`` is "target", "raw" (can be differentiated) or "extra" (too, but travels as a flat
+    vector of the loss's own parameters); ``doc`` is its type and its sentence in the docstring.
+    """
+
+    name: str
+    role: Literal["target", "raw", "extra"]
+    type: str
+    doc: str
+    optional: bool = False
+
+
+class Loss(Parameters, ABC):
+    r"""A scalar function of raw predictions, with gradient and curvature.
+
+    A concrete loss is a dataclass whose fields are its hyper-parameters. It knows neither the data
+    matrix, nor the penalty, nor the solver. Three methods serve solvers and check nothing, because
+    they run thousands of times on small blocks of rows: `value_gradient`, `curvature` and `extra`.
+    Calling the loss, as its function form does, checks everything.
+
+    ``raw`` is one array, or a tuple of arrays where several can move; gradients come back in the
+    same form. ``weight`` belongs to the first axes of the values, and None means ones. ``extra`` is
+    the flat vector of the loss's own parameters; None or an empty vector stands for none.
+
+    Attributes
+    ----------
+    name : str
+        Name in `LOSSES`.
+    function, function_defaults, function_fixed : str, dict, dict
+        The function form: its name, defaults other than the class's, and fields it does not show.
+    target : Target
+        What y must look like.
+    arguments : tuple of Argument
+        Inputs of the function form.
+    additive, smooth, convex : bool
+        Whether the value over two blocks of rows is the sum of the values, whether the gradient is
+        continuous, and whether the loss is a convex function of ``raw`` (and ``extra``).
+    values_shape, formula, reference : str
+        For the documentation: shape of the values before reduction, the formula in LaTeX, the
+        source.
+    """
+
+    name: ClassVar[str]
+    function: ClassVar[str]
+    function_defaults: ClassVar[dict[str, Any]] = {}
+    function_fixed: ClassVar[dict[str, Any]] = {}
+    target: ClassVar[Target]
+    arguments: ClassVar[tuple[Argument, ...]]
+    additive: ClassVar[bool] = True
+    smooth: ClassVar[bool] = True
+    convex: ClassVar[bool] = True
+    values_shape: ClassVar[str] = "(n,)"
+    formula: ClassVar[str] = ""
+    reference: ClassVar[str] = ""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "name" in cls.__dict__:
+            LOSSES[cls.name] = cls
+
+    @abstractmethod
+    def values(self, y: Any, raw: Any, weight: Array | None, extra: Array | None) -> Array:
+        """Weighted values before any reduction."""
+
+    @abstractmethod
+    def value_gradient(
+        self, y: Any, raw: Any, weight: Array | None, extra: Array | None
+    ) -> tuple[float, Any, Array]:
+        """Weighted sum of the values, and its gradient.
+
+        Parameters
+        ----------
+        y : array or None
+            Targets.
+        raw : array or tuple of arrays
+            Raw predictions.
+        weight : array or None
+            Weights of the rows; None for ones.
+        extra : array or None
+            The loss's own parameters.
+
+        Returns
+        -------
+        value : float
+        d_raw : array or tuple of arrays
+            Derivative with respect to ``raw``; at a kink, one subgradient.
+        d_extra : array
+            Derivative with respect to ``extra``.
+        """
+
+    @abstractmethod
+    def curvature(
+        self,
+        y: Any,
+        raw: Any,
+        weight: Array | None,
+        extra: Array | None,
+        d_raw: Any,
+        d_extra: Array | None,
+    ) -> tuple[Any, Array]:
+        """Product of the Hessian of the weighted sum with a direction.
+
+        Parameters
+        ----------
+        y, raw, weight, extra
+            As in `value_gradient`.
+        d_raw : array, tuple of arrays or float
+            Direction in ``raw``. A number stands for a constant array where the loss is pointwise,
+            so that 1.0 gives the diagonal of the Hessian.
+        d_extra : array or None
+            Direction in ``extra``; None for zero.
+
+        Returns
+        -------
+        c_raw : array or tuple of arrays
+        c_extra : array
+        """
+
+    def extra(self, y: Any, raw: Any, weight: Array | None) -> Extra:
+        """Start values and bounds of the loss's own parameters; empty unless it has some."""
+        return Extra()
+
+    def kinks(self, y: Any) -> Kinks | None:
+        """Where the loss is piecewise linear with one kink a row: its kinks; otherwise None."""
+        return None
+
+    def shape(self, raw: Any) -> tuple[int, ...]:
+        """Shape of the values before reduction."""
+        first = raw[0] if isinstance(raw, tuple) else raw
+        return tuple(first.shape[:1])
+
+    def divisor(self, raw: Any, weight: Array | None) -> float:
+        """What the mean divides the weighted sum by: the number of values, or sum of weights."""
+        shape = self.shape(raw)
+        if weight is None:
+            return float(math.prod(shape))
+        return total(weight) * math.prod(shape[weight.ndim :])
+
+    def check(self, y: Any, raw: Any, extra: Any) -> None:
+        """Refuse targets or predictions that the loss is not defined for."""
+        names = tuple(a.name for a in self.arguments if a.role != "extra")
+        self.target.check(y, raw, names)
+
+    def __call__(
+        self,
+        *inputs: Any,
+        sample_weight: Any = None,
+        reduction: Reduction = "mean",
+        return_gradient: bool = False,
+        **named: Any,
+    ) -> Any:
+        """Evaluate the loss on checked input, as its function form does.
+
+        Parameters
+        ----------
+        *inputs, **named : array-like
+            The inputs of the function form, in its order or by name; ``y_true, y_pred`` for most.
+        sample_weight : array-like, optional
+            Non-negative weights of the rows.
+        reduction : {"mean", "sum", "none"}, default="mean"
+            The mean divides by the sum of the weights.
+        return_gradient : bool, default=False
+            Whether to add the gradient of the reduced value ("none": of the sum).
+
+        Returns
+        -------
+        value : scalar or array
+        gradient : array or tuple of arrays
+            Only with ``return_gradient=True``.
+
+        Raises
+        ------
+        ValueError
+            If an input, a hyper-parameter or the reduction is illegal; the message names it.
+        """
+        self.validate()
+        one_of("reduction", reduction, ("mean", "sum", "none"))
+        xp, y, raw, extra, rebuild = self._arrange(self._bind(inputs, named))
+        weight = self._weight(xp, sample_weight, raw)
+        scale = 1.0
+        if reduction == "mean":
+            scale = self.divisor(raw, weight)
+            require(scale > 0, "sample_weight must have a positive sum for reduction='mean'.")
+        # Beyond the largest number a loss is infinite: that is an answer, not an accident.
+        with np.errstate(over="ignore"):
+            return self._reduced(
+                xp, y, raw, weight, extra, reduction, scale, rebuild if return_gradient else None
+            )
+
+    def _reduced(
+        self,
+        xp: Any,
+        y: Any,
+        raw: Any,
+        weight: Array | None,
+        extra: Array | None,
+        reduction: Reduction,
+        scale: float,
+        rebuild: Any,
+    ) -> Any:
+        """Evaluate checked input; ``rebuild`` turns the gradients into what is returned, if any."""
+        value: Any = None
+        if reduction == "none":
+            value = self.values(y, raw, weight, extra)
+            if rebuild is None:
+                return value
+        summed, d_raw, d_extra = self.value_gradient(y, raw, weight, extra)
+        if value is None:
+            first = raw[0] if isinstance(raw, tuple) else raw
+            value = xp.asarray(summed / scale, dtype=first.dtype)[()]
+        return value if rebuild is None else (value, rebuild(d_raw, d_extra, scale))
+
+    def _bind(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
+        """Inputs by name, in the order of `arguments`; absent optional ones are left out."""
+        names = [a.name for a in self.arguments]
+        label = type(self).__name__
+        if len(inputs) > len(names):
+            raise TypeError(f"{label} takes {len(names)} inputs: {', '.join(names)}.")
+        bound = dict(zip(names, inputs, strict=False))
+        for name, value in named.items():
+            if name not in names or name in bound:
+                raise TypeError(f"{label} got an unexpected or repeated input {name!r}.")
+            bound[name] = value
+        for argument in self.arguments:
+            if argument.name not in bound and not argument.optional:
+                raise TypeError(f"{label} needs the input {argument.name!r}.")
+        return {name: bound[name] for name in names if bound.get(name) is not None}
+
+    def _arrange(self, bound: dict[str, Any]) -> tuple[Any, Any, Any, Array | None, Any]:
+        """Sort the inputs into y, raw and extra, arrays of one namespace and floating type."""
+        xp = array_namespace(*bound.values())
+        roles = {a.name: a.role for a in self.arguments}
+        like = next((v for v in bound.values() if xp is not NUMPY and hasattr(v, "device")), None)
+        arrays = {name: as_array(value, name, xp, like) for name, value in bound.items()}
+        moving = [name for name in arrays if roles[name] != "target"]
+        arrays |= zip(moving, floating(xp, *(arrays[n] for n in moving)), strict=True)
+        y = next((arrays[n] for n in arrays if roles[n] == "target"), None)
+        raws = tuple(arrays[n] for n in moving if roles[n] == "raw")
+        raw = raws if sum(a.role == "raw" for a in self.arguments) > 1 else raws[0]
+        own = next((arrays[n] for n in moving if roles[n] == "extra"), None)
+        self.check(y, raw, own)
+        extra = None if own is None else xp.reshape(own, (-1,))
+
+        def rebuild(d_raw: Any, d_extra: Array, scale: float) -> Any:
+            gradients = list(d_raw) if isinstance(d_raw, tuple) else [d_raw]
+            if own is not None:
+                gradients.append(xp.reshape(d_extra, own.shape))
+            if scale != 1.0:
+                gradients = [g / scale for g in gradients]
+            return gradients[0] if len(gradients) == 1 else tuple(gradients)
+
+        return xp, y, raw, extra, rebuild
+
+    def _weight(self, xp: Any, sample_weight: Any, raw: Any) -> Array | None:
+        """Check the weights and give them the floating type of the predictions."""
+        if sample_weight is None:
+            return None
+        first = raw[0] if isinstance(raw, tuple) else raw
+        weight = as_array(sample_weight, "sample_weight", xp, first)
+        shape = self.shape(raw)
+        require(
+            weight.ndim > 0 and weight.shape == shape[: weight.ndim],
+            f"sample_weight must have the first axes of shape {shape}. Got {tuple(weight.shape)}.",
+        )
+        require(xp.all(weight >= 0), "sample_weight must not be negative.")
+        return xp.astype(weight, first.dtype)
+
+
+class PointwiseLoss(Loss):
+    """A sum of functions of one target and one raw prediction each.
+
+    A subclass gives `pointwise` and `second`; weights and sums are done here.
+    """
+
+    target: ClassVar[Target] = Real()
+    values_shape: ClassVar[str] = "(n,) or (n, k)"
+    arguments: ClassVar[tuple[Argument, ...]] = (
+        Argument("y_true", "target", "array-like of shape (n,) or (n, k)", "Targets."),
+        Argument("y_pred", "raw", "array-like of the same shape", "Predictions."),
+    )
+
+    @abstractmethod
+    def pointwise(self, y: Array, raw: Array) -> tuple[Array, Array]:
+        """Values and first derivatives in ``raw``, both of its shape."""
+
+    @abstractmethod
+    def second(self, y: Array, raw: Array) -> Array:
+        """Second derivatives in ``raw``, of its shape; 0 at a kink."""
+
+    def shape(self, raw: Array) -> tuple[int, ...]:
+        return tuple(raw.shape)
+
+    def values(self, y: Array, raw: Array, weight: Array | None, extra: Array | None) -> Array:
+        return weigh(self.pointwise(y, raw)[0], weight)
+
+    def value_gradient(
+        self, y: Array, raw: Array, weight: Array | None, extra: Array | None
+    ) -> tuple[float, Array, Array]:
+        value, slope = self.pointwise(y, raw)
+        return total(value, weight), weigh(slope, weight), EMPTY
+
+    def curvature(
+        self,
+        y: Array,
+        raw: Array,
+        weight: Array | None,
+        extra: Array | None,
+        d_raw: Any,
+        d_extra: Array | None,
+    ) -> tuple[Array, Array]:
+        bend = weigh(self.second(y, raw), weight)
+        if isinstance(d_raw, float) and d_raw == 1.0:
+            return bend, EMPTY
+        return bend * d_raw, EMPTY
