@@ -1,0 +1,104 @@
+"""The directive ``loss-table``: a row for every loss in the registry, and a curve where it has one.
+
+Nothing about a loss is written here: name, formula, flags and source are those of its class.
+"""
+
+from importlib import import_module
+from itertools import groupby
+from pathlib import Path
+from textwrap import dedent, indent
+
+import numpy as np
+from docutils import nodes
+from docutils.parsers.rst import Directive
+from docutils.statemachine import StringList
+from matplotlib.figure import Figure
+from sphinx.util.nodes import nested_parse_with_titles
+
+from robustreg import losses
+from robustreg.losses import LOSSES
+
+CURVES = Path("_static") / "losses"
+
+
+def curve(loss):
+    """Draw value and derivative of a pointwise loss; None where there is no one-dimensional curve."""
+    if not hasattr(loss, "pointwise"):
+        return None
+    against_residual = hasattr(loss, "rho")
+    x = np.linspace(-4, 4, 401)
+    y = np.zeros_like(x) if against_residual else np.ones_like(x)
+    value, slope = loss.pointwise(y, -x if against_residual else x)
+    figure = Figure(figsize=(1.8, 1.2), layout="constrained")
+    ax = figure.add_subplot()
+    ax.axhline(0, color="0.8", lw=0.8)
+    ax.plot(x, value, color="#1f77b4")
+    ax.plot(x, -slope if against_residual else slope, color="#d62728", lw=1)
+    ax.set_ylim(-2.2, 4)
+    ax.set_axis_off()
+    return figure
+
+
+def draw_curves(app):
+    folder = Path(app.srcdir) / CURVES
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, kind in LOSSES.items():
+        if (figure := curve(kind())) is not None:
+            figure.savefig(folder / f"{name}.svg", transparent=True, metadata={"Date": None})
+
+
+def row(name, kind, folder):
+    """Return one row of the list-table."""
+    label = kind.__name__
+    names = f"``{name}``"
+    if label in losses.__all__:
+        names += f" |br| :class:`~robustreg.losses.{label}`"
+    if getattr(kind, "function", None) in losses.__all__:
+        names += f" |br| :func:`~robustreg.losses.{kind.function}`"
+    image = ""
+    if (folder / f"{name}.svg").exists():
+        image = f".. image:: /{CURVES.as_posix()}/{name}.svg\n   :alt: {name}: value and derivative"
+    formula = f":math:`{kind.formula}` |br| :source:`{kind.reference}`"
+    convex = "convex" if kind.convex else "not convex"
+    smooth = "smooth" if kind.smooth else "has kinks"
+    cells = [names, formula, image, f"{convex} |br| {smooth}"]
+    lines = [f"- {indent(cell, '  ').strip()}" for cell in cells]
+    return "* " + indent("\n".join(lines), "  ").strip()
+
+
+class LossTable(Directive):
+    """One table per family; a family is a module of ``robustreg.losses``."""
+
+    def run(self):
+        env = self.state.document.settings.env
+        folder = Path(env.srcdir) / CURVES
+        text = [".. |br| raw:: html", "", "   <br>", "", ".. role:: source", ""]
+        shipped = [item for item in LOSSES.items() if item[1].__module__.startswith("robustreg.")]
+        kinds = sorted(shipped, key=lambda item: item[1].__module__)
+        for module, members in groupby(kinds, key=lambda item: item[1].__module__):
+            title = (import_module(module).__doc__ or module).strip().splitlines()[0].rstrip(".")
+            head = dedent(
+                f"""\
+                .. rubric:: {title}
+
+                .. list-table::
+                   :header-rows: 1
+                   :class: losses
+
+                   * - name, class, function
+                     - formula
+                     - curve
+                     - as a function
+                """
+            )
+            rows = "\n".join(row(name, kind, folder) for name, kind in members)
+            text += [*head.splitlines(), *indent(rows, "   ").splitlines(), ""]
+        node = nodes.Element()
+        nested_parse_with_titles(self.state, StringList(text, source="loss-table"), node)
+        return node.children
+
+
+def setup(app):
+    app.add_directive("loss-table", LossTable)
+    app.connect("builder-inited", draw_curves)
+    return {"parallel_read_safe": True}

@@ -1,0 +1,86 @@
+"""Sphinx configuration: `sphinx-build -W docs docs/_build/html` builds the site."""
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from sphinx.util.fileutil import copy_asset
+
+import robustreg
+
+HERE = Path(__file__).parent
+sys.path.append(str(HERE / "_ext"))
+
+project = "robustreg"
+author = "the robustreg developers"
+copyright = f"2026, {author}"
+version = release = robustreg.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "myst_parser",
+    "numpydoc",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+    "loss_table",
+]
+templates_path = ["_templates"]
+exclude_patterns = ["_build", "_templates", "auto_examples/*.ipynb"]
+nitpicky = True
+nitpick_ignore_regex = [("py:.*", ".*")]
+
+myst_enable_extensions = ["colon_fence", "dollarmath", "fieldlist"]
+myst_heading_anchors = 3
+
+autosummary_generate = True
+numpydoc_show_class_members = False
+numpydoc_xref_param_type = False
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": "/",
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "show_memory": False,
+    "write_computation_times": False,
+    "show_signature": False,
+    "within_subsection_order": "FileNameSortKey",
+    "remove_config_comments": True,
+}
+
+html_theme = "pydata_sphinx_theme"
+html_title = "robustreg"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_show_sourcelink = False
+html_copy_source = False
+html_theme_options = {
+    "logo": {"text": "robustreg"},
+    "show_prev_next": False,
+    "navbar_align": "left",
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "secondary_sidebar_items": ["page-toc"],
+    "pygments_light_style": "tango",
+}
+html_sidebars = {"index": [], "getting_started": [], "changelog": []}
+
+# Formulas as SVG by one local file: no fonts and nothing from the network.
+mathjax_path = "tex-svg.js"
+mathjax_options = {"defer": "defer"}
+
+
+def _copy_mathjax(app, error):
+    if error is None and app.builder.format == "html":
+        package = Path(find_spec("sphinx-mathjax-offline").origin).parent
+        copy_asset(package / "static" / "mathjax" / "tex-svg.js", app.outdir / "_static")
+
+
+def setup(app):
+    app.connect("build-finished", _copy_mathjax)

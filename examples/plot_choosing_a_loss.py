@@ -1,0 +1,52 @@
+"""
+What a bounded loss resists, and what it does not
+=================================================
+
+The same line three times: clean, with wrong targets, and with one row whose feature is wrong. A bounded loss
+holds against the second and not against the third.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from robustreg import HuberRegressor, L1Regressor, L2Regressor
+
+rng = np.random.default_rng(0)
+x = np.sort(rng.uniform(0, 10, 60))
+y = 1 + 0.5 * x + 0.3 * rng.normal(size=60)
+
+wrong_targets = y.copy()
+wrong_targets[-6:] -= 8  # the last tenth, all in one direction
+wrong_feature, wrong_row = x.copy(), 30
+wrong_feature[wrong_row] = 60  # one slip of the decimal point or so
+
+cases = {
+    "clean": (x, y),
+    "wrong targets": (x, wrong_targets),
+    "one wrong feature": (wrong_feature, y),
+}
+models = {
+    "least squares": L2Regressor(),
+    "Huber": HuberRegressor(alpha=0),
+    "least absolute": L1Regressor(),
+}
+
+# %%
+# The true slope is 0.5.
+
+figure, axes = plt.subplots(1, 3, figsize=(10, 3.5), layout="constrained")
+for ax, (title, (feature, target)) in zip(axes, cases.items(), strict=True):
+    ax.plot(feature, target, "k.", alpha=0.6)
+    ends = np.array([feature.min(), feature.max()])
+    for name, model in models.items():
+        model.fit(feature[:, None], target)
+        ax.plot(ends, model.predict(ends[:, None]), label=name)
+        print(f"{title:18} {name:15} slope {model.coef_[0]:6.3f}")
+    ax.set(title=title, xlabel="x")
+axes[0].set_ylabel("y")
+axes[0].legend()
+plt.show()
+
+# %%
+# Wrong targets pull with bounded force, so Huber and absolute errors stay near the good rows. The wrong
+# feature is a lever: all three lines bend towards it, and its residual does not even look large.

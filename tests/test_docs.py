@@ -1,0 +1,73 @@
+"""The documentation is true: its sessions run, its reference is complete, its commands are the tested ones."""
+
+import doctest
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.test_public import ESTIMATORS, MODULES, names_of
+
+ROOT = Path(__file__).parents[1]
+PAGES = [
+    *ROOT.glob("*.md"),
+    *(page for page in (ROOT / "docs").rglob("*.md") if "_build" not in page.parts),
+]
+FENCE = re.compile(r"^```python\n(?P<code>>>>.*?)^```$", re.MULTILINE | re.DOTALL)
+COMMANDS = [
+    'python3 -m venv .venv && .venv/bin/pip install ".[plot]" && .venv/bin/python examples/quickstart.py',
+    'python3 -m venv .venv && .venv/bin/pip install -e ".[test]" && .venv/bin/python -m pytest',
+]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if FENCE.search(page.read_text("utf-8"))],
+    ids=lambda page: page.relative_to(ROOT).as_posix(),
+)
+def test_sessions_of_a_page(page):
+    text = page.read_text("utf-8")
+    session = "\n".join(match["code"] for match in FENCE.finditer(text))
+    test = doctest.DocTestParser().get_doctest(session, {}, page.name, str(page), 0)
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+    report = []
+    runner.run(test, out=report.append)
+    assert not report, "".join(report)
+
+
+def test_first_shell_lines_of_the_readme():
+    text = (ROOT / "README.md").read_text("utf-8")
+    blocks = re.findall(
+        r"^```(?:sh|bash|shell|console)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL
+    )
+    assert "".join(blocks).splitlines()[:2] == COMMANDS
+
+
+def reference_names():
+    """Return the full names in the autosummary tables of the API reference."""
+    names, module, listed = set(), "", False
+    for line in (ROOT / "docs" / "reference" / "index.rst").read_text("utf-8").splitlines():
+        if line.startswith(".. currentmodule::"):
+            module = line.split()[-1]
+        listed = line.startswith(".. autosummary::") or (listed and line[:1] in (" ", ""))
+        if listed and re.fullmatch(r"   \w+", line):
+            names.add(f"{module}.{line.strip()}")
+    return names
+
+
+def test_reference_has_every_public_name_and_no_other():
+    public = {f"{module.__name__}.{name}" for module in MODULES for name in names_of(module)}
+    assert reference_names() == public
+
+
+@pytest.mark.parametrize("cls", ESTIMATORS)
+def test_html_repr_links_to_the_page(cls):
+    assert f"reference/generated/robustreg.{cls.__name__}.html" in cls()._repr_html_()
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "examples").glob("*.py")), ids=lambda p: p.name)
+def test_example_begins_with_a_title(script):
+    lead = inspect.cleandoc(compile(script.read_text("utf-8"), script, "exec").co_consts[0])
+    title, underline = lead.splitlines()[:2]
+    assert underline == "=" * len(title)

@@ -1,0 +1,79 @@
+"""The public names: they exist, estimators can be built bare, and each has a sound docstring."""
+
+import configparser
+import importlib
+import inspect
+from pathlib import Path
+
+import pytest
+from numpydoc.validate import validate
+from sklearn.base import BaseEstimator, clone
+
+import robustreg
+
+ROOT = Path(__file__).parents[1]
+MODULES = [robustreg, robustreg.datasets, robustreg.losses]
+ESTIMATORS = [
+    cls
+    for cls in map(robustreg.__dict__.get, robustreg.__all__)
+    if inspect.isclass(cls) and issubclass(cls, BaseEstimator)
+]
+
+
+def names_of(module):
+    return [name for name in module.__all__ if not inspect.ismodule(getattr(module, name))]
+
+
+def documented_objects():
+    """Yield the dotted names of public classes and functions, and of the estimators' own methods."""
+    for module in MODULES:
+        for name in names_of(module):
+            thing = getattr(module, name)
+            if callable(thing):
+                yield f"{module.__name__}.{name}"
+    for cls in ESTIMATORS:
+        for name, method in inspect.getmembers(cls, inspect.isfunction):
+            if not name.startswith("_") and method.__module__.startswith("robustreg"):
+                yield f"robustreg.{cls.__name__}.{name}"
+
+
+def wanted_checks():
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / "setup.cfg")
+    checks = settings["tool:numpydoc_validation"]["checks"].replace(",", " ").split()
+    assert checks[0] == "all", "the list in setup.cfg names what is left out"
+    return set(checks[1:])
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda m: m.__name__)
+def test_all_names_exist(module):
+    assert len(set(module.__all__)) == len(module.__all__)
+    missing = [name for name in module.__all__ if not hasattr(module, name)]
+    assert missing == []
+
+
+def test_submodules_are_public():
+    assert {"datasets", "losses"} <= set(robustreg.__all__)
+
+
+@pytest.mark.parametrize("cls", ESTIMATORS)
+def test_estimator_can_be_built_bare(cls):
+    model = cls()
+    assert type(clone(model)) is cls
+    kinds = {p.kind for p in inspect.signature(cls).parameters.values()}
+    assert kinds <= {inspect.Parameter.KEYWORD_ONLY}
+
+
+@pytest.mark.parametrize("name", sorted(documented_objects()))
+def test_docstring_is_valid(name):
+    left_out = wanted_checks()
+    errors = [f"{code}: {text}" for code, text in validate(name)["errors"] if code not in left_out]
+    assert errors == []
+
+
+@pytest.mark.parametrize("name", sorted(documented_objects()))
+def test_class_or_function_has_an_example(name):
+    module, _, attribute = name.rpartition(".")
+    if module in {m.__name__ for m in MODULES}:
+        thing = getattr(importlib.import_module(module), attribute)
+        assert inspect.isabstract(thing) or ">>>" in inspect.getdoc(thing)
