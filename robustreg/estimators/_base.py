@@ -1,0 +1,207 @@
+"""The one way in which a regressor is fitted."""
+
+from __future__ import annotations
+
+import warnings
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from scipy.optimize import OptimizeResult
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import gen_batches
+from sklearn.utils.extmath import safe_sparse_dot
+from sklearn.utils.validation import check_is_fitted
+
+from robustreg._array import Array
+from robustreg.data import Data, prepare
+from robustreg.estimators._validation import check_data, check_size, check_weight
+from robustreg.penalties import Penalty
+from robustreg.scales import MAD_FACTOR, weighted_median
+
+
+@dataclass
+class Units:
+    """Where y is centred and what size it has: the fit sees (y - center) / spread.
+
+    Parameters
+    ----------
+    center, spread : float
+        In the units of y.
+    mass : float
+        Mean weight of a row.
+    """
+
+    center: float
+    spread: float
+    mass: float = 1.0
+
+    @classmethod
+    def of(cls, y: Array, weight: Array | None, mass: float, intercept: bool) -> Units:
+        """Median and MAD of y, so that no single value moves them."""
+        if weight is not None:
+            y, weight = y[weight > 0], weight[weight > 0]
+        center = weighted_median(y, weight) if intercept else 0.0
+        size = np.abs(y - center)
+        spread = MAD_FACTOR * weighted_median(size, weight)
+        if spread <= 1e-12 * size.max(initial=0.0) * (size > 0).mean():
+            # most y are equal: the typical size of the others
+            spread = weighted_median(size[size > 0]) if size.any() else 1.0
+        return cls(center, spread or 1.0, mass)
+
+    def inward(self, y: Array) -> Array:
+        """Return y as the solver sees it."""
+        return (y - self.center) / self.spread
+
+    def penalty(self, penalty: Penalty, degree: int) -> Penalty:
+        """Return the penalty that goes with a loss of ``degree`` in the solver's units."""
+        factor = self.spread ** float(penalty.degree - degree) / self.mass
+        return penalty.scaled(min(factor, 1e200))
+
+
+class LinearRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """A linear model of one target, fitted by minimising an objective.
+
+    A subclass names its loss and penalty and says how they are solved; everything else is here.
+    """
+
+    fit_intercept: bool
+    max_iter: int
+    tol: float
+    warm_start: bool
+    coef_: Array
+    intercept_: float
+    scale_: float
+    n_iter_: int
+    optimality_: float
+
+    @abstractmethod
+    def _check_parameters(self) -> None:
+        """Raise for a constructor argument that is out of range."""
+
+    @abstractmethod
+    def _penalty(self, total: float) -> Penalty:
+        """Return the penalty in the user's units; ``total`` is the sum of the weights."""
+
+    @abstractmethod
+    def _minimise(self, data: Data, units: Units, rank: int, start: Array | None) -> OptimizeResult:
+        """Solve; ``x`` holds coefficients, intercept and, where it is known, the scale."""
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Finite numbers of any scale.
+        y : array-like of shape (n_samples,)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), optional
+            Non-negative weights: 2 is a row written twice, 0 a row left out.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of range, or the input is not finite, not numeric or of the
+            wrong shape.
+        """
+        self._check_parameters()
+        X, y = check_data(self, X, y, y_numeric=True)
+        y = y.astype(np.float64, copy=False)
+        check_size(y)
+        weight, mass = check_weight(sample_weight, len(y))
+        with np.errstate(all="ignore"):
+            units = Units.of(y, weight, mass, self.fit_intercept)
+            penalty = self._penalty(1.0)
+            data, rank = prepare(
+                X, units.inward(y), weight, intercept=self.fit_intercept,
+                reduce=penalty.degree == 2 or penalty.alpha == 0,
+            )  # fmt: skip
+            data.base = abs(units.center) / units.spread
+            found = self._minimise(data, units, rank, self._start(data, units))
+            self._store(found, data, units)
+            self._describe(X, y, weight, found)
+        self._warn(found)
+        return self
+
+    def predict(self, X: Any) -> Array:
+        """Predict the target.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to predict.
+
+        Returns
+        -------
+        y : array of shape (n_samples,)
+            ``X @ coef_ + intercept_``, in the units of y.
+        """
+        check_is_fitted(self)
+        return self._decision(check_data(self, X))
+
+    def _decision(self, X: Any) -> Array:
+        return np.asarray(safe_sparse_dot(X, self.coef_)) + self.intercept_
+
+    def _start(self, data: Data, units: Units) -> Array | None:
+        """Return the last fit in the solver's coordinates, where it can serve."""
+        coef = getattr(self, "coef_", None)
+        if not self.warm_start or coef is None or coef.shape != data.coordinates.center.shape:
+            return None
+        start = data.coordinates.solver(coef / units.spread)
+        if data.intercept:
+            inner = data.coordinates.coef(start)
+            offset = (self.intercept_ - units.center) / units.spread
+            start = np.append(start, offset + data.coordinates.center @ inner)
+        return np.append(start, self.scale_ / units.spread)
+
+    def _store(self, found: OptimizeResult, data: Data, units: Units) -> None:
+        u = found.x[: data.size]
+        offset = found.x[data.size] if data.intercept else 0.0
+        coef, intercept = data.user(u, offset)
+        self.coef_ = coef * units.spread
+        self.intercept_ = float(intercept * units.spread + units.center)
+        self.n_iter_ = int(found.nit)
+        self.optimality_ = float(found.optimality)
+        if len(found.x) > data.size + data.intercept:
+            self.scale_ = float(found.x[-1] * units.spread)
+
+    def _describe(self, X: Any, y: Array, weight: Array | None, found: OptimizeResult) -> None:
+        """Set what else follows from the fit."""
+
+    def _residual(self, X: Any, y: Array) -> tuple[Array, Array]:
+        """Residuals of all rows and what rounding can make of a zero one."""
+        residual, rounding = np.empty_like(y), np.empty_like(y)
+        for part in gen_batches(len(y), 4096):
+            rows = X[part]
+            residual[part] = y[part] - self._decision(rows)
+            size = np.asarray(safe_sparse_dot(abs(rows), np.abs(self.coef_)))
+            rounding[part] = size + abs(self.intercept_) + np.abs(y[part])
+        return residual, 256 * np.finfo(float).eps * rounding
+
+    def _warn(self, found: OptimizeResult) -> None:
+        if self.optimality_ <= self.tol or found.status == 99:
+            return
+        if found.status == 1:
+            advice = "Increase max_iter, or tol if that accuracy is enough."
+        else:
+            advice = "No further progress is possible in floating point: a larger tol says the same."
+        warnings.warn(
+            f"{type(self).__name__} stopped after {self.n_iter_} iterations (max_iter="
+            f"{self.max_iter}) at optimality_ = {self.optimality_:.1e} > tol = {self.tol:.1e}; the "
+            f"best iterate is kept. {advice}",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags

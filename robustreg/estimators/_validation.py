@@ -1,0 +1,172 @@
+"""Checks of parameters and input, with messages that say what is wrong and what to do."""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_array, validate_data
+
+from robustreg._array import Array
+
+#: below this, y cannot be scaled to size one without losing digits
+SMALLEST = 1e-290
+
+
+class InvalidParameterError(ValueError, TypeError):
+    """A constructor argument outside its range."""
+
+
+def complain(estimator: Any, name: str, wanted: str) -> InvalidParameterError:
+    """Return the error that says what ``name`` must be."""
+    label = type(estimator).__name__
+    return InvalidParameterError(
+        f"The {name!r} parameter of {label} must be {wanted}. Got {getattr(estimator, name)!r} instead."
+    )
+
+
+def check_real(
+    estimator: Any, name: str, low: float, high: float = math.inf, *, closed: str = "left"
+) -> None:
+    """Refuse a parameter that is not a real number in the interval."""
+    value = getattr(estimator, name)
+    left, right = closed in ("left", "both"), closed in ("right", "both")
+    wanted = f"a float in the range {'[' if left else '('}{float(low)}, {float(high)}{']' if right else ')'}"
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Real) or math.isnan(value):
+        raise complain(estimator, name, wanted)
+    above = value >= low if left else value > low
+    below = value <= high if right else value < high
+    if not (above and below):
+        raise complain(estimator, name, wanted)
+
+
+def check_integer(estimator: Any, name: str, low: int) -> None:
+    """Refuse a parameter that is not an integer of at least ``low``."""
+    value = getattr(estimator, name)
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Integral) or value < low:
+        raise complain(estimator, name, f"an int in the range [{low}, inf)")
+
+
+def check_bool(estimator: Any, name: str) -> None:
+    """Refuse a parameter that is not True or False."""
+    if not isinstance(getattr(estimator, name), bool | np.bool_):
+        raise complain(estimator, name, "an instance of 'bool'")
+
+
+def check_option(estimator: Any, name: str, options: tuple[str, ...]) -> None:
+    """Refuse a parameter that is not one of some strings."""
+    value = getattr(estimator, name)
+    if not isinstance(value, str) or value not in options:
+        raise complain(estimator, name, f"one of {', '.join(map(repr, options))}")
+
+
+def check_data(estimator: Any, X: Any, y: Any = None, **options: Any) -> Any:
+    """Validate input as scikit-learn does, and name the column where a table holds the trouble.
+
+    Raises
+    ------
+    ValueError
+        For text, dates, missing or infinite values, masked arrays, wrong shapes.
+    """
+    for name, part in (("X", X), ("y", y)):
+        if isinstance(part, np.ma.MaskedArray) and np.ma.is_masked(part):
+            raise ValueError(f"{name} is a masked array: fill or drop its masked values first.")
+    _refuse_columns(X)
+    rows: dict[str, Any] = {"accept_sparse": ["csr", "csc"], "dtype": [np.float64, np.float32]}
+    try:
+        if y is None:
+            return validate_data(estimator, X, reset=False, **rows, **options)
+        return validate_data(estimator, X, y, **rows, **options)
+    except ValueError as error:
+        missing = _missing_columns(X) if "NaN" in str(error) else []
+        if missing:
+            note = f" Columns with missing values: {', '.join(map(repr, missing))}."
+            raise ValueError(str(error) + note) from error
+        raise
+
+
+def _columns(X: Any) -> list[tuple[Any, Any]]:
+    """Names and columns of a table of any library, nothing for an array."""
+    if not (hasattr(X, "columns") and hasattr(X, "shape") and hasattr(X, "__getitem__")):
+        return []
+    names = list(X.columns)
+    if hasattr(X, "iloc"):  # pandas allows a name twice
+        return [(name, X.iloc[:, i]) for i, name in enumerate(names)]
+    return [(name, X[name]) for name in names]
+
+
+def _refuse_columns(X: Any) -> None:
+    """Refuse dates and text by the name of their column."""
+    for name, column in _columns(X):
+        kind = str(getattr(column, "dtype", "")).lower()
+        if any(word in kind for word in ("date", "time", "duration", "period")):
+            raise ValueError(
+                f"Column {name!r} of X holds dates or times ({kind}): turn it into a number first, for "
+                "example the days since a fixed date."
+            )
+        if any(word in kind for word in ("object", "str", "utf8", "category", "enum")):
+            try:
+                np.asarray(column, dtype=np.float64)
+            except (TypeError, ValueError):
+                values = np.asarray(column, dtype=object)
+                if any(isinstance(value, str) for value in values):
+                    raise ValueError(
+                        f"Column {name!r} of X holds text: could not convert string to float. Encode "
+                        "it first, for example by OneHotEncoder in a ColumnTransformer."
+                    ) from None
+
+
+def _missing_columns(X: Any) -> list[Any]:
+    found = []
+    for name, column in _columns(X):
+        missing = column.isna() if hasattr(column, "isna") else column.is_null()
+        if bool(missing.any()):
+            found.append(name)
+    return found
+
+
+def check_weight(sample_weight: Any, n: int) -> tuple[Array | None, float]:
+    """Return weights with mean one, and that mean; None for equal weights.
+
+    Raises
+    ------
+    ValueError
+        If the weights are not finite, negative, all zero, or not one for each row.
+    """
+    if sample_weight is None:
+        return None, 1.0
+    if isinstance(sample_weight, Real):
+        sample_weight = np.full(n, float(sample_weight))
+    weight = check_array(
+        sample_weight, accept_sparse=False, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
+    )
+    if weight.ndim != 1:
+        raise ValueError(f"sample_weight must be 1D: one number a row. Got shape {weight.shape}.")
+    if weight.shape != (n,):
+        raise ValueError(f"sample_weight.shape == {weight.shape}, expected {(n,)}!")
+    if np.any(weight < 0):
+        raise ValueError("Negative values in sample_weight: weights must be at least 0.")
+    largest = float(weight.max())
+    if largest == 0:
+        raise ValueError("All values of sample_weight are zero: at least one must be positive (non-zero).")
+    weight = weight / largest
+    # The mean over the rows that count, so that rows of weight zero change nothing.
+    mean = float(weight.sum()) / int(np.count_nonzero(weight))
+    weight = weight / mean
+    mass = largest * mean
+    return (None, mass) if np.all(weight == weight[0]) else (weight, mass)
+
+
+def check_size(y: Array) -> None:
+    """Refuse a y whose digits underflow.
+
+    Raises
+    ------
+    ValueError
+        If the largest entry is a denormal number or nearly so.
+    """
+    largest = float(np.abs(y).max(initial=0.0))
+    if 0 < largest < SMALLEST:
+        raise ValueError(f"The largest y is {largest:.1e}, too small for floating point: rescale y.")

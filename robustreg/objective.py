@@ -1,0 +1,182 @@
+"""The one function that scipy sees: loss, linear predictor and penalty composed.
+
+    f(theta) = (sum_i w_i loss(y_i, raw_i) + penalty(coef)) / sum_i w_i
+
+in the solver's coordinates, per unit of weight. ``theta`` holds the reduced coefficients (row
+by row where there are several outputs), the intercepts and the loss's own parameters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from robustreg._array import Array
+from robustreg.data import Block, Data
+from robustreg.losses import Loss
+from robustreg.penalties import Penalty
+
+
+@dataclass
+class Objective:
+    """Mean loss plus penalty as a function of one flat vector.
+
+    Parameters
+    ----------
+    loss : Loss
+        Any loss of raw predictions.
+    data : Data
+        Rows in the solver's coordinates.
+    penalty : Penalty
+        Applied to coefficients in the user's units.
+    n_outputs : int, optional
+        Columns of the raw predictions; None means they are one-dimensional.
+    n_extra : int, default=0
+        Number of the loss's own parameters at the end of ``theta``.
+    unit : float, default=1.0
+        What the mean is divided by, so that gradients of a loss with a tiny threshold are of
+        size one as well.
+    """
+
+    loss: Loss
+    data: Data
+    penalty: Penalty
+    n_outputs: int | None = None
+    n_extra: int = 0
+    unit: float = 1.0
+    total: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.total = self.data.total * self.unit
+
+    @property
+    def _shapes(self) -> tuple[int, int]:
+        outputs = 1 if self.n_outputs is None else self.n_outputs
+        return self.data.size * outputs, outputs if self.data.intercept else 0
+
+    @property
+    def size(self) -> int:
+        """Length of ``theta``."""
+        return sum(self._shapes) + self.n_extra
+
+    def split(self, theta: Array) -> tuple[Array, Any, Array]:
+        """Return reduced coefficients, intercept and the loss's own parameters."""
+        n_coef, n_intercept = self._shapes
+        u, intercept = theta[:n_coef], theta[n_coef : n_coef + n_intercept]
+        extra = theta[n_coef + n_intercept :]
+        if self.n_outputs is None:
+            return u, float(intercept[0]) if n_intercept else 0.0, extra
+        shaped = u.reshape(self.data.size, self.n_outputs)
+        return shaped, intercept if n_intercept else np.zeros(self.n_outputs), extra
+
+    def join(self, u: Array, intercept: Any, extra: Any = ()) -> Array:
+        """Return the ``theta`` that :meth:`split` takes apart."""
+        parts = [np.ravel(u), np.ravel(extra)]
+        if self.data.intercept:
+            parts.insert(1, np.ravel(intercept))
+        return np.concatenate(parts).astype(float)
+
+    def raw(self, theta: Array) -> Array:
+        """Raw predictions of all rows: one pass."""
+        u, intercept, _ = self.split(theta)
+        coef, offset = self.data.outward(u, intercept)
+        return self.data.rowwise(lambda block: block.raw(coef, offset))
+
+    def fun_jac(self, theta: Array) -> tuple[float, Array]:
+        """Value and gradient: one pass."""
+        u, intercept, extra = self.split(theta)
+        coef, offset = self.data.outward(u, intercept)
+
+        def part(block: Block) -> tuple[Any, ...]:
+            raw = block.raw(coef, offset)
+            value, slope, d_extra = self.loss.value_gradient(block.y, raw, block.weight, extra)
+            return value, block.pullback(slope), slope.sum(axis=0), d_extra
+
+        value, gradient, d_intercept, d_extra = self.data.sum(part)
+        penalty, pull = self.penalty.value_gradient(self.data.coordinates.coef(u))
+        gradient = self.data.inward(gradient, d_intercept) + self.data.coordinates.adjoint(pull)
+        gradient = self.join(gradient, d_intercept, d_extra)
+        return float(value + penalty) / self.total, gradient / self.total
+
+    def hessp(self, theta: Array, direction: Array) -> Array:
+        """Hessian times a direction: one pass."""
+        u, intercept, extra = self.split(theta)
+        du, d_intercept, d_extra = self.split(direction)
+        coef, offset = self.data.outward(u, intercept)
+        d_coef, d_offset = self.data.outward(du, d_intercept)
+
+        def part(block: Block) -> tuple[Any, ...]:
+            raw, d_raw = block.raw(coef, offset), block.raw(d_coef, d_offset)
+            slope, c_extra = self.loss.curvature(block.y, raw, block.weight, extra, d_raw, d_extra)
+            return block.pullback(slope), slope.sum(axis=0), c_extra
+
+        gradient, c_intercept, c_extra = self.data.sum(part)
+        user = self.data.coordinates.coef(u)
+        bend = self.penalty.curvature(user) * self.data.coordinates.coef(du)
+        gradient = self.data.inward(gradient, c_intercept) + self.data.coordinates.adjoint(bend)
+        return self.join(gradient, c_intercept, c_extra) / self.total
+
+    def hess(self, theta: Array) -> Array:
+        """Dense Hessian: one pass that forms weighted Gram matrices."""
+        u, intercept, extra = self.split(theta)
+        coef, offset = self.data.outward(u, intercept)
+        directions = self._directions()
+
+        def part(block: Block) -> tuple[Any, ...]:
+            raw = block.raw(coef, offset)
+            parts: list[Any] = []
+            for d_raw, d_extra in directions:
+                bend, c_extra = self.loss.curvature(
+                    block.y, raw, block.weight, extra, d_raw, d_extra
+                )
+                if d_extra is None:
+                    columns = bend.reshape(len(bend), -1)
+                    parts += [np.stack([block.gram(column) for column in columns.T])]
+                parts += [block.pullback(bend), bend.sum(axis=0), np.asarray(c_extra)]
+            return tuple(parts)
+
+        hessian = self._assemble(self.data.sum(part))
+        curvature = self.penalty.curvature(self.data.coordinates.coef(u))
+        self._add_penalty(hessian, curvature)
+        return hessian / self.total
+
+    def _directions(self) -> list[tuple[Any, Any]]:
+        """Unit directions of raw predictions, then of the loss's own parameters."""
+        outputs = 1 if self.n_outputs is None else self.n_outputs
+        raw: list[Any] = [1.0] if self.n_outputs is None else list(np.eye(outputs))
+        return [(d, None) for d in raw] + [(0.0, row) for row in np.eye(self.n_extra)]
+
+    def _assemble(self, sums: tuple[Any, ...]) -> Array:
+        """Put Gram matrices and cross terms of :meth:`hess` in their places."""
+        n_coef, n_intercept = self._shapes
+        outputs, size = (self.n_outputs or 1), self.data.size
+        hessian = np.zeros((self.size, self.size))
+        edge = n_coef + n_intercept
+        queue = list(sums)
+        for j in range(outputs):
+            gram, cross, total, _ = (queue.pop(0) for _ in range(4))
+            cross, total = cross.reshape(-1, outputs), np.reshape(total, outputs)
+            for k in range(outputs):
+                inner = self.data.gram_inward(gram[k], cross[:, k], total[k])
+                hessian[j:n_coef:outputs, k:n_coef:outputs] = inner
+            if n_intercept:
+                inward = self.data.inward(cross, total).reshape(size, outputs)
+                hessian[n_coef + j, :n_coef] = inward.ravel()
+                hessian[:n_coef, n_coef + j] = inward.ravel()
+                hessian[n_coef + j, n_coef:edge] = total
+        for j in range(self.n_extra):
+            pulled, total, c_extra = (queue.pop(0) for _ in range(3))
+            column = self.join(self.data.inward(pulled, total), total, c_extra)
+            hessian[edge + j, :] = hessian[:, edge + j] = column
+        return hessian
+
+    def _add_penalty(self, hessian: Array, curvature: Array) -> None:
+        if not np.any(curvature):
+            return
+        n_coef, outputs = self._shapes[0], self.n_outputs or 1
+        columns = curvature.reshape(len(curvature), -1)
+        for k in range(outputs):
+            part = slice(k, n_coef, outputs)
+            hessian[part, part] += self.data.coordinates.quadratic(columns[:, k])

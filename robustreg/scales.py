@@ -1,0 +1,173 @@
+"""Scales: how large residuals are, as ``(residual, weight) -> float``.
+
+A weight is a number of repetitions: weight 2 gives what the row written twice gives.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import ndtr
+
+from robustreg._array import Array
+
+#: 1 / Phi^-1(3/4): the median absolute value of a standard normal is 0.6745
+MAD_FACTOR = 1.482602218505602
+
+
+def weighted_median(values: Array, weight: Array | None = None) -> float:
+    """Return the median of ``values``, each counted ``weight`` times.
+
+    Parameters
+    ----------
+    values : array of shape (n,)
+        Finite numbers.
+    weight : array of shape (n,), optional
+        Non-negative weights with a positive sum; ones by default.
+
+    Returns
+    -------
+    float
+        The mean of the lower and the upper median, as :func:`numpy.median` gives for repeated rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from robustreg.scales import weighted_median
+    >>> weighted_median(np.array([3.0, 1.0, 2.0]), np.array([1.0, 3.0, 2.0]))
+    1.5
+    """
+    if weight is None:
+        return float(np.median(values))
+    order = np.argsort(values, kind="stable")
+    order = order[weight[order] > 0]
+    below = np.cumsum(weight[order])
+    half = 0.5 * below[-1]
+    # Sums of weights carry rounding, so "exactly half" is meant within it.
+    slack = 4 * np.finfo(float).eps * below[-1]
+    lower = np.searchsorted(below, half - slack, side="left")
+    upper = np.searchsorted(below, half + slack, side="right")
+    low, high = values[order[lower]], values[order[min(upper, len(order) - 1)]]
+    return float(low + 0.5 * (high - low))
+
+
+def mad(residual: Array, weight: Array | None = None) -> float:
+    """Median absolute residual, consistent for sigma at the normal distribution.
+
+    Residuals are taken about zero, not about their median: the model has an intercept for that.
+
+    Parameters
+    ----------
+    residual : array of shape (n,)
+        Residuals, in the units of y.
+    weight : array of shape (n,), optional
+        Sample weights.
+
+    Returns
+    -------
+    float
+        ``1.4826 * median(|residual|)``, in the units of y.
+
+    References
+    ----------
+    Hampel, F. R. (1974). The influence curve and its role in robust estimation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from robustreg.scales import mad
+    >>> round(mad(np.array([-1.0, 0.5, 2.0, 40.0])), 4)
+    2.2239
+    """
+    return MAD_FACTOR * weighted_median(np.abs(residual), weight)
+
+
+def huber_consistency(epsilon: float) -> float:
+    """``E min(Z^2, epsilon^2)`` of a standard normal ``Z``, the constant of Proposal 2.
+
+    Parameters
+    ----------
+    epsilon : float
+        Threshold in units of the scale, positive; infinity gives 1.
+
+    Returns
+    -------
+    float
+        A number in (0, 1].
+
+    References
+    ----------
+    Huber, P. J. (1981). Robust Statistics, section 6.4.
+
+    Examples
+    --------
+    >>> from robustreg.scales import huber_consistency
+    >>> round(huber_consistency(1.345), 9)
+    0.710164548
+    """
+    if epsilon > 38:  # the tail beyond is below the smallest double
+        return 1.0
+    if epsilon < 0.05:
+        # E min(Z^2, e^2) = e^2 - 2 e^3 phi(0) (1/3 - e^2/30 + ...): the closed form cancels here.
+        tail = 1 / 3 - epsilon**2 / 30 + epsilon**4 / 280
+        return float(epsilon**2 * (1 - 4 * epsilon * tail / np.sqrt(2 * np.pi)))
+    density = np.exp(-0.5 * epsilon**2) / np.sqrt(2 * np.pi)
+    tail = ndtr(-epsilon)
+    return float(1 - 2 * tail - 2 * epsilon * density + 2 * epsilon**2 * tail)
+
+
+def huber_scale(
+    residual: Array, weight: Array | None = None, *, epsilon: float = 1.345, rank: int = 0
+) -> float:
+    """Huber's Proposal 2 scale of given residuals.
+
+    Parameters
+    ----------
+    residual : array of shape (n,)
+        Residuals, in the units of y.
+    weight : array of shape (n,), optional
+        Sample weights.
+    epsilon : float, default=1.345
+        Threshold in units of the scale.
+    rank : int, default=0
+        Number of parameters that were fitted to get the residuals.
+
+    Returns
+    -------
+    float
+        The ``sigma`` with ``sum w min(r^2 / sigma^2, epsilon^2) = kappa (sum w - rank)``; 0 where
+        so many residuals are zero that no positive number solves it.
+
+    References
+    ----------
+    Huber, P. J. (1964). Robust estimation of a location parameter, Proposal 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from robustreg.scales import huber_scale
+    >>> round(huber_scale(np.array([-1.0, 0.5, 2.0, 40.0])), 4)
+    3.0747
+    """
+    size = np.sort(np.abs(residual)) if weight is None else None
+    if size is None:
+        order = np.argsort(np.abs(residual), kind="stable")
+        size, weight = np.abs(residual)[order], weight[order]
+    else:
+        weight = np.ones_like(size)
+    top = size[-1]
+    if top == 0:
+        return 0.0
+    size = size / top
+    inside = np.cumsum(weight * size**2)
+    count = np.cumsum(weight)
+    total = count[-1]
+    target = huber_consistency(epsilon) * (total - rank if total > rank else total)
+    if np.isinf(epsilon):
+        return float(top * np.sqrt(inside[-1] / target))
+    # With the k smallest inside, sigma^2 = inside_k / (target - epsilon^2 * weight outside).
+    room = target - epsilon**2 * (total - count)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        sigma = np.sqrt(inside / np.where(room > 0, room, np.nan))
+    upper = np.append(size[1:], np.inf)
+    fits = (size <= epsilon * sigma) & (epsilon * sigma <= upper)
+    return float(top * sigma[np.argmax(fits)]) if fits.any() else 0.0

@@ -1,0 +1,18 @@
+"""Minimisation of an :class:`~robustreg.objective.Objective`, all of it through scipy.optimize."""
+
+from robustreg.solvers._kinked import solve_kinked
+from robustreg.solvers._newton import newton
+from robustreg.solvers._program import solve_program
+from robustreg.solvers._scale import Problem, solve_fixed, solve_joint, solve_mad
+from robustreg.solvers._smooth import solve_smooth
+
+__all__ = [
+    "Problem",
+    "newton",
+    "solve_fixed",
+    "solve_joint",
+    "solve_kinked",
+    "solve_mad",
+    "solve_program",
+    "solve_smooth",
+]

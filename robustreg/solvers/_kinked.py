@@ -1,0 +1,267 @@
+"""Exact minima of losses with one kink a row, on data of any size.
+
+Most rows only ever contribute their slope. An envelope of the loss is minimised on all rows, the
+rows that are far from their kinks there are folded into one linear term, the few others are solved
+exactly, and one more pass checks that no folded row changed sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.optimize import OptimizeResult, minimize
+
+from robustreg._array import Array
+from robustreg.data import Block, subsample, subsample_size
+from robustreg.losses import Smoothed
+from robustreg.objective import Objective
+from robustreg.scales import weighted_median
+from robustreg.solvers._newton import DenseMetric, newton
+from robustreg.solvers._rows import Rows, Vertex, solve_rows
+
+#: rows within this many widths of the envelope are kept
+KEPT_WIDTHS = 4.0
+
+
+def solve_kinked(
+    objective: Objective,
+    theta: Array,
+    *,
+    tol: float,
+    max_iter: int,
+    callback: Any = None,
+    warm: bool = False,
+) -> OptimizeResult:
+    """Minimise a piecewise linear loss plus a penalty, with a duality gap as proof.
+
+    Parameters
+    ----------
+    objective : Objective
+        Its loss offers `kinks`; its penalty is L1 or L2, or has ``alpha=0``.
+    theta : array
+        Start.
+    tol : float
+        Relative duality gap that counts as solved. The gap never stops the search early.
+    max_iter : int
+        Newton iterations and linear programs at the most.
+    callback : callable, optional
+        As in :func:`~robustreg.solvers.newton`.
+    warm : bool
+        Whether ``theta`` is so close that no sample is needed.
+
+    Returns
+    -------
+    OptimizeResult
+        ``x``, ``fun``, ``nit``, ``success``, ``status``, ``optimality`` (the relative gap),
+        ``slopes`` (each row's contribution to the gradient, the dual point) and ``zero`` (the rows
+        on their kinks).
+    """
+    theta, nit, width = _approach(objective, theta, max_iter, callback, warm)
+    s = offsets(objective, theta)
+    if width is None:
+        kept = np.arange(objective.data.n_rows)
+    else:
+        kept = np.flatnonzero(np.abs(s) <= KEPT_WIDTHS * width)
+    width = _typical(s, objective.data.weight) or 1.0 if width is None else width
+    for _ in range(100):
+        rows = rows_of(objective, s, kept)
+        vertex = solve_rows(rows, theta, width, max(max_iter - nit, 1))
+        nit, theta = nit + vertex.nit, vertex.theta
+        now = offsets(objective, theta)
+        flipped = now * s < 0
+        flipped[kept] = False
+        if not flipped.any() or nit >= max_iter:
+            break
+        kept = np.union1d(kept, np.flatnonzero(flipped))
+        width = max(width * 0.1, float(np.abs(now[flipped]).max()))
+    found = certified(objective, rows, vertex, kept, now, tol)
+    status = 0 if found["success"] else 1 if nit >= max_iter else 2
+    return OptimizeResult(x=theta, nit=nit, status=status, **found)
+
+
+def _approach(
+    objective: Objective, theta: Array, max_iter: int, callback: Any, warm: bool
+) -> tuple[Array, int, float | None]:
+    """Come close through a sample and one envelope; None as width means: few rows, keep them all."""
+    data = objective.data
+    if data.ready:
+        return theta, 0, None
+    nit, metric = 0, None
+    q = len(theta)
+    if subsample_size(data) and not warm:
+        small = replace(
+            objective,
+            data=data.subset(subsample(data)),
+            penalty=objective.penalty.scaled(subsample_size(data) / data.n_rows),
+        )
+        theta, nit, metric = _descend(small, theta, np.sqrt(q / small.data.n_rows), max_iter, callback)
+    s = offsets(objective, theta)
+    spread = _typical(s, data.weight)
+    width = 2 * spread * np.sqrt(q / data.n_rows)
+    if width == 0:
+        return theta, nit, 0.0
+    loose = 0.3 / np.sqrt(data.n_rows)
+    found = _envelope(objective, theta, width, loose, max(max_iter - nit, 1), callback, metric)
+    return found.x, nit + found.nit, width
+
+
+def _descend(
+    objective: Objective, theta: Array, share: float, max_iter: int, callback: Any
+) -> tuple[Array, int, Any]:
+    """Minimise envelopes down to ``share`` of the spread; return the Hessian of a wide one as well."""
+    nit, metric = 0, None
+    spread = _typical(offsets(objective, theta), objective.data.weight)
+    width = spread
+    while width > 0:
+        found = _envelope(objective, theta, width, 1e-4, max(max_iter - nit, 1), callback, None)
+        theta, nit = found.x, nit + found.nit
+        spread = _typical(offsets(objective, theta), objective.data.weight)
+        if width <= 0.5 * spread and metric is None:
+            metric = DenseMetric(_smooth(objective, width).hess(theta))
+        if width <= share * spread or nit >= max_iter:
+            break
+        width = max(0.2 * min(width, spread), share * spread)
+    return theta, nit, metric
+
+
+def _smooth(objective: Objective, width: float) -> Objective:
+    """Return the objective with loss, and L1 penalty, replaced by their envelopes."""
+    penalty = objective.penalty
+    if not penalty.smooth:
+        unit = np.where(objective.data.coordinates.transform > 0, objective.data.coordinates.transform, 1.0)
+        penalty = penalty.smoothed(width * unit)
+    return replace(objective, loss=Smoothed(objective.loss, width), penalty=penalty)
+
+
+def _envelope(
+    objective: Objective,
+    theta: Array,
+    width: float,
+    tol: float,
+    max_iter: int,
+    callback: Callable[..., Any] | None,
+    metric: Any,
+) -> OptimizeResult:
+    smooth = _smooth(objective, width)
+    options = {"tol": tol, "maxiter": max_iter, "metric": metric, "lazy": metric is not None}
+    return minimize(
+        smooth.fun_jac, theta, jac=True, hess=smooth.hess, method=newton, callback=callback, options=options
+    )
+
+
+def offsets(objective: Objective, theta: Array) -> Array:
+    """Distance of each raw prediction from its kink: one pass."""
+    kinks = objective.loss.kinks(objective.data.y)
+    assert kinks is not None
+    return objective.raw(theta) - kinks.position
+
+
+def _typical(s: Array, weight: Array | None) -> float:
+    """Spread of the offsets: their median size, or their mean where most are zero."""
+    size = np.abs(s)
+    return weighted_median(size, weight) or float(np.average(size, weights=weight))
+
+
+def rows_of(objective: Objective, s: Array, kept: Array) -> Rows:
+    """Keep some rows, fold the others at the side that ``s`` says, and add the penalty."""
+    data, total = objective.data, objective.total
+    kinks = objective.loss.kinks(data.y)
+    assert kinks is not None
+    lower, upper, position = (np.broadcast_to(part, s.shape) for part in (kinks.lower, kinks.upper, kinks.position))
+    weight = (np.ones_like(s) if data.weight is None else data.weight) / total
+    linear = np.zeros(objective.size)
+    if len(kept) < len(s):
+        slopes = weight * np.where(s > 0, upper, lower)
+        slopes[kept] = 0.0
+        linear = _pull(objective, slopes)
+    X = data.take(kept)
+    if data.intercept:
+        X = _stack([X, np.ones((len(kept), 1))], axis=1)
+    w = weight[kept]
+    hidden = objective.join(data.hidden, 0.0)
+    rows = Rows(
+        X, position[kept], w * lower[kept], w * upper[kept], w, linear, None, hidden, data.base
+    )
+    return _with_penalty(rows, objective)
+
+
+def _pull(objective: Objective, slopes: Array) -> Array:
+    """Gradient in ``theta`` of ``slopes @ raw``: one pass."""
+    data = replace(objective.data, y=slopes, weight=None)
+
+    def part(block: Block) -> tuple[Any, ...]:
+        return block.pullback(block.y), block.y.sum()
+
+    gradient, total = data.sum(part)
+    return objective.join(data.inward(gradient, total), total)
+
+
+def _with_penalty(rows: Rows, objective: Objective) -> Rows:
+    """Add an L2 penalty as the square term, an L1 penalty as rows with a kink at zero."""
+    penalty, coordinates = objective.penalty, objective.data.coordinates
+    if penalty.alpha == 0:
+        return rows
+    q, total = objective.size, objective.total
+    if penalty.degree == 2:
+        bend = penalty.curvature(np.zeros(coordinates.transform.shape[0])) / total
+        quadratic = np.zeros((q, q))
+        size = coordinates.size
+        quadratic[:size, :size] = coordinates.quadratic(bend)
+        return replace(rows, quadratic=quadratic)
+    weight = penalty.alpha / total * coordinates.transform
+    live = np.flatnonzero(weight)
+    weight = weight[live]
+    unit = sp.csr_array((np.ones(len(live)), (range(len(live)), live)), shape=(len(live), q))
+    return replace(
+        rows,
+        X=_stack([rows.X, unit], axis=0),
+        position=np.concatenate([rows.position, np.zeros(len(live))]),
+        lower=np.concatenate([rows.lower, -weight]),
+        upper=np.concatenate([rows.upper, weight]),
+        weight=np.concatenate([rows.weight, weight]),
+    )
+
+
+def _stack(parts: list[Any], axis: int) -> Any:
+    """Stack dense arrays, or sparse ones where the first is sparse."""
+    if sp.issparse(parts[0]):
+        return sp.vstack(parts, format="csr") if axis == 0 else sp.hstack(parts, format="csr")
+    return np.concatenate([p.toarray() if sp.issparse(p) else p for p in parts], axis=axis)
+
+
+def certified(
+    objective: Objective, rows: Rows, vertex: Vertex, kept: Array, s: Array, tol: float
+) -> dict[str, Any]:
+    """Return value, dual slopes and the relative duality gap of an end point."""
+    kinks = objective.loss.kinks(objective.data.y)
+    assert kinks is not None
+    theta = vertex.theta
+    weight = 1.0 if objective.data.weight is None else objective.data.weight
+    weight = weight / objective.total
+
+    def loss(offsets: Array) -> float:
+        return float((weight * np.maximum(kinks.lower * offsets, kinks.upper * offsets)).sum())
+
+    exact = s.copy()
+    near = rows.offsets(theta)[: len(kept)]
+    exact[kept] = np.where(np.abs(near) <= rows.rounding(theta)[: len(kept)], 0.0, near)
+    u = objective.split(theta)[0]
+    primal = loss(exact) + objective.penalty.value_gradient(objective.data.coordinates.coef(u))[0] / objective.total
+    constant = loss(weighted_median(kinks.position + 0 * s, objective.data.weight) - kinks.position)
+    gap = rows.gap(theta, vertex.slopes)
+    optimality = gap / max(primal, np.finfo(float).eps * constant, np.finfo(float).tiny)
+    slopes = weight * np.where(s > 0, kinks.upper, kinks.lower)
+    slopes[kept] = vertex.slopes[: len(kept)]
+    zero = np.zeros(len(s), dtype=bool)
+    zero[kept] = exact[kept] == 0
+    return {
+        "fun": primal,
+        "optimality": float(optimality),
+        "success": bool(optimality <= tol),
+        "slopes": slopes * objective.total,
+        "zero": zero,
+    }

@@ -1,0 +1,273 @@
+"""Newton's method with a Hessian that is renewed only when the step stops paying."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+from scipy.optimize import OptimizeResult
+
+from robustreg._array import Array
+
+#: a step must bring at least this share of the decrease that its slope promises
+SUFFICIENT = 1e-4
+#: the largest share of the way to a bound that one step may go
+TO_BOUND = 0.9
+#: a gradient that shrinks less than this by one step asks for a new Hessian
+PAYS = 0.25
+#: pairs of steps and gradient changes that correct a kept Hessian
+MEMORY = 12
+
+
+class DenseMetric:
+    """A Hessian, factored: ``solve(g)`` returns ``H^-1 g``.
+
+    The matrix is scaled to unit diagonal and lifted as little as makes it positive definite;
+    a coordinate without any curvature stays where it is.
+    """
+
+    def __init__(self, hessian: Array, lift: float = 0.0) -> None:
+        diagonal = np.abs(np.diag(hessian))
+        self.scale = 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+        scaled = hessian * np.outer(self.scale, self.scale)
+        scaled[np.diag_indices_from(scaled)] += np.where(diagonal > 0, 0.0, 1.0)
+        eye = np.eye(len(scaled))
+        while True:
+            try:
+                self.factor = scipy.linalg.cho_factor(scaled + lift * eye, check_finite=False)
+                break
+            except np.linalg.LinAlgError:
+                lift = max(10 * lift, 1e-12)
+        self.lift = lift
+
+    def solve(self, gradient: Array) -> Array:
+        solved = scipy.linalg.cho_solve(self.factor, self.scale * gradient, check_finite=False)
+        return self.scale * solved
+
+
+class IterativeMetric:
+    """A Hessian known by its products: ``solve(g)`` runs conjugate gradients.
+
+    It stops at the accuracy that a Newton step of the present gradient can use, or where the
+    Hessian shows no curvature.
+    """
+
+    def __init__(self, product: Callable[[Array], Array], forcing: float) -> None:
+        self.product, self.forcing = product, forcing
+        self.lift = 0.0
+
+    def solve(self, gradient: Array) -> Array:
+        step, residual = np.zeros_like(gradient), gradient.copy()
+        direction, square = residual.copy(), float(gradient @ gradient)
+        target = self.forcing**2 * square
+        for _ in range(min(200, 2 * len(gradient))):
+            if square <= target:
+                break
+            bent = self.product(direction)
+            curvature = float(direction @ bent)
+            if curvature <= 1e-14 * float(direction @ direction):
+                break
+            length = square / curvature
+            step += length * direction
+            residual -= length * bent
+            square, before = float(residual @ residual), square
+            direction = residual + square / before * direction
+        return step if step.any() else gradient
+
+
+@dataclass
+class _State:
+    x: Array
+    value: float
+    gradient: Array
+
+    @property
+    def norm(self) -> float:
+        return float(np.abs(self.gradient).max(initial=0.0))
+
+
+def newton(
+    fun: Callable[..., float],
+    x0: Array,
+    args: tuple[Any, ...] = (),
+    *,
+    jac: Callable[..., Array],
+    hess: Callable[..., Any] | None = None,
+    hessp: Callable[..., Array] | None = None,
+    callback: Callable[[OptimizeResult], Any] | None = None,
+    metric: Any = None,
+    lower: Array | None = None,
+    tol: float = 1e-8,
+    maxiter: int = 100,
+    at_least: int = 0,
+    lazy: bool = False,
+    **unused: Any,
+) -> OptimizeResult:
+    """Minimise a function with a damped, lazily renewed Newton iteration.
+
+    A ``method`` for :func:`scipy.optimize.minimize`. Between renewals the kept Hessian is
+    corrected by limited-memory BFGS pairs. Steps keep strictly inside ``lower``.
+
+    Parameters
+    ----------
+    fun, jac, hess, hessp : callable
+        Value, gradient, and either the dense Hessian or its products.
+    x0 : array of shape (n,)
+        Start, strictly inside the bounds.
+    args : tuple
+        Further arguments of the callables.
+    callback : callable, optional
+        Called with ``intermediate_result``, an ``OptimizeResult`` (``x``, ``fun``), after each
+        iteration; ends the run by returning True or raising ``StopIteration``.
+    metric : object with a method ``solve``, optional
+        A factored Hessian to begin with.
+    lower : array of shape (n,), optional
+        Open lower bounds.
+    tol : float
+        Largest entry of the gradient at which to stop.
+    maxiter, at_least : int
+        Iterations at the most, and before the gradient is looked at.
+    lazy : bool
+        Whether a Hessian is worth keeping (it costs much more than a gradient).
+
+    Returns
+    -------
+    OptimizeResult
+        ``x, fun, jac, nit, nhev, success, status, message, metric``; ``status`` is 0 (converged),
+        1 (``maxiter``), 2 (no further progress in floating point) or 99 (stopped by callback).
+
+    References
+    ----------
+    Nocedal, J. and Wright, S. J. (2006). Numerical Optimization, chapters 3, 6 and 7.
+    """
+    def evaluate(x: Array) -> _State:
+        return _State(x, float(fun(x, *args)), np.asarray(jac(x, *args)))
+
+    def renew(state: _State, lift: float = 0.0) -> Any:
+        if hess is not None:
+            found = hess(state.x, *args)
+            return DenseMetric(found, lift) if isinstance(found, np.ndarray) else found
+        assert hessp is not None
+        forcing = min(0.1, np.sqrt(state.norm))
+        return IterativeMetric(lambda v: hessp(state.x, v, *args), forcing)
+
+    state = evaluate(np.array(x0, dtype=float))
+    pairs: deque[tuple[Array, Array]] = deque(maxlen=MEMORY)
+    nit = nhev = 0
+    status, stalled = 1, 0
+    fresh = False
+    while True:
+        if state.norm <= tol and nit >= at_least:
+            status = 0
+            break
+        if nit >= maxiter:
+            break
+        if metric is None:
+            metric, fresh = renew(state), True
+            nhev += 1
+            pairs.clear()
+        step = -_corrected(state.gradient, metric, pairs)
+        slope = float(step @ state.gradient)
+        following = None
+        if slope < 0:
+            following, length = _search(evaluate, state, step, slope, lower)
+        if following is None:
+            if fresh and metric.lift < 1e8 and hess is not None and slope < -_noise(state):
+                metric = renew(state, max(100 * metric.lift, 1e-6))
+                nhev += 1
+                continue
+            if fresh:
+                status = 0 if state.norm <= tol else 2
+                break
+            metric = None
+            continue
+        nit += 1
+        pairs.append((following.x - state.x, following.gradient - state.gradient))
+        shrunk = following.norm / state.norm
+        stalled = stalled + 1 if following.value >= state.value - _noise(state) and shrunk > 0.5 else 0
+        state = following
+        if callback is not None and _stop(callback, state):
+            status = 99
+            break
+        if stalled >= 4:
+            status = 0 if state.norm <= tol else 2
+            break
+        if not lazy or shrunk > PAYS or length < 0.3:
+            metric = None
+        fresh = False
+    return OptimizeResult(
+        x=state.x, fun=state.value, jac=state.gradient, nit=nit, nhev=nhev, status=status,
+        success=status == 0, message=_MESSAGES[status], metric=metric,
+    )
+
+
+_MESSAGES = {
+    0: "the gradient is within tol",
+    1: "max_iter was reached",
+    2: "no further progress is possible in floating point",
+    99: "stopped by a callback",
+}
+
+
+def _noise(state: _State) -> float:
+    """Change of the value that rounding can make."""
+    return 1e-14 * max(abs(state.value), 1e-300)
+
+
+def _stop(callback: Callable[[OptimizeResult], Any], state: _State) -> bool:
+    try:
+        return bool(callback(intermediate_result=OptimizeResult(x=state.x, fun=state.value)))
+    except StopIteration:
+        return True
+
+
+def _search(
+    evaluate: Callable[[Array], _State], state: _State, step: Array, slope: float, lower: Array | None
+) -> tuple[_State | None, float]:
+    """Backtrack until the decrease is sufficient (Armijo).
+
+    Where the change of the value is below its rounding (one y of 1e12 makes all values large), the
+    slope at the trial is asked instead: on a convex function it tells whether the step was too far.
+    """
+    length = 1.0
+    if lower is not None:
+        falling = step < 0
+        room = (state.x[falling] - lower[falling]) / -step[falling]
+        length = min(1.0, TO_BOUND * float(room.min(initial=np.inf)))
+    for _ in range(30):
+        trial = evaluate(state.x + length * step)
+        if np.isfinite(trial.value) and np.isfinite(trial.gradient).all():
+            gain = state.value - trial.value
+            if gain >= -SUFFICIENT * length * slope and gain > 0:
+                return trial, length
+            ahead = float(trial.gradient @ step)
+            if abs(gain) <= _noise(state) and (ahead <= -0.5 * slope or trial.norm < state.norm):
+                return trial, length
+            # minimiser of the parabola through the value, the slope and the trial
+            bend = trial.value - state.value - length * slope
+            shrink = -slope * length / (2 * bend) if bend > 0 else 0.5
+            length *= min(max(shrink, 0.1), 0.5)
+        else:
+            length *= 0.1
+        if np.all(state.x + length * step == state.x):
+            break
+    return None, 0.0
+
+
+def _corrected(gradient: Array, metric: Any, pairs: deque[tuple[Array, Array]]) -> Array:
+    """Two-loop recursion of L-BFGS about the kept Hessian."""
+    usable = [(s, y, float(s @ y)) for s, y in pairs]
+    usable = [(s, y, sy) for s, y, sy in usable if sy > 1e-12 * np.sqrt((s @ s) * (y @ y))]
+    q, weights = gradient.copy(), []
+    for s, y, sy in reversed(usable):
+        weight = float(s @ q) / sy
+        q -= weight * y
+        weights.append(weight)
+    r = metric.solve(q)
+    for (s, y, sy), weight in zip(usable, reversed(weights), strict=True):
+        r += (weight - float(y @ r) / sy) * s
+    return r

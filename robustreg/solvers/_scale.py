@@ -1,0 +1,257 @@
+"""Residual losses together with their scale: given, estimated jointly, or an iterated MAD."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy.optimize import OptimizeResult
+
+from robustreg._array import Array
+from robustreg.data import Data
+from robustreg.losses import Absolute, Concomitant, ResidualLoss, Squared
+from robustreg.objective import Objective
+from robustreg.penalties import Penalty
+from robustreg.scales import huber_scale, mad
+from robustreg.solvers._kinked import solve_kinked
+from robustreg.solvers._smooth import on_sample, solve_smooth
+
+#: y beyond this many of its spreads does not move the least-squares start
+CLIP = 10.0
+#: thresholds are approached from wide ones in steps of this factor
+NARROWER = 0.2
+#: scales, in spreads of y, at which it is asked whether the scale is zero
+SUSPECT = (1e-6, 1e-12)
+
+
+@dataclass
+class Problem:
+    """A residual loss on data whose y has spread about one, and how to solve it.
+
+    Parameters
+    ----------
+    loss : ResidualLoss
+        Thresholds in units of the scale.
+    data : Data
+        Prepared rows.
+    penalty : Penalty
+        In the units of the data.
+    method, tol, max_iter, callback
+        As of :func:`~robustreg.solvers.solve_smooth`.
+    """
+
+    loss: ResidualLoss
+    data: Data
+    penalty: Penalty
+    method: str = "auto"
+    tol: float = 1e-8
+    max_iter: int = 100
+    callback: Callable[..., Any] | None = None
+
+    def at(self, sigma: float) -> Objective:
+        """Return the objective at a given scale."""
+        loss = self.loss.rescaled(sigma)
+        widths = [getattr(loss, name) for name in loss.threshold]
+        unit = min([1.0, *widths]) if loss.degree == 2 else 1.0
+        return Objective(loss, self.data, self.penalty, unit=unit)
+
+    def joint(self, kappa: float) -> Objective:
+        """Return the objective of coefficients and scale."""
+        return Objective(Concomitant(self.loss, kappa), self.data, self.penalty, n_extra=1)
+
+    def residual(self, theta: Array) -> Array:
+        """Residuals of all rows: one pass."""
+        return self.data.y - Objective(self.loss, self.data, self.penalty).raw(theta[: self.size])
+
+    @property
+    def size(self) -> int:
+        """Number of coefficients and intercept."""
+        return self.data.size + int(self.data.intercept)
+
+    def start(self) -> Array:
+        """Least squares with y cut to a bounded range: close where no y is far out, never absurd."""
+        data = self.data.with_target(np.clip(self.data.y, -CLIP, CLIP), self.data.weight)
+        penalty = self.penalty if self.penalty.degree == 2 else self.penalty.scaled(0.0)
+        objective = Objective(Squared(), data, penalty)
+        method = "newton" if self.method == "lbfgs" else self.method
+        return solve_smooth(
+            objective, np.zeros(self.size), method=method, tol=1e-3, max_iter=1, at_least=1
+        ).x
+
+
+def solve_fixed(problem: Problem, sigma: float, theta: Array | None = None) -> OptimizeResult:
+    """Minimise at a given scale; ``theta`` is a warm start.
+
+    A loss with a threshold is approached from wider thresholds, each the start of the next, so
+    that Newton never meets a band without rows.
+    """
+    objective = problem.at(sigma)
+    if theta is not None:
+        return _solve(problem, objective, theta)
+    nit, metric, found = 0, None, None
+    small = on_sample(objective) if problem.loss.threshold else None
+    if small is not None:
+        inner = replace(problem, data=small.data, penalty=small.penalty)
+        found = _from_wide(inner, sigma, inner.start())
+        nit, metric, theta = found.nit, found.metric, found.x
+        left = replace(problem, max_iter=max(problem.max_iter - nit, 1))
+        found = _solve(left, objective, theta, metric=metric)
+    else:
+        found = _from_wide(problem, sigma, problem.start())
+        return found
+    found.nit += nit
+    return found
+
+
+def _from_wide(problem: Problem, sigma: float, theta: Array) -> OptimizeResult:
+    nit, found = 0, None
+    if problem.loss.threshold and np.isfinite(sigma):
+        wide = mad(problem.residual(theta), problem.data.weight)
+        while wide > sigma / NARROWER and nit < problem.max_iter - 1:
+            part = replace(problem, tol=1e-4, max_iter=problem.max_iter - nit)
+            found = _solve(part, problem.at(wide), theta)
+            theta, nit = found.x, nit + found.nit
+            wide *= NARROWER
+    last = replace(problem, max_iter=problem.max_iter - nit)
+    found = _solve(last, problem.at(sigma), theta, at_least=int(nit == 0))
+    found.nit += nit
+    return found
+
+
+def _solve(problem: Problem, objective: Objective, theta: Array, **options: Any) -> OptimizeResult:
+    return solve_smooth(
+        objective, theta, method=problem.method, tol=problem.tol, max_iter=problem.max_iter,
+        callback=problem.callback, **options,
+    )  # fmt: skip
+
+
+def solve_joint(problem: Problem, kappa: float, theta: Array | None = None) -> OptimizeResult:
+    """Minimise over coefficients and scale; the last entry of ``x`` is the scale, 0 included.
+
+    Parameters
+    ----------
+    problem : Problem
+        Its loss is Huber's.
+    kappa : float
+        Price of the scale: of a unit of sigma and a unit of weight, twice.
+    theta : array, optional
+        Warm start, the scale last.
+    """
+    objective = problem.joint(kappa)
+    if theta is not None and theta[-1] > 0:
+        return _joint(problem, objective, kappa, theta, 0)
+    small, metric, nit = on_sample(objective), None, 0
+    inner = problem
+    if small is not None:
+        inner = replace(problem, data=small.data, penalty=small.penalty)
+    theta = inner.start()
+    sigma = huber_scale(inner.residual(theta), inner.data.weight, epsilon=problem.loss.delta)
+    if sigma == 0:
+        sigma = float(np.abs(inner.residual(theta)).mean()) or 1.0
+    theta = np.append(theta, sigma)
+    if small is not None:
+        found = _joint(inner, small, kappa, theta, 1)
+        theta, metric, nit = found.x, found.get("metric"), found.nit
+        if theta[-1] == 0:
+            theta[-1] = sigma
+    left = replace(problem, max_iter=max(problem.max_iter - nit, 1))
+    found = _joint(left, objective, kappa, theta, int(nit == 0), metric)
+    found.nit += nit
+    return found
+
+
+def _joint(
+    problem: Problem, objective: Objective, kappa: float, theta: Array, at_least: int, metric: Any = None
+) -> OptimizeResult:
+    """Run Newton, and where sigma becomes suspiciously small ask whether zero is the answer."""
+    lower = np.full(len(theta), -np.inf)
+    lower[-1] = 0.0
+    nit = 0
+    for suspect in (*SUSPECT, 0.0):
+        stop = _either(problem.callback, lambda state, s=suspect: state.x[-1] < s)
+        part = replace(problem, callback=stop, max_iter=problem.max_iter - nit)
+        found = _solve(part, objective, theta, lower=lower, at_least=at_least, metric=metric)
+        found.nit, nit, theta, metric = found.nit + nit, found.nit + nit, found.x, None
+        if theta[-1] >= suspect:
+            return found
+        flat = solve_flat(problem, theta[:-1])
+        if _scale_is_zero(problem, flat, kappa):
+            flat.x, flat.nit = np.append(flat.x, 0.0), nit
+            return flat
+    return found
+
+
+def _either(callback: Callable[..., Any] | None, other: Callable[..., Any]) -> Callable[..., Any]:
+    def both(intermediate_result: OptimizeResult) -> bool:
+        told = callback is not None and bool(callback(intermediate_result=intermediate_result))
+        return told or bool(other(intermediate_result))
+
+    return both
+
+
+def solve_flat(problem: Problem, theta: Array) -> OptimizeResult:
+    """Solve what the joint objective is at scale zero: epsilon * sum w |r| + penalty."""
+    penalty = problem.penalty.scaled(1 / problem.loss.delta)
+    objective = Objective(Absolute(), problem.data, penalty)
+    return solve_kinked(objective, theta, tol=problem.tol, max_iter=1000)
+
+
+def _scale_is_zero(problem: Problem, flat: OptimizeResult, kappa: float) -> bool:
+    """Whether (coefficients of ``flat``, 0) is the joint optimum.
+
+    It is where slopes psi of the L1 optimum exist with sum w psi^2 <= kappa sum w: at a zero
+    residual the subgradients in sigma are all numbers up to -psi^2 / 2.
+    """
+    data, epsilon = problem.data, problem.loss.delta
+    weight = np.ones(data.n_rows) if data.weight is None else data.weight
+    price = kappa * weight.sum() / epsilon**2
+    spent = float(weight[~flat.zero].sum())
+    if spent > price * (1 + 1e-12):
+        return False
+    slopes = flat.slopes[flat.zero]
+    return spent + float((slopes**2 / weight[flat.zero]).sum()) <= price * (1 + 1e-9)
+
+
+def solve_mad(problem: Problem, theta: Array | None = None) -> OptimizeResult:
+    """Find a scale that is the MAD of the residuals of its own fit; ``x`` holds it last.
+
+    The MAD at the fit for scale s, less s, is positive for small s and negative for large ones, so
+    plain iteration is safeguarded by a bracket.
+    """
+    warm = None if theta is None else theta[:-1]
+    at = problem.start() if warm is None else warm
+    weight = problem.data.weight
+    sigma = float(theta[-1]) if theta is not None and theta[-1] > 0 else mad(problem.residual(at), weight)
+    first = sigma or float(np.abs(problem.residual(at)).mean())
+    if first == 0:
+        return _with_scale(solve_flat(problem, at), 0.0, 0.0, 1)
+    sigma, low, high, nit, past = first, 0.0, np.inf, 0, None
+    for round_ in range(100):
+        left = replace(problem, max_iter=max(problem.max_iter - nit, 1))
+        found = solve_fixed(left, sigma, warm)
+        warm, nit = found.x, nit + found.nit
+        now = mad(problem.residual(warm), weight)
+        change = (now - sigma) / sigma
+        if abs(change) <= 0.1 * problem.tol or nit >= problem.max_iter:
+            return _with_scale(found, sigma, abs(change), nit)
+        if now < SUSPECT[0] * first and problem.penalty.alpha == 0:
+            flat = solve_flat(problem, warm)
+            if flat.zero @ (np.ones(len(flat.zero)) if weight is None else weight) > 0.5 * problem.data.total:
+                return _with_scale(flat, 0.0, 0.0, nit)
+        low, high = (sigma, high) if change > 0 else (low, sigma)
+        guess = now
+        if past is not None and past[1] != now - sigma:
+            guess = sigma - (now - sigma) * (sigma - past[0]) / ((now - sigma) - past[1])
+        past = (sigma, now - sigma)
+        if not low < guess < high:
+            guess = now if low < now < high else 0.5 * (low + min(high, 2 * sigma))
+        sigma = guess
+    return _with_scale(found, sigma, abs(change), nit)
+
+
+def _with_scale(found: OptimizeResult, sigma: float, change: float, nit: int) -> OptimizeResult:
+    found.x, found.nit = np.append(found.x, sigma), nit
+    found.optimality = max(found.optimality, change)
+    return found

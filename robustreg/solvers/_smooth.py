@@ -1,0 +1,117 @@
+"""Minima of smooth losses, from a subsample to all rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from scipy.optimize import OptimizeResult, minimize
+
+from robustreg._array import Array
+from robustreg.data import subsample, subsample_size
+from robustreg.objective import Objective
+from robustreg.solvers._newton import newton
+
+#: most coefficients for which a dense Hessian is formed
+MAX_DENSE = 3000
+#: work of a Gram matrix from which on a Hessian is worth keeping over several steps
+KEEP_WORK = 2e7
+
+
+def choose_method(objective: Objective) -> str:
+    """Return the method that "auto" stands for: "newton", or "newton-cg" for wide data."""
+    return "newton" if objective.size <= MAX_DENSE and objective.data.has_gram else "newton-cg"
+
+
+def solve_smooth(
+    objective: Objective,
+    theta: Array,
+    *,
+    method: str = "auto",
+    tol: float = 1e-8,
+    max_iter: int = 100,
+    at_least: int = 0,
+    lower: Array | None = None,
+    callback: Any = None,
+    metric: Any = None,
+) -> OptimizeResult:
+    """Minimise a smooth objective on all rows.
+
+    Parameters
+    ----------
+    objective : Objective
+        Smooth loss and penalty.
+    theta : array
+        Start.
+    method : {"auto", "newton", "newton-cg", "lbfgs"}
+        How; see :func:`choose_method`.
+    tol : float
+        Largest gradient entry that counts as solved.
+    max_iter, at_least : int
+        Iterations at the most and at the least.
+    lower : array, optional
+        Open lower bounds.
+    callback : callable, optional
+        Called after each iteration; returning True stops.
+    metric : object, optional
+        A factored Hessian of a similar objective, kept while its steps pay.
+
+    Returns
+    -------
+    OptimizeResult
+        As of :func:`newton`, with ``optimality``, the largest gradient entry.
+    """
+    if method == "auto":
+        method = choose_method(objective)
+    if method == "lbfgs":
+        return _lbfgs(objective, theta, tol, max_iter, lower, callback)
+    work = objective.data.n_rows * objective.size**2
+    options: dict[str, Any] = {
+        "tol": tol, "maxiter": max_iter, "at_least": at_least, "lower": lower, "metric": metric,
+    }  # fmt: skip
+    if method == "newton":
+        options["lazy"] = work > KEEP_WORK
+        hessian: dict[str, Any] = {"hess": objective.hess}
+    else:
+        hessian = {"hessp": objective.hessp}
+    found = minimize(
+        objective.fun_jac, theta, jac=True, method=newton, callback=callback, options=options, **hessian
+    )
+    found.optimality = float(np.abs(found.jac).max(initial=0.0))
+    return found
+
+
+def _lbfgs(
+    objective: Objective, theta: Array, tol: float, max_iter: int, lower: Array | None, callback: Any
+) -> OptimizeResult:
+    """Limited-memory BFGS of scipy, told to stop at the gradient alone."""
+    bounds = None
+    if lower is not None:
+        # an open bound, for scipy a closed one just inside
+        inside = np.where(np.isfinite(lower), lower + 1e-10 * (theta - lower), -np.inf)
+        bounds = [(low, None) for low in inside]
+    def told(intermediate_result: OptimizeResult) -> None:
+        if callback is not None and callback(intermediate_result=intermediate_result):
+            raise StopIteration
+
+    options = {"gtol": tol, "ftol": 0.0, "maxiter": max_iter, "maxfun": 20 * max_iter, "maxcor": 20}
+    found = minimize(
+        objective.fun_jac, theta, jac=True, method="L-BFGS-B", bounds=bounds, callback=told,
+        options=options,
+    )  # fmt: skip
+    found.optimality = float(np.abs(found.jac).max(initial=0.0))
+    found.success = found.optimality <= tol
+    found.status = 0 if found.success else 1 if found.nit >= max_iter else 2
+    found.metric = None
+    return found
+
+
+def on_sample(objective: Objective) -> Objective | None:
+    """Return the objective on the sample that a large fit starts from, None for few rows."""
+    data = objective.data
+    size = subsample_size(data)
+    if not size or not objective.loss.additive or not objective.loss.convex:
+        return None
+    penalty = objective.penalty.scaled(size / data.n_rows)
+    return replace(objective, data=data.subset(subsample(data)), penalty=penalty)
