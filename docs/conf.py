@@ -36,6 +36,7 @@ myst_enable_extensions = ["colon_fence", "dollarmath", "fieldlist"]
 myst_heading_anchors = 3
 
 autosummary_generate = True
+autodoc_typehints = "none"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
@@ -69,7 +70,9 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
     "pygments_light_style": "tango",
 }
-html_sidebars = {"index": [], "getting_started": [], "changelog": []}
+# Pages without neighbours have nothing to show on their left.
+_SINGLE = ("index", "getting_started", "how_it_works", "extending", "design", "changelog")
+html_sidebars = {page: [] for page in _SINGLE}
 
 # Formulas as SVG by one local file: no fonts and nothing from the network.
 mathjax_path = "tex-svg.js"
