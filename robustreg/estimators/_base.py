@@ -113,7 +113,7 @@ class LinearRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             wrong shape.
         """
         self._check_parameters()
-        X, y = check_data(self, X, y, y_numeric=True)
+        X, y = check_data(self, X, y, fit=True, y_numeric=True)
         y = y.astype(np.float64, copy=False)
         check_size(y)
         weight, mass = check_weight(sample_weight, len(y))

@@ -62,7 +62,7 @@ def check_option(estimator: Any, name: str, options: tuple[str, ...]) -> None:
         raise complain(estimator, name, f"one of {', '.join(map(repr, options))}")
 
 
-def check_data(estimator: Any, X: Any, y: Any = None, **options: Any) -> Any:
+def check_data(estimator: Any, X: Any, y: Any = None, *, fit: bool = False, **options: Any) -> Any:
     """Validate input as scikit-learn does, and name the column where a table holds the trouble.
 
     Raises
@@ -76,7 +76,7 @@ def check_data(estimator: Any, X: Any, y: Any = None, **options: Any) -> Any:
     _refuse_columns(X)
     rows: dict[str, Any] = {"accept_sparse": ["csr", "csc"], "dtype": [np.float64, np.float32]}
     try:
-        if y is None:
+        if not fit:
             return validate_data(estimator, X, reset=False, **rows, **options)
         return validate_data(estimator, X, y, **rows, **options)
     except ValueError as error:

@@ -240,6 +240,9 @@ def certified(
     kinks = objective.loss.kinks(objective.data.y)
     assert kinks is not None
     theta = vertex.theta
+    if len(rows.weight) > len(kept):  # coefficients on the kink of an L1 penalty are exactly zero
+        live = np.flatnonzero(objective.data.coordinates.transform)
+        theta[live[np.abs(theta[live]) <= rows.rounding(theta)[len(kept):]]] = 0.0
     weight = 1.0 if objective.data.weight is None else objective.data.weight
     weight = weight / objective.total
 

@@ -16,7 +16,7 @@ from robustreg._array import Array
 #: a step must bring at least this share of the decrease that its slope promises
 SUFFICIENT = 1e-4
 #: the largest share of the way to a bound that one step may go
-TO_BOUND = 0.9
+TO_BOUND = 0.6
 #: a gradient that shrinks less than this by one step asks for a new Hessian
 PAYS = 0.25
 #: pairs of steps and gradient changes that correct a kept Hessian
@@ -158,7 +158,7 @@ def newton(
     state = evaluate(np.array(x0, dtype=float))
     pairs: deque[tuple[Array, Array]] = deque(maxlen=MEMORY)
     nit = nhev = 0
-    status, stalled = 1, 0
+    status, stalled, lift = 1, 0, 0.0
     fresh = False
     while True:
         if state.norm <= tol and nit >= at_least:
@@ -167,7 +167,7 @@ def newton(
         if nit >= maxiter:
             break
         if metric is None:
-            metric, fresh = renew(state), True
+            metric, fresh = renew(state, lift), True
             nhev += 1
             pairs.clear()
         step = -_corrected(state.gradient, metric, pairs)
@@ -186,6 +186,11 @@ def newton(
             metric = None
             continue
         nit += 1
+        # Levenberg's remedy where the Hessian promises too much: a band with few rows, say.
+        if length < 0.3:
+            lift = max(10 * lift, 1e-3)
+        elif length > 0.9:
+            lift = 0.1 * lift if lift > 1e-9 else 0.0
         pairs.append((following.x - state.x, following.gradient - state.gradient))
         shrunk = following.norm / state.norm
         stalled = stalled + 1 if following.value >= state.value - _noise(state) and shrunk > 0.5 else 0
