@@ -17,8 +17,8 @@ y = 1 + 0.5 * x + 0.3 * rng.normal(size=60)
 
 wrong_targets = y.copy()
 wrong_targets[-6:] -= 8  # the last tenth, all in one direction
-wrong_feature, wrong_row = x.copy(), 30
-wrong_feature[wrong_row] = 60  # one slip of the decimal point or so
+wrong_feature = x.copy()
+wrong_feature[30] *= 100  # one row in the wrong unit
 
 cases = {
     "clean": (x, y),
@@ -49,4 +49,4 @@ plt.show()
 
 # %%
 # Wrong targets pull with bounded force, so Huber and absolute errors stay near the good rows. The wrong
-# feature is a lever: all three lines bend towards it, and its residual does not even look large.
+# feature is a lever: all three lines lie flat to reach it, and its residual does not even look large.
