@@ -56,8 +56,8 @@ def to_numpy(array: Array) -> np.ndarray:
     return np.asarray(array)
 
 
-def as_array(value: Any, name: str, xp: Any = None, like: Array | None = None) -> Array:
-    """Turn what a user passed into a finite, non-empty real array.
+def plain_array(value: Any, name: str, xp: Any = None, like: Array | None = None) -> Array:
+    """Turn what a user passed into an array of real numbers.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def as_array(value: Any, name: str, xp: Any = None, like: Array | None = None) -
     Raises
     ------
     ValueError
-        If the values are not real numbers, not finite, or none at all.
+        If the values are not real numbers.
     """
     if scipy.sparse.issparse(value):
         value = value.toarray()  # type: ignore[attr-defined]
@@ -93,6 +93,21 @@ def as_array(value: Any, name: str, xp: Any = None, like: Array | None = None) -
         value = xp.astype(value, xp.int64)
     if not xp.isdtype(value.dtype, ("real floating", "integral")):
         raise ValueError(f"{name} must hold real numbers. Got dtype {value.dtype}.")
+    return value
+
+
+def as_array(value: Any, name: str, xp: Any = None, like: Array | None = None) -> Array:
+    """Turn what a user passed into a finite, non-empty array of at least one dimension.
+
+    Parameters and result are those of `plain_array`.
+
+    Raises
+    ------
+    ValueError
+        If the values are not real numbers, not finite, or none at all.
+    """
+    value = plain_array(value, name, xp, like)
+    xp = array_namespace(value)
     if value.ndim == 0:
         raise ValueError(f"{name} must have at least one dimension. Got a scalar.")
     if math.prod(value.shape) == 0:
@@ -165,11 +180,21 @@ def total(values: Array, weight: Array | None = None) -> float:
     return total(weigh(values, weight))
 
 
-def weigh(values: Array, weight: Array | None) -> Array:
-    """Multiply by weights that belong to the first axes; the values themselves where there are none."""
+def weigh(values: Any, weight: Array | None) -> Any:
+    """Multiply by weights that belong to the first axes, if there are any; tuples part by part."""
     if weight is None:
         return values
+    if isinstance(values, tuple):
+        return tuple(weigh(part, weight) for part in values)
     missing = values.ndim - weight.ndim
     if missing:
         weight = array_namespace(weight).reshape(weight, (*weight.shape, *(1,) * missing))
     return values * weight
+
+
+def arange_like(n: int, like: Array) -> Array:
+    """The numbers 0 to n - 1 in the type and on the device of ``like``."""
+    xp = array_namespace(like)
+    if xp is NUMPY:
+        return np.arange(n, dtype=like.dtype)
+    return xp.arange(n, dtype=like.dtype, device=array_api_compat.device(like))

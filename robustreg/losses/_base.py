@@ -19,8 +19,9 @@ from robustreg._array import (
     weigh,
 )
 from robustreg.losses._parameters import Parameters
-from robustreg.losses._targets import Real, Target, one_of, require
+from robustreg.losses._targets import Real, Target, between, one_of, require
 
+ROLES = ("target", "raw", "extra")
 Reduction = Literal["mean", "sum", "none"]
 
 LOSSES: dict[str, type[Loss]] = {}
@@ -188,8 +189,16 @@ class Loss(Parameters, ABC):
 
     def check(self, y: Any, raw: Any, extra: Any) -> None:
         """Refuse targets or predictions that the loss is not defined for."""
-        names = tuple(a.name for a in self.arguments if a.role != "extra")
-        self.target.check(y, raw, names)
+        names = {role: tuple(a.name for a in self.arguments if a.role == role) for role in ROLES}
+        self.target.check(y, raw, (*names["target"], *names["raw"]))
+
+    def weight_shape(self, raw: Any) -> tuple[int, ...]:
+        """Shape whose first axes the weights must have."""
+        return self.shape(raw)
+
+    def shelter(self, raw: Any, weight: Array) -> Any:
+        """Raw predictions with those of weight 0 made harmless, where they could be infinite."""
+        return raw
 
     def __call__(
         self,
@@ -228,6 +237,8 @@ class Loss(Parameters, ABC):
         xp, y, raw, extra, rebuild = self._arrange(self._bind(inputs, named))
         weight = self._weight(xp, sample_weight, raw)
         scale = 1.0
+        if weight is not None:
+            raw = self.shelter(raw, weight)
         if reduction == "mean":
             scale = self.divisor(raw, weight)
             require(scale > 0, "sample_weight must have a positive sum for reduction='mean'.")
@@ -283,7 +294,7 @@ class Loss(Parameters, ABC):
         like = next((v for v in bound.values() if xp is not NUMPY and hasattr(v, "device")), None)
         arrays = {name: as_array(value, name, xp, like) for name, value in bound.items()}
         moving = [name for name in arrays if roles[name] != "target"]
-        arrays |= zip(moving, floating(xp, *(arrays[n] for n in moving)), strict=True)
+        arrays = dict(zip(arrays, floating(xp, *arrays.values()), strict=True))
         y = next((arrays[n] for n in arrays if roles[n] == "target"), None)
         raws = tuple(arrays[n] for n in moving if roles[n] == "raw")
         raw = raws if sum(a.role == "raw" for a in self.arguments) > 1 else raws[0]
@@ -307,7 +318,7 @@ class Loss(Parameters, ABC):
             return None
         first = raw[0] if isinstance(raw, tuple) else raw
         weight = as_array(sample_weight, "sample_weight", xp, first)
-        shape = self.shape(raw)
+        shape = self.weight_shape(raw)
         require(
             weight.ndim > 0 and weight.shape == shape[: weight.ndim],
             f"sample_weight must have the first axes of shape {shape}. Got {tuple(weight.shape)}.",
@@ -316,10 +327,45 @@ class Loss(Parameters, ABC):
         return xp.astype(weight, first.dtype)
 
 
-class PointwiseLoss(Loss):
+class SeparableLoss(Loss):
+    """A sum over rows, each of its own target and raw predictions.
+
+    A subclass gives `terms` and `product` without weights; weights and sums are done here.
+    """
+
+    @abstractmethod
+    def terms(self, y: Any, raw: Any) -> tuple[Array, Any]:
+        """Values, and the derivative of each in its own raw predictions."""
+
+    @abstractmethod
+    def product(self, y: Any, raw: Any, d_raw: Any) -> Any:
+        """Hessian of each value times its part of the direction."""
+
+    def values(self, y: Any, raw: Any, weight: Array | None, extra: Array | None) -> Array:
+        return weigh(self.terms(y, raw)[0], weight)
+
+    def value_gradient(
+        self, y: Any, raw: Any, weight: Array | None, extra: Array | None
+    ) -> tuple[float, Any, Array]:
+        value, slope = self.terms(y, raw)
+        return total(value, weight), weigh(slope, weight), EMPTY
+
+    def curvature(
+        self,
+        y: Any,
+        raw: Any,
+        weight: Array | None,
+        extra: Array | None,
+        d_raw: Any,
+        d_extra: Array | None,
+    ) -> tuple[Any, Array]:
+        return weigh(self.product(y, raw, d_raw), weight), EMPTY
+
+
+class PointwiseLoss(SeparableLoss):
     """A sum of functions of one target and one raw prediction each.
 
-    A subclass gives `pointwise` and `second`; weights and sums are done here.
+    A subclass gives `pointwise` and `second`.
     """
 
     target: ClassVar[Target] = Real()
@@ -340,25 +386,30 @@ class PointwiseLoss(Loss):
     def shape(self, raw: Array) -> tuple[int, ...]:
         return tuple(raw.shape)
 
-    def values(self, y: Array, raw: Array, weight: Array | None, extra: Array | None) -> Array:
-        return weigh(self.pointwise(y, raw)[0], weight)
+    def terms(self, y: Array, raw: Array) -> tuple[Array, Array]:
+        return self.pointwise(y, raw)
 
-    def value_gradient(
-        self, y: Array, raw: Array, weight: Array | None, extra: Array | None
-    ) -> tuple[float, Array, Array]:
-        value, slope = self.pointwise(y, raw)
-        return total(value, weight), weigh(slope, weight), EMPTY
+    def product(self, y: Array, raw: Array, d_raw: Any) -> Array:
+        second = self.second(y, raw)
+        return second if isinstance(d_raw, float) and d_raw == 1.0 else second * d_raw
 
-    def curvature(
-        self,
-        y: Array,
-        raw: Array,
-        weight: Array | None,
-        extra: Array | None,
-        d_raw: Any,
-        d_extra: Array | None,
-    ) -> tuple[Array, Array]:
-        bend = weigh(self.second(y, raw), weight)
-        if isinstance(d_raw, float) and d_raw == 1.0:
-            return bend, EMPTY
-        return bend * d_raw, EMPTY
+
+class ProbabilityLoss(Loss):
+    """Mixin of losses whose predictions are logits or, with ``from_logits=False``, probabilities."""
+
+    from_logits: bool
+
+    def check(self, y: Any, raw: Any, extra: Any) -> None:
+        super().check(y, raw, extra)
+        if not self.from_logits:
+            name = next(a.name for a in self.arguments if a.role == "raw")
+            between(raw, 0.0, 1.0, name)
+
+    def shelter(self, raw: Array, weight: Array) -> Array:
+        # An impossible event has an infinite loss, and infinity times a weight of 0 would be NaN.
+        if self.from_logits:
+            return raw
+        xp = array_namespace(raw)
+        missing = raw.ndim - weight.ndim
+        spread = xp.reshape(weight, (*weight.shape, *(1,) * missing))
+        return xp.where(spread > 0, raw, xp.ones_like(raw) * 0.5)

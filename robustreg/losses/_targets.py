@@ -10,13 +10,14 @@ import numpy as np
 from robustreg._array import Array, array_namespace
 
 Names = tuple[str, ...]
+N_CLASSES, N_DIMENSIONS = 4, 3  # of samples
 
 
 class Target(ABC):
     """What y and the raw predictions of a loss must look like."""
 
     @abstractmethod
-    def check(self, y: Array, raw: Any, names: Names) -> None:
+    def check(self, y: Any, raw: Any, names: Names) -> None:
         """Compare y and the raw predictions with what the loss can use.
 
         Parameters
@@ -26,7 +27,7 @@ class Target(ABC):
         raw : array or tuple of arrays
             Raw predictions, finite real numbers.
         names : tuple of str
-            What the caller calls y and each array of ``raw``.
+            What the caller calls y, if there is one, and each array of ``raw``.
 
         Raises
         ------
@@ -61,6 +62,25 @@ def same_shape(a: Array, b: Array, names: Names) -> None:
     )
 
 
+def same_rows(y: Array, raw: Array, names: Names) -> None:
+    """Refuse anything but one target for each row of a matrix."""
+    axes(raw, (2,), names[1])
+    require(
+        y.shape == raw.shape[:1],
+        f"{names[0]} must have one entry for each row of {names[1]}. "
+        f"Got shapes {tuple(y.shape)} and {tuple(raw.shape)}.",
+    )
+
+
+def axes(array: Array, allowed: tuple[int, ...], name: str) -> None:
+    """Refuse arrays of other numbers of dimensions."""
+    words = " or ".join(str(n) for n in allowed)
+    require(
+        array.ndim in allowed,
+        f"{name} must have {words} dimensions. Got shape {tuple(array.shape)}.",
+    )
+
+
 def each_in(y: Array, allowed: tuple[int, ...], name: str) -> None:
     """Refuse targets outside a small set of numbers."""
     xp = array_namespace(y)
@@ -68,14 +88,189 @@ def each_in(y: Array, allowed: tuple[int, ...], name: str) -> None:
     for value in allowed[1:]:
         inside = inside | (y == value)
     words = ", ".join(str(value) for value in allowed)
-    require(xp.all(inside), f"{name} must hold only {{{words}}}.")
+    require(xp.all(inside), f"{name} must hold only the values {words}.")
+
+
+def between(array: Array, low: float, high: float, name: str) -> None:
+    """Refuse numbers outside a closed interval."""
+    xp = array_namespace(array)
+    require(xp.all((array >= low) & (array <= high)), f"{name} must lie in [{low:g}, {high:g}].")
+
+
+def class_indices(y: Array, n_classes: int, name: str) -> None:
+    """Refuse anything but the integers 0 to n_classes - 1."""
+    xp = array_namespace(y)
+    legal = xp.all((y >= 0) & (y < n_classes) & (xp.floor(y) == y))
+    require(legal, f"{name} must hold integer class labels from 0 to {n_classes - 1}.")
+
+
+def distributions(y: Array, name: str) -> None:
+    """Refuse rows that are no probability distribution."""
+    xp = array_namespace(y)
+    between(y, 0.0, 1.0, name)
+    slack = max(1e-6, float(xp.finfo(y.dtype).eps) ** 0.5)
+    sums = xp.sum(y, axis=-1)
+    require(xp.all(xp.abs(sums - 1.0) <= slack), f"Each row of {name} must sum to one.")
 
 
 class Real(Target):
     """Any real number, one for each raw prediction."""
 
-    def check(self, y: Array, raw: Array, names: Names) -> None:
+    def check(self, y: Any, raw: Any, names: Names) -> None:
         same_shape(y, raw, names)
 
     def sample(self, rng: np.random.Generator, n: int) -> tuple[Any, Any]:
         return rng.normal(scale=2.0, size=n), rng.normal(size=n)
+
+
+class Labels(Target):
+    """One of a few numbers for each raw prediction: {0, 1} or {-1, 1}."""
+
+    def __init__(self, *values: int) -> None:
+        self.values = values
+
+    def check(self, y: Any, raw: Any, names: Names) -> None:
+        same_shape(y, raw, names)
+        each_in(y, self.values, names[0])
+
+    def sample(self, rng: np.random.Generator, n: int) -> tuple[Any, Any]:
+        return rng.choice(np.array(self.values, dtype=float), size=n), 2.0 * rng.normal(size=n)
+
+
+class Probability(Target):
+    """A probability for each raw prediction; 0 and 1 are labels. ``columns`` asks for a matrix."""
+
+    def __init__(self, columns: bool = False) -> None:
+        self.columns = columns
+
+    def check(self, y: Any, raw: Any, names: Names) -> None:
+        same_shape(y, raw, names)
+        if self.columns:
+            axes(raw, (2,), names[1])
+        between(y, 0.0, 1.0, names[0])
+
+    def sample(self, rng: np.random.Generator, n: int) -> tuple[Any, Any]:
+        shape = (n, N_CLASSES) if self.columns else (n,)
+        y = rng.uniform(size=shape)
+        return np.where(y < 0.5, np.round(y * 2), y), 2.0 * rng.normal(size=shape)
+
+
+class Classes(Target):
+    """A class label 0..C-1 for each row of an (n, C) matrix."""
+
+    def check(self, y: Any, raw: Any, names: Names) -> None:
+        same_rows(y, raw, names)
+        class_indices(y, raw.shape[1], names[0])
+
+    def sample(self, rng: np.random.Generator, n: int) -> tuple[Any, Any]:
+        y = rng.integers(N_CLASSES, size=n).astype(float)
+        return y, 2.0 * rng.normal(size=(n, N_CLASSES))
+
+
+class Distribution(Target):
+    """A probability distribution for each row of an (n, C) matrix."""
+
+    def check(self, y: Any, raw: Any, names: Names) -> None:
+        axes(raw, (2,), names[1])
+        same_shape(y, raw, names)
+        distributions(y, names[0])
+
+    def sample(self, rng: np.random.Generator, n: int) -> tuple[Any, Any]:
+        y = rng.dirichlet(np.ones(N_CLASSES), size=n)
+        return y, 2.0 * rng.normal(size=(n, N_CLASSES))
+
+
+class ClassesOrDistribution(Classes):
+    """A class label or a probability distribution for each row."""
+
+    def check(self, y: Any, raw: Any, names: Names) -> None:
+        kind = Distribution() if y.ndim == 2 else Classes()
+        kind.check(y, raw, names)
+
+
+class BinaryOrClasses(Labels):
+    """Labels 0 and 1 for a vector of raw predictions, class labels 0..C-1 for a matrix."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 1)
+
+    def check(self, y: Any, raw: Any, names: Names) -> None:
+        axes(raw, (1, 2), names[1])
+        if raw.ndim == 2:
+            Classes().check(y, raw, names)
+        else:
+            super().check(y, raw, names)
+
+
+class Sets(Labels):
+    """Membership, 0 or 1, of each element of one set, or of each row's set."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 1)
+
+    def check(self, y: Any, raw: Any, names: Names) -> None:
+        super().check(y, raw, names)
+        axes(raw, (1, 2), names[1])
+
+
+class Vectors(Target):
+    """Rows of several matrices that belong together, with or without a label for each row.
+
+    ``labels`` are the values y may have. Of ``count`` matrices all have the same shape.
+    """
+
+    def __init__(self, count: int, labels: tuple[int, ...] = ()) -> None:
+        self.count, self.labels = count, labels
+
+    def check(self, y: Any, raw: Any, names: Names) -> None:
+        raw_names = names[-len(raw) :] if y is None else names[1:]
+        axes(raw[0], (2,), raw_names[0])
+        for other, name in zip(raw[1 : self.count], raw_names[1:], strict=False):
+            same_shape(raw[0], other, (raw_names[0], name))
+        if self.labels:
+            same_rows(y, raw[0], (names[0], raw_names[0]))
+            each_in(y, self.labels, names[0])
+
+    def sample(self, rng: np.random.Generator, n: int) -> tuple[Any, Any]:
+        raw = tuple(rng.normal(size=(n, N_DIMENSIONS)) for _ in range(self.count))
+        y = rng.choice(np.array(self.labels, dtype=float), size=n) if self.labels else None
+        return y, raw
+
+
+class Orders(Target):
+    """Which of two scores should be the larger: 1 for the first, -1 for the second."""
+
+    def check(self, y: Any, raw: Any, names: Names) -> None:
+        same_shape(raw[0], raw[1], names[1:])
+        same_shape(y, raw[0], names)
+        each_in(y, (-1, 1), names[0])
+
+    def sample(self, rng: np.random.Generator, n: int) -> tuple[Any, Any]:
+        return rng.choice([-1.0, 1.0], size=n), (rng.normal(size=n), rng.normal(size=n))
+
+
+class Groups(Target):
+    """No labels: an array of (groups, members, dimensions)."""
+
+    def check(self, y: Any, raw: Any, names: Names) -> None:
+        axes(raw, (3,), names[0])
+        groups, members, _ = raw.shape
+        require(
+            groups > 1 and members > 1,
+            f"{names[0]} must have two groups or more, of two members or more each. "
+            f"Got {groups} groups of {members}.",
+        )
+
+    def sample(self, rng: np.random.Generator, n: int) -> tuple[Any, Any]:
+        return None, rng.normal(size=(n, 3, N_DIMENSIONS))
+
+
+class ClassesOfVectors(Target):
+    """A class label for each row of a matrix of embeddings."""
+
+    def check(self, y: Any, raw: Any, names: Names) -> None:
+        same_rows(y, raw, names)
+
+    def sample(self, rng: np.random.Generator, n: int) -> tuple[Any, Any]:
+        # Every class occurs, so that their number can be read off.
+        return np.arange(n) % N_CLASSES * 1.0, rng.normal(size=(n, N_DIMENSIONS))

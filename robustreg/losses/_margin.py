@@ -1,0 +1,243 @@
+"""Functions of the signed margin m = t * raw, t = -1 or 1: logistic, hinge, squared hinge."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from robustreg._array import Array, array_namespace, clip
+from robustreg.losses._activations import logistic
+from robustreg.losses._base import Kinks, PointwiseLoss, ProbabilityLoss
+from robustreg.losses._parameters import Interval, Nothing, flag, parameter, real
+from robustreg.losses._targets import Labels, Probability, Target
+
+_INF = float("inf")
+
+
+class MarginLoss(PointwiseLoss):
+    """A function phi of the signed margin, which is large where the sign of raw is clearly right."""
+
+    @abstractmethod
+    def phi(self, m: Array) -> Array:
+        """Loss of each margin."""
+
+    @abstractmethod
+    def dphi(self, m: Array) -> Array:
+        """First derivative of phi."""
+
+    @abstractmethod
+    def d2phi(self, m: Array) -> Array:
+        """Second derivative of phi; 0 at a kink."""
+
+    def phi_dphi(self, m: Array) -> tuple[Array, Array]:
+        """`phi` and `dphi` together, for losses where they share work."""
+        return self.phi(m), self.dphi(m)
+
+    def sign(self, y: Array) -> Array:
+        """The t of each target; labels -1 and 1 are their own."""
+        return y
+
+    def pointwise(self, y: Array, raw: Array) -> tuple[Array, Array]:
+        sign = self.sign(y)
+        value, slope = self.phi_dphi(sign * raw)
+        return value, sign * slope
+
+    def second(self, y: Array, raw: Array) -> Array:
+        return self.d2phi(self.sign(y) * raw)
+
+
+@dataclass(eq=False)
+class Hinge(MarginLoss):
+    """Hinge loss of support vector machines, for labels -1 and 1.
+
+    Parameters
+    ----------
+    margin : float in [0, inf), default=1.0
+        Margin from which the loss is zero.
+
+    Examples
+    --------
+    >>> from robustreg.losses import Hinge, hinge_loss
+    >>> hinge_loss([1, -1, 1], [0.2, 0.5, 3.0], reduction="none").tolist()
+    [0.8, 1.5, 0.0]
+    >>> float(Hinge(margin=0.5)([1, -1, 1], [0.2, 0.5, 3.0], reduction="sum"))
+    1.3
+    """
+
+    margin: float = real(1.0, low=0.0, closed="left")
+
+    name: ClassVar[str] = "hinge"
+    function: ClassVar[str] = "hinge_loss"
+    target: ClassVar[Target] = Labels(-1, 1)
+    smooth: ClassVar[bool] = False
+    formula: ClassVar[str] = r"\max(0, \mu - t z)"
+    reference: ClassVar[str] = (
+        "Cortes, C. and Vapnik, V. (1995). Support-vector networks. Machine Learning 20, 273-297."
+    )
+
+    def phi(self, m: Array) -> Array:
+        return clip(float(self.margin) - m, 0.0, _INF)
+
+    def dphi(self, m: Array) -> Array:
+        return -_indicator(m < float(self.margin), m)
+
+    def d2phi(self, m: Array) -> Array:
+        return m * 0.0
+
+    def kinks(self, y: Array) -> Kinks:
+        return Kinks(float(self.margin) * y, -0.5 * (1.0 + y), 0.5 * (1.0 - y))
+
+
+@dataclass(eq=False)
+class SquaredHinge(MarginLoss):
+    """Square of the hinge loss (without a half), for labels -1 and 1.
+
+    Parameters
+    ----------
+    margin : float in [0, inf), default=1.0
+        Margin from which the loss is zero.
+
+    Examples
+    --------
+    >>> from robustreg.losses import SquaredHinge, squared_hinge_loss
+    >>> squared_hinge_loss([1, -1, 1], [0.5, 0.5, 3.0], reduction="none").tolist()
+    [0.25, 2.25, 0.0]
+    >>> float(SquaredHinge()([1, -1, 1], [0.5, 0.5, 3.0], reduction="sum"))
+    2.5
+    """
+
+    margin: float = real(1.0, low=0.0, closed="left")
+
+    name: ClassVar[str] = "squared_hinge"
+    function: ClassVar[str] = "squared_hinge_loss"
+    target: ClassVar[Target] = Labels(-1, 1)
+    formula: ClassVar[str] = r"\max(0, \mu - t z)^2"
+    reference: ClassVar[str] = (
+        "Cortes, C. and Vapnik, V. (1995). Support-vector networks. Machine Learning 20, 273-297."
+    )
+
+    def phi(self, m: Array) -> Array:
+        return self.phi_dphi(m)[0]
+
+    def dphi(self, m: Array) -> Array:
+        return self.phi_dphi(m)[1]
+
+    def phi_dphi(self, m: Array) -> tuple[Array, Array]:
+        gap = clip(float(self.margin) - m, 0.0, _INF)
+        return gap * gap, -2.0 * gap
+
+    def d2phi(self, m: Array) -> Array:
+        return 2.0 * _indicator(m < float(self.margin), m)
+
+
+def _indicator(condition: Array, like: Array) -> Array:
+    """1 where the condition holds and 0 elsewhere, of the type of ``like``."""
+    return array_namespace(like).astype(condition, like.dtype)
+
+
+@dataclass(eq=False)
+class Logistic(ProbabilityLoss, PointwiseLoss):
+    r"""Binary cross-entropy, the loss of logistic regression.
+
+    Targets between 0 and 1 are probabilities.
+
+    Parameters
+    ----------
+    from_logits : bool, default=True
+        Whether predictions are logits; otherwise they are probabilities, each free to move.
+    pos_weight : float in [0, inf), default=None
+        Weight of the positive class; None stands for 1.
+
+    Examples
+    --------
+    >>> from robustreg.losses import Logistic, binary_cross_entropy
+    >>> binary_cross_entropy([1, 0], [0.5, 0.9], reduction="none").round(4).tolist()
+    [0.6931, 2.3026]
+    >>> Logistic()([1, 0], [0.0, 1000.0], reduction="none").round(4).tolist()
+    [0.6931, 1000.0]
+    """
+
+    from_logits: bool = flag(True)
+    pos_weight: float | None = parameter(None, Nothing(), Interval(0.0, _INF, "left"))
+
+    name: ClassVar[str] = "logistic"
+    function: ClassVar[str] = "binary_cross_entropy"
+    function_defaults: ClassVar[dict[str, Any]] = {"from_logits": False}
+    target: ClassVar[Target] = Probability()
+    formula: ClassVar[str] = r"-y \log p - (1 - y) \log(1 - p), \quad p = 1 / (1 + e^{-z})"
+    reference: ClassVar[str] = (
+        "Cox, D. R. (1958). The regression analysis of binary sequences. Journal of the Royal "
+        "Statistical Society B 20, 215-232."
+    )
+
+    def _shares(self, y: Array) -> tuple[Array, Array]:
+        """Weights of the positive and of the negative class."""
+        return y if self.pos_weight is None else y * float(self.pos_weight), 1.0 - y
+
+    def pointwise(self, y: Array, raw: Array) -> tuple[Array, Array]:
+        positive, negative = self._shares(y)
+        if self.from_logits:
+            curve = logistic(raw)
+            value = positive * (clip(-raw, 0.0, _INF) + curve.softplus)
+            value = value + negative * (clip(raw, 0.0, _INF) + curve.softplus)
+            return value, negative * curve.at - positive * curve.opposite
+        value = x_log_y(positive, raw) + x_log_y(negative, 1.0 - raw, raw)
+        return -value, ratio(negative, 1.0 - raw) - ratio(positive, raw)
+
+    def second(self, y: Array, raw: Array) -> Array:
+        positive, negative = self._shares(y)
+        if self.from_logits:
+            curve = logistic(raw)
+            return (positive + negative) * curve.at * curve.opposite
+        return ratio(ratio(positive, raw), raw) + ratio(ratio(negative, 1.0 - raw), 1.0 - raw)
+
+
+@dataclass(eq=False)
+class Multilabel(Logistic):
+    """Binary cross-entropy of each label of a matrix of labels.
+
+    Parameters
+    ----------
+    from_logits : bool, default=True
+        Whether predictions are logits; otherwise they are probabilities, each free to move.
+    pos_weight : float in [0, inf), default=None
+        Weight of the positive class; None stands for 1.
+
+    Examples
+    --------
+    >>> from robustreg.losses import Multilabel, multilabel_cross_entropy
+    >>> round(float(multilabel_cross_entropy([[1, 0, 1]], [[0.5, 0.5, 1.0]])), 4)
+    0.4621
+    >>> Multilabel()([[1, 0]], [[0.0, 1000.0]], reduction="none").round(4).tolist()
+    [[0.6931, 1000.0]]
+    """
+
+    name: ClassVar[str] = "multilabel"
+    function: ClassVar[str] = "multilabel_cross_entropy"
+    function_fixed: ClassVar[dict[str, Any]] = {"pos_weight": None}
+    target: ClassVar[Target] = Probability(columns=True)
+    reference: ClassVar[str] = (
+        "Zhang, M.-L. and Zhou, Z.-H. (2006). Multilabel neural networks. IEEE Transactions on "
+        "Knowledge and Data Engineering 18, 1338-1351."
+    )
+
+
+def x_log_y(x: Array, y: Array, complement: Array | None = None) -> Array:
+    """X log(y) with 0 log 0 = 0 and -inf elsewhere at y = 0; ``complement`` is 1 - y if that is exact."""
+    xp = array_namespace(y)
+    positive = y > 0
+    if complement is None:
+        log = xp.log(xp.where(positive, y, xp.ones_like(y)))
+    else:
+        log = xp.log1p(-xp.where(positive, complement, xp.zeros_like(y)))
+    infinite = xp.full_like(y, -_INF)
+    return xp.where(x > 0, xp.where(positive, x * log, infinite), xp.zeros_like(y))
+
+
+def ratio(a: Array, b: Array) -> Array:
+    """A / b of non-negative numbers with 0 / 0 = 0 and a / 0 = inf."""
+    xp = array_namespace(b)
+    zero = b <= 0
+    safe = a / xp.where(zero, xp.ones_like(b), b)
+    return xp.where(zero, xp.where(a > 0, xp.full_like(b, _INF), xp.zeros_like(b)), safe)

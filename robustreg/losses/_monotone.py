@@ -1,0 +1,167 @@
+"""Residual losses that are smooth and convex: pseudo-Huber, log-cosh and Fair."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from robustreg._array import Array, array_namespace
+from robustreg.losses._parameters import real
+from robustreg.losses._residual import ResidualLoss
+
+
+@dataclass(eq=False)
+class PseudoHuber(ResidualLoss):
+    r"""A smooth relative of Huber's loss: a hyperbola.
+
+    Parameters
+    ----------
+    delta : float in (0, inf), default=1.2871
+        Threshold, in the units of the residual; the default gives 95 % efficiency at the normal
+        distribution.
+
+    Examples
+    --------
+    >>> from robustreg.losses import PseudoHuber, pseudo_huber_loss
+    >>> pseudo_huber_loss([0.0, 0.0], [0.75, 2.4], delta=1.0, reduction="none").round(4).tolist()
+    [0.25, 1.6]
+    >>> round(float(PseudoHuber(delta=1.0)([0.0, 0.0], [0.75, 2.4])), 4)
+    0.925
+    """
+
+    delta: float = real(1.2871, low=0.0)
+
+    name: ClassVar[str] = "pseudo_huber"
+    function: ClassVar[str] = "pseudo_huber_loss"
+    function_defaults: ClassVar[dict[str, Any]] = {"delta": 1.0}
+    threshold: ClassVar[tuple[str, ...]] = ("delta",)
+    formula: ClassVar[str] = r"\delta^2 \left(\sqrt{1 + (r / \delta)^2} - 1\right)"
+    reference: ClassVar[str] = (
+        "Charbonnier, P. et al. (1994). Two deterministic half-quadratic regularization "
+        "algorithms for computed imaging. IEEE International Conference on Image Processing."
+    )
+
+    def _slant(self, r: Array) -> Array:
+        # hypot does not overflow where the square of a huge residual would.
+        delta = float(self.delta)
+        x = r / delta
+        return array_namespace(r).hypot(x, x * 0.0 + 1.0)
+
+    def rho(self, r: Array) -> Array:
+        # r^2 / (s + 1) instead of delta^2 (s - 1), which cancels at small residuals.
+        return r * (r / (self._slant(r) + 1.0))
+
+    def psi(self, r: Array) -> Array:
+        return r / self._slant(r)
+
+    def psi_prime(self, r: Array) -> Array:
+        return (1.0 / self._slant(r)) ** 3
+
+    def rho_psi(self, r: Array) -> tuple[Array, Array]:
+        slant = self._slant(r)
+        return r * (r / (slant + 1.0)), r / slant
+
+    def excess(self, r: Array) -> Array:
+        # rho - r psi with the common factor taken out.
+        slant = self._slant(r)
+        return -r * (r / (slant * (slant + 1.0)))
+
+
+@dataclass(eq=False)
+class LogCosh(ResidualLoss):
+    r"""Logarithm of the hyperbolic cosine, whose psi is the score of the logistic distribution.
+
+    Parameters
+    ----------
+    c : float in (0, inf), default=1.2047
+        Threshold, in the units of the residual; the default gives 95 % efficiency at the normal
+        distribution.
+
+    Examples
+    --------
+    >>> from robustreg.losses import LogCosh, log_cosh_loss
+    >>> log_cosh_loss([0.0, 0.0], [1.0, 100.0], reduction="none").round(4).tolist()
+    [0.4338, 99.3069]
+    >>> round(float(LogCosh(c=1.0)([0.0], [1.0])), 4)
+    0.4338
+    """
+
+    c: float = real(1.2047, low=0.0)
+
+    name: ClassVar[str] = "log_cosh"
+    function: ClassVar[str] = "log_cosh_loss"
+    function_defaults: ClassVar[dict[str, Any]] = {"c": 1.0}
+    threshold: ClassVar[tuple[str, ...]] = ("c",)
+    formula: ClassVar[str] = r"c^2 \log \cosh(r / c)"
+    reference: ClassVar[str] = (
+        "Green, P. J. (1990). Bayesian reconstructions from emission tomography data using a "
+        "modified EM algorithm. IEEE Transactions on Medical Imaging 9, 84-93."
+    )
+
+    def rho(self, r: Array) -> Array:
+        return self.rho_psi(r)[0]
+
+    def psi(self, r: Array) -> Array:
+        c = float(self.c)
+        return c * array_namespace(r).tanh(r / c)
+
+    def psi_prime(self, r: Array) -> Array:
+        return 1.0 - array_namespace(r).tanh(r / float(self.c)) ** 2
+
+    def rho_psi(self, r: Array) -> tuple[Array, Array]:
+        # With e = exp(-2|x|) - 1: log cosh x = |x| + log(1 + e/2), tanh|x| = -e / (2 + e).
+        xp, c = array_namespace(r), float(self.c)
+        x = xp.abs(r) / c
+        e = xp.expm1(-2.0 * x)
+        rho = (x + xp.log1p(0.5 * e)) * (c * c)
+        return rho, xp.sign(r) * (e / (2.0 + e)) * -c
+
+    def excess(self, r: Array) -> Array:
+        # rho - r psi = c^2 (log(1 + e/2) + |x| (1 - tanh|x|)) with 1 - tanh|x| = 2 (1 + e) / (2 + e).
+        xp, c = array_namespace(r), float(self.c)
+        x = xp.abs(r) / c
+        e = xp.expm1(-2.0 * x)
+        return (c * c) * (xp.log1p(0.5 * e) + x * (2.0 * (1.0 + e) / (2.0 + e)))
+
+
+@dataclass(eq=False)
+class Fair(ResidualLoss):
+    r"""Fair's loss, between squared and absolute error at every residual.
+
+    Parameters
+    ----------
+    c : float in (0, inf), default=1.3998
+        Threshold, in the units of the residual; the default gives 95 % efficiency at the normal
+        distribution.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from robustreg.losses import Fair, fair_loss
+    >>> fair_loss([0.0, 0.0], [1.0, 100.0], c=1.0, reduction="none").round(4).tolist()
+    [0.3069, 95.3849]
+    >>> Fair(c=1.0).psi(np.array([1.0, -3.0])).tolist()
+    [0.5, -0.75]
+    """
+
+    c: float = real(1.3998, low=0.0)
+
+    name: ClassVar[str] = "fair"
+    function: ClassVar[str] = "fair_loss"
+    threshold: ClassVar[tuple[str, ...]] = ("c",)
+    formula: ClassVar[str] = r"c^2 \left(|r| / c - \log(1 + |r| / c)\right)"
+    reference: ClassVar[str] = (
+        "Fair, R. C. (1974). On the robust estimation of econometric models. Annals of Economic "
+        "and Social Measurement 3, 667-677."
+    )
+
+    def rho(self, r: Array) -> Array:
+        xp, c = array_namespace(r), float(self.c)
+        x = xp.abs(r) / c
+        return (c * c) * (x - xp.log1p(x))
+
+    def psi(self, r: Array) -> Array:
+        return r / (1.0 + array_namespace(r).abs(r) / float(self.c))
+
+    def psi_prime(self, r: Array) -> Array:
+        return (1.0 / (1.0 + array_namespace(r).abs(r) / float(self.c))) ** 2

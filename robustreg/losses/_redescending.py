@@ -1,0 +1,321 @@
+"""Residual losses whose psi returns to zero, so that far outliers lose all or nearly all influence.
+
+None is convex. The default constants give 95 % efficiency at the normal distribution.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+from robustreg._array import Array, array_namespace, clip
+from robustreg.losses._parameters import real
+from robustreg.losses._residual import ResidualLoss
+from robustreg.losses._targets import require
+
+
+class RedescendingLoss(ResidualLoss):
+    """A residual loss with one threshold ``c`` whose psi tends to zero."""
+
+    c: float
+    convex: ClassVar[bool] = False
+    threshold: ClassVar[tuple[str, ...]] = ("c",)
+
+    def standardised(self, r: Array, limit: float | None = None) -> tuple[float, Array]:
+        """C and r / c, the latter cut off at ``limit``, by default where its square would overflow."""
+        c = float(self.c)
+        if limit is None:
+            limit = 0.5 * float(array_namespace(r).finfo(r.dtype).max) ** 0.5
+        return c, clip(r / c, -limit, limit)
+
+
+@dataclass(eq=False)
+class Tukey(RedescendingLoss):
+    r"""Tukey's biweight (bisquare) loss, constant beyond its threshold.
+
+    Parameters
+    ----------
+    c : float in (0, inf), default=4.685
+        Threshold, in the units of the residual.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from robustreg.losses import Tukey, tukey_loss
+    >>> tukey_loss([0.0, 0.0], [1.0, 100.0], reduction="none").round(4).tolist()
+    [0.4776, 3.6582]
+    >>> Tukey(c=2.0).psi(np.array([1.0, 3.0])).tolist()
+    [0.5625, 0.0]
+    """
+
+    c: float = real(4.685, low=0.0)
+
+    name: ClassVar[str] = "tukey"
+    function: ClassVar[str] = "tukey_loss"
+    formula: ClassVar[str] = (
+        r"c^2 / 6 \left(1 - (1 - (r / c)^2)^3\right) \ \text{if}\ |r| \le c, \quad c^2 / 6 \ "
+        r"\text{otherwise}"
+    )
+    reference: ClassVar[str] = (
+        "Beaton, A. E. and Tukey, J. W. (1974). The fitting of power series. Technometrics 16, "
+        "147-185."
+    )
+
+    def rho(self, r: Array) -> Array:
+        c, x = self.standardised(r, 1.0)
+        u = x * x
+        t = 1.0 - u
+        # (1 - t^3) / 6 with its factor 1 - t = u taken out, exact at small residuals.
+        return (c * c / 6.0) * u * (1.0 + t + t * t)
+
+    def psi(self, r: Array) -> Array:
+        c, x = self.standardised(r, 1.0)
+        return c * x * (1.0 - x * x) ** 2
+
+    def psi_prime(self, r: Array) -> Array:
+        _, x = self.standardised(r, 1.0)
+        u = x * x
+        return (1.0 - u) * (1.0 - 5.0 * u)
+
+
+@dataclass(eq=False)
+class Cauchy(RedescendingLoss):
+    r"""Cauchy (Lorentzian) loss, the likelihood of Student's t with one degree of freedom.
+
+    Parameters
+    ----------
+    c : float in (0, inf), default=2.3849
+        Threshold, in the units of the residual.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from robustreg.losses import Cauchy, cauchy_loss
+    >>> cauchy_loss([0.0, 0.0], [1.0, 100.0], c=1.0, reduction="none").round(4).tolist()
+    [0.3466, 4.6052]
+    >>> Cauchy(c=2.0).psi(np.array([2.0, 6.0])).tolist()
+    [1.0, 0.6]
+    """
+
+    c: float = real(2.3849, low=0.0)
+
+    name: ClassVar[str] = "cauchy"
+    function: ClassVar[str] = "cauchy_loss"
+    formula: ClassVar[str] = r"c^2 / 2 \log\left(1 + (r / c)^2\right)"
+    reference: ClassVar[str] = (
+        "Holland, P. W. and Welsch, R. E. (1977). Robust regression using iteratively reweighted "
+        "least-squares. Communications in Statistics A6, 813-827."
+    )
+
+    def rho(self, r: Array) -> Array:
+        c, x = self.standardised(r)
+        return (0.5 * c * c) * array_namespace(r).log1p(x * x)
+
+    def psi(self, r: Array) -> Array:
+        c, x = self.standardised(r)
+        return c * x / (1.0 + x * x)
+
+    def psi_prime(self, r: Array) -> Array:
+        _, x = self.standardised(r)
+        inverse = 1.0 / (1.0 + x * x)
+        return inverse * (2.0 * inverse - 1.0)
+
+
+@dataclass(eq=False)
+class Welsch(RedescendingLoss):
+    r"""Welsch (Leclerc) loss, one minus a Gaussian.
+
+    Parameters
+    ----------
+    c : float in (0, inf), default=2.9846
+        Threshold, in the units of the residual.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from robustreg.losses import Welsch, welsch_loss
+    >>> welsch_loss([0.0, 0.0], [1.0, 100.0], c=1.0, reduction="none").round(4).tolist()
+    [0.3161, 0.5]
+    >>> Welsch(c=1.0).psi(np.array([1.0, 100.0])).round(4).tolist()
+    [0.3679, 0.0]
+    """
+
+    c: float = real(2.9846, low=0.0)
+
+    name: ClassVar[str] = "welsch"
+    function: ClassVar[str] = "welsch_loss"
+    formula: ClassVar[str] = r"c^2 / 2 \left(1 - e^{-(r / c)^2}\right)"
+    reference: ClassVar[str] = (
+        "Dennis, J. E. and Welsch, R. E. (1978). Techniques for nonlinear least squares and robust "
+        "regression. Communications in Statistics B7, 345-359."
+    )
+
+    def rho(self, r: Array) -> Array:
+        c, x = self.standardised(r)
+        return (-0.5 * c * c) * array_namespace(r).expm1(-x * x)
+
+    def psi(self, r: Array) -> Array:
+        c, x = self.standardised(r)
+        return c * x * array_namespace(r).exp(-x * x)
+
+    def psi_prime(self, r: Array) -> Array:
+        _, x = self.standardised(r)
+        u = x * x
+        return (1.0 - 2.0 * u) * array_namespace(r).exp(-u)
+
+
+@dataclass(eq=False)
+class GemanMcClure(RedescendingLoss):
+    r"""Geman-McClure loss, a bounded rational function.
+
+    Parameters
+    ----------
+    c : float in (0, inf), default=3.787
+        Threshold, in the units of the residual.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from robustreg.losses import GemanMcClure, geman_mcclure_loss
+    >>> geman_mcclure_loss([0.0, 0.0], [1.0, 100.0], c=1.0, reduction="none").round(4).tolist()
+    [0.25, 0.5]
+    >>> GemanMcClure(c=1.0).psi(np.array([1.0, 3.0])).round(4).tolist()
+    [0.25, 0.03]
+    """
+
+    c: float = real(3.787, low=0.0)
+
+    name: ClassVar[str] = "geman_mcclure"
+    function: ClassVar[str] = "geman_mcclure_loss"
+    formula: ClassVar[str] = r"\frac{r^2 / 2}{1 + (r / c)^2}"
+    reference: ClassVar[str] = (
+        "Geman, S. and McClure, D. E. (1987). Statistical methods for tomographic image "
+        "reconstruction. Bulletin of the International Statistical Institute 52, 5-21."
+    )
+
+    def rho(self, r: Array) -> Array:
+        c, x = self.standardised(r)
+        u = x * x
+        return (0.5 * c * c) * (u / (1.0 + u))
+
+    def psi(self, r: Array) -> Array:
+        c, x = self.standardised(r)
+        return c * x * (1.0 / (1.0 + x * x)) ** 2
+
+    def psi_prime(self, r: Array) -> Array:
+        _, x = self.standardised(r)
+        inverse = 1.0 / (1.0 + x * x)
+        return inverse * inverse * (4.0 * inverse - 3.0)
+
+
+@dataclass(eq=False)
+class Andrews(RedescendingLoss):
+    r"""Andrews' sine wave: psi is one arch of a sine on each side.
+
+    Parameters
+    ----------
+    c : float in (0, inf), default=1.339
+        Threshold divided by pi, in the units of the residual.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from robustreg.losses import Andrews, andrews_loss
+    >>> andrews_loss([0.0, 0.0], [1.0, 100.0], c=1.0, reduction="none").round(4).tolist()
+    [0.4597, 2.0]
+    >>> Andrews(c=1.0).psi(np.array([np.pi / 2, 4.0])).tolist()
+    [1.0, 0.0]
+    """
+
+    c: float = real(1.339, low=0.0)
+
+    name: ClassVar[str] = "andrews"
+    function: ClassVar[str] = "andrews_loss"
+    formula: ClassVar[str] = (
+        r"c^2 (1 - \cos(r / c)) \ \text{if}\ |r| \le \pi c, \quad 2 c^2 \ \text{otherwise}"
+    )
+    reference: ClassVar[str] = (
+        "Andrews, D. F. (1974). A robust method for multiple linear regression. Technometrics 16, "
+        "523-531."
+    )
+
+    def rho(self, r: Array) -> Array:
+        # 1 - cos x = 2 sin^2(x/2), exact at small residuals.
+        c, x = self.standardised(r, math.pi)
+        return (2.0 * c * c) * array_namespace(r).sin(0.5 * x) ** 2
+
+    def psi(self, r: Array) -> Array:
+        xp = array_namespace(r)
+        c, x = self.standardised(r, math.pi)
+        return c * xp.where(xp.abs(x) < math.pi, xp.sin(x), 0.0)
+
+    def psi_prime(self, r: Array) -> Array:
+        xp = array_namespace(r)
+        _, x = self.standardised(r, math.pi)
+        return xp.where(xp.abs(x) < math.pi, xp.cos(x), 0.0)
+
+
+@dataclass(eq=False)
+class Hampel(ResidualLoss):
+    r"""Hampel's three-part loss: psi rises to a, stays there up to b, and falls to 0 at c.
+
+    Parameters
+    ----------
+    a : float in (0, inf), default=1.352
+        End of the quadratic part, in the units of the residual.
+    b : float in (0, inf), default=3.155
+        End of the linear part, at least ``a``.
+    c : float in (0, inf), default=7.212
+        From here the loss is constant; larger than ``b``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from robustreg.losses import Hampel, hampel_loss
+    >>> hampel_loss([0.0, 0.0], [1.0, 100.0], a=1.0, b=2.0, c=4.0, reduction="none").tolist()
+    [0.5, 2.5]
+    >>> Hampel(a=1.0, b=2.0, c=4.0).psi(np.array([0.5, 1.5, 3.0, 5.0])).tolist()
+    [0.5, 1.0, 0.5, 0.0]
+    """
+
+    a: float = real(1.352, low=0.0)
+    b: float = real(3.155, low=0.0)
+    c: float = real(7.212, low=0.0)
+
+    name: ClassVar[str] = "hampel"
+    function: ClassVar[str] = "hampel_loss"
+    convex: ClassVar[bool] = False
+    threshold: ClassVar[tuple[str, ...]] = ("a", "b", "c")
+    formula: ClassVar[str] = (
+        r"\int_0^{|r|} \min\left(x, a, \tfrac{a (c - x)}{c - b}\right)_+ \mathrm{d}x"
+    )
+    reference: ClassVar[str] = (
+        "Hampel, F. R. (1974). The influence curve and its role in robust estimation. Journal of "
+        "the American Statistical Association 69, 383-393."
+    )
+
+    def validate(self) -> None:
+        super().validate()
+        ordered = self.a <= self.b < self.c
+        require(ordered, f"The parameters of Hampel must satisfy a <= b < c. Got {self!r}.")
+
+    def _parts(self, r: Array) -> tuple[float, float, Array, Array, Array]:
+        """A, the width of the falling part, and the lengths of |r| inside the three parts."""
+        a, b, c = float(self.a), float(self.b), float(self.c)
+        size = array_namespace(r).abs(r)
+        return a, c - b, clip(size, 0.0, a), clip(size, a, b) - a, clip(size, b, c) - b
+
+    def rho(self, r: Array) -> Array:
+        a, width, rise, flat, fall = self._parts(r)
+        return 0.5 * rise * rise + a * flat + a * fall * (1.0 - (0.5 / width) * fall)
+
+    def psi(self, r: Array) -> Array:
+        a, width, rise, _, fall = self._parts(r)
+        return array_namespace(r).sign(r) * (rise - (a / width) * fall)
+
+    def psi_prime(self, r: Array) -> Array:
+        xp = array_namespace(r)
+        a, width, rise, _, fall = self._parts(r)
+        falling = xp.where((fall > 0) & (fall < width), -a / width + 0.0 * r, 0.0)
+        return xp.where(rise < a, 1.0 + 0.0 * r, falling)
