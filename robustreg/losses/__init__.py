@@ -1,26 +1,35 @@
 """Loss functions: one class each, with the function form made from it."""
 
 from robustreg.losses._activations import log_sigmoid, log_softmax, sigmoid, softmax
+from robustreg.losses._angular import ArcFace
 from robustreg.losses._base import LOSSES, Extra, Kinks, Loss, PointwiseLoss, SeparableLoss
 from robustreg.losses._categorical import CrossEntropy, KLDivergence, MulticlassHinge
 from robustreg.losses._functions import function_form
 from robustreg.losses._margin import Hinge, Logistic, MarginLoss, Multilabel, SquaredHinge
 from robustreg.losses._modulated import Focal, Poly
 from robustreg.losses._monotone import Fair, LogCosh, PseudoHuber
+from robustreg.losses._overlap import Dice
+from robustreg.losses._pairs import Contrastive, MarginRanking, Triplet
 from robustreg.losses._redescending import Andrews, Cauchy, GemanMcClure, Hampel, Tukey, Welsch
 from robustreg.losses._residual import Absolute, Huber, Pinball, ResidualLoss, SmoothL1, Squared
+from robustreg.losses._similarity import InfoNCE, MultipleNegativesRanking
+from robustreg.losses._speakers import GE2E
 from robustreg.losses._wrappers import Concomitant, Smoothed
 
 _functions = {loss.function: function_form(loss) for loss in LOSSES.values()}
 globals().update(_functions)
 
 __all__ = [
+    "GE2E",
     "LOSSES",
     "Absolute",
     "Andrews",
+    "ArcFace",
     "Cauchy",
     "Concomitant",
+    "Contrastive",
     "CrossEntropy",
+    "Dice",
     "Extra",
     "Fair",
     "Focal",
@@ -28,14 +37,17 @@ __all__ = [
     "Hampel",
     "Hinge",
     "Huber",
+    "InfoNCE",
     "KLDivergence",
     "Kinks",
     "LogCosh",
     "Logistic",
     "Loss",
     "MarginLoss",
+    "MarginRanking",
     "MulticlassHinge",
     "Multilabel",
+    "MultipleNegativesRanking",
     "Pinball",
     "PointwiseLoss",
     "Poly",
@@ -46,6 +58,7 @@ __all__ = [
     "Smoothed",
     "Squared",
     "SquaredHinge",
+    "Triplet",
     "Tukey",
     "Welsch",
     "function_form",

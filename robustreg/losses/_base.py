@@ -77,8 +77,9 @@ class Loss(Parameters, ABC):
     ----------
     name : str
         Name in `LOSSES`.
-    function, function_defaults, function_fixed : str, dict, dict
-        The function form: its name, defaults other than the class's, and fields it does not show.
+    function, function_defaults, function_fixed, function_names : str, dict, dict, dict
+        The function form: its name, defaults other than the class's, fields it does not show, and
+        what it calls a field by another name.
     target : Target
         What y must look like.
     arguments : tuple of Argument
@@ -95,6 +96,7 @@ class Loss(Parameters, ABC):
     function: ClassVar[str]
     function_defaults: ClassVar[dict[str, Any]] = {}
     function_fixed: ClassVar[dict[str, Any]] = {}
+    function_names: ClassVar[dict[str, str]] = {}
     target: ClassVar[Target]
     arguments: ClassVar[tuple[Argument, ...]]
     additive: ClassVar[bool] = True

@@ -60,14 +60,16 @@ def function_form(loss: type[Loss]) -> Callable[..., Any]:
     2.5
     """
     signature = _signature(loss)
-    own = [name for name in defaults(loss) if name in signature.parameters]
+    own = {name: loss.function_names.get(name, name) for name in shown(loss)}
     inputs = [a.name for a in loss.arguments]
 
     def function(*args: Any, **kwargs: Any) -> Any:
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
         given = bound.arguments
-        instance = loss(**loss.function_fixed, **{name: given[name] for name in own})
+        instance = loss(
+            **loss.function_fixed, **{name: given[public] for name, public in own.items()}
+        )
         return instance(
             **{name: given[name] for name in inputs}, **{name: given[name] for name in _COMMON}
         )
@@ -88,9 +90,8 @@ def _signature(loss: type[Loss]) -> inspect.Signature:
         for a in loss.arguments
     ]
     parameters += [
-        inspect.Parameter(name, kind, default=loss.function_defaults.get(name, default))
-        for name, default in defaults(loss).items()
-        if name not in loss.function_fixed
+        inspect.Parameter(loss.function_names.get(name, name), kind, default=default)
+        for name, default in shown(loss).items()
     ]
     only = inspect.Parameter.KEYWORD_ONLY
     parameters += [
@@ -101,9 +102,10 @@ def _signature(loss: type[Loss]) -> inspect.Signature:
     return inspect.Signature(parameters)
 
 
-def defaults(loss: type[Loss]) -> dict[str, Any]:
-    """Hyper-parameters of a loss class and their defaults."""
-    return loss().get_params(deep=False)
+def shown(loss: type[Loss]) -> dict[str, Any]:
+    """Fields of a loss class that its function form shows, with the function form's defaults."""
+    defaults = loss().get_params(deep=False) | loss.function_defaults
+    return {name: value for name, value in defaults.items() if name not in loss.function_fixed}
 
 
 @functools.cache
@@ -120,8 +122,10 @@ def _docstring(loss: type[Loss], signature: inspect.Signature) -> str:
     parts = sections(loss)
     parameters = [_entry(a) for a in loss.arguments]
     for name, text in _entries(parts.get("Parameters", "")).items():
-        if name in signature.parameters:
-            default = signature.parameters[name].default
+        public = loss.function_names.get(name, name)
+        if public in signature.parameters:
+            default = signature.parameters[public].default
+            text = public + text.removeprefix(name)
             text = re.sub(
                 r"default=\S+$", f"default={default!r}", text, count=1, flags=re.MULTILINE
             )

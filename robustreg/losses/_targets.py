@@ -254,11 +254,9 @@ class Groups(Target):
 
     def check(self, y: Any, raw: Any, names: Names) -> None:
         axes(raw, (3,), names[0])
-        groups, members, _ = raw.shape
         require(
-            groups > 1 and members > 1,
-            f"{names[0]} must have two groups or more, of two members or more each. "
-            f"Got {groups} groups of {members}.",
+            raw.shape[1] > 1,
+            f"{names[0]} must have two members or more in each group. Got shape {raw.shape}.",
         )
 
     def sample(self, rng: np.random.Generator, n: int) -> tuple[Any, Any]:

@@ -1,0 +1,57 @@
+"""Losses of several moving inputs, or of a whole batch at once, from the code of their gradient."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+from robustreg._array import EMPTY, Array, total
+from robustreg.losses._base import Loss
+from robustreg.losses._tangent import Tangent, slope_of
+
+
+class BatchLoss(Loss):
+    """A loss whose curvature is derived from its gradient.
+
+    A subclass gives `terms`, with weights, from array-API functions that `_tangent` knows.
+    """
+
+    @abstractmethod
+    def terms(
+        self, y: Any, raw: Any, weight: Array | None, extra: Array | None
+    ) -> tuple[Array, Any, Array]:
+        """Weighted values, and the derivatives of their sum in ``raw`` and in ``extra``."""
+
+    def values(self, y: Any, raw: Any, weight: Array | None, extra: Array | None) -> Array:
+        return self.terms(y, raw, weight, extra)[0]
+
+    def value_gradient(
+        self, y: Any, raw: Any, weight: Array | None, extra: Array | None
+    ) -> tuple[float, Any, Array]:
+        values, d_raw, d_extra = self.terms(y, raw, weight, extra)
+        return total(values), d_raw, d_extra
+
+    def curvature(
+        self,
+        y: Any,
+        raw: Any,
+        weight: Array | None,
+        extra: Array | None,
+        d_raw: Any,
+        d_extra: Array | None,
+    ) -> tuple[Any, Array]:
+        if isinstance(raw, tuple):
+            moving: Any = tuple(_along(a, d) for a, d in zip(raw, d_raw, strict=True))
+        else:
+            moving = _along(raw, d_raw)
+        own = extra if extra is None or d_extra is None else Tangent(extra, d_extra)
+        _, g_raw, g_extra = self.terms(y, moving, weight, own)
+        c_extra = g_extra if g_extra is EMPTY else slope_of(g_extra)
+        if isinstance(raw, tuple):
+            return tuple(slope_of(g) for g in g_raw), c_extra
+        return slope_of(g_raw), c_extra
+
+
+def _along(raw: Array, direction: Any) -> Tangent:
+    """Tangent of ``raw`` along a direction, which may be a number for a constant one."""
+    return Tangent(raw, direction + 0.0 * raw)

@@ -1,0 +1,163 @@
+"""Unit vectors, distances and scores with their derivatives; index pairs and triplets with theirs."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from robustreg._array import NUMPY, Array, array_namespace, to_numpy
+from robustreg.losses._targets import require
+
+
+class Unit(NamedTuple):
+    """Directions and lengths of the vectors along the last axis."""
+
+    direction: Array
+    length: Array
+    """With a last axis of one."""
+
+    def pullback(self, gradient: Array) -> Array:
+        """Derivative in the vectors, from that in their directions."""
+        xp = array_namespace(gradient)
+        along = xp.sum(self.direction * gradient, axis=-1, keepdims=True)
+        return (gradient - self.direction * along) / self.length
+
+
+def unit(x: Array) -> Unit:
+    """Divide vectors by their lengths; a zero vector keeps direction zero and counts as length one."""
+    xp = array_namespace(x)
+    # Divided by the largest coordinate first, the squares neither overflow nor vanish.
+    largest = xp.max(xp.abs(x), axis=-1, keepdims=True)
+    scale = xp.where(largest > 0, largest, xp.ones_like(largest))
+    scaled = x / scale
+    squares = xp.sum(scaled * scaled, axis=-1, keepdims=True)
+    length = xp.sqrt(xp.where(largest > 0, squares, 1.0))
+    return Unit(scaled / length, length * scale)
+
+
+def refuse_zero(x: Array, name: str) -> None:
+    """Refuse vectors without a direction."""
+    xp = array_namespace(x)
+    nonzero = xp.any(x != 0, axis=-1)
+    require(xp.all(nonzero), f"{name} contains a zero vector, which has no direction.")
+
+
+class Distance(NamedTuple):
+    """Euclidean distances of points, or their squares, and the derivative in the first point."""
+
+    value: Array
+    slope: Array
+
+
+def distance(a: Array, b: Array, squared: bool) -> Distance:
+    """Distance of the points in corresponding rows; where they coincide the derivative is zero."""
+    xp = array_namespace(a)
+    difference = a - b
+    squares = xp.sum(difference * difference, axis=-1)
+    if squared:
+        return Distance(squares, 2.0 * difference)
+    apart = squares > 0
+    value = xp.sqrt(xp.where(apart, squares, 1.0))
+    slope = xp.where(apart[:, None], difference / value[:, None], 0.0)
+    return Distance(xp.where(apart, value, 0.0), slope)
+
+
+class Scores:
+    """Scores a b' of every row of ``a`` with every row of ``b``."""
+
+    @staticmethod
+    def forward(a: Array, b: Array) -> Array:
+        """Scores, one row for each row of ``a``."""
+        return a @ array_namespace(b).matrix_transpose(b)
+
+    @staticmethod
+    def pullback(g: Array, a: Array, b: Array) -> tuple[Array, Array]:
+        """Derivatives in ``a`` and ``b``, from that in the scores."""
+        return g @ b, array_namespace(g).matrix_transpose(g) @ a
+
+
+class RowScores(Scores):
+    """Score of each row of ``a`` with the same row of ``b``, one column."""
+
+    @staticmethod
+    def forward(a: Array, b: Array) -> Array:
+        return array_namespace(a).sum(a * b, axis=-1, keepdims=True)
+
+    @staticmethod
+    def pullback(g: Array, a: Array, b: Array) -> tuple[Array, Array]:
+        return g * b, g * a
+
+
+class OwnScores(Scores):
+    """Scores of each row of ``a`` with the k rows that the three-dimensional ``b`` holds for it."""
+
+    @staticmethod
+    def forward(a: Array, b: Array) -> Array:
+        return array_namespace(a).sum(a[:, None, :] * b, axis=-1)
+
+    @staticmethod
+    def pullback(g: Array, a: Array, b: Array) -> tuple[Array, Array]:
+        g = g[:, :, None]
+        return array_namespace(g).sum(g * b, axis=1), g * a[:, None, :]
+
+
+def take(x: Array, index: Array) -> Array:
+    """Rows of ``x`` at the indices."""
+    return array_namespace(x).take(x, index, axis=0)
+
+
+def put(gradient: Array, index: Array, n: int) -> Array:
+    """Pullback of `take`: sum the rows of ``gradient`` that came from each of ``n`` rows."""
+    xp = array_namespace(gradient)
+    if xp is NUMPY:
+        out = np.zeros((n, *gradient.shape[1:]), dtype=gradient.dtype)
+        np.add.at(out, index, gradient)
+        return out
+    rows = xp.arange(n, dtype=index.dtype)
+    picked = xp.astype(rows[:, None] == index[None, :], gradient.dtype)
+    flat = xp.reshape(gradient, (gradient.shape[0], -1))
+    return xp.reshape(picked @ flat, (n, *gradient.shape[1:]))
+
+
+def cross_pairs(n_first: int, n_second: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of every pair of one of ``n_first`` and one of ``n_second`` rows.
+
+    Examples
+    --------
+    >>> first, second = cross_pairs(2, 2)
+    >>> first.tolist(), second.tolist()
+    ([0, 0, 1, 1], [0, 1, 0, 1])
+    """
+    first, second = np.divmod(np.arange(n_first * n_second), n_second)
+    return first, second
+
+
+def label_pairs(labels: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Indices i < j of every pair of rows, and whether their labels agree (1) or not (0).
+
+    Examples
+    --------
+    >>> first, second, similar = label_pairs([5, 5, 7])
+    >>> first.tolist(), second.tolist(), similar.tolist()
+    ([0, 0, 1], [1, 2, 2], [1, 0, 0])
+    """
+    labels = to_numpy(labels)
+    first, second = np.triu_indices(labels.shape[0], k=1)
+    return first, second, (labels[first] == labels[second]).astype(np.int64)
+
+
+def label_triplets(labels: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Indices of every (anchor, positive, negative): two different rows of one label, one of another.
+
+    Examples
+    --------
+    >>> anchor, positive, negative = label_triplets([5, 5, 7])
+    >>> anchor.tolist(), positive.tolist(), negative.tolist()
+    ([0, 1], [1, 0], [2, 2])
+    """
+    labels = to_numpy(labels)
+    same = labels[:, None] == labels[None, :]
+    pairs = same & ~np.eye(labels.shape[0], dtype=bool)
+    anchor, positive, negative = np.nonzero(pairs[:, :, None] & ~same[:, None, :])
+    return anchor, positive, negative
