@@ -1,4 +1,4 @@
-"""The directive ``loss-table``: a row for every loss in the registry, and a curve where it has one.
+"""What the site says of the losses, made from their registry: a table with curves, and the reference.
 
 Nothing about a loss is written here: name, formula, flags and source are those of its class.
 """
@@ -19,6 +19,34 @@ from robustreg import losses
 from robustreg.losses import LOSSES
 
 CURVES = Path("_static") / "losses"
+
+
+def families():
+    """Yield (title, losses by name) for each module of shipped losses, the residual ones first."""
+    shipped = [item for item in LOSSES.items() if item[1].__module__.startswith("robustreg.")]
+    first_seen = {kind.__module__: i for i, (_, kind) in reversed([*enumerate(shipped)])}
+    shipped.sort(key=lambda item: (not hasattr(item[1], "rho"), first_seen[item[1].__module__]))
+    for module, members in groupby(shipped, key=lambda item: item[1].__module__):
+        title = (import_module(module).__doc__ or module).strip().splitlines()[0]
+        yield title.rstrip("."), dict(members)
+
+
+def reference():
+    """Return the page of the API reference that lists every loss, as an object and as a function."""
+    lines = ["Losses", "======", "", ".. currentmodule:: robustreg.losses", ""]
+    lines += ["The same losses with formulas and curves: :doc:`/guide/losses`.", ""]
+    for title, members in families():
+        lines += [title, "-" * len(title), ""]
+        lines += [".. autosummary::", "   :toctree: generated", "   :nosignatures:", ""]
+        lines += [f"   {kind.__name__}" for kind in members.values()]
+        lines += [f"   {kind.function}" for kind in members.values()] + [""]
+    return "\n".join(lines)
+
+
+def write_reference(app, config):
+    page = Path(app.srcdir) / "reference" / "losses.rst"
+    if not page.exists() or page.read_text("utf-8") != reference():
+        page.write_text(reference(), "utf-8")
 
 
 def curve(loss):
@@ -73,10 +101,7 @@ class LossTable(Directive):
         env = self.state.document.settings.env
         folder = Path(env.srcdir) / CURVES
         text = [".. |br| raw:: html", "", "   <br>", "", ".. role:: source", ""]
-        shipped = [item for item in LOSSES.items() if item[1].__module__.startswith("robustreg.")]
-        kinds = sorted(shipped, key=lambda item: item[1].__module__)
-        for module, members in groupby(kinds, key=lambda item: item[1].__module__):
-            title = (import_module(module).__doc__ or module).strip().splitlines()[0].rstrip(".")
+        for title, members in families():
             head = dedent(
                 f"""\
                 .. rubric:: {title}
@@ -91,7 +116,7 @@ class LossTable(Directive):
                      - as a function
                 """
             )
-            rows = "\n".join(row(name, kind, folder) for name, kind in members)
+            rows = "\n".join(row(name, kind, folder) for name, kind in members.items())
             text += [*head.splitlines(), *indent(rows, "   ").splitlines(), ""]
         node = nodes.Element()
         nested_parse_with_titles(self.state, StringList(text, source="loss-table"), node)
@@ -100,5 +125,6 @@ class LossTable(Directive):
 
 def setup(app):
     app.add_directive("loss-table", LossTable)
+    app.connect("config-inited", write_reference)
     app.connect("builder-inited", draw_curves)
     return {"parallel_read_safe": True}
