@@ -3,6 +3,7 @@
 Nothing about a loss is written here: name, formula, flags and source are those of its class.
 """
 
+import re
 from importlib import import_module
 from itertools import groupby
 from pathlib import Path
@@ -28,7 +29,7 @@ def families():
     shipped.sort(key=lambda item: (not hasattr(item[1], "rho"), first_seen[item[1].__module__]))
     for module, members in groupby(shipped, key=lambda item: item[1].__module__):
         title = (import_module(module).__doc__ or module).strip().splitlines()[0]
-        yield title.rstrip("."), dict(members)
+        yield re.split(r"[:,.]", title)[0], dict(members)
 
 
 def reference():
@@ -89,7 +90,7 @@ def row(name, kind, folder):
     formula = f":math:`{kind.formula}` |br| :source:`{kind.reference}`"
     convex = "convex" if kind.convex else "not convex"
     smooth = "smooth" if kind.smooth else "has kinks"
-    cells = [names, formula, image, f"{convex} |br| {smooth}"]
+    cells = [names, formula, f"{image}\n\n{convex}, {smooth}"]
     lines = [f"- {indent(cell, '  ').strip()}" for cell in cells]
     return "* " + indent("\n".join(lines), "  ").strip()
 
@@ -112,8 +113,7 @@ class LossTable(Directive):
 
                    * - name, class, function
                      - formula
-                     - curve
-                     - as a function
+                     - value, derivative
                 """
             )
             rows = "\n".join(row(name, kind, folder) for name, kind in members.items())
