@@ -23,8 +23,8 @@ from robustreg.datasets import load_phones
 # Least squares bends towards the wrong rows. The Huber loss bounds what a single row can do, in units of
 # a scale that is estimated too: jointly by default (Huber's Proposal 2), or as the median absolute
 # residual (MAD). A quarter of the rows is wrong here, and they inflate the joint scale, so the default
-# still follows them a good part of the way; the MAD, or absolute errors, resist better. No M-estimator
-# ignores such rows altogether: the line of the MAD scale is still pulled up so far that it flags the good
+# still follows them a good part of the way; the MAD, or absolute errors, resist better. No convex
+# loss ignores such rows altogether: the line of the MAD scale is still pulled up so far that it flags the good
 # years 1971 to 1973 as well.
 
 phones = load_phones()
