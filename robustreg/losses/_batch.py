@@ -40,18 +40,21 @@ class BatchLoss(Loss):
         d_raw: Any,
         d_extra: Array | None,
     ) -> tuple[Any, Array]:
-        if isinstance(raw, tuple):
-            moving: Any = tuple(_along(a, d) for a, d in zip(raw, d_raw, strict=True))
-        else:
-            moving = _along(raw, d_raw)
-        own = extra if extra is None or d_extra is None else Tangent(extra, d_extra)
-        _, g_raw, g_extra = self.terms(y, moving, weight, own)
+        several = isinstance(raw, tuple)
+        moving = tuple(map(_along, raw, d_raw)) if several else _along(raw, d_raw)
+        # The constants too, because a strict namespace does not multiply its arrays by tangents.
+        _, g_raw, g_extra = self.terms(
+            _along(y, 0.0),
+            moving,
+            _along(weight, 0.0),
+            _along(extra, 0.0 if d_extra is None else d_extra),
+        )
         c_extra = g_extra if g_extra is EMPTY else slope_of(g_extra)
-        if isinstance(raw, tuple):
+        if several:
             return tuple(slope_of(g) for g in g_raw), c_extra
         return slope_of(g_raw), c_extra
 
 
-def _along(raw: Array, direction: Any) -> Tangent:
-    """Tangent of ``raw`` along a direction, which may be a number for a constant one."""
-    return Tangent(raw, direction + 0.0 * raw)
+def _along(array: Array | None, direction: Any) -> Any:
+    """Tangent of an array along a direction, which may be a number for a constant one."""
+    return array if array is None else Tangent(array, direction + 0.0 * array)

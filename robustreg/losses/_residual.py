@@ -157,6 +157,8 @@ class CutLineLoss(ResidualLoss):
 
     def sum_psi(self, r: Array, weight: Array | None) -> tuple[float, Array]:
         excess, psi = self.excess_psi(r, weight)
+        if excess == -_INF:  # the sum of squares overflowed, and so does the loss
+            return _INF, psi
         return excess + dot(psi, r), psi
 
     def excess_psi(self, r: Array, weight: Array | None) -> tuple[float, Array]:

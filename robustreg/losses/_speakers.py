@@ -130,11 +130,13 @@ class GE2E(BatchLoss):
         share = xp.astype(others >= worst, worst.dtype)
         share = share / xp.sum(share, axis=-1, keepdims=True)  # groups that tie share the push
         miss = xp.sum(xp.where(mask, curve.opposite, 0.0), axis=-1)
-        value = miss + xp.sum(share * curve.at, axis=-1)
+        value = miss + xp.sum(curve.at * share, axis=-1)
         return value, xp.where(mask, -1.0, share) * curve.at * curve.opposite
 
 
 def _own_group(n: int, m: int, like: Array) -> Array:
     """Whether the last axis, over groups, is at the group of the first; shape (n, m, n)."""
     group = arange_like(n, like)
-    return (group[:, None, None] + 0.0 * arange_like(m, like)[None, :, None]) == group[None, None]
+    return (group[:, None, None] + 0.0 * arange_like(m, like)[None, :, None]) == group[
+        None, None, :
+    ]

@@ -87,6 +87,11 @@ class Tangent:
 
     __radd__, __rmul__ = __add__, __mul__
 
+    def __eq__(self, other: object) -> Any:
+        return self.value == split(other)[0]
+
+    __hash__ = None  # type: ignore[assignment]
+
     def __lt__(self, other: Any) -> Array:
         return self.value < split(other)[0]
 

@@ -74,14 +74,14 @@ class Concomitant(PointwiseLoss):
         raise TypeError("Concomitant needs its scale: call `curvature`.")
 
     def values(self, y: Array, raw: Array, weight: Array | None, extra: Array | None) -> Array:
-        sigma = _scale(extra)
+        sigma = _entry(extra)
         rho = self.base.rho((y - raw) / sigma)
-        return weigh(sigma * (rho + 0.5 * self.kappa), weight)
+        return weigh(sigma * (rho + 0.5 * float(self.kappa)), weight)
 
     def value_gradient(
         self, y: Array, raw: Array, weight: Array | None, extra: Array | None
     ) -> tuple[float, Array, Array]:
-        sigma = _scale(extra)
+        sigma = float(_entry(extra))
         r = y - raw
         excess, psi = self.base.excess_psi(r / sigma, weight)
         count = float(r.shape[0]) if weight is None else total(weight)
@@ -98,7 +98,7 @@ class Concomitant(PointwiseLoss):
         d_raw: Any,
         d_extra: Array | None,
     ) -> tuple[Array, Array]:
-        sigma = _scale(extra)
+        sigma = float(_entry(extra))
         z = (y - raw) / sigma
         bend = weigh(self.base.psi_prime(z) / sigma, weight)
         d_sigma = 0.0 if d_extra is None else float(d_extra[0])
@@ -106,11 +106,11 @@ class Concomitant(PointwiseLoss):
         return c_raw, _vector(extra, dot(c_raw, z))
 
 
-def _scale(extra: Array | None) -> float:
+def _entry(extra: Array | None) -> Any:
     """Sigma, the only entry of ``extra``."""
     if extra is None or extra.shape[0] != 1:
         raise ValueError("extra must hold one number, the scale sigma.")
-    return float(extra[0])
+    return extra[0]
 
 
 def _vector(like: Array, value: float) -> Array:
