@@ -161,9 +161,14 @@ class Data:
         return self.coordinates.size
 
     @property
+    def dense(self) -> bool:
+        """Whether blocks of rows are dense arrays."""
+        return self.explicit or not sp.issparse(self.X)
+
+    @property
     def has_gram(self) -> bool:
         """Whether Gram matrices of the columns are affordable."""
-        return self.explicit or not sp.issparse(self.X) or self.size <= 500
+        return self.dense or self.size <= 500
 
     @property
     def hidden(self) -> Array:

@@ -176,15 +176,13 @@ class LinearRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def _describe(self, X: Any, y: Array, weight: Array | None, found: OptimizeResult) -> None:
         """Set what else follows from the fit."""
 
-    def _residual(self, X: Any, y: Array) -> tuple[Array, Array]:
-        """Residuals of all rows and what rounding can make of a zero one."""
-        residual, rounding = np.empty_like(y), np.empty_like(y)
+    def _rounding(self, X: Any, y: Array) -> Array:
+        """What rounding can make of a residual that is zero."""
+        rounding = np.empty_like(y)
         for part in gen_batches(len(y), 4096):
-            rows = X[part]
-            residual[part] = y[part] - self._decision(rows)
-            size = np.asarray(safe_sparse_dot(abs(rows), np.abs(self.coef_)))
+            size = np.asarray(safe_sparse_dot(abs(X[part]), np.abs(self.coef_)))
             rounding[part] = size + abs(self.intercept_) + np.abs(y[part])
-        return residual, 256 * np.finfo(float).eps * rounding
+        return 256 * np.finfo(float).eps * rounding
 
     def _warn(self, found: OptimizeResult) -> None:
         if self.optimality_ <= self.tol or found.status == 99:

@@ -91,7 +91,8 @@ class ResidualRegressor(LinearRegressor):
         penalty = units.penalty(self._penalty(data.total * units.mass), loss.degree)
         objective = Objective(loss, data, penalty)
         if method == "auto":
-            method = "exact" if data.explicit or penalty.degree == 2 * (penalty.alpha > 0) else "highs"
+            quadratic = penalty.degree == 2 and penalty.alpha > 0
+            method = "exact" if data.dense or quadratic else "highs"
         if method != "exact":
             options = getattr(self, "solver_options", None)
             return solve_program(objective, method=method, tol=self.tol, options=options)
@@ -235,8 +236,8 @@ class HuberRegressor(ResidualRegressor):
 
     def _describe(self, X: Any, y: Array, weight: Array | None, found: OptimizeResult) -> None:
         self.delta_ = float(self.epsilon * self.scale_) if self.scale_ > 0 else 0.0
-        residual, rounding = self._residual(X, y)
-        self.outliers_ = np.abs(residual) > (self.delta_ if self.scale_ > 0 else rounding)
+        edge = self.delta_ if self.scale_ > 0 else self._rounding(X, y)
+        self.outliers_ = np.abs(y - self._decision(X)) > edge
 
 
 class RobustRegressor(ResidualRegressor):
@@ -364,7 +365,7 @@ class RobustRegressor(ResidualRegressor):
 
     def _describe(self, X: Any, y: Array, weight: Array | None, found: OptimizeResult) -> None:
         if not self._loss().threshold:
-            self.scale_ = mad(self._residual(X, y)[0], weight)
+            self.scale_ = mad(y - self._decision(X), weight)
 
 
 def check_scale(estimator: Any, names: tuple[str, ...]) -> None:
@@ -610,6 +611,11 @@ class QuantileRegressor(ResidualRegressor):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         check_real(self, "quantile", 0.0, 1.0, closed="neither")
+        if self.solver in ("interior-point", "revised simplex"):
+            raise ValueError(
+                f"Solver {self.solver} is not anymore available in SciPy >= 1.11.0. "
+                f"Use one of {', '.join(map(repr, ('auto', *KINKED_SOLVERS)))}."
+            )
         if self.solver_options is not None:
             if not isinstance(self.solver_options, dict):
                 raise complain(self, "solver_options", "a dict or None")

@@ -88,7 +88,7 @@ def _approach(
 ) -> tuple[Array, int, float | None]:
     """Come close through a sample and one envelope; None as width means: few rows, keep them all."""
     data = objective.data
-    if data.ready:
+    if data.ready and not subsample_size(data):
         return theta, 0, None
     nit, metric = 0, None
     q = len(theta)
@@ -242,7 +242,8 @@ def certified(
     theta = vertex.theta
     if len(rows.weight) > len(kept):  # coefficients on the kink of an L1 penalty are exactly zero
         live = np.flatnonzero(objective.data.coordinates.transform)
-        theta[live[np.abs(theta[live]) <= rows.rounding(theta)[len(kept):]]] = 0.0
+        least = rows.rounding(theta)[len(kept) :] + 256 * np.finfo(float).eps * np.abs(theta).max()
+        theta[live[np.abs(theta[live]) <= least]] = 0.0
     weight = 1.0 if objective.data.weight is None else objective.data.weight
     weight = weight / objective.total
 
@@ -256,7 +257,10 @@ def certified(
     primal = loss(exact) + objective.penalty.value_gradient(objective.data.coordinates.coef(u))[0] / objective.total
     constant = loss(weighted_median(kinks.position + 0 * s, objective.data.weight) - kinks.position)
     gap = rows.gap(theta, vertex.slopes)
-    optimality = gap / max(primal, np.finfo(float).eps * constant, np.finfo(float).tiny)
+    eps = np.finfo(float).eps
+    # What rounding leaves of a gap is none: on an exact fit there is nothing to compare it with.
+    gap = gap if gap > 64 * eps * constant * (primal <= 64 * eps * constant) else 0.0
+    optimality = gap / max(primal, eps * constant, np.finfo(float).tiny)
     slopes = weight * np.where(s > 0, kinks.upper, kinks.lower)
     slopes[kept] = vertex.slopes[: len(kept)]
     zero = np.zeros(len(s), dtype=bool)

@@ -149,8 +149,7 @@ def newton(
 
     def renew(state: _State, lift: float = 0.0) -> Any:
         if hess is not None:
-            found = hess(state.x, *args)
-            return DenseMetric(found, lift) if isinstance(found, np.ndarray) else found
+            return DenseMetric(hess(state.x, *args), lift)
         assert hessp is not None
         forcing = min(0.1, np.sqrt(state.norm))
         return IterativeMetric(lambda v: hessp(state.x, v, *args), forcing)

@@ -56,7 +56,7 @@ def solve_program(
     )
     theta: Array = np.zeros(objective.size) if found.x is None else found.eqlin.marginals
     slopes = np.zeros(len(rows.weight)) if found.x is None else found.x * unit
-    vertex = Vertex(theta, np.clip(slopes, rows.lower, rows.upper), kept[:0], int(found.nit), True)
+    vertex = Vertex(theta, np.clip(slopes, rows.lower, rows.upper), max(int(found.nit), 1), True)
     outcome = certified(objective, rows, vertex, kept, offsets(objective, theta), tol)
     status = 0 if outcome["success"] else 1 if found.status == 1 else 2
     if objective is not centred:

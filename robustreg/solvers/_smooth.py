@@ -65,7 +65,9 @@ def solve_smooth(
     if method == "auto":
         method = choose_method(objective)
     if method == "lbfgs":
-        return _lbfgs(objective, theta, tol, max_iter, lower, callback)
+        found = _lbfgs(objective, theta, tol, max_iter, lower, callback)
+        found.nit = max(found.nit, at_least)
+        return found
     work = objective.data.n_rows * objective.size**2
     options: dict[str, Any] = {
         "tol": tol, "maxiter": max_iter, "at_least": at_least, "lower": lower, "metric": metric,

@@ -1,0 +1,225 @@
+"""Exact solution of a few rows: a linear or a quadratic program, finished from its basis.
+
+A general solver finds which rows lie on their kinks; the point and the slopes are then solved from
+those rows alone, to rounding.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import scipy.linalg
+from scipy.optimize import OptimizeResult, linprog, lsq_linear, minimize
+
+from robustreg._array import Array
+
+if TYPE_CHECKING:
+    from robustreg.solvers._rows import Rows
+
+#: an interior point is this close to its central path's end when it stops
+GAP = 1e-14
+
+
+def linear_program(rows: Rows, theta: Array) -> tuple[Array, Array] | None:
+    """Return optimum and slopes, or None where the folded rows make the dual infeasible.
+
+    The dual has one equation for each coefficient and one bounded variable, its slope, for each row:
+    maximise ``-slopes @ position`` with ``X.T @ slopes = -linear``.
+    """
+    unit = float(rows.weight.max())
+    found = linprog(
+        rows.position,
+        A_eq=rows.X.T,
+        b_eq=-rows.linear / unit,
+        bounds=np.column_stack([rows.lower, rows.upper]) / unit,
+        method="highs",
+        options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
+    )
+    if found.x is None:
+        return None
+    slopes, theta = found.x * unit, found.eqlin.marginals
+    edge = 1e-9 * (rows.upper - rows.lower)
+    free = (slopes > rows.lower + edge) & (slopes < rows.upper - edge)
+    s = rows.offsets(theta)
+    touching = np.abs(s) <= 1e-9 * (np.abs(rows.position).max(initial=0.0) + np.abs(theta).max())
+    theta = _vertex(rows, theta, free, touching)
+    return theta, balanced(rows, theta, slopes)
+
+
+def _vertex(rows: Rows, theta: Array, free: Array, touching: Array) -> Array:
+    """Solve the point from a full-rank set of rows that pass through it."""
+    candidates = np.concatenate([np.flatnonzero(free), np.flatnonzero(touching & ~free)])
+    if len(candidates) == 0:
+        return theta
+    X = rows.X[candidates]
+    _, triangle, pivot = scipy.linalg.qr(X.T, mode="economic", pivoting=True, check_finite=False)
+    diagonal = np.abs(np.diag(triangle))
+    basis = candidates[pivot[: int((diagonal > 1e-11 * diagonal[0]).sum())]]
+    for _ in range(2):
+        # theta moves as little as the equations ask for: where they leave a choice it is kept
+        miss = rows.position[basis] - rows.X[basis] @ theta
+        theta = theta + np.linalg.lstsq(rows.X[basis], miss, rcond=None)[0]
+    return theta
+
+
+def balanced(rows: Rows, theta: Array, guess: Array) -> Array:
+    """Slopes that balance at ``theta``: at their bound off the kinks, solved for on them.
+
+    Least squares near the guess is enough but where rows lie on each other and their bounds
+    differ; then the bounds are part of the problem.
+    """
+    s = rows.offsets(theta)
+    zero = np.abs(s) <= rows.rounding(theta)
+    slopes = np.where(zero, np.clip(guess, rows.lower, rows.upper), np.where(s > 0, rows.upper, rows.lower))
+    if not zero.any():
+        return slopes
+    pull = rows.linear if rows.quadratic is None else rows.linear + rows.quadratic @ theta
+    X, weight = rows.X[zero] * rows.weight[zero, None], rows.weight[zero]
+    low, high = rows.lower[zero] / weight, rows.upper[zero] / weight
+    fixed = pull + rows.X[~zero].T @ slopes[~zero]
+    size = np.abs(fixed).max() + np.abs(X).max()
+    start = slopes[zero] / weight
+    for t in (start, np.zeros_like(start)):
+        for _ in range(2):
+            t = t + np.linalg.lstsq(X.T, -(fixed + X.T @ t), rcond=None)[0]
+        inside = np.clip(t, low, high)
+        if np.abs(inside - t).max() <= 1e-11 * np.abs(t).max():
+            slopes[zero] = weight * inside
+            return slopes
+    t = lsq_linear(X.T / size, -fixed / size, bounds=(low, high), method="bvls", tol=1e-15).x
+    slopes[zero] = weight * np.clip(t, low, high)
+    return slopes
+
+
+def quadratic_program(rows: Rows, theta: Array) -> tuple[Array, Array]:
+    """Return optimum and slopes with a square term: interior point, then the active set."""
+    found = minimize(rows.value, theta, method=interior_point, options={"rows": rows})
+    theta, slopes = found.x, found.slopes
+    best = theta, balanced(rows, theta, slopes)
+    gap = rows.gap(*best)
+    for edge in (1e-3, 1e-6, 1e-9):
+        span = edge * (rows.upper - rows.lower)
+        active = (slopes > rows.lower + span) & (slopes < rows.upper - span)
+        exact = _on_active(rows, active, slopes)
+        trial = exact, balanced(rows, exact, slopes)
+        closed = rows.gap(*trial)
+        if closed <= gap:
+            best, gap = trial, closed
+    return best
+
+
+def _on_active(rows: Rows, active: Array, slopes: Array) -> Array:
+    """Minimise with the active rows held on their kinks and the others on their sides.
+
+    Solved as a saddle point, of least norm in the slopes where active rows repeat each other.
+    """
+    assert rows.quadratic is not None
+    q = len(rows.linear)
+    edge = np.where(slopes - rows.lower < rows.upper - slopes, rows.lower, rows.upper)
+    pull = rows.linear + rows.X[~active].T @ edge[~active]
+    X = rows.X[active]
+    # Both blocks to size one, or a tiny penalty would be lost beside the rows.
+    size = np.sqrt(np.abs(np.diag(rows.quadratic)).max()) or 1.0
+    system = np.zeros((q + len(X),) * 2)
+    system[:q, :q] = rows.quadratic / size**2
+    system[q:, :q], system[:q, q:] = X, X.T
+    right = np.concatenate([-pull / size, rows.position[active] * size])
+    found = np.zeros(len(right))
+    for _ in range(2):
+        found += np.linalg.lstsq(system, right - system @ found, rcond=1e-15)[0]
+    return found[:q] / size
+
+
+def interior_point(
+    fun: Any, x0: Array, args: tuple[Any, ...] = (), *, rows: Rows, maxiter: int = 80, **unused: Any
+) -> OptimizeResult:
+    """Primal-dual interior point method for :class:`Rows` with a square term.
+
+    A ``method`` for :func:`scipy.optimize.minimize`. Offsets are split into positive parts ``up``
+    and ``down`` whose complements are the distances of the slopes from their bounds.
+
+    Parameters
+    ----------
+    fun, args
+        Not used: ``rows`` says it all.
+    x0 : array of shape (q,)
+        Start.
+    rows : Rows
+        The problem.
+    maxiter : int
+        Iterations at the most.
+
+    Returns
+    -------
+    OptimizeResult
+        ``x``, ``slopes``, ``fun``, ``nit``, ``success``.
+
+    References
+    ----------
+    Mehrotra, S. (1992). On the implementation of a primal-dual interior point method. Portnoy, S.
+    and Koenker, R. (1997). The Gaussian hare and the Laplacian tortoise.
+    """
+    theta, X = np.array(x0, dtype=float), rows.X
+    quadratic = np.zeros((len(theta),) * 2) if rows.quadratic is None else rows.quadratic
+    s = rows.offsets(theta)
+    room = np.abs(s).mean() or 1.0
+    up, down = np.maximum(s, 0) + room, np.maximum(-s, 0) + room
+    slopes = 0.5 * (rows.lower + rows.upper)
+    best, nit = np.inf, 0
+    for nit in range(1, maxiter + 1):
+        above, below = rows.upper - slopes, slopes - rows.lower
+        gap = float(above @ up + below @ down)
+        dual = -(quadratic @ theta + rows.linear + X.T @ slopes)
+        primal = -(rows.offsets(theta) - up + down)
+        if gap <= GAP * (1e-300 + abs(rows.value(theta))) or not np.isfinite(gap):
+            break
+        spread = up / above + down / below
+        lifted = quadratic + X.T @ (X / spread[:, None])
+        scale = 1 / np.sqrt(np.maximum(np.diag(lifted), 1e-300))
+        factor = _factor(lifted * np.outer(scale, scale))
+        if factor is None:
+            break
+
+        def direction(c_up: Array, c_down: Array) -> tuple[Array, ...]:
+            shift = primal + c_up / above - c_down / below
+            right = dual + X.T @ (shift / spread)
+            d_theta = scale * scipy.linalg.cho_solve(factor, scale * right, check_finite=False)
+            d_slopes = (X @ d_theta - shift) / spread
+            return d_theta, d_slopes, (c_up + up * d_slopes) / above, (c_down - down * d_slopes) / below
+
+        d_theta, d_slopes, d_up, d_down = direction(-above * up, -below * down)
+        length = _length(above, -d_slopes, below, d_slopes, up, d_up, down, d_down)
+        ahead = (above - length * d_slopes) @ (up + length * d_up)
+        ahead += (below + length * d_slopes) @ (down + length * d_down)
+        center = gap / (2 * len(up)) * min((ahead / gap) ** 3, 1.0)
+        step = direction(center - above * up + d_slopes * d_up, center - below * down - d_slopes * d_down)
+        d_theta, d_slopes, d_up, d_down = step
+        length = 0.9995 * _length(above, -d_slopes, below, d_slopes, up, d_up, down, d_down)
+        theta = theta + length * d_theta
+        slopes = slopes + length * d_slopes
+        up, down = up + length * d_up, down + length * d_down
+        if gap > 0.99 * best and length < 1e-3:
+            break
+        best = min(best, gap)
+    return OptimizeResult(x=theta, slopes=slopes, fun=rows.value(theta), nit=nit, success=True)
+
+
+def _factor(matrix: Array) -> Any:
+    """Cholesky factor of a matrix of unit diagonal, lifted by rounding where it is singular."""
+    for lift in (0.0, 1e-15, 1e-13, 1e-11):
+        try:
+            return scipy.linalg.cho_factor(matrix + lift * np.eye(len(matrix)), check_finite=False)
+        except np.linalg.LinAlgError:
+            continue
+    return None
+
+
+def _length(*pairs: Array) -> float:
+    """Longest step, up to one, that keeps all positive parts positive."""
+    length = 1.0
+    for value, change in zip(pairs[::2], pairs[1::2], strict=True):
+        falling = change < 0
+        if falling.any():
+            length = min(length, float((value[falling] / -change[falling]).min()))
+    return length
