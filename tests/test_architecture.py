@@ -127,21 +127,27 @@ def concrete_checks(root: Path) -> list[str]:
 
 # Absolute paths of a developer's machine, written so that this line does not match itself.
 MACHINE_PATH = re.compile(r"(?<![\w.:/])/(?:work|tmp|root|home|farm|Users)/\w")
-IGNORED = {".git", ".nox", ".venv", "_build", "auto_examples", "generated", "build", "dist"}
+MADE = {"_build", "auto_examples", "generated", "build", "dist"}
 TEXT = {".cff", ".cfg", ".css", ".html", ".md", ".py", ".rst", ".toml", ".txt", ".yaml", ".yml", ""}
+
+
+def own_text_files(root: Path) -> Iterator[Path]:
+    """Yield the text files that people wrote."""
+    for path in sorted(root.rglob("*")):
+        *folders, name = path.relative_to(root).parts
+        hidden = {part for part in folders if part.startswith(".")} - {".github", ".ci"}
+        if hidden or MADE & set(folders) or (folders[:1] == [".ci"] and len(folders) > 1):
+            continue
+        if path.is_file() and path.suffix in TEXT and not name.startswith(".coverage"):
+            yield path
 
 
 def machine_paths(root: Path) -> list[str]:
     faults = []
-    for path in sorted(root.rglob("*")):
-        parts = path.relative_to(root).parts
-        hidden = any(p in IGNORED or (p.startswith(".") and p.endswith("_cache")) for p in parts)
-        if hidden or (parts[0] == ".ci" and len(parts) > 2):
-            continue
-        if path.is_file() and path.suffix in TEXT and not path.name.startswith(".coverage"):
-            for number, line in enumerate(path.read_text("utf-8", "replace").splitlines(), 1):
-                if MACHINE_PATH.search(line):
-                    faults.append(f"{path.relative_to(root)}:{number}: {line.strip()[:80]}")
+    for path in own_text_files(root):
+        for number, line in enumerate(path.read_text("utf-8", "replace").splitlines(), 1):
+            if MACHINE_PATH.search(line):
+                faults.append(f"{path.relative_to(root)}:{number}: {line.strip()[:80]}")
     return faults
 
 
