@@ -22,6 +22,10 @@ from robustreg.penalties import Penalty
 from robustreg.scales import MAD_FACTOR, weighted_median
 
 
+#: values of y from which its centre and spread are known well enough
+ENOUGH = 20_000
+
+
 @dataclass
 class Units:
     """Where y is centred and what size it has: the fit sees (y - center) / spread.
@@ -40,15 +44,11 @@ class Units:
 
     @classmethod
     def of(cls, y: Array, weight: Array | None, mass: float, intercept: bool) -> Units:
-        """Median and MAD of y, so that no single value moves them."""
-        if weight is not None:
-            y, weight = y[weight > 0], weight[weight > 0]
-        center = weighted_median(y, weight) if intercept else 0.0
-        size = np.abs(y - center)
-        spread = MAD_FACTOR * weighted_median(size, weight)
-        if spread <= 1e-12 * size.max(initial=0.0) * (size > 0).mean():
-            # most y are equal: the typical size of the others
-            spread = weighted_median(size[size > 0]) if size.any() else 1.0
+        """Median and MAD of y, so that no single value moves them; some rows of many are enough."""
+        step = max(len(y) // ENOUGH, 1)
+        center, spread = _middle(y[::step], None if weight is None else weight[::step], intercept)
+        if spread == 0 and step > 1:
+            center, spread = _middle(y, weight, intercept)
         return cls(center, spread or 1.0, mass)
 
     def inward(self, y: Array) -> Array:
@@ -59,6 +59,19 @@ class Units:
         """Return the penalty that goes with a loss of ``degree`` in the solver's units."""
         factor = self.spread ** float(penalty.degree - degree) / self.mass
         return penalty.scaled(min(factor, 1e200))
+
+
+def _middle(y: Array, weight: Array | None, intercept: bool) -> tuple[float, float]:
+    """Centre of y and typical distance from it, 0 where y does not vary."""
+    if weight is not None:
+        y, weight = y[weight > 0], weight[weight > 0]
+    center = weighted_median(y, weight) if intercept and len(y) else 0.0
+    size = np.abs(y - center)
+    if not size.any():
+        return center, 0.0
+    spread = MAD_FACTOR * weighted_median(size, weight)
+    # where most y are equal: the typical distance of the others
+    return center, spread if spread > 1e-12 * size.max() else weighted_median(size[size > 0])
 
 
 class LinearRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]

@@ -21,6 +21,7 @@ from robustreg.losses import Smoothed
 from robustreg.objective import Objective
 from robustreg.scales import weighted_median
 from robustreg.solvers._newton import DenseMetric, newton
+from robustreg.solvers._smooth import on_rows
 from robustreg.solvers._rows import Rows, Vertex, solve_rows
 
 #: rows within this many widths of the envelope are kept
@@ -93,11 +94,7 @@ def _approach(
     nit, metric = 0, None
     q = len(theta)
     if subsample_size(data) and not warm:
-        small = replace(
-            objective,
-            data=data.subset(subsample(data)),
-            penalty=objective.penalty.scaled(subsample_size(data) / data.n_rows),
-        )
+        small = on_rows(objective, subsample(data, subsample_size(data)))
         theta, nit, metric = _descend(small, theta, np.sqrt(q / small.data.n_rows), max_iter, callback)
     s = offsets(objective, theta)
     spread = _typical(s, data.weight)

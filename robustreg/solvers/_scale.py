@@ -16,7 +16,7 @@ from robustreg.objective import Objective
 from robustreg.penalties import Penalty
 from robustreg.scales import huber_scale, mad
 from robustreg.solvers._kinked import solve_kinked
-from robustreg.solvers._smooth import on_sample, solve_smooth
+from robustreg.solvers._smooth import kept_metric, on_sample, solve_smooth
 
 #: y beyond this many of its spreads does not move the least-squares start
 CLIP = 10.0
@@ -95,7 +95,8 @@ def solve_fixed(problem: Problem, sigma: float, theta: Array | None = None) -> O
     if small is not None:
         inner = replace(problem, data=small.data, penalty=small.penalty)
         found = _from_wide(inner, sigma, inner.start())
-        nit, metric, theta = found.nit, found.metric, found.x
+        nit, theta = found.nit, found.x
+        metric = kept_metric(objective, theta, problem.method)
         left = replace(problem, max_iter=max(problem.max_iter - nit, 1))
         found = _solve(left, objective, theta, metric=metric)
     else:
@@ -153,9 +154,10 @@ def solve_joint(problem: Problem, kappa: float, theta: Array | None = None) -> O
     theta = np.append(theta, sigma)
     if small is not None:
         found = _joint(inner, small, kappa, theta, 1)
-        theta, metric, nit = found.x, found.get("metric"), found.nit
+        theta, nit = found.x, found.nit
         if theta[-1] == 0:
             theta[-1] = sigma
+        metric = kept_metric(objective, theta, problem.method)
     left = replace(problem, max_iter=max(problem.max_iter - nit, 1))
     found = _joint(left, objective, kappa, theta, int(nit == 0), metric)
     found.nit += nit
