@@ -26,7 +26,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Types, strictly."""
-    session.install(".", *nox.project.dependency_groups(PROJECT, "types"))
+    session.install("-e", ".", *nox.project.dependency_groups(PROJECT, "types"))
     session.run("mypy")
 
 
