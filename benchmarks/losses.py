@@ -150,15 +150,17 @@ def cases(rng, dtype):
     )  # fmt: skip
 
 
-def best(call, seconds=0.6):
-    """Shortest of repeated times."""
-    call()
-    times, end = [], time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times) < 5:
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return min(times)
+def best(*calls, seconds=1.5):
+    """Shortest of repeated times of each call, in turns, so that other work disturbs all alike."""
+    times = [float("inf")] * len(calls)
+    end, rounds = time.perf_counter() + seconds, 0
+    while time.perf_counter() < end or rounds < 5:
+        for i, call in enumerate(calls):
+            start = time.perf_counter()
+            call()
+            times[i] = min(times[i], time.perf_counter() - start)
+        rounds += 1
+    return times
 
 
 def main() -> None:
@@ -179,8 +181,7 @@ def main() -> None:
             leaves = [t for t in tensors if t.requires_grad]
             return torch.autograd.grad(theirs(*tensors), leaves)
 
-        ours = best(partial(mine, *inputs, return_gradient=True))
-        torch_time = best(differentiate)
+        ours, torch_time = best(partial(mine, *inputs, return_gradient=True), differentiate)
         print(f"{name:28}{1e3 * ours:9.2f} ms{1e3 * torch_time:9.2f} ms{ours / torch_time:8.2f}")
 
 

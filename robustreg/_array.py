@@ -198,3 +198,36 @@ def arange_like(n: int, like: Array) -> Array:
     if xp is NUMPY:
         return np.arange(n, dtype=like.dtype)
     return xp.arange(n, dtype=like.dtype, device=array_api_compat.device(like))
+
+
+def log1p(x: Array) -> Array:
+    """log(1 + x) for x > -1, to full accuracy."""
+    if type(x) is not np.ndarray or x.ndim == 0:
+        return array_namespace(x).log1p(x)
+    # NumPy's log is vectorised and its log1p is not. What the rounding of 1 + x lost is put back.
+    u = 1.0 + x
+    lost = u - 1.0
+    lost -= x
+    lost /= u
+    out = np.log(u, out=u)
+    out -= lost
+    return out
+
+
+def exp_minus_abs(x: Array) -> Array:
+    """exp(-abs(x)), which neither overflows nor takes more than one array."""
+    if type(x) is not np.ndarray or x.ndim == 0:
+        xp = array_namespace(x)
+        return xp.exp(-xp.abs(x))
+    out = np.abs(x)
+    return np.exp(np.negative(out, out=out), out=out)
+
+
+def replace(x: Array, column: Array, value: Any) -> Array:
+    """Matrix with one entry of each row replaced; a NumPy array is overwritten."""
+    if type(x) is np.ndarray:
+        x[np.arange(x.shape[0]), column] = value
+        return x
+    xp = array_namespace(x)
+    mask = column[:, None] == arange_like(x.shape[1], column)[None, :]
+    return xp.where(mask, value if isinstance(value, float) else value[:, None], x)

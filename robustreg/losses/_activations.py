@@ -2,32 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from robustreg._array import Array, array_namespace, clip, floating, plain_array
+from robustreg._array import (
+    Array,
+    array_namespace,
+    clip,
+    exp_minus_abs,
+    floating,
+    log1p,
+    plain_array,
+)
 
 
-class Sigmoid(NamedTuple):
-    """Everything about the logistic curve at z that shares one exponential."""
+class Sigmoid:
+    """The logistic curve at z, from one exponential that cannot overflow.
 
-    at: Array
-    """sigmoid(z)."""
-    opposite: Array
-    """sigmoid(-z), which 1 - sigmoid(z) loses to rounding."""
-    softplus: Array
-    """log(1 + exp(-abs(z)))."""
+    Parameters
+    ----------
+    z : array
+        Logits.
+    """
 
+    def __init__(self, z: Array) -> None:
+        self.positive = z >= 0
+        self.small = exp_minus_abs(z)
+        self.near = 1.0 / (1.0 + self.small)
+        self.far = self.small * self.near
 
-def logistic(z: Array) -> Sigmoid:
-    """Sigmoid of z and of -z from one exponential that cannot overflow."""
-    xp = array_namespace(z)
-    small = xp.exp(-xp.abs(z))
-    near = 1.0 / (1.0 + small)
-    far = small * near
-    positive = z >= 0
-    return Sigmoid(xp.where(positive, near, far), xp.where(positive, far, near), xp.log1p(small))
+    @property
+    def at(self) -> Array:
+        """sigmoid(z)."""
+        return array_namespace(self.far).where(self.positive, self.near, self.far)
+
+    @property
+    def opposite(self) -> Array:
+        """sigmoid(-z), which 1 - sigmoid(z) loses to rounding."""
+        return array_namespace(self.far).where(self.positive, self.far, self.near)
+
+    @property
+    def slope(self) -> Array:
+        """sigmoid(z) sigmoid(-z)."""
+        return self.far * self.near
+
+    @property
+    def softplus(self) -> Array:
+        """log(1 + exp(-abs(z)))."""
+        return log1p(self.small)
 
 
 def sigmoid(z: Any) -> Array:
@@ -49,7 +72,7 @@ def sigmoid(z: Any) -> Array:
     >>> sigmoid([-1000.0, 0.0, 1000.0]).tolist()
     [0.0, 0.5, 1.0]
     """
-    return logistic(_logits(z)).at
+    return Sigmoid(_logits(z)).at
 
 
 def log_sigmoid(z: Any) -> Array:
@@ -72,7 +95,7 @@ def log_sigmoid(z: Any) -> Array:
     [-1000.0, -0.6931, 0.0]
     """
     z = _logits(z)
-    return clip(z, -_INF, 0.0) - logistic(z).softplus
+    return clip(z, -_INF, 0.0) - Sigmoid(z).softplus
 
 
 def softmax(z: Any, axis: int = -1) -> Array:

@@ -6,20 +6,10 @@ import math
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Literal, NamedTuple
 
-import numpy as np
-
-from robustreg._array import (
-    EMPTY,
-    NUMPY,
-    Array,
-    array_namespace,
-    as_array,
-    floating,
-    total,
-    weigh,
-)
+from robustreg._array import EMPTY, Array, array_namespace, total, weigh
+from robustreg.losses._evaluate import bind, evaluate
 from robustreg.losses._parameters import Parameters
-from robustreg.losses._targets import Real, Target, between, one_of, require
+from robustreg.losses._targets import Real, Target, between
 
 ROLES = ("target", "raw", "extra")
 Reduction = Literal["mean", "sum", "none"]
@@ -234,99 +224,8 @@ class Loss(Parameters, ABC):
         ValueError
             If an input, a hyper-parameter or the reduction is illegal; the message names it.
         """
-        self.validate()
-        one_of("reduction", reduction, ("mean", "sum", "none"))
-        xp, y, raw, extra, rebuild = self._arrange(self._bind(inputs, named))
-        weight = self._weight(xp, sample_weight, raw)
-        scale = 1.0
-        if weight is not None:
-            raw = self.shelter(raw, weight)
-        if reduction == "mean":
-            scale = self.divisor(raw, weight)
-            require(scale > 0, "sample_weight must have a positive sum for reduction='mean'.")
-        # Beyond the largest number a loss is infinite: that is an answer, not an accident.
-        with np.errstate(over="ignore"):
-            return self._reduced(
-                xp, y, raw, weight, extra, reduction, scale, rebuild if return_gradient else None
-            )
-
-    def _reduced(
-        self,
-        xp: Any,
-        y: Any,
-        raw: Any,
-        weight: Array | None,
-        extra: Array | None,
-        reduction: Reduction,
-        scale: float,
-        rebuild: Any,
-    ) -> Any:
-        """Evaluate checked input; ``rebuild`` turns the gradients into what is returned, if any."""
-        value: Any = None
-        if reduction == "none":
-            value = self.values(y, raw, weight, extra)
-            if rebuild is None:
-                return value
-        summed, d_raw, d_extra = self.value_gradient(y, raw, weight, extra)
-        if value is None:
-            first = raw[0] if isinstance(raw, tuple) else raw
-            value = xp.asarray(summed / scale, dtype=first.dtype)[()]
-        return value if rebuild is None else (value, rebuild(d_raw, d_extra, scale))
-
-    def _bind(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
-        """Inputs by name, in the order of `arguments`; absent optional ones are left out."""
-        names = [a.name for a in self.arguments]
-        label = type(self).__name__
-        if len(inputs) > len(names):
-            raise TypeError(f"{label} takes {len(names)} inputs: {', '.join(names)}.")
-        bound = dict(zip(names, inputs, strict=False))
-        for name, value in named.items():
-            if name not in names or name in bound:
-                raise TypeError(f"{label} got an unexpected or repeated input {name!r}.")
-            bound[name] = value
-        for argument in self.arguments:
-            if argument.name not in bound and not argument.optional:
-                raise TypeError(f"{label} needs the input {argument.name!r}.")
-        return {name: bound[name] for name in names if bound.get(name) is not None}
-
-    def _arrange(self, bound: dict[str, Any]) -> tuple[Any, Any, Any, Array | None, Any]:
-        """Sort the inputs into y, raw and extra, arrays of one namespace and floating type."""
-        xp = array_namespace(*bound.values())
-        roles = {a.name: a.role for a in self.arguments}
-        like = next((v for v in bound.values() if xp is not NUMPY and hasattr(v, "device")), None)
-        arrays = {name: as_array(value, name, xp, like) for name, value in bound.items()}
-        moving = [name for name in arrays if roles[name] != "target"]
-        arrays = dict(zip(arrays, floating(xp, *arrays.values()), strict=True))
-        y = next((arrays[n] for n in arrays if roles[n] == "target"), None)
-        raws = tuple(arrays[n] for n in moving if roles[n] == "raw")
-        raw = raws if sum(a.role == "raw" for a in self.arguments) > 1 else raws[0]
-        own = next((arrays[n] for n in moving if roles[n] == "extra"), None)
-        self.check(y, raw, own)
-        extra = None if own is None else xp.reshape(own, (-1,))
-
-        def rebuild(d_raw: Any, d_extra: Array, scale: float) -> Any:
-            gradients = list(d_raw) if isinstance(d_raw, tuple) else [d_raw]
-            if own is not None:
-                gradients.append(xp.reshape(d_extra, own.shape))
-            if scale != 1.0:
-                gradients = [g / scale for g in gradients]
-            return gradients[0] if len(gradients) == 1 else tuple(gradients)
-
-        return xp, y, raw, extra, rebuild
-
-    def _weight(self, xp: Any, sample_weight: Any, raw: Any) -> Array | None:
-        """Check the weights and give them the floating type of the predictions."""
-        if sample_weight is None:
-            return None
-        first = raw[0] if isinstance(raw, tuple) else raw
-        weight = as_array(sample_weight, "sample_weight", xp, first)
-        shape = self.weight_shape(raw)
-        require(
-            weight.ndim > 0 and weight.shape == shape[: weight.ndim],
-            f"sample_weight must have the first axes of shape {shape}. Got {tuple(weight.shape)}.",
-        )
-        require(xp.all(weight >= 0), "sample_weight must not be negative.")
-        return xp.astype(weight, first.dtype)
+        bound = bind(self, inputs, named)
+        return evaluate(self, bound, sample_weight, reduction, return_gradient)
 
 
 class SeparableLoss(Loss):

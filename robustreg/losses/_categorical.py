@@ -103,7 +103,7 @@ class CrossEntropy(SoftmaxLoss):
         if y.ndim == 2 or self.label_smoothing or not self.from_logits:
             return super().terms(y, raw)
         # Labels need no distribution, and the true class can be told apart in both tails.
-        row = _softmax.from_logits(_softmax.label_mask(y, raw), raw)
+        row = _softmax.from_logits(y, raw)
         return row.entropy, row.slope
 
 

@@ -6,8 +6,8 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from robustreg._array import Array, array_namespace, clip
-from robustreg.losses._activations import logistic
+from robustreg._array import Array, array_namespace, clip, exp_minus_abs, log1p
+from robustreg.losses._activations import Sigmoid
 from robustreg.losses._base import Kinks, PointwiseLoss, ProbabilityLoss
 from robustreg.losses._parameters import Interval, Nothing, flag, parameter, real
 from robustreg.losses._targets import Labels, Probability, Target
@@ -178,18 +178,24 @@ class Logistic(ProbabilityLoss, PointwiseLoss):
     def pointwise(self, y: Array, raw: Array) -> tuple[Array, Array]:
         positive, negative = self._shares(y)
         if self.from_logits:
-            curve = logistic(raw)
-            value = positive * (clip(-raw, 0.0, _INF) + curve.softplus)
-            value = value + negative * (clip(raw, 0.0, _INF) + curve.softplus)
-            return value, negative * curve.at - positive * curve.opposite
+            # The class that z speaks against has slope near and grows linearly; the other has
+            # the slope near * small. Kept apart, both tails stay exact.
+            xp = array_namespace(raw)
+            small = exp_minus_abs(raw)
+            against = xp.where(raw >= 0, negative, -positive)
+            other = (negative - positive) - against
+            tail = log1p(small)
+            if self.pos_weight is not None:
+                tail = (positive + negative) * tail
+            value = against * raw + tail
+            return value, (against + small * other) / (1.0 + small)
         value = x_log_y(positive, raw) + x_log_y(negative, 1.0 - raw, raw)
         return -value, ratio(negative, 1.0 - raw) - ratio(positive, raw)
 
     def second(self, y: Array, raw: Array) -> Array:
         positive, negative = self._shares(y)
         if self.from_logits:
-            curve = logistic(raw)
-            return (positive + negative) * curve.at * curve.opposite
+            return (positive + negative) * Sigmoid(raw).slope
         return ratio(ratio(positive, raw), raw) + ratio(ratio(negative, 1.0 - raw), 1.0 - raw)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from robustreg._array import Array, array_namespace, clip
 from robustreg.losses import _softmax
-from robustreg.losses._activations import logistic
+from robustreg.losses._activations import Sigmoid
 from robustreg.losses._base import ProbabilityLoss
 from robustreg.losses._margin import MarginLoss
 from robustreg.losses._parameters import Interval, Nothing, Sequence, flag, parameter, real
@@ -66,10 +66,9 @@ class ModulatedLoss(ProbabilityLoss, MarginLoss):
     def _row(self, y: Array, raw: Array) -> TrueClass:
         """Terms of the true class from logits or probabilities, of a vector or a matrix."""
         if raw.ndim == 2:
-            mask = _softmax.label_mask(y, raw)
             if self.from_logits:
-                return _softmax.from_logits(mask, raw)
-            return _softmax.from_probabilities(raw, mask)
+                return _softmax.from_logits(y, raw)
+            return _softmax.from_probabilities(raw, _softmax.label_mask(y, raw))
         sign = self.sign(y)
         row = (
             _margin_row(sign * raw)
@@ -86,7 +85,7 @@ class ModulatedLoss(ProbabilityLoss, MarginLoss):
             value, outer = _times(share, value), outer * share
         if raw.ndim == 2:
             outer = outer[:, None]
-        return value, _times(outer, row.slope)
+        return value, outer * row.slope if self.from_logits else _times(outer, row.slope)
 
     def pointwise(self, y: Array, raw: Array) -> tuple[Array, Array]:
         return self.terms(y, raw)
@@ -118,7 +117,7 @@ class ModulatedLoss(ProbabilityLoss, MarginLoss):
 
 def _margin_row(m: Array) -> TrueClass:
     """Terms of the true class from signed margins; the slope is that in m."""
-    curve = logistic(m)
+    curve = Sigmoid(m)
     return TrueClass(
         curve.softplus + clip(-m, 0.0, _INF), curve.at, curve.opposite, -curve.opposite
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from robustreg._array import Array, array_namespace
+from robustreg._array import Array, array_namespace, clip, log1p
 from robustreg.losses._parameters import real
 from robustreg.losses._residual import ResidualLoss
 
@@ -42,10 +42,10 @@ class PseudoHuber(ResidualLoss):
     )
 
     def _slant(self, r: Array) -> Array:
-        # hypot does not overflow where the square of a huge residual would.
-        delta = float(self.delta)
-        x = r / delta
-        return array_namespace(r).hypot(x, x * 0.0 + 1.0)
+        # sqrt(1 + x^2), which is |x| to the last digit where squares could overflow.
+        xp, x = array_namespace(r), r / float(self.delta)
+        bounded = clip(x, -1e9, 1e9)
+        return xp.maximum(xp.sqrt(1.0 + bounded * bounded), xp.abs(x))
 
     def rho(self, r: Array) -> Array:
         # r^2 / (s + 1) instead of delta^2 (s - 1), which cancels at small residuals.
@@ -113,7 +113,7 @@ class LogCosh(ResidualLoss):
         xp, c = array_namespace(r), float(self.c)
         x = xp.abs(r) / c
         e = xp.expm1(-2.0 * x)
-        rho = (x + xp.log1p(0.5 * e)) * (c * c)
+        rho = (x + log1p(0.5 * e)) * (c * c)
         return rho, xp.sign(r) * (e / (2.0 + e)) * -c
 
     def excess(self, r: Array) -> Array:
@@ -121,7 +121,7 @@ class LogCosh(ResidualLoss):
         xp, c = array_namespace(r), float(self.c)
         x = xp.abs(r) / c
         e = xp.expm1(-2.0 * x)
-        return (c * c) * (xp.log1p(0.5 * e) + x * (2.0 * (1.0 + e) / (2.0 + e)))
+        return (c * c) * (log1p(0.5 * e) + x * (2.0 * (1.0 + e) / (2.0 + e)))
 
 
 @dataclass(eq=False)
@@ -158,7 +158,7 @@ class Fair(ResidualLoss):
     def rho(self, r: Array) -> Array:
         xp, c = array_namespace(r), float(self.c)
         x = xp.abs(r) / c
-        return (c * c) * (x - xp.log1p(x))
+        return (c * c) * (x - log1p(x))
 
     def psi(self, r: Array) -> Array:
         return r / (1.0 + array_namespace(r).abs(r) / float(self.c))

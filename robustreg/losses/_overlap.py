@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from robustreg._array import EMPTY, Array, array_namespace
-from robustreg.losses._activations import logistic
+from robustreg.losses._activations import Sigmoid
 from robustreg.losses._base import Argument, ProbabilityLoss
 from robustreg.losses._batch import BatchLoss
 from robustreg.losses._parameters import flag, real
@@ -76,19 +76,22 @@ class Dice(ProbabilityLoss, BatchLoss):
         self, y: Any, raw: Any, weight: Array | None, extra: Array | None
     ) -> tuple[Array, Any, Array]:
         xp, s = array_namespace(raw), float(self.smoothing)
-        curve = logistic(raw) if self.from_logits else None
+        curve = Sigmoid(raw) if self.from_logits else None
         p = raw if curve is None else curve.at
-        share = 1.0 if weight is None else _spread(weight, raw.ndim)
-        area = p * p if self.squared else p
-        overlap = xp.sum(share * (p * y), axis=-1, keepdims=True)
-        size = xp.sum(share * (area + y), axis=-1, keepdims=True) + s
+        share = None if weight is None else _spread(weight, raw.ndim)
+        shared, truth = (p, y) if share is None else (p * share, y * share)
+        area = xp.vecdot(shared, p) if self.squared else xp.sum(shared, axis=-1)
+        size = area + xp.sum(truth, axis=-1) + s
         nothing = size <= 0
-        size = xp.where(nothing, 1.0, size)
-        dice = xp.where(nothing, 1.0, (2.0 * overlap + s) / size)
-        edge = 2.0 * p if self.squared else 1.0
-        slope = xp.where(nothing, 0.0, share * (dice * edge - 2.0 * y) / size)
+        inverse = xp.where(nothing, 0.0, 1.0 / xp.where(nothing, 1.0, size))
+        dice = xp.where(nothing, 1.0, (2.0 * xp.vecdot(shared, y) + s) * inverse)
+        # The derivative of the quotient; of the area it is that of p^2 or of p.
+        outer = (dice * inverse)[..., None]
+        slope = (2.0 * outer) * p if self.squared else outer + 0.0 * p
+        slope = slope - (2.0 * inverse)[..., None] * y
         if curve is not None:
-            slope = slope * curve.at * curve.opposite
+            slope = slope * curve.slope
+        slope = slope if share is None else slope * share
         return xp.reshape(1.0 - dice, (-1,)), slope, EMPTY
 
 

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from robustreg._array import Array, array_namespace, clip
+from robustreg._array import Array, array_namespace, clip, log1p
 from robustreg.losses._parameters import real
 from robustreg.losses._residual import ResidualLoss
 from robustreg.losses._targets import require
@@ -110,7 +110,7 @@ class Cauchy(RedescendingLoss):
 
     def rho(self, r: Array) -> Array:
         c, x = self.standardised(r)
-        return (0.5 * c * c) * array_namespace(r).log1p(x * x)
+        return (0.5 * c * c) * log1p(x * x)
 
     def psi(self, r: Array) -> Array:
         c, x = self.standardised(r)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from robustreg._array import Array, arange_like, array_namespace
+from robustreg._array import Array, arange_like, array_namespace, replace
 
 
 class TrueClass(NamedTuple):
@@ -29,18 +29,19 @@ def label_mask(y: Array, raw: Array) -> Array:
     return y[:, None] == arange_like(raw.shape[-1], y)[None, :]
 
 
-def from_logits(mask: Array, z: Array) -> TrueClass:
-    """Terms of the true class, marked by ``mask``, from a matrix of logits."""
+def from_logits(y: Array, z: Array) -> TrueClass:
+    """Terms of the true class from labels and a matrix of logits."""
     xp = array_namespace(z)
+    column = xp.astype(y, xp.int64)
     shifted = z - xp.max(z, axis=-1, keepdims=True)
-    e = xp.exp(shifted)
-    true = xp.sum(xp.where(mask, e, 0.0), axis=-1)
-    rest = xp.sum(xp.where(mask, 0.0, e), axis=-1)
+    own = xp.take_along_axis(shifted, column[:, None], axis=-1)[:, 0]
+    others = replace(xp.exp(shifted), column, 0.0)
+    true, rest = xp.exp(own), xp.sum(others, axis=-1)
     total = true + rest
     # Where the true class leads, true = 1 exactly and log1p keeps the tail; elsewhere rest >= 1.
-    entropy = xp.log1p(rest + (true - 1.0)) - xp.sum(xp.where(mask, shifted, 0.0), axis=-1)
+    entropy = xp.log1p(rest + (true - 1.0)) - own
     p, q = true / total, rest / total
-    return TrueClass(entropy, p, q, xp.where(mask, -q[:, None], e / total[:, None]))
+    return TrueClass(entropy, p, q, replace(others * (1.0 / total)[:, None], column, -q))
 
 
 def from_probabilities(p: Array, mask: Array | None = None) -> TrueClass:

@@ -9,7 +9,7 @@ import numpy as np
 
 from robustreg._array import Array, arange_like, array_namespace, weigh
 from robustreg.losses import _softmax
-from robustreg.losses._activations import logistic
+from robustreg.losses._activations import Sigmoid
 from robustreg.losses._base import Argument, Extra
 from robustreg.losses._batch import BatchLoss
 from robustreg.losses._geometry import refuse_zero, unit
@@ -94,7 +94,7 @@ class GE2E(BatchLoss):
         rest = unit(total - points)
         across = xp.reshape(members.direction, (n * m, -1)) @ xp.matrix_transpose(centre.direction)
         own = xp.sum(members.direction * rest.direction, axis=-1, keepdims=True)
-        mask = _own_group(n, m, raw)
+        mask = xp.reshape(_softmax.label_mask(_groups(n, m, raw), across), (n, m, n))
         cosines = xp.where(mask, own, xp.reshape(across, (n, m, n)))
         value, slope = self._classify(w * cosines + b, mask)
         value, slope = weigh(value, weight), weigh(slope, weight)
@@ -121,22 +121,20 @@ class GE2E(BatchLoss):
         xp = array_namespace(scores)
         n, m, _ = scores.shape
         if self.variant == "softmax":
-            flat = xp.reshape(mask, (n * m, n))
-            row = _softmax.from_logits(flat, xp.reshape(scores, (n * m, n)))
+            row = _softmax.from_logits(_groups(n, m, scores), xp.reshape(scores, (n * m, n)))
             return xp.reshape(row.entropy, (n, m)), xp.reshape(row.slope, (n, m, n))
-        curve = logistic(scores)
-        others = xp.where(mask, -1.0, curve.at)
+        curve = Sigmoid(scores)
+        at = curve.at
+        others = xp.where(mask, -1.0, at)
         worst = xp.max(others, axis=-1, keepdims=True)
         share = xp.astype(others >= worst, worst.dtype)
         share = share / xp.sum(share, axis=-1, keepdims=True)  # groups that tie share the push
         miss = xp.sum(xp.where(mask, curve.opposite, 0.0), axis=-1)
-        value = miss + xp.sum(curve.at * share, axis=-1)
-        return value, xp.where(mask, -1.0, share) * curve.at * curve.opposite
+        value = miss + xp.sum(at * share, axis=-1)
+        return value, curve.slope * xp.where(mask, -1.0, share)
 
 
-def _own_group(n: int, m: int, like: Array) -> Array:
-    """Whether the last axis, over groups, is at the group of the first; shape (n, m, n)."""
-    group = arange_like(n, like)
-    return (group[:, None, None] + 0.0 * arange_like(m, like)[None, :, None]) == group[
-        None, None, :
-    ]
+def _groups(n: int, m: int, like: Array) -> Array:
+    """Group of each member, shape (n * m,)."""
+    group = arange_like(n, like)[:, None] + 0.0 * arange_like(m, like)[None, :]
+    return array_namespace(like).reshape(group, (n * m,))

@@ -167,6 +167,17 @@ class Namespace:
         zero = self.xp.zeros_like(value)
         return Tangent(value, self.xp.where(condition, da + zero, db + zero))
 
+    def vecdot(self, a: Any, b: Any) -> Any:
+        return self.sum(a * b, axis=-1)
+
+    def take_along_axis(self, x: Tangent, index: Array, axis: int) -> Tangent:
+        take = self.xp.take_along_axis
+        return Tangent(take(x.value, index, axis=axis), take(x.slope, index, axis=axis))
+
+    def astype(self, x: Any, dtype: Any) -> Array:
+        """Integers or Booleans made of tangents are constants."""
+        return self.xp.astype(split(x)[0], dtype)
+
     def concat(self, arrays: list[Any], axis: int = 0) -> Tangent:
         values = [split(a)[0] for a in arrays]
         return Tangent(

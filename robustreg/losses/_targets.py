@@ -94,7 +94,8 @@ def each_in(y: Array, allowed: tuple[int, ...], name: str) -> None:
 def between(array: Array, low: float, high: float, name: str) -> None:
     """Refuse numbers outside a closed interval."""
     xp = array_namespace(array)
-    require(xp.all((array >= low) & (array <= high)), f"{name} must lie in [{low:g}, {high:g}].")
+    inside = bool(xp.min(array) >= low) and bool(xp.max(array) <= high)
+    require(inside, f"{name} must lie in [{low:g}, {high:g}].")
 
 
 def class_indices(y: Array, n_classes: int, name: str) -> None:
