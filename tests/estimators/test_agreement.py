@@ -185,6 +185,11 @@ def test_constant_y_on_which_scikit_learn_finds_a_slope(factor):
 def test_reference_losses_are_derivatives_of_each_other():
     # The objectives above are only as good as the formulas they are written with.
     r, h = np.linspace(-5, 5, 40), 1e-6
-    for model in (HuberRegressor(), L2Regressor(), RobustRegressor(loss="pseudo_huber"), L1Regressor()):
+    for model in (
+        HuberRegressor(),
+        L2Regressor(),
+        RobustRegressor(loss="pseudo_huber"),
+        L1Regressor(),
+    ):
         slope = (rho_psi(model, r + h, 0.8)[0] - rho_psi(model, r - h, 0.8)[0]) / (2 * h)
         assert_allclose(slope, rho_psi(model, r, 0.8)[1], atol=1e-6)

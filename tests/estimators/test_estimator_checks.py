@@ -1,0 +1,56 @@
+"""scikit-learn's own checks of estimators, with no expected failures."""
+
+import inspect
+
+import pytest
+from sklearn.base import BaseEstimator
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import robustreg
+from robustreg import (
+    HuberRegressor,
+    L1Regressor,
+    L2Regressor,
+    QuantileRegressor,
+    RobustRegressor,
+)
+from robustreg.losses import Pinball, SmoothL1
+
+# Defaults and at least two settings of each that take other ways through the code. One check wants
+# a training score above 0.5, so that no extreme quantile and no heavy penalty is among them; it sets
+# alpha=0.01 as well, which an L1Regressor told to use a linear program refuses.
+SETTINGS = [
+    HuberRegressor(),
+    HuberRegressor(scale="mad", epsilon=2.0, alpha=0.0),
+    HuberRegressor(scale="concomitant", epsilon=1.35, fit_intercept=False),
+    HuberRegressor(scale=0.5, solver="lbfgs"),
+    L1Regressor(),
+    L1Regressor(alpha=1.0),
+    L1Regressor(fit_intercept=False, solver="exact"),
+    L2Regressor(),
+    L2Regressor(alpha=1.0),
+    L2Regressor(fit_intercept=False, solver="newton-cg"),
+    QuantileRegressor(),
+    QuantileRegressor(alpha=0.0, solver="highs"),
+    QuantileRegressor(quantile=0.4, alpha=0.01, fit_intercept=False),
+    RobustRegressor(),
+    RobustRegressor(loss="pseudo_huber", warm_start=True),
+    RobustRegressor(loss=SmoothL1(), scale=1.0),
+    RobustRegressor(loss=Pinball(0.4), alpha=0.1),
+]
+
+
+def test_every_estimator_is_checked_at_three_settings():
+    public = [getattr(robustreg, name) for name in robustreg.__all__]
+    for cls in public:
+        if inspect.isclass(cls) and issubclass(cls, BaseEstimator):
+            settings = [model for model in SETTINGS if type(model) is cls]
+            assert len(settings) >= 3
+            assert settings[0].get_params() == cls().get_params()
+
+
+# A fit that warns of its convergence is as bad here as one that fails: warnings are errors.
+@pytest.mark.filterwarnings("ignore:.*SCIPY_ARRAY_API:Warning")
+@parametrize_with_checks(SETTINGS)
+def test_scikit_learn_check(estimator, check):
+    check(estimator)
