@@ -5,7 +5,8 @@ from __future__ import annotations
 import warnings
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, Self
+from functools import partial
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from scipy.optimize import OptimizeResult
@@ -17,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from robustreg._array import Array
 from robustreg.data import Data, prepare
+from robustreg.estimators._callbacks import CallbackSupportMixin, Progress, with_callbacks
 from robustreg.estimators._validation import check_data, check_size, check_weight
 from robustreg.penalties import Penalty
 from robustreg.scales import MAD_FACTOR, weighted_median
@@ -74,7 +76,15 @@ def _middle(y: Array, weight: Array | None, intercept: bool) -> tuple[float, flo
     return center, spread if spread > 1e-12 * size.max() else weighted_median(size[size > 0])
 
 
-class LinearRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class Prepared(NamedTuple):
+    """A table as a solver sees it: rows in coordinates, the units of y, and the rank of [1, X]."""
+
+    data: Data
+    units: Units
+    rank: int
+
+
+class LinearRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     """A linear model of one target, fitted by minimising an objective.
 
     A subclass names its loss and penalty and says how they are solved; everything else is here.
@@ -99,9 +109,12 @@ class LinearRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """Return the penalty in the user's units; ``total`` is the sum of the weights."""
 
     @abstractmethod
-    def _minimise(self, data: Data, units: Units, rank: int, start: Array | None) -> OptimizeResult:
+    def _minimise(
+        self, prepared: Prepared, start: Array | None, callback: Any = None
+    ) -> OptimizeResult:
         """Solve; ``x`` holds coefficients, intercept and, where it is known, the scale."""
 
+    @with_callbacks  # type: ignore[untyped-decorator]
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit the model.
 
@@ -131,18 +144,24 @@ class LinearRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         check_size(y)
         weight, mass = check_weight(sample_weight, len(y))
         with np.errstate(all="ignore"):
-            units = Units.of(y, weight, mass, self.fit_intercept)
-            penalty = self._penalty(1.0)
-            data, rank = prepare(
-                X, units.inward(y), weight, intercept=self.fit_intercept,
-                reduce=penalty.degree == 2 or penalty.alpha == 0,
-            )  # fmt: skip
-            data.base = abs(units.center) / units.spread
-            found = self._minimise(data, units, rank, self._start(data, units))
-            self._store(found, data, units)
+            prepared = self._prepare(X, y, weight, mass)
+            progress = Progress(self, X, y, sample_weight, partial(self._fitted, prepared))
+            found = self._minimise(prepared, self._start(prepared), progress)
+            self._store(found, prepared)
             self._describe(X, y, weight, found)
+        progress.end()
         self._warn(found)
         return self
+
+    def _prepare(self, X: Any, y: Array, weight: Array | None, mass: float) -> Prepared:
+        units = Units.of(y, weight, mass, self.fit_intercept)
+        penalty = self._penalty(1.0)
+        data, rank = prepare(
+            X, units.inward(y), weight, intercept=self.fit_intercept,
+            reduce=penalty.degree == 2 or penalty.alpha == 0,
+        )  # fmt: skip
+        data.base = abs(units.center) / units.spread
+        return Prepared(data, units, rank)
 
     def predict(self, X: Any) -> Array:
         """Predict the target.
@@ -163,8 +182,9 @@ class LinearRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def _decision(self, X: Any) -> Array:
         return np.asarray(safe_sparse_dot(X, self.coef_)) + self.intercept_
 
-    def _start(self, data: Data, units: Units) -> Array | None:
+    def _start(self, prepared: Prepared) -> Array | None:
         """Return the last fit in the solver's coordinates, where it can serve."""
+        data, units, _ = prepared
         coef = getattr(self, "coef_", None)
         if not self.warm_start or coef is None or coef.shape != data.coordinates.center.shape:
             return None
@@ -175,16 +195,22 @@ class LinearRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             start = np.append(start, offset + data.coordinates.center @ inner)
         return np.append(start, self.scale_ / units.spread)
 
-    def _store(self, found: OptimizeResult, data: Data, units: Units) -> None:
-        u = found.x[: data.size]
-        offset = found.x[data.size] if data.intercept else 0.0
-        coef, intercept = data.user(u, offset)
-        self.coef_ = coef * units.spread
-        self.intercept_ = float(intercept * units.spread + units.center)
+    def _fitted(self, prepared: Prepared, x: Array) -> dict[str, Any]:
+        """Return the attributes that a point in the solver's coordinates stands for."""
+        data, units, _ = prepared
+        coef, intercept = data.user(x[: data.size], x[data.size] if data.intercept else 0.0)
+        fitted = {
+            "coef_": coef * units.spread,
+            "intercept_": float(intercept * units.spread + units.center),
+        }
+        if len(x) > data.size + data.intercept:
+            fitted["scale_"] = float(x[-1] * units.spread)
+        return fitted
+
+    def _store(self, found: OptimizeResult, prepared: Prepared) -> None:
+        self.__dict__.update(self._fitted(prepared, found.x))
         self.n_iter_ = int(found.nit)
         self.optimality_ = float(found.optimality)
-        if len(found.x) > data.size + data.intercept:
-            self.scale_ = float(found.x[-1] * units.spread)
 
     def _describe(self, X: Any, y: Array, weight: Array | None, found: OptimizeResult) -> None:
         """Set what else follows from the fit."""
@@ -209,7 +235,7 @@ class LinearRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             f"{self.max_iter}) at optimality_ = {self.optimality_:.1e} > tol = {self.tol:.1e}; the "
             f"best iterate is kept. {advice}",
             ConvergenceWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
 
     def __sklearn_tags__(self) -> Any:

@@ -12,12 +12,10 @@ import numpy as np
 from scipy.optimize import OptimizeResult
 
 from robustreg._array import Array
-from robustreg.data import Data
-from robustreg.estimators._base import LinearRegressor, Units
+from robustreg.estimators._base import LinearRegressor, Prepared
 from robustreg.estimators._validation import (
     check_bool,
     check_integer,
-    check_option,
     check_real,
     complain,
 )
@@ -61,14 +59,17 @@ class ResidualRegressor(LinearRegressor):
         check_integer(self, "max_iter", 1)
         check_real(self, "tol", 0.0, closed="neither")
 
-    def _minimise(self, data: Data, units: Units, rank: int, start: Array | None) -> OptimizeResult:
+    def _minimise(
+        self, prepared: Prepared, start: Array | None, callback: Any = None
+    ) -> OptimizeResult:
+        data, units, rank = prepared
         loss, total = self._loss(), data.total * units.mass
         method = choose_solver(self, loss, self.alpha)
         if loss.kinks(data.y) is not None:
-            return self._minimise_kinked(loss, data, units, method, start)
+            return self._minimise_kinked(loss, prepared, method, start, callback)
         joint = self.scale in JOINT
         penalty = units.penalty(self._penalty(total), 1 if joint else loss.degree)
-        problem = Problem(loss, data, penalty, method, self.tol, self.max_iter)
+        problem = Problem(loss, data, penalty, method, self.tol, self.max_iter, callback)
         if joint:
             kappa = 1.0
             if self.scale == "proposal2":
@@ -86,8 +87,9 @@ class ResidualRegressor(LinearRegressor):
         return found
 
     def _minimise_kinked(
-        self, loss: ResidualLoss, data: Data, units: Units, method: str, start: Array | None
+        self, loss: ResidualLoss, prepared: Prepared, method: str, start: Array | None, callback: Any
     ) -> OptimizeResult:
+        data, units, _ = prepared
         penalty = units.penalty(self._penalty(data.total * units.mass), loss.degree)
         objective = Objective(loss, data, penalty)
         if method == "auto":
@@ -98,7 +100,7 @@ class ResidualRegressor(LinearRegressor):
             return solve_program(objective, method=method, tol=self.tol, options=options)
         return solve_kinked(
             objective, np.zeros(objective.size) if start is None else start[: objective.size],
-            tol=self.tol, max_iter=self.max_iter, warm=start is not None,
+            tol=self.tol, max_iter=self.max_iter, callback=callback, warm=start is not None,
         )  # fmt: skip
 
 

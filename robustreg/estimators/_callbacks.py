@@ -1,0 +1,99 @@
+"""Progress and early stopping through scikit-learn's callbacks, where its version has them."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable
+from typing import Any, Self
+
+from scipy.optimize import OptimizeResult
+
+from robustreg._array import Array
+
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:  # scikit-learn < 1.9
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Accepts callbacks and leaves them alone."""
+
+        def set_callbacks(self, *callbacks: Any) -> Self:
+            """Ignore callbacks: they came with scikit-learn 1.9.
+
+            Parameters
+            ----------
+            *callbacks : objects
+                Not used.
+
+            Returns
+            -------
+            self : object
+                The estimator.
+            """
+            warnings.warn("Callbacks need scikit-learn 1.9 and are ignored.", stacklevel=2)
+            return self
+
+    def with_callbacks(method: Callable[..., Any]) -> Callable[..., Any]:
+        """Call the method from one frame further down, as scikit-learn's decorator does."""
+
+        @functools.wraps(method)
+        def called(estimator: Any, *args: Any, **kwargs: Any) -> Any:
+            return method(estimator, *args, **kwargs)
+
+        return called
+
+
+__all__ = ["CallbackSupportMixin", "Progress", "with_callbacks"]
+
+
+class Progress:
+    """Tells an estimator's callbacks of each iteration, and the solver when they want to stop.
+
+    An instance is what solvers take as ``callback``. A wish to stop is remembered: a solver that
+    works in phases is told so in each of them.
+
+    Parameters
+    ----------
+    estimator : estimator
+        In the middle of its ``fit``, which ``with_callbacks`` decorates.
+    X, y, sample_weight
+        What it is fitted to.
+    fitted : callable
+        Given the ``x`` of an iteration, returns the fitted attributes that follow from it.
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        fitted: Callable[[Array], dict[str, Any]],
+    ) -> None:
+        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+        self._told = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
+        self._fitted = fitted
+        self.stopped = False
+        # How many iterations it takes is not known before.
+        begin = getattr(estimator, "_init_callback_context", None)
+        self._context: Any = None
+        if begin is not None:
+            self._context = begin(max_subtasks=None).call_on_fit_task_begin(**self._told)
+        self._heard = bool(getattr(estimator, "_skl_callbacks", None))
+
+    def __call__(self, intermediate_result: OptimizeResult) -> bool:
+        """Report an iteration; whether to stop after it."""
+        if self._heard and not self.stopped:
+            x = intermediate_result.x
+            iteration = self._context.subcontext(task_name="iteration")
+            iteration.call_on_fit_task_begin(**self._told)
+            self.stopped = iteration.call_on_fit_task_end(
+                **self._told, reconstruction_attributes=lambda: self._fitted(x)
+            )
+        return self.stopped
+
+    def end(self) -> None:
+        """Report that the estimator is fitted."""
+        if self._context:
+            self._context.call_on_fit_task_end(**self._told, reconstruction_attributes={})
