@@ -30,7 +30,7 @@ MAX_CONDITION = 300.0
 
 
 class Block(NamedTuple):
-    """Some rows. The three methods are the only arithmetic on X of the whole package."""
+    """Some rows. The methods are the only arithmetic on X of the whole package."""
 
     X: Any
     y: Array
@@ -54,6 +54,12 @@ class Block(NamedTuple):
             return self.X.T @ (curvature[:, None] * self.X)
         root = np.sqrt(curvature)[:, None] * self.X
         return root.T @ root  # NumPy sees the same array twice and does half the work
+
+    def grams(self, curvatures: Array) -> Array:
+        """Return :meth:`gram` of each column of curvatures, stacked."""
+        if curvatures.shape[1] == 1 or sp.issparse(self.X):
+            return np.stack([self.gram(curvature) for curvature in curvatures.T])
+        return self.X.T @ (curvatures.T[:, :, None] * self.X)
 
 
 @dataclass
@@ -269,6 +275,32 @@ class Data:
     def with_target(self, y: Array, weight: Array | None) -> Data:
         """Return the same rows with other targets and weights."""
         return replace(self, y=y, weight=weight)
+
+
+@dataclass
+class Whole:
+    """All rows as if they were one :class:`Block`, though X is still met a block at a time."""
+
+    data: Data
+
+    @property
+    def y(self) -> Array:
+        return self.data.y
+
+    @property
+    def weight(self) -> Array | None:
+        return self.data.weight
+
+    def raw(self, coef: Array, intercept: Any) -> Array:
+        """Return the raw predictions of all rows: one pass."""
+        return self.data.rowwise(lambda block: block.raw(coef, intercept))
+
+    def pullback(self, gradient: Array) -> Array:
+        """Carry a gradient with respect to all raw predictions back: one pass."""
+        (pulled,) = self.data.with_target(gradient, None).sum(
+            lambda block: (block.pullback(block.y),)
+        )
+        return pulled
 
 
 def _floats(X: Any, *, dense: bool) -> Any:

@@ -8,13 +8,14 @@ by row where there are several outputs), the intercepts and the loss's own param
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from robustreg._array import Array
-from robustreg.data import Block, Data
+from robustreg.data import Block, Data, Whole
 from robustreg.losses import Loss
 from robustreg.penalties import Penalty
 
@@ -84,6 +85,10 @@ class Objective:
         coef, offset = self.data.outward(u, intercept)
         return self.data.rowwise(lambda block: block.raw(coef, offset))
 
+    def _sum(self, part: Callable[[Any], tuple[Any, ...]]) -> tuple[Any, ...]:
+        """Add up ``part`` over blocks, or ask it once where the loss is no sum over rows."""
+        return self.data.sum(part) if self.loss.additive else part(Whole(self.data))
+
     def fun_jac(self, theta: Array) -> tuple[float, Array]:
         """Value and gradient: one pass."""
         u, intercept, extra = self.split(theta)
@@ -94,7 +99,7 @@ class Objective:
             value, slope, d_extra = self.loss.value_gradient(block.y, raw, block.weight, extra)
             return value, block.pullback(slope), slope.sum(axis=0), d_extra
 
-        value, gradient, d_intercept, d_extra = self.data.sum(part)
+        value, gradient, d_intercept, d_extra = self._sum(part)
         penalty, pull = self.penalty.value_gradient(self.data.coordinates.coef(u))
         gradient = self.data.inward(gradient, d_intercept) + self.data.coordinates.adjoint(pull)
         gradient = self.join(gradient, d_intercept, d_extra)
@@ -112,14 +117,20 @@ class Objective:
             slope, c_extra = self.loss.curvature(block.y, raw, block.weight, extra, d_raw, d_extra)
             return block.pullback(slope), slope.sum(axis=0), c_extra
 
-        gradient, c_intercept, c_extra = self.data.sum(part)
+        gradient, c_intercept, c_extra = self._sum(part)
         user = self.data.coordinates.coef(u)
         bend = self.penalty.curvature(user) * self.data.coordinates.coef(du)
         gradient = self.data.inward(gradient, c_intercept) + self.data.coordinates.adjoint(bend)
         return self.join(gradient, c_intercept, c_extra) / self.total
 
     def hess(self, theta: Array) -> Array:
-        """Dense Hessian: one pass that forms weighted Gram matrices."""
+        """Dense Hessian: one pass that forms weighted Gram matrices.
+
+        That of a loss which is no sum over rows is no Gram matrix: it takes two passes a column.
+        """
+        if not self.loss.additive:
+            columns = np.column_stack([self.hessp(theta, unit) for unit in np.eye(self.size)])
+            return 0.5 * (columns + columns.T)
         u, intercept, extra = self.split(theta)
         coef, offset = self.data.outward(u, intercept)
         directions = self._directions()
@@ -127,17 +138,16 @@ class Objective:
         def part(block: Block) -> tuple[Any, ...]:
             raw = block.raw(coef, offset)
             parts: list[Any] = []
-            for d_raw, d_extra in directions:
+            for j, (d_raw, d_extra) in enumerate(directions):
                 bend, c_extra = self.loss.curvature(
                     block.y, raw, block.weight, extra, d_raw, d_extra
                 )
                 if d_extra is None:
-                    columns = bend.reshape(len(bend), -1)
-                    parts += [np.stack([block.gram(column) for column in columns.T])]
+                    parts += [block.grams(bend.reshape(len(bend), -1)[:, j:])]
                 parts += [block.pullback(bend), bend.sum(axis=0), np.asarray(c_extra)]
             return tuple(parts)
 
-        hessian = self._assemble(self.data.sum(part))
+        hessian = self._assemble(self._sum(part))
         curvature = self.penalty.curvature(self.data.coordinates.coef(u))
         self._add_penalty(hessian, curvature)
         return hessian / self.total
@@ -158,9 +168,10 @@ class Objective:
         for j in range(outputs):
             gram, cross, total, _ = (queue.pop(0) for _ in range(4))
             cross, total = cross.reshape(-1, outputs), np.reshape(total, outputs)
-            for k in range(outputs):
-                inner = self.data.gram_inward(gram[k], cross[:, k], total[k])
+            for k in range(j, outputs):
+                inner = self.data.gram_inward(gram[k - j], cross[:, k], total[k])
                 hessian[j:n_coef:outputs, k:n_coef:outputs] = inner
+                hessian[k:n_coef:outputs, j:n_coef:outputs] = inner
             if n_intercept:
                 inward = self.data.inward(cross, total).reshape(size, outputs)
                 hessian[n_coef + j, :n_coef] = inward.ravel()
