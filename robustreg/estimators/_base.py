@@ -150,7 +150,8 @@ class LinearRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             self._store(found, prepared)
             self._describe(X, y, weight, found)
         progress.end()
-        self._warn(found)
+        if not progress.stopped:
+            self._warn(found)
         return self
 
     def _prepare(self, X: Any, y: Array, weight: Array | None, mass: float) -> Prepared:
@@ -224,7 +225,7 @@ class LinearRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         return 256 * np.finfo(float).eps * rounding
 
     def _warn(self, found: OptimizeResult) -> None:
-        if self.optimality_ <= self.tol or found.status == 99:
+        if self.optimality_ <= self.tol:
             return
         if found.status == 1:
             advice = "Increase max_iter, or tol if that accuracy is enough."

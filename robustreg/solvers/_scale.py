@@ -236,7 +236,7 @@ def solve_mad(problem: Problem, theta: Array | None = None) -> OptimizeResult:
         warm, nit = found.x, nit + found.nit
         now = mad(problem.residual(warm), weight)
         change = (now - sigma) / sigma
-        if abs(change) <= 0.1 * problem.tol or nit >= problem.max_iter:
+        if abs(change) <= 0.1 * problem.tol or nit >= problem.max_iter or found.status == 99:
             return _with_scale(found, sigma, abs(change), nit)
         if now < SUSPECT[0] * first and problem.penalty.alpha == 0:
             flat = solve_flat(problem, warm)

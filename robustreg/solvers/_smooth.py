@@ -104,7 +104,8 @@ def _lbfgs(
     )  # fmt: skip
     found.optimality = float(np.abs(found.jac).max(initial=0.0))
     found.success = found.optimality <= tol
-    found.status = 0 if found.success else 1 if found.nit >= max_iter else 2
+    if found.status != 99:  # a callback has stopped it
+        found.status = 0 if found.success else 1 if found.nit >= max_iter else 2
     found.metric = None
     return found
 
