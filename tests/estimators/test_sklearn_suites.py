@@ -43,7 +43,7 @@ def adopted(name, replacements):
     found = {
         key: value
         for key, value in vars(module).items()
-        if key.startswith("test_") and key not in NOT_OURS or key in fixtures
+        if (key.startswith("test_") and key not in NOT_OURS) or key in fixtures
     }
     for key in WARNS & set(found):
         mark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
