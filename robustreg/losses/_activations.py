@@ -27,7 +27,7 @@ class Sigmoid:
     """
 
     def __init__(self, z: Array) -> None:
-        self.positive = z >= 0
+        self.positive = array_namespace(z).astype(z >= 0, z.dtype)
         self.small = exp_minus_abs(z)
         self.near = 1.0 / (1.0 + self.small)
         self.far = self.small * self.near
@@ -35,12 +35,13 @@ class Sigmoid:
     @property
     def at(self) -> Array:
         """sigmoid(z)."""
-        return array_namespace(self.far).where(self.positive, self.near, self.far)
+        return self.far + (self.near - self.far) * self.positive
 
     @property
     def opposite(self) -> Array:
         """sigmoid(-z), which 1 - sigmoid(z) loses to rounding."""
-        return array_namespace(self.far).where(self.positive, self.far, self.near)
+        # A product with 0 or 1, faster than a choice, and exact where the far one is chosen.
+        return self.far + (self.near - self.far) * (1.0 - self.positive)
 
     @property
     def slope(self) -> Array:

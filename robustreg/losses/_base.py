@@ -19,7 +19,20 @@ LOSSES: dict[str, type[Loss]] = {}
 
 
 class Extra(NamedTuple):
-    """Start values and bounds of a loss's own parameters, three vectors of one length."""
+    """Start values and bounds of a loss's own parameters.
+
+    Parameters
+    ----------
+    start, lower, upper : array of shape (n_parameters,)
+        Empty for losses without parameters of their own.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from robustreg.losses import GE2E
+    >>> GE2E().extra(None, np.ones((2, 2, 3)), None).start.tolist()
+    [10.0, -5.0]
+    """
 
     start: Array = EMPTY
     lower: Array = EMPTY
@@ -29,7 +42,19 @@ class Extra(NamedTuple):
 class Kinks(NamedTuple):
     """A loss of one kink a row: max(lower * (raw - position), upper * (raw - position)) + constant.
 
-    All three broadcast against the raw predictions.
+    Parameters
+    ----------
+    position : array or float
+        Raw prediction at the kink. All three broadcast against the raw predictions.
+    lower, upper : array or float
+        Slope of the loss below and above the kink.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from robustreg.losses import Pinball
+    >>> Pinball(quantile=0.75).kinks(np.array([1.0, 2.0]))
+    Kinks(position=array([1., 2.]), lower=-0.75, upper=0.25)
     """
 
     position: Any
@@ -103,7 +128,18 @@ class Loss(Parameters, ABC):
 
     @abstractmethod
     def values(self, y: Any, raw: Any, weight: Array | None, extra: Array | None) -> Array:
-        """Weighted values before any reduction."""
+        """Weighted values before any reduction.
+
+        Parameters
+        ----------
+        y, raw, weight, extra : array or None
+            As in `value_gradient`.
+
+        Returns
+        -------
+        values : array
+            Of the shape that `shape` says.
+        """
 
     @abstractmethod
     def value_gradient(
@@ -160,11 +196,31 @@ class Loss(Parameters, ABC):
         """
 
     def extra(self, y: Any, raw: Any, weight: Array | None) -> Extra:
-        """Start values and bounds of the loss's own parameters; empty unless it has some."""
+        """Start values and bounds of the loss's own parameters; empty unless it has some.
+
+        Parameters
+        ----------
+        y, raw, weight : array or None
+            Targets, raw predictions to start from, and weights.
+
+        Returns
+        -------
+        extra : Extra
+        """
         return Extra()
 
     def kinks(self, y: Any) -> Kinks | None:
-        """Where the loss is piecewise linear with one kink a row: its kinks; otherwise None."""
+        """Where the loss is piecewise linear with one kink a row: its kinks; otherwise None.
+
+        Parameters
+        ----------
+        y : array
+            Targets.
+
+        Returns
+        -------
+        kinks : Kinks or None
+        """
         return None
 
     def shape(self, raw: Any) -> tuple[int, ...]:
@@ -236,11 +292,37 @@ class SeparableLoss(Loss):
 
     @abstractmethod
     def terms(self, y: Any, raw: Any) -> tuple[Array, Any]:
-        """Values, and the derivative of each in its own raw predictions."""
+        """Values, and the derivative of each in its own raw predictions.
+
+        Parameters
+        ----------
+        y, raw : array
+            Targets and raw predictions.
+
+        Returns
+        -------
+        values : array
+            Of the shape that `shape` says.
+        slopes : array
+            Of the shape of ``raw``.
+        """
 
     @abstractmethod
     def product(self, y: Any, raw: Any, d_raw: Any) -> Any:
-        """Hessian of each value times its part of the direction."""
+        """Hessian of each value times its part of the direction.
+
+        Parameters
+        ----------
+        y, raw : array
+            Targets and raw predictions.
+        d_raw : array
+            Direction, of the shape of ``raw``.
+
+        Returns
+        -------
+        product : array
+            Of the shape of ``raw``.
+        """
 
     def values(self, y: Any, raw: Any, weight: Array | None, extra: Array | None) -> Array:
         return weigh(self.terms(y, raw)[0], weight)
@@ -278,11 +360,33 @@ class PointwiseLoss(SeparableLoss):
 
     @abstractmethod
     def pointwise(self, y: Array, raw: Array) -> tuple[Array, Array]:
-        """Values and first derivatives in ``raw``, both of its shape."""
+        """Values and first derivatives in ``raw``.
+
+        Parameters
+        ----------
+        y, raw : array
+            Targets and raw predictions of one shape.
+
+        Returns
+        -------
+        values, slopes : array
+            Of the same shape.
+        """
 
     @abstractmethod
     def second(self, y: Array, raw: Array) -> Array:
-        """Second derivatives in ``raw``, of its shape; 0 at a kink."""
+        """Second derivatives in ``raw``; 0 at a kink.
+
+        Parameters
+        ----------
+        y, raw : array
+            Targets and raw predictions of one shape.
+
+        Returns
+        -------
+        bends : array
+            Of the same shape.
+        """
 
     def shape(self, raw: Array) -> tuple[int, ...]:
         return tuple(raw.shape)

@@ -84,9 +84,7 @@ class Contrasts(Loss):
         d_extra: Array | None,
     ) -> tuple[Any, Array]:
         basis = _basis(raw)
-        bend, c_extra = self.base.curvature(
-            y, raw @ basis, weight, extra, d_raw @ basis, d_extra
-        )
+        bend, c_extra = self.base.curvature(y, raw @ basis, weight, extra, d_raw @ basis, d_extra)
         return bend @ basis.T, c_extra
 
 

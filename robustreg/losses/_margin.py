@@ -20,15 +20,48 @@ class MarginLoss(PointwiseLoss):
 
     @abstractmethod
     def phi(self, m: Array) -> Array:
-        """Loss of each margin."""
+        """Loss of each margin.
+
+        Parameters
+        ----------
+        m : array
+            Signed margins, of any shape.
+
+        Returns
+        -------
+        phi : array
+            Of the same shape.
+        """
 
     @abstractmethod
     def dphi(self, m: Array) -> Array:
-        """First derivative of phi."""
+        """First derivative of phi; at a kink, one subgradient.
+
+        Parameters
+        ----------
+        m : array
+            Signed margins, of any shape.
+
+        Returns
+        -------
+        dphi : array
+            Of the same shape.
+        """
 
     @abstractmethod
     def d2phi(self, m: Array) -> Array:
-        """Second derivative of phi; 0 at a kink."""
+        """Second derivative of phi; 0 at a kink.
+
+        Parameters
+        ----------
+        m : array
+            Signed margins, of any shape.
+
+        Returns
+        -------
+        d2phi : array
+            Of the same shape.
+        """
 
     def phi_dphi(self, m: Array) -> tuple[Array, Array]:
         """`phi` and `dphi` together, for losses where they share work."""
@@ -182,13 +215,14 @@ class Logistic(ProbabilityLoss, PointwiseLoss):
             # the slope near * small. Kept apart, both tails stay exact.
             xp = array_namespace(raw)
             small = exp_minus_abs(raw)
-            against = xp.where(raw >= 0, negative, -positive)
-            other = (negative - positive) - against
-            tail = log1p(small)
+            up, tail = xp.astype(raw >= 0, raw.dtype), log1p(small)
+            down = 1.0 - up
             if self.pos_weight is not None:
-                tail = (positive + negative) * tail
-            value = against * raw + tail
-            return value, (against + small * other) / (1.0 + small)
+                mass = positive + negative
+                up, down, tail = up * mass, down * mass, tail * mass
+            against = up - positive
+            slope = (against + small * (down - positive)) / (1.0 + small)
+            return against * raw + tail, slope
         value = x_log_y(positive, raw) + x_log_y(negative, 1.0 - raw, raw)
         return -value, ratio(negative, 1.0 - raw) - ratio(positive, raw)
 

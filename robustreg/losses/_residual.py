@@ -60,18 +60,62 @@ class ResidualLoss(PointwiseLoss):
 
     @abstractmethod
     def rho(self, r: Array) -> Array:
-        """Loss of each residual."""
+        """Loss of each residual.
+
+        Parameters
+        ----------
+        r : array
+            Residuals, of any shape.
+
+        Returns
+        -------
+        rho : array
+            Of the same shape.
+        """
 
     @abstractmethod
     def psi(self, r: Array) -> Array:
-        """Derivative of rho: how far a residual pulls on the fit."""
+        """Derivative of rho: how far a residual pulls on the fit.
+
+        Parameters
+        ----------
+        r : array
+            Residuals, of any shape.
+
+        Returns
+        -------
+        psi : array
+            Of the same shape.
+        """
 
     @abstractmethod
     def psi_prime(self, r: Array) -> Array:
-        """Derivative of psi; at a kink of psi, one of the two sides."""
+        """Derivative of psi; at a kink of psi, one of the two sides.
+
+        Parameters
+        ----------
+        r : array
+            Residuals, of any shape.
+
+        Returns
+        -------
+        psi_prime : array
+            Of the same shape.
+        """
 
     def weights(self, r: Array) -> Array:
-        """Weights psi(r) / r of iteratively reweighted least squares; at r = 0 their limit."""
+        """Weights psi(r) / r of iteratively reweighted least squares; at r = 0 their limit.
+
+        Parameters
+        ----------
+        r : array
+            Residuals, of any shape.
+
+        Returns
+        -------
+        weights : array
+            Of the same shape.
+        """
         xp = array_namespace(r)
         zero = r == 0
         return xp.where(zero, self.psi_prime(r), self.psi(r) / xp.where(zero, xp.ones_like(r), r))
@@ -81,7 +125,7 @@ class ResidualLoss(PointwiseLoss):
         return self.rho(r), self.psi(r)
 
     def excess(self, r: Array) -> Array:
-        """rho(r) - r psi(r), the derivative in sigma of sigma rho(r / sigma)."""
+        """Difference rho(r) - r psi(r), the derivative in sigma of sigma rho(r / sigma)."""
         rho, psi = self.rho_psi(r)
         return rho - r * psi
 
@@ -95,7 +139,17 @@ class ResidualLoss(PointwiseLoss):
         return total(self.excess(r), weight), weigh(self.psi(r), weight)
 
     def rescaled(self, sigma: float) -> Self:
-        """Copy of the loss with its thresholds multiplied by ``sigma``."""
+        """Copy of the loss with its thresholds multiplied by a scale.
+
+        Parameters
+        ----------
+        sigma : float
+            The scale; an infinite threshold stays infinite.
+
+        Returns
+        -------
+        loss : ResidualLoss
+        """
         scaled = {name: float(getattr(self, name)) * sigma for name in self.threshold}
         return replace(self, **scaled)  # type: ignore[type-var]
 

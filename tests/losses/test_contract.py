@@ -8,6 +8,7 @@ from sklearn.base import clone
 
 from robustreg import losses as L
 from robustreg._array import array_namespace
+from robustreg.losses import _evaluate as evaluate
 
 from .conftest import draw, inputs, tree
 
@@ -291,3 +292,37 @@ def test_strict_array_namespace(public, rng):
     ones = tree(np.ones_like, data.raw)
     expected, _ = public.curvature(data.y, data.raw, data.weight, data.extra, ones, None)
     tree(lambda a, b: np.testing.assert_allclose(np.asarray(a), b, atol=1e-9), found, expected)
+
+
+def test_kinks_describe_the_loss(loss, rng):
+    data = draw(loss, rng)
+    kinks = loss.kinks(data.y)
+    if kinks is None:
+        pytest.skip("not piecewise linear")
+    s = data.raw - kinks.position
+    np.testing.assert_allclose(
+        loss.values(data.y, data.raw, None, None),
+        np.maximum(kinks.lower * s, kinks.upper * s),
+        rtol=1e-12,
+        atol=1e-14,
+    )
+
+
+def test_blocks_of_a_large_input_make_the_whole(public):
+    rng = np.random.default_rng(0)
+    if not public.additive:
+        pytest.skip("one value for the whole batch")
+    data = draw(public, rng, n=12_000)
+    named = inputs(public, data)
+    options = {"sample_weight": data.weight, "return_gradient": True}
+    whole, gradient = public(**named, **options)
+    cut = evaluate.BLOCK
+    try:
+        evaluate.BLOCK = 500
+        blocks, its_gradient = public(**named, **options)
+    finally:
+        evaluate.BLOCK = cut
+    np.testing.assert_allclose(blocks, whole, rtol=1e-11)
+    tree(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-15), its_gradient, gradient
+    )

@@ -8,12 +8,15 @@ from robustreg.losses import (
     LOSSES,
     Absolute,
     Concomitant,
+    Hampel,
     Huber,
     Pinball,
     ResidualLoss,
     Smoothed,
     SmoothL1,
     Squared,
+    Tukey,
+    Welsch,
     huber_loss,
     l1_loss,
     l2_loss,
@@ -144,3 +147,48 @@ def test_illegal_thresholds(delta):
 def test_losses_without_a_kink_cannot_be_smoothed():
     with pytest.raises(ValueError, match="'base' parameter of Smoothed"):
         Smoothed(Huber()).validate()
+
+
+@pytest.mark.parametrize(
+    "loss", [loss for loss in RESIDUAL if loss.threshold], ids=lambda s: s.name
+)
+def test_default_threshold_has_95_percent_efficiency(loss):
+    if loss.name == "smooth_l1":  # at the default of the texts
+        loss = SmoothL1(beta=1.345)
+    z = np.linspace(-12, 12, 240_001)
+    density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi) * (z[1] - z[0])
+    psi = loss.psi(z)
+    efficiency = np.sum(density * z * psi) ** 2 / np.sum(density * psi**2)
+    assert efficiency == pytest.approx(0.95, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("loss", "rho", "psi", "psi_prime"),
+    [
+        (Tukey(4.685061), 3.4633617437811015, -0.5239374326234382, -0.7971925014160656),
+        (Welsch(2.11 * 2**0.5), 3.495242499977889, -0.7952141124599695, -0.44595465422581765),
+        (Hampel(1.35241275, 3.15562975, 7.212868), 4.040027223637875, -1.1709559999999999, -1 / 3),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_values_of_robustbase(loss, rho, psi, psi_prime):
+    r = np.array([-3.7])
+    np.testing.assert_allclose(loss.rho(r), rho, rtol=1e-8)
+    np.testing.assert_allclose(loss.psi(r), psi, rtol=1e-8)
+    np.testing.assert_allclose(loss.psi_prime(r), psi_prime, rtol=1e-8)
+
+
+@pytest.mark.parametrize("loss", RESIDUAL, ids=ids)
+def test_weights_at_zero_are_the_limit(loss):
+    at_zero, close = loss.weights(np.array([0.0]))[0], loss.weights(np.array([1e-9]))[0]
+    assert at_zero == pytest.approx(close, rel=1e-6) or (at_zero == np.inf and close > 1e8)
+
+
+@pytest.mark.parametrize(
+    "loss", [loss for loss in RESIDUAL if not loss.convex], ids=lambda s: s.name
+)
+def test_redescending_losses_forget_far_outliers(loss):
+    far = np.array([-1e300, -1e6, 1e6, 1e300])
+    assert np.all(np.abs(loss.psi(far)) < 1e-4)
+    assert np.all(np.isfinite(loss.rho(far)))
+    assert np.all(np.isfinite(loss.weights(far)))
