@@ -1,10 +1,10 @@
-"""The one way in which a regressor is fitted."""
+"""The one way in which a linear model is fitted."""
 
 from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple, Self
 
@@ -19,13 +19,21 @@ from sklearn.utils.validation import check_is_fitted
 from robustreg._array import Array
 from robustreg.data import Data, prepare
 from robustreg.estimators._callbacks import CallbackSupportMixin, Progress, with_callbacks
-from robustreg.estimators._validation import check_data, check_size, check_weight
-from robustreg.penalties import Penalty
+from robustreg.estimators._validation import (
+    check_bool,
+    check_data,
+    check_integer,
+    check_real,
+    check_size,
+    check_weight,
+)
+from robustreg.penalties import L2, Penalty
 from robustreg.scales import MAD_FACTOR, weighted_median
-
 
 #: values of y from which its centre and spread are known well enough
 ENOUGH = 20_000
+#: a stronger penalty leaves nothing of a coefficient either
+LARGEST = 1e200
 
 
 @dataclass
@@ -59,8 +67,9 @@ class Units:
 
     def penalty(self, penalty: Penalty, degree: int) -> Penalty:
         """Return the penalty that goes with a loss of ``degree`` in the solver's units."""
-        factor = self.spread ** float(penalty.degree - degree) / self.mass
-        return penalty.scaled(min(factor, 1e200))
+        exponent = penalty.degree - degree
+        alpha = penalty.alpha / self.mass * self.spread ** float(exponent) if penalty.alpha else 0.0
+        return replace(penalty, alpha=min(alpha, LARGEST))
 
 
 def _middle(y: Array, weight: Array | None, intercept: bool) -> tuple[float, float]:
@@ -84,35 +93,57 @@ class Prepared(NamedTuple):
     rank: int
 
 
-class LinearRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
-    """A linear model of one target, fitted by minimising an objective.
+class LinearModel(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
+    """A linear model, fitted by minimising an objective.
 
-    A subclass names its loss and penalty and says how they are solved; everything else is here.
+    A subclass says how y is read, names its loss and penalty and says how they are solved.
     """
 
+    alpha: float
     fit_intercept: bool
     max_iter: int
     tol: float
     warm_start: bool
-    coef_: Array
-    intercept_: float
-    scale_: float
     n_iter_: int
     optimality_: float
 
-    @abstractmethod
     def _check_parameters(self) -> None:
         """Raise for a constructor argument that is out of range."""
+        check_real(self, "alpha", 0.0)
+        check_bool(self, "fit_intercept")
+        check_bool(self, "warm_start")
+        check_integer(self, "max_iter", 1)
+        check_real(self, "tol", 0.0, closed="neither")
 
     @abstractmethod
+    def _read(self, X: Any, y: Any) -> tuple[Any, Array]:
+        """Validate X and y; return y as numbers."""
+
+    def _weigh(self, y: Array, sample_weight: Any) -> tuple[Array | None, float]:
+        """Return weights of mean one, None for equal ones, and what they were divided by."""
+        return check_weight(sample_weight, len(y))
+
     def _penalty(self, total: float) -> Penalty:
         """Return the penalty in the user's units; ``total`` is the sum of the weights."""
+        return L2(float(self.alpha))
+
+    @abstractmethod
+    def _units(self, y: Array, weight: Array | None, mass: float) -> Units:
+        """Return the units in which the solver sees y."""
 
     @abstractmethod
     def _minimise(
         self, prepared: Prepared, start: Array | None, callback: Any = None
     ) -> OptimizeResult:
-        """Solve; ``x`` holds coefficients, intercept and, where it is known, the scale."""
+        """Solve; ``x`` holds the parameters, ``advice`` what else there is to say of them."""
+
+    @abstractmethod
+    def _start(self, prepared: Prepared) -> Array | None:
+        """Return the last fit in the solver's coordinates, where it can serve."""
+
+    @abstractmethod
+    def _fitted(self, prepared: Prepared, x: Array) -> dict[str, Any]:
+        """Return the attributes that a point in the solver's coordinates stands for."""
 
     @with_callbacks  # type: ignore[untyped-decorator]
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -122,7 +153,7 @@ class LinearRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Finite numbers of any scale.
-        y : array-like of shape (n_samples,)
+        y : array-like of shape (n_samples,), or of two dimensions where the class says so
             Targets.
         sample_weight : array-like of shape (n_samples,), optional
             Non-negative weights: 2 is a row written twice, 0 a row left out.
@@ -135,14 +166,12 @@ class LinearRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter is out of range, or the input is not finite, not numeric or of the
-            wrong shape.
+            If a parameter is out of range, or the input is not finite, not of the right kind or
+            of the wrong shape.
         """
         self._check_parameters()
-        X, y = check_data(self, X, y, fit=True, y_numeric=True)
-        y = y.astype(np.float64, copy=False)
-        check_size(y)
-        weight, mass = check_weight(sample_weight, len(y))
+        X, y = self._read(X, y)
+        weight, mass = self._weigh(y, sample_weight)
         with np.errstate(all="ignore"):
             prepared = self._prepare(X, y, weight, mass)
             progress = Progress(self, X, y, sample_weight, partial(self._fitted, prepared))
@@ -155,7 +184,7 @@ class LinearRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         return self
 
     def _prepare(self, X: Any, y: Array, weight: Array | None, mass: float) -> Prepared:
-        units = Units.of(y, weight, mass, self.fit_intercept)
+        units = self._units(y, weight, mass)
         penalty = self._penalty(1.0)
         data, rank = prepare(
             X, units.inward(y), weight, intercept=self.fit_intercept,
@@ -163,6 +192,54 @@ class LinearRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         )  # fmt: skip
         data.base = abs(units.center) / units.spread
         return Prepared(data, units, rank)
+
+    def _store(self, found: OptimizeResult, prepared: Prepared) -> None:
+        self.__dict__.update(self._fitted(prepared, found.x))
+        self.n_iter_ = int(found.nit)
+        self.optimality_ = float(found.optimality)
+
+    def _describe(self, X: Any, y: Array, weight: Array | None, found: OptimizeResult) -> None:
+        """Set what else follows from the fit."""
+
+    def _warn(self, found: OptimizeResult) -> None:
+        name, advice = type(self).__name__, found.get("advice")
+        if advice:
+            warnings.warn(f"{name}: {advice}", ConvergenceWarning, stacklevel=4)
+        if advice or self.optimality_ <= self.tol:
+            return
+        if found.status == 1:
+            advice = "Increase max_iter, or tol if that accuracy is enough."
+        else:
+            advice = "No further progress is possible in floating point: a larger tol says the same."
+        warnings.warn(
+            f"{name} stopped after {self.n_iter_} iterations (max_iter={self.max_iter}) at "
+            f"optimality_ = {self.optimality_:.1e} > tol = {self.tol:.1e}; the best iterate is "
+            f"kept. {advice}",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+class LinearRegressor(RegressorMixin, LinearModel):  # type: ignore[misc]
+    """A linear model of one target."""
+
+    coef_: Array
+    intercept_: float
+    scale_: float
+
+    def _read(self, X: Any, y: Any) -> tuple[Any, Array]:
+        X, y = check_data(self, X, y, fit=True, y_numeric=True)
+        y = y.astype(np.float64, copy=False)
+        check_size(y)
+        return X, y
+
+    def _units(self, y: Array, weight: Array | None, mass: float) -> Units:
+        return Units.of(y, weight, mass, self.fit_intercept)
 
     def predict(self, X: Any) -> Array:
         """Predict the target.
@@ -184,7 +261,6 @@ class LinearRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         return np.asarray(safe_sparse_dot(X, self.coef_)) + self.intercept_
 
     def _start(self, prepared: Prepared) -> Array | None:
-        """Return the last fit in the solver's coordinates, where it can serve."""
         data, units, _ = prepared
         coef = getattr(self, "coef_", None)
         if not self.warm_start or coef is None or coef.shape != data.coordinates.center.shape:
@@ -197,7 +273,6 @@ class LinearRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         return np.append(start, self.scale_ / units.spread)
 
     def _fitted(self, prepared: Prepared, x: Array) -> dict[str, Any]:
-        """Return the attributes that a point in the solver's coordinates stands for."""
         data, units, _ = prepared
         coef, intercept = data.user(x[: data.size], x[data.size] if data.intercept else 0.0)
         fitted = {
@@ -208,14 +283,6 @@ class LinearRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             fitted["scale_"] = float(x[-1] * units.spread)
         return fitted
 
-    def _store(self, found: OptimizeResult, prepared: Prepared) -> None:
-        self.__dict__.update(self._fitted(prepared, found.x))
-        self.n_iter_ = int(found.nit)
-        self.optimality_ = float(found.optimality)
-
-    def _describe(self, X: Any, y: Array, weight: Array | None, found: OptimizeResult) -> None:
-        """Set what else follows from the fit."""
-
     def _rounding(self, X: Any, y: Array) -> Array:
         """What rounding can make of a residual that is zero."""
         rounding = np.empty_like(y)
@@ -223,23 +290,3 @@ class LinearRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             size = np.asarray(safe_sparse_dot(abs(X[part]), np.abs(self.coef_)))
             rounding[part] = size + abs(self.intercept_) + np.abs(y[part])
         return 256 * np.finfo(float).eps * rounding
-
-    def _warn(self, found: OptimizeResult) -> None:
-        if self.optimality_ <= self.tol:
-            return
-        if found.status == 1:
-            advice = "Increase max_iter, or tol if that accuracy is enough."
-        else:
-            advice = "No further progress is possible in floating point: a larger tol says the same."
-        warnings.warn(
-            f"{type(self).__name__} stopped after {self.n_iter_} iterations (max_iter="
-            f"{self.max_iter}) at optimality_ = {self.optimality_:.1e} > tol = {self.tol:.1e}; the "
-            f"best iterate is kept. {advice}",
-            ConvergenceWarning,
-            stacklevel=4,
-        )
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags

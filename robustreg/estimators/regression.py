@@ -14,14 +14,12 @@ from scipy.optimize import OptimizeResult
 from robustreg._array import Array
 from robustreg.estimators._base import LinearRegressor, Prepared
 from robustreg.estimators._validation import (
-    check_bool,
-    check_integer,
     check_real,
     complain,
 )
 from robustreg.losses import LOSSES, Absolute, Huber, Pinball, ResidualLoss, Squared
 from robustreg.objective import Objective
-from robustreg.penalties import L1, L2, Penalty
+from robustreg.penalties import L1, Penalty
 from robustreg.scales import huber_consistency, mad
 from robustreg.solvers import (
     Problem,
@@ -41,23 +39,12 @@ JOINT = ("proposal2", "concomitant")
 class ResidualRegressor(LinearRegressor):
     """A loss of residuals with an L2 penalty, at a scale that is given or estimated."""
 
-    alpha: float
     solver: str
     scale: Any
 
     @abstractmethod
     def _loss(self) -> ResidualLoss:
         """Return the loss, its thresholds in units of the scale."""
-
-    def _penalty(self, total: float) -> Penalty:
-        return L2(float(self.alpha))
-
-    def _check_parameters(self) -> None:
-        check_real(self, "alpha", 0.0)
-        check_bool(self, "fit_intercept")
-        check_bool(self, "warm_start")
-        check_integer(self, "max_iter", 1)
-        check_real(self, "tol", 0.0, closed="neither")
 
     def _minimise(
         self, prepared: Prepared, start: Array | None, callback: Any = None
