@@ -47,7 +47,7 @@ class ResidualRegressor(LinearRegressor):
         """Return the loss, its thresholds in units of the scale."""
 
     def _minimise(
-        self, prepared: Prepared, start: Array | None, callback: Any = None
+        self, prepared: Prepared, start: Array | None, callback: Any = None, metric: Any = None
     ) -> OptimizeResult:
         data, units, rank = prepared
         loss, total = self._loss(), data.total * units.mass
@@ -56,7 +56,7 @@ class ResidualRegressor(LinearRegressor):
             return self._minimise_kinked(loss, prepared, method, start, callback)
         joint = self.scale in JOINT
         penalty = units.penalty(self._penalty(total), 1 if joint else loss.degree)
-        problem = Problem(loss, data, penalty, method, self.tol, self.max_iter, callback)
+        problem = Problem(loss, data, penalty, method, self.tol, self.max_iter, callback, metric)
         if joint:
             kappa = 1.0
             if self.scale == "proposal2":
@@ -173,7 +173,7 @@ class HuberRegressor(ResidualRegressor):
         duality gap of the L1 problem.
     n_features_in_ : int
         Number of columns seen in fit.
-    feature_names_in_ : array of shape (n_features_in_,)
+    feature_names_in_ : array of shape (n_features,)
         Their names, where X has names that are all strings.
 
     References
@@ -272,7 +272,7 @@ class RobustRegressor(ResidualRegressor):
         unit of weight in standardised units, or the last relative change of the scale.
     n_features_in_ : int
         Number of columns seen in fit.
-    feature_names_in_ : array of shape (n_features_in_,)
+    feature_names_in_ : array of shape (n_features,)
         Their names, where X has names that are all strings.
 
     References
@@ -400,7 +400,7 @@ class L2Regressor(ResidualRegressor):
         Largest gradient entry per unit of weight in standardised units.
     n_features_in_ : int
         Number of columns seen in fit.
-    feature_names_in_ : array of shape (n_features_in_,)
+    feature_names_in_ : array of shape (n_features,)
         Their names, where X has names that are all strings.
 
     References
@@ -471,7 +471,7 @@ class L1Regressor(ResidualRegressor):
         Relative duality gap, a bound on how far the objective is above its minimum.
     n_features_in_ : int
         Number of columns seen in fit.
-    feature_names_in_ : array of shape (n_features_in_,)
+    feature_names_in_ : array of shape (n_features,)
         Their names, where X has names that are all strings.
 
     References
@@ -551,7 +551,7 @@ class QuantileRegressor(ResidualRegressor):
         Relative duality gap, a bound on how far the objective is above its minimum.
     n_features_in_ : int
         Number of columns seen in fit.
-    feature_names_in_ : array of shape (n_features_in_,)
+    feature_names_in_ : array of shape (n_features,)
         Their names, where X has names that are all strings.
 
     References

@@ -26,6 +26,8 @@ from robustreg.solvers._rows import Rows, Vertex, solve_rows
 
 #: rows within this many widths of the envelope are kept
 KEPT_WIDTHS = 4.0
+#: curvature of a penalty, in standardised units, that nothing can come of
+NEGLIGIBLE = 1e-25
 
 
 def solve_kinked(
@@ -208,7 +210,8 @@ def _with_penalty(rows: Rows, objective: Objective) -> Rows:
         quadratic = np.zeros((q, q))
         size = coordinates.size
         quadratic[:size, :size] = coordinates.quadratic(bend)
-        return replace(rows, quadratic=quadratic)
+        # Beside losses of size one a weaker penalty is below rounding: what is left is linear.
+        return replace(rows, quadratic=quadratic) if quadratic.max() > NEGLIGIBLE else rows
     weight = penalty.alpha / total * coordinates.transform
     live = np.flatnonzero(weight)
     weight = weight[live]

@@ -19,6 +19,8 @@ SUFFICIENT = 1e-4
 TO_BOUND = 0.6
 #: a gradient that shrinks less than this by one step asks for a new Hessian
 PAYS = 0.25
+#: a step this many times tol is as good as none
+STEP = 100.0
 #: pairs of steps and gradient changes that correct a kept Hessian
 MEMORY = 12
 
@@ -160,16 +162,19 @@ def newton(
     status, stalled, lift = 1, 0, 0.0
     fresh = False
     while True:
-        if state.norm <= tol and nit >= at_least:
-            status = 0
-            break
-        if nit >= maxiter:
+        small = state.norm <= tol and nit >= at_least
+        if (small and hess is None) or nit >= maxiter:
+            status = 0 if small else 1
             break
         if metric is None:
             metric, fresh = renew(state, lift), True
             nhev += 1
             pairs.clear()
         step = -_corrected(state.gradient, metric, pairs)
+        # One row of weight 1e10 makes every gradient per unit of weight small: ask the step as well.
+        if small and np.abs(step).max(initial=0.0) <= STEP * tol:
+            status = 0
+            break
         slope = float(step @ state.gradient)
         following = None
         if slope < 0:

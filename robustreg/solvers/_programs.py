@@ -6,7 +6,7 @@ those rows alone, to rounding.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import scipy.linalg
@@ -160,66 +160,113 @@ def interior_point(
     Mehrotra, S. (1992). On the implementation of a primal-dual interior point method. Portnoy, S.
     and Koenker, R. (1997). The Gaussian hare and the Laplacian tortoise.
     """
-    theta, X = np.array(x0, dtype=float), rows.X
-    quadratic = np.zeros((len(theta),) * 2) if rows.quadratic is None else rows.quadratic
-    s = rows.offsets(theta)
-    room = np.abs(s).mean() or 1.0
-    up, down = np.maximum(s, 0) + room, np.maximum(-s, 0) + room
-    slopes = 0.5 * (rows.lower + rows.upper)
-    best, nit = np.inf, 0
+    point = best = _Point.start(rows, np.array(x0, dtype=float))
+    least, nit = np.inf, 0
     for nit in range(1, maxiter + 1):
-        above, below = rows.upper - slopes, slopes - rows.lower
-        gap = float(above @ up + below @ down)
-        dual = -(quadratic @ theta + rows.linear + X.T @ slopes)
-        primal = -(rows.offsets(theta) - up + down)
-        if gap <= GAP * (1e-300 + abs(rows.value(theta))) or not np.isfinite(gap):
+        system = _System(rows, point)
+        merit = system.merit()
+        if not merit < 0.999 * least:
             break
-        spread = up / above + down / below
-        lifted = quadratic + X.T @ (X / spread[:, None])
-        scale = 1 / np.sqrt(np.maximum(np.diag(lifted), 1e-300))
-        factor = _factor(lifted * np.outer(scale, scale))
-        if factor is None:
+        least, best = merit, point
+        if merit <= GAP * abs(rows.value(point.theta)) or system.factor is None:
             break
-
-        def direction(c_up: Array, c_down: Array) -> tuple[Array, ...]:
-            shift = primal + c_up / above - c_down / below
-            right = dual + X.T @ (shift / spread)
-            d_theta = scale * scipy.linalg.cho_solve(factor, scale * right, check_finite=False)
-            d_slopes = (X @ d_theta - shift) / spread
-            return d_theta, d_slopes, (c_up + up * d_slopes) / above, (c_down - down * d_slopes) / below
-
-        d_theta, d_slopes, d_up, d_down = direction(-above * up, -below * down)
-        length = _length(above, -d_slopes, below, d_slopes, up, d_up, down, d_down)
-        ahead = (above - length * d_slopes) @ (up + length * d_up)
-        ahead += (below + length * d_slopes) @ (down + length * d_down)
-        center = gap / (2 * len(up)) * min((ahead / gap) ** 3, 1.0)
-        step = direction(center - above * up + d_slopes * d_up, center - below * down - d_slopes * d_down)
-        d_theta, d_slopes, d_up, d_down = step
-        length = 0.9995 * _length(above, -d_slopes, below, d_slopes, up, d_up, down, d_down)
-        theta = theta + length * d_theta
-        slopes = slopes + length * d_slopes
-        up, down = up + length * d_up, down + length * d_down
-        if gap > 0.99 * best and length < 1e-3:
-            break
-        best = min(best, gap)
+        none = np.zeros_like(point.up)
+        affine = system.direction(none, none, 0.0)
+        ahead = point.moved(affine, point.room(affine)).gap
+        center = point.gap / (2 * len(none)) * min((ahead / point.gap) ** 3, 1.0)
+        # Mehrotra's second order: what the affine step adds to the products it should make zero
+        _, d_slopes, d_up, d_down = affine
+        step = system.direction(d_slopes * d_up, -d_slopes * d_down, center)
+        point = point.moved(step, 0.9995 * point.room(step))
+    theta, slopes = best.theta, best.slopes(rows)
     return OptimizeResult(x=theta, slopes=slopes, fun=rows.value(theta), nit=nit, success=True)
+
+
+class _Point(NamedTuple):
+    """A point inside: distances of the slopes from their bounds, and the parts of the offsets."""
+
+    theta: Array
+    above: Array
+    below: Array
+    up: Array
+    down: Array
+
+    @classmethod
+    def start(cls, rows: Rows, theta: Array) -> _Point:
+        s = rows.offsets(theta)
+        wide = np.abs(s).mean() or 1.0
+        half = 0.5 * (rows.upper - rows.lower)
+        return cls(theta, half, half, np.maximum(s, 0) + wide, np.maximum(-s, 0) + wide)
+
+    @property
+    def gap(self) -> float:
+        return float(self.above @ self.up + self.below @ self.down)
+
+    def slopes(self, rows: Rows) -> Array:
+        """Taken from the nearer bound, a slope keeps the digits of its distance from it."""
+        return np.where(self.above < self.below, rows.upper - self.above, rows.lower + self.below)
+
+    def room(self, step: tuple[Array, ...]) -> float:
+        """Longest step, up to one, that keeps everything positive."""
+        _, d_slopes, d_up, d_down = step
+        length = 1.0
+        changes = (-d_slopes, d_slopes, d_up, d_down)
+        for value, change in zip(self[1:], changes, strict=True):
+            falling = change < 0
+            if falling.any():
+                length = min(length, float((value[falling] / -change[falling]).min()))
+        return length
+
+    def moved(self, step: tuple[Array, ...], length: float) -> _Point:
+        d_theta, d_slopes, d_up, d_down = (length * part for part in step)
+        return _Point(
+            self.theta + d_theta, self.above - d_slopes, self.below + d_slopes,
+            self.up + d_up, self.down + d_down,
+        )  # fmt: skip
+
+
+class _System:
+    """The Newton equations at a point, reduced to the coefficients and factored."""
+
+    def __init__(self, rows: Rows, point: _Point) -> None:
+        self.X, self.point = rows.X, point
+        pull = rows.linear if rows.quadratic is None else rows.linear + rows.quadratic @ point.theta
+        self.dual = -(pull + rows.X.T @ point.slopes(rows))
+        self.primal = -(rows.offsets(point.theta) - point.up + point.down)
+        self.width = rows.upper - rows.lower
+        self.spread = point.up / point.above + point.down / point.below
+        lifted = rows.X.T @ (rows.X / self.spread[:, None])
+        if rows.quadratic is not None:
+            lifted += rows.quadratic
+        self.scale = 1 / np.sqrt(np.maximum(np.diag(lifted), 1e-300))
+        self.factor = _factor(lifted * np.outer(self.scale, self.scale))
+
+    def merit(self) -> float:
+        """Gap and what the equations miss, both in the units of the objective."""
+        missed = np.abs(self.dual) @ np.abs(self.point.theta) + np.abs(self.primal) @ self.width
+        return float(self.point.gap + missed)
+
+    def direction(self, second_up: Array, second_down: Array, center: float) -> tuple[Array, ...]:
+        """Step in coefficients, slopes and parts of the offsets towards products of ``center``."""
+        _, above, below, up, down = self.point
+        c_up = center - above * up + second_up
+        c_down = center - below * down + second_down
+        shift = self.primal + c_up / above - c_down / below
+        right = self.dual + self.X.T @ (shift / self.spread)
+        solved = scipy.linalg.cho_solve(self.factor, self.scale * right, check_finite=False)
+        d_theta = self.scale * solved
+        d_slopes = (self.X @ d_theta - shift) / self.spread
+        d_up = (c_up + up * d_slopes) / above
+        return d_theta, d_slopes, d_up, (c_down - down * d_slopes) / below
 
 
 def _factor(matrix: Array) -> Any:
     """Cholesky factor of a matrix of unit diagonal, lifted by rounding where it is singular."""
+    if not np.isfinite(matrix).all():
+        return None
     for lift in (0.0, 1e-15, 1e-13, 1e-11):
         try:
             return scipy.linalg.cho_factor(matrix + lift * np.eye(len(matrix)), check_finite=False)
         except np.linalg.LinAlgError:
             continue
     return None
-
-
-def _length(*pairs: Array) -> float:
-    """Longest step, up to one, that keeps all positive parts positive."""
-    length = 1.0
-    for value, change in zip(pairs[::2], pairs[1::2], strict=True):
-        falling = change < 0
-        if falling.any():
-            length = min(length, float((value[falling] / -change[falling]).min()))
-    return length

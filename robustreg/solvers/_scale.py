@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import OptimizeResult
 
 from robustreg._array import Array
-from robustreg.data import Data
+from robustreg.data import Data, subsample_size
 from robustreg.losses import Absolute, Concomitant, ResidualLoss, Squared
 from robustreg.objective import Objective
 from robustreg.penalties import Penalty
@@ -24,6 +24,8 @@ CLIP = 10.0
 NARROWER = 0.2
 #: scales, in spreads of y, at which it is asked whether the scale is zero
 SUSPECT = (1e-6, 1e-12)
+#: a scale, in spreads of y, below which rounding of y would be all that it measures
+NOTHING = 1e-11
 
 
 @dataclass
@@ -38,8 +40,8 @@ class Problem:
         Prepared rows.
     penalty : Penalty
         In the units of the data.
-    method, tol, max_iter, callback
-        As of :func:`~robustreg.solvers.solve_smooth`.
+    method, tol, max_iter, callback, metric
+        As of :func:`~robustreg.solvers.solve_smooth`; the metric serves warm starts.
     """
 
     loss: ResidualLoss
@@ -49,6 +51,7 @@ class Problem:
     tol: float = 1e-8
     max_iter: int = 100
     callback: Callable[..., Any] | None = None
+    metric: Any = None
 
     def at(self, sigma: float) -> Objective:
         """Return the objective at a given scale."""
@@ -89,7 +92,7 @@ def solve_fixed(problem: Problem, sigma: float, theta: Array | None = None) -> O
     """
     objective = problem.at(sigma)
     if theta is not None:
-        return _solve(problem, objective, theta)
+        return _solve(problem, objective, theta, metric=problem.metric)
     nit, metric, found = 0, None, None
     small = on_sample(objective) if problem.loss.threshold else None
     if small is not None:
@@ -142,7 +145,10 @@ def solve_joint(problem: Problem, kappa: float, theta: Array | None = None) -> O
     """
     objective = problem.joint(kappa)
     if theta is not None and theta[-1] > 0:
-        return _joint(problem, objective, kappa, theta, 0)
+        metric = None
+        if subsample_size(problem.data):
+            metric = kept_metric(objective, theta, problem.method)
+        return _joint(problem, objective, kappa, theta, 0, metric)
     small, metric, nit = on_sample(objective), None, 0
     inner = problem
     if small is not None:
@@ -195,7 +201,7 @@ def _either(callback: Callable[..., Any] | None, other: Callable[..., Any]) -> C
 
 def solve_flat(problem: Problem, theta: Array) -> OptimizeResult:
     """Solve what the joint objective is at scale zero: epsilon * sum w |r| + penalty."""
-    penalty = problem.penalty.scaled(1 / problem.loss.delta)
+    penalty = problem.penalty.scaled(1 / min(problem.loss.delta, 1e6))
     objective = Objective(Absolute(), problem.data, penalty)
     return solve_kinked(objective, theta, tol=problem.tol, max_iter=1000)
 
@@ -203,17 +209,21 @@ def solve_flat(problem: Problem, theta: Array) -> OptimizeResult:
 def _scale_is_zero(problem: Problem, flat: OptimizeResult, kappa: float) -> bool:
     """Whether (coefficients of ``flat``, 0) is the joint optimum.
 
-    It is where slopes psi of the L1 optimum exist with sum w psi^2 <= kappa sum w: at a zero
-    residual the subgradients in sigma are all numbers up to -psi^2 / 2.
+    The joint objective is convex in sigma also after the coefficients are minimised out, so it is
+    where its slope is not negative at a sigma as small as rounding allows to look at:
+    ``sum w psi^2 <= kappa sum w`` with the residuals of the best coefficients there.
     """
-    data, epsilon = problem.data, problem.loss.delta
-    weight = np.ones(data.n_rows) if data.weight is None else data.weight
-    price = kappa * weight.sum() / epsilon**2
-    spent = float(weight[~flat.zero].sum())
-    if spent > price * (1 + 1e-12):
-        return False
-    slopes = flat.slopes[flat.zero]
-    return spent + float((slopes**2 / weight[flat.zero]).sum()) <= price * (1 + 1e-9)
+    epsilon = problem.loss.delta
+    spread = float(np.abs(problem.data.y).mean())
+    sigma = NOTHING * spread / min(epsilon, 1.0)
+    if sigma == 0:
+        return True
+    near = replace(problem, penalty=problem.penalty.scaled(sigma), callback=None, max_iter=50)
+    theta = solve_fixed(near, sigma, flat.x).x
+    psi = np.clip(problem.residual(theta) / sigma, -epsilon, epsilon)
+    weight = problem.data.weight
+    spent = float((psi**2).sum() if weight is None else weight @ psi**2)
+    return spent <= kappa * problem.data.total * (1 + 1e-6)
 
 
 def solve_mad(problem: Problem, theta: Array | None = None) -> OptimizeResult:
