@@ -7,6 +7,7 @@ centred, of unit size and, where they are nearly or exactly dependent, orthonorm
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -25,6 +26,8 @@ KEEP_BYTES = 1 << 24
 DENSE_SHARE = 0.1
 #: beyond this the blocks of X are centred one by one, because sums over raw X would cancel
 MAX_OFFSET = 1e3
+#: columns whose largest entry is below this have lost their digits
+DENORMAL = 1e-300
 #: condition number of the standardised columns beyond which they are made orthonormal by QR
 MAX_CONDITION = 300.0
 
@@ -410,7 +413,15 @@ def _column_statistics(data: Data) -> tuple[Array, Array]:
         np.maximum(high, block.X.max(axis=0), out=high)
         np.minimum(low, block.X.min(axis=0), out=low)
     top = np.maximum(np.abs(high), np.abs(low))
-    varies = top > np.finfo(float).tiny * 1e3
+    varies = top > DENORMAL
+    tiny = np.flatnonzero(~varies & (top > 0))
+    if len(tiny):
+        warnings.warn(
+            f"Columns {tiny.tolist()} of X hold only numbers too small for floating point (below "
+            f"{DENORMAL:.0e}) and are treated as constant: rescale them.",
+            UserWarning,
+            stacklevel=2,
+        )
     if data.intercept:
         varies &= high - low > 2 * np.spacing(top)
     unit = np.where(varies, top, 1.0)

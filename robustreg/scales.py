@@ -154,11 +154,13 @@ def huber_scale(
         size, weight = np.abs(residual)[order], weight[order]
     else:
         weight = np.ones_like(size)
-    top = size[-1]
-    if top == 0:
+    if size[-1] == 0:
         return 0.0
-    size = size / top
-    inside = np.cumsum(weight * size**2)
+    # In units of the median, squares of what lies inside neither vanish nor overflow.
+    top = size[len(size) // 2] or size[-1]
+    with np.errstate(over="ignore"):
+        size = size / top
+        inside = np.cumsum(weight * size**2)
     count = np.cumsum(weight)
     total = count[-1]
     target = huber_consistency(epsilon) * (total - rank if total > rank else total)

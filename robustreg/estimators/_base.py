@@ -107,6 +107,12 @@ class LinearModel(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     n_iter_: int
     optimality_: float
 
+    # where the diagram of an estimator in a notebook links to
+    _doc_link_module = "robustreg"
+    _doc_link_template = (
+        "https://robustreg.readthedocs.io/stable/reference/generated/robustreg.{estimator_name}.html"
+    )
+
     def _check_parameters(self) -> None:
         """Raise for a constructor argument that is out of range."""
         check_real(self, "alpha", 0.0)
@@ -270,7 +276,8 @@ class LinearRegressor(RegressorMixin, LinearModel):  # type: ignore[misc]
             inner = data.coordinates.coef(start)
             offset = (self.intercept_ - units.center) / units.spread
             start = np.append(start, offset + data.coordinates.center @ inner)
-        return np.append(start, self.scale_ / units.spread)
+        scale = getattr(self, "scale_", None)
+        return start if scale is None else np.append(start, scale / units.spread)
 
     def _fitted(self, prepared: Prepared, x: Array) -> dict[str, Any]:
         data, units, _ = prepared

@@ -71,8 +71,7 @@ def check_data(estimator: Any, X: Any, y: Any = None, *, fit: bool = False, **op
         For text, dates, missing or infinite values, masked arrays, wrong shapes.
     """
     for name, part in (("X", X), ("y", y)):
-        if isinstance(part, np.ma.MaskedArray) and np.ma.is_masked(part):
-            raise ValueError(f"{name} is a masked array: fill or drop its masked values first.")
+        refuse_mask(name, part)
     _refuse_columns(X)
     rows: dict[str, Any] = {"accept_sparse": ["csr", "csc"], "dtype": [np.float64, np.float32]}
     try:
@@ -85,6 +84,12 @@ def check_data(estimator: Any, X: Any, y: Any = None, *, fit: bool = False, **op
             note = f" Columns with missing values: {', '.join(map(repr, missing))}."
             raise ValueError(str(error) + note) from error
         raise
+
+
+def refuse_mask(name: str, part: Any) -> None:
+    """Refuse an array whose mask would be ignored."""
+    if isinstance(part, np.ma.MaskedArray) and np.ma.is_masked(part):
+        raise ValueError(f"{name} is a masked array: fill or drop its masked values first.")
 
 
 def _columns(X: Any) -> list[tuple[Any, Any]]:
@@ -137,6 +142,7 @@ def check_weight(sample_weight: Any, n: int) -> tuple[Array | None, float]:
     """
     if sample_weight is None:
         return None, 1.0
+    refuse_mask("sample_weight", sample_weight)
     if isinstance(sample_weight, Real):
         sample_weight = np.full(n, float(sample_weight))
     weight = check_array(

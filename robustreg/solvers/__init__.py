@@ -1,5 +1,6 @@
 """Minimisation of an :class:`~robustreg.objective.Objective`, all of it through scipy.optimize."""
 
+from robustreg.solvers._classes import solve_each, solve_settled, solve_together
 from robustreg.solvers._kinked import solve_kinked
 from robustreg.solvers._newton import newton
 from robustreg.solvers._program import solve_program
@@ -9,10 +10,13 @@ from robustreg.solvers._smooth import solve_smooth
 __all__ = [
     "Problem",
     "newton",
+    "solve_each",
     "solve_fixed",
     "solve_joint",
     "solve_kinked",
     "solve_mad",
     "solve_program",
+    "solve_settled",
     "solve_smooth",
+    "solve_together",
 ]

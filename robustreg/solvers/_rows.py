@@ -21,6 +21,8 @@ from robustreg.solvers._programs import linear_program, quadratic_program
 
 #: an envelope is this much narrower than the one before
 NARROWER = 0.15
+#: offsets beyond this many median ones are folded before a program is solved
+FAR = 1e3
 
 
 @dataclass
@@ -69,7 +71,8 @@ class Rows:
     def rounding(self, theta: Array) -> Array:
         """What rounding can make of an offset that is zero."""
         size = np.abs(theta)
-        total = abs(self.X) @ size + np.abs(self.position) + self.base + np.sum(self.hidden * size)
+        total = abs(self.X) @ size + np.abs(self.position) + size.max(initial=0.0)
+        total += self.base + np.sum(self.hidden * size)
         return 256 * np.finfo(float).eps * total
 
     def gap(self, theta: Array, slopes: Array) -> float:
@@ -149,8 +152,11 @@ def solve_rows(rows: Rows, theta: Array, width: float, maxiter: int) -> Vertex:
         if nit >= maxiter:
             break
     s = rows.offsets(theta)
-    order = np.argsort(np.abs(s), kind="stable") if few < len(s) else np.arange(len(s))
-    kept, solve = order[:few], linear_program if rows.quadratic is None else quadratic_program
+    order = np.argsort(np.abs(s), kind="stable")
+    # Rows far out only say on which side they lie: beside one of 1e10 a program loses the others.
+    close = np.abs(s) <= FAR * np.median(np.abs(s))
+    few = min(few, max(int(close.sum()), min(2 * q, len(s))))
+    kept, solve = np.sort(order[:few]), linear_program if rows.quadratic is None else quadratic_program
     success = False
     while not success and nit < maxiter + 60:
         nit += 1

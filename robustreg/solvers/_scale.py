@@ -73,6 +73,12 @@ class Problem:
         """Number of coefficients and intercept."""
         return self.data.size + int(self.data.intercept)
 
+    def steepest(self) -> float:
+        """Slope of the loss far out, which is that of the L1 problem it becomes at scale zero."""
+        far = 1e8 * max([1.0, *(getattr(self.loss, name) for name in self.loss.threshold)])
+        slope = float(self.loss.psi(np.array([min(far, 1e100)]))[0]) if self.loss.convex else 1.0
+        return min(slope, 1e6)
+
     def start(self) -> Array:
         """Least squares with y cut to a bounded range: close where no y is far out, never absurd."""
         data = self.data.with_target(np.clip(self.data.y, -CLIP, CLIP), self.data.weight)
@@ -145,8 +151,8 @@ def solve_joint(problem: Problem, kappa: float, theta: Array | None = None) -> O
     """
     objective = problem.joint(kappa)
     if theta is not None and theta[-1] > 0:
-        metric = None
-        if subsample_size(problem.data):
+        metric = problem.metric
+        if metric is None and subsample_size(problem.data):
             metric = kept_metric(objective, theta, problem.method)
         return _joint(problem, objective, kappa, theta, 0, metric)
     small, metric, nit = on_sample(objective), None, 0
@@ -201,7 +207,7 @@ def _either(callback: Callable[..., Any] | None, other: Callable[..., Any]) -> C
 
 def solve_flat(problem: Problem, theta: Array) -> OptimizeResult:
     """Solve what the joint objective is at scale zero: epsilon * sum w |r| + penalty."""
-    penalty = problem.penalty.scaled(1 / min(problem.loss.delta, 1e6))
+    penalty = problem.penalty.scaled(1 / problem.steepest())
     objective = Objective(Absolute(), problem.data, penalty)
     return solve_kinked(objective, theta, tol=problem.tol, max_iter=1000)
 
@@ -214,10 +220,7 @@ def _scale_is_zero(problem: Problem, flat: OptimizeResult, kappa: float) -> bool
     ``sum w psi^2 <= kappa sum w`` with the residuals of the best coefficients there.
     """
     epsilon = problem.loss.delta
-    spread = float(np.abs(problem.data.y).mean())
-    sigma = NOTHING * spread / min(epsilon, 1.0)
-    if sigma == 0:
-        return True
+    sigma = NOTHING / min(epsilon, 1.0)
     near = replace(problem, penalty=problem.penalty.scaled(sigma), callback=None, max_iter=50)
     theta = solve_fixed(near, sigma, flat.x).x
     psi = np.clip(problem.residual(theta) / sigma, -epsilon, epsilon)
@@ -236,22 +239,22 @@ def solve_mad(problem: Problem, theta: Array | None = None) -> OptimizeResult:
     at = problem.start() if warm is None else warm
     weight = problem.data.weight
     sigma = float(theta[-1]) if theta is not None and theta[-1] > 0 else mad(problem.residual(at), weight)
-    first = sigma or float(np.abs(problem.residual(at)).mean())
-    if first == 0:
-        return _with_scale(solve_flat(problem, at), 0.0, 0.0, 1)
-    sigma, low, high, nit, past = first, 0.0, np.inf, 0, None
-    for round_ in range(100):
+    low, high, nit, past = 0.0, np.inf, 0, None
+    found, change = OptimizeResult(x=at, optimality=np.inf, status=1), np.inf
+    for _ in range(100):
+        flat = _fits_most(problem, at) if sigma < SUSPECT[0] else None
+        if flat is not None:
+            return _with_scale(flat, 0.0, 0.0, max(nit, 1))
+        # more than half of the rows fit by chance alone: any positive scale gets away from there
+        sigma = sigma or float(np.abs(problem.residual(at)).mean()) or 1.0
         left = replace(problem, max_iter=max(problem.max_iter - nit, 1))
         found = solve_fixed(left, sigma, warm)
-        warm, nit = found.x, nit + found.nit
-        now = mad(problem.residual(warm), weight)
+        warm = at = found.x
+        nit += found.nit
+        now = mad(problem.residual(at), weight)
         change = (now - sigma) / sigma
         if abs(change) <= 0.1 * problem.tol or nit >= problem.max_iter or found.status == 99:
-            return _with_scale(found, sigma, abs(change), nit)
-        if now < SUSPECT[0] * first and problem.penalty.alpha == 0:
-            flat = solve_flat(problem, warm)
-            if flat.zero @ (np.ones(len(flat.zero)) if weight is None else weight) > 0.5 * problem.data.total:
-                return _with_scale(flat, 0.0, 0.0, nit)
+            break
         low, high = (sigma, high) if change > 0 else (low, sigma)
         guess = now
         if past is not None and past[1] != now - sigma:
@@ -261,6 +264,19 @@ def solve_mad(problem: Problem, theta: Array | None = None) -> OptimizeResult:
             guess = now if low < now < high else 0.5 * (low + min(high, 2 * sigma))
         sigma = guess
     return _with_scale(found, sigma, abs(change), nit)
+
+
+def _fits_most(problem: Problem, theta: Array) -> OptimizeResult | None:
+    """Return the fit at scale zero if that is the MAD of its residuals.
+
+    Beside a loss of degree two any penalty wins as the scale vanishes, so zero is never its answer.
+    """
+    if problem.penalty.alpha > 0 and problem.loss.degree != 1:
+        return None
+    flat = solve_flat(problem, theta)
+    weight = problem.data.weight
+    most = flat.zero.mean() if weight is None else weight[flat.zero].sum() / weight.sum()
+    return flat if most > 0.5 else None
 
 
 def _with_scale(found: OptimizeResult, sigma: float, change: float, nit: int) -> OptimizeResult:

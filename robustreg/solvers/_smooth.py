@@ -73,7 +73,7 @@ def solve_smooth(
         "tol": tol, "maxiter": max_iter, "at_least": at_least, "lower": lower, "metric": metric,
     }  # fmt: skip
     if method == "newton":
-        options["lazy"] = work > KEEP_WORK
+        options["lazy"] = work > KEEP_WORK or metric is not None
         hessian: dict[str, Any] = {"hess": objective.hess}
     else:
         hessian = {"hessp": objective.hessp}
@@ -97,7 +97,7 @@ def _lbfgs(
         if callback is not None and callback(intermediate_result=intermediate_result):
             raise StopIteration
 
-    options = {"gtol": tol, "ftol": 0.0, "maxiter": max_iter, "maxfun": 20 * max_iter, "maxcor": 20}
+    options = {"gtol": tol, "ftol": 0.0, "maxiter": max_iter, "maxfun": 20 * max_iter + 100, "maxcor": 20}
     found = minimize(
         objective.fun_jac, theta, jac=True, method="L-BFGS-B", bounds=bounds, callback=told,
         options=options,
@@ -105,7 +105,7 @@ def _lbfgs(
     found.optimality = float(np.abs(found.jac).max(initial=0.0))
     found.success = found.optimality <= tol
     if found.status != 99:  # a callback has stopped it
-        found.status = 0 if found.success else 1 if found.nit >= max_iter else 2
+        found.status = 0 if found.success else 1 if found.status == 1 else 2
     found.metric = None
     return found
 

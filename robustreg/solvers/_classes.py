@@ -1,0 +1,173 @@
+"""Fits of classes: several outputs on the same rows, and losses whose gradient fades before they end.
+
+A classification loss can become flat far from its optimum: where classes are nearly separable, its
+gradient vanishes while the coefficients still grow. So a small gradient is not the end here; the
+step that Newton would take next has to be small as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+from scipy.optimize import OptimizeResult
+
+from robustreg._array import Array
+from robustreg.losses import Loss
+from robustreg.losses._contrasts import Contrasts, helmert
+from robustreg.objective import Objective
+from robustreg.solvers._newton import DenseMetric, IterativeMetric
+from robustreg.solvers._smooth import choose_method, kept_metric, on_sample, solve_smooth
+
+#: a Newton step of this size, relative to the coefficients, moves no prediction that matters
+SETTLED = 1e-8
+#: a subsample is solved to this gradient
+ROUGH = 1e-6
+
+Solve = Callable[..., OptimizeResult]
+
+
+def solve_settled(
+    objective: Objective,
+    theta: Array,
+    *,
+    method: str = "auto",
+    tol: float,
+    max_iter: int,
+    callback: Any = None,
+    warm: bool = False,
+) -> OptimizeResult:
+    """Minimise a smooth objective until both its gradient and the next Newton step are small.
+
+    Parameters
+    ----------
+    objective : Objective
+        Smooth loss and penalty.
+    theta : array
+        Start.
+    method, tol, max_iter, callback
+        As of :func:`~robustreg.solvers.solve_smooth`.
+    warm : bool
+        Whether ``theta`` is so close that no sample is needed.
+
+    Returns
+    -------
+    OptimizeResult
+        As of :func:`~robustreg.solvers.solve_smooth`; ``settled`` says whether the Newton step is
+        small.
+    """
+    nit, metric = 0, None
+    small = None if warm else on_sample(objective)
+    if small is not None:
+        found = solve_smooth(
+            small, theta, method=method, tol=ROUGH, max_iter=max_iter, callback=callback
+        )
+        theta, nit = found.x, found.nit
+        metric = kept_metric(objective, theta, method)
+    goal = tol
+    while True:
+        found = solve_smooth(
+            objective, theta, method=method, tol=goal, max_iter=max(max_iter - nit, 1),
+            at_least=int(nit == 0), callback=callback, metric=metric,
+        )  # fmt: skip
+        theta, metric, nit = found.x, found.metric, nit + found.nit
+        step = _next_step(objective, found, method)
+        found.settled = bool(np.abs(step).max() <= SETTLED * (1 + np.abs(theta).max()))
+        found.nit = nit
+        if found.settled or found.status != 0 or nit >= max_iter:
+            return found
+        goal = 0.01 * min(goal, found.optimality)
+
+
+def _next_step(objective: Objective, found: OptimizeResult, method: str) -> Array:
+    """Return the Newton step at the end point, by the kept Hessian where there is one."""
+    if found.metric is not None:
+        return found.metric.solve(found.jac)
+    if method in ("auto", "newton") and choose_method(objective) == "newton":
+        return DenseMetric(objective.hess(found.x)).solve(found.jac)
+    metric = IterativeMetric(lambda v: objective.hessp(found.x, v), 0.1)
+    return metric.solve(found.jac)
+
+
+def solve_each(
+    objectives: Iterable[Objective], start: Array, solve: Solve, callback: Any = None
+) -> OptimizeResult:
+    """Solve one problem for each output.
+
+    Parameters
+    ----------
+    objectives : iterable of Objective
+        One for each output, all of one size.
+    start : array of shape (n_outputs, size)
+        Starts.
+    solve : callable
+        Called with an objective, its start and a ``callback``.
+    callback : callable, optional
+        Hears of the iterations of all fits, with the whole ``x``.
+
+    Returns
+    -------
+    OptimizeResult
+        ``x`` of shape (n_outputs, size) and the worst of ``nit``, ``optimality`` and ``status``;
+        ``fun`` is the sum and ``parts`` holds the single results.
+    """
+    x, parts = start.copy(), []
+    for k, objective in enumerate(objectives):
+
+        def told(intermediate_result: OptimizeResult, k: int = k) -> bool:
+            x[k] = intermediate_result.x
+            return bool(callback(OptimizeResult(x=x.copy(), fun=intermediate_result.fun)))
+
+        found = solve(objective, start[k], callback=None if callback is None else told)
+        x[k] = found.x
+        parts.append(found)
+        if found.status == 99:
+            break
+    return OptimizeResult(
+        x=x,
+        fun=sum(part.fun for part in parts),
+        nit=max(part.nit for part in parts),
+        optimality=max(part.optimality for part in parts),
+        status=max(part.status for part in parts),
+        settled=all(part.get("settled", True) for part in parts),
+        parts=parts,
+    )
+
+
+def solve_together(
+    loss: Loss, objective: Callable[..., Objective], start: Array, solve: Solve, callback: Any = None
+) -> OptimizeResult:
+    """Solve for all outputs at once, where the loss sees differences between outputs only.
+
+    Parameters
+    ----------
+    loss : Loss
+        Of a row of ``n_outputs`` raw predictions.
+    objective : callable
+        Makes the objective of a loss; called with ``n_outputs`` as well.
+    start : array of shape (n_outputs, size)
+        Start.
+    solve, callback
+        As of :func:`solve_each`.
+
+    Returns
+    -------
+    OptimizeResult
+        Of ``solve``, with ``x`` of shape (n_outputs, size), each column of sum zero.
+    """
+    basis = helmert(len(start))
+    problem = objective(Contrasts(loss), n_outputs=len(basis))
+
+    def outputs(theta: Array) -> Array:
+        u, intercept, _ = problem.split(theta)
+        columns = np.vstack([u, intercept]) if problem.data.intercept else u
+        return basis.T @ columns.T
+
+    def told(intermediate_result: OptimizeResult) -> bool:
+        x = outputs(intermediate_result.x)
+        return bool(callback(OptimizeResult(x=x, fun=intermediate_result.fun)))
+
+    found = solve(problem, (basis @ start).T.ravel(), callback=None if callback is None else told)
+    found.x = outputs(found.x)
+    return found
