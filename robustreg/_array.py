@@ -87,7 +87,9 @@ def plain_array(value: Any, name: str, xp: Any = None, like: Array | None = None
         value = _numpy_numbers(value, name)
     if xp is not None and own is not xp:
         device = None if like is None else array_api_compat.device(like)
-        value = xp.asarray(to_numpy(value), device=device)
+        value = xp.asarray(
+            np.array(to_numpy(value)), device=device
+        )  # a copy: PyTorch wants to write
     xp = own if xp is None else xp
     if xp.isdtype(value.dtype, "bool"):
         value = xp.astype(value, xp.int64)
@@ -190,6 +192,14 @@ def weigh(values: Any, weight: Array | None) -> Any:
     if missing:
         weight = array_namespace(weight).reshape(weight, (*weight.shape, *(1,) * missing))
     return values * weight
+
+
+def array_like(values: Any, like: Array) -> Array:
+    """Array of numbers in the namespace and type and on the device of ``like``."""
+    xp = array_namespace(like)
+    if xp is NUMPY:
+        return np.asarray(values, dtype=like.dtype)
+    return xp.asarray(values, dtype=like.dtype, device=array_api_compat.device(like))
 
 
 def arange_like(n: int, like: Array) -> Array:

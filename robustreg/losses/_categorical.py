@@ -32,7 +32,7 @@ class SoftmaxLoss(ProbabilityLoss, SeparableLoss):
         if self.from_logits:
             shifted = raw - xp.max(raw, axis=-1, keepdims=True)
             # A difference of minus infinity would be NaN times a target of 0.
-            shifted = clip(shifted, -float(xp.finfo(raw.dtype).max), 0.0)
+            shifted = clip(shifted, -0.5 * float(xp.finfo(raw.dtype).max), 0.0)
             e = xp.exp(shifted)
             total = xp.sum(e, axis=-1, keepdims=True)
             each = y * (self.constant(y) + xp.log(total) - shifted)

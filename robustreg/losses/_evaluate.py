@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from robustreg._array import EMPTY, NUMPY, Array, array_namespace, as_array, floating
+from robustreg._array import EMPTY, NUMPY, Array, array_like, array_namespace, as_array, floating
 from robustreg.losses._targets import one_of, require
 
 if TYPE_CHECKING:
@@ -55,8 +55,7 @@ def evaluate(
             return value
         summed, gradients = differentiate(loss, problem, scale)
         if value is None:
-            xp = array_namespace(problem.first)
-            value = xp.asarray(summed / scale, dtype=problem.first.dtype)[()]
+            value = array_like(summed / scale, problem.first)[()]
     if not return_gradient:
         return value
     return value, gradients[0] if len(gradients) == 1 else tuple(gradients)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from robustreg._array import NUMPY, Array, array_namespace, to_numpy
+from robustreg._array import NUMPY, Array, arange_like, array_namespace, to_numpy
 from robustreg.losses._targets import require
 
 
@@ -114,7 +114,7 @@ def put(gradient: Array, index: Array, n: int) -> Array:
         out = np.zeros((n, *gradient.shape[1:]), dtype=gradient.dtype)
         np.add.at(out, index, gradient)
         return out
-    rows = xp.arange(n, dtype=index.dtype)
+    rows = arange_like(n, index)
     picked = xp.astype(rows[:, None] == index[None, :], gradient.dtype)
     flat = xp.reshape(gradient, (gradient.shape[0], -1))
     return xp.reshape(picked @ flat, (n, *gradient.shape[1:]))

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from robustreg._array import Array, array_namespace, clip
+from robustreg._array import Array, array_like, array_namespace, clip
 from robustreg.losses import _softmax
 from robustreg.losses._activations import Sigmoid
 from robustreg.losses._base import ProbabilityLoss
@@ -188,7 +188,7 @@ class Focal(ModulatedLoss):
             alpha = float(self.alpha)  # type: ignore[arg-type]
             return (1.0 - alpha) + (2.0 * alpha - 1.0) * y
         weights = [float(weight) for weight in self.alpha]  # type: ignore[union-attr]
-        table = xp.zeros_like(raw) + xp.asarray(weights, dtype=raw.dtype)[None, :]
+        table = xp.zeros_like(raw) + array_like(weights, raw)[None, :]
         return xp.sum(xp.where(_softmax.label_mask(y, raw), table, 0.0), axis=-1)
 
     def _factors(self, row: TrueClass) -> tuple[float, Array, Array]:

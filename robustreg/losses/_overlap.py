@@ -75,10 +75,14 @@ class Dice(ProbabilityLoss, BatchLoss):
     def terms(
         self, y: Any, raw: Any, weight: Array | None, extra: Array | None
     ) -> tuple[Array, Any, Array]:
-        xp, s = array_namespace(raw), float(self.smoothing)
+        xp, s, form = array_namespace(raw), float(self.smoothing), raw.shape
+        rows = (-1, form[-1])  # one set a row
+        y, raw = xp.reshape(y, rows), xp.reshape(raw, rows)
         curve = Sigmoid(raw) if self.from_logits else None
         p = raw if curve is None else curve.at
-        share = None if weight is None else _spread(weight, raw.ndim)
+        share = None
+        if weight is not None:
+            share = xp.reshape(weight, rows) if weight.ndim == len(form) else weight[:, None]
         shared, truth = (p, y) if share is None else (p * share, y * share)
         area = xp.vecdot(shared, p) if self.squared else xp.sum(shared, axis=-1)
         size = area + xp.sum(truth, axis=-1) + s
@@ -86,15 +90,10 @@ class Dice(ProbabilityLoss, BatchLoss):
         inverse = xp.where(nothing, 0.0, 1.0 / xp.where(nothing, 1.0, size))
         dice = xp.where(nothing, 1.0, (2.0 * xp.vecdot(shared, y) + s) * inverse)
         # The derivative of the quotient; of the area it is that of p^2 or of p.
-        outer = (dice * inverse)[..., None]
+        outer = (dice * inverse)[:, None]
         slope = (2.0 * outer) * p if self.squared else outer + 0.0 * p
-        slope = slope - (2.0 * inverse)[..., None] * y
+        slope = slope - (2.0 * inverse)[:, None] * y
         if curve is not None:
             slope = slope * curve.slope
         slope = slope if share is None else slope * share
-        return xp.reshape(1.0 - dice, (-1,)), slope, EMPTY
-
-
-def _spread(weight: Array, ndim: int) -> Array:
-    """Weights with axes of one appended."""
-    return array_namespace(weight).reshape(weight, (*weight.shape, *(1,) * (ndim - weight.ndim)))
+        return 1.0 - dice, xp.reshape(slope, form), EMPTY

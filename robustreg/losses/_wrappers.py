@@ -115,9 +115,7 @@ def _entry(extra: Array | None) -> Any:
 
 def _vector(like: Array, value: float) -> Array:
     """Vector of one number, of the kind of ``like``."""
-    if isinstance(like, np.ndarray):
-        return np.array([value])
-    return array_namespace(like).asarray([value], dtype=like.dtype)
+    return array_namespace(like).full_like(like, value)
 
 
 @dataclass(eq=False)

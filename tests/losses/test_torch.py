@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from robustreg import losses as L
+
 from .conftest import draw, inputs, tree
 
 torch = pytest.importorskip("torch")
@@ -68,3 +70,11 @@ def test_derivatives_match_autograd(loss, seed):
     for mine, other in zip([*parts(found[0]), found[1]], product, strict=True):
         scale = max(1.0, float(other.abs().max())) if other.numel() else 1.0
         np.testing.assert_allclose(mine, other.numpy(), rtol=1e-9, atol=1e-11 * scale)
+
+
+def test_other_targets_follow_the_predictions():
+    p = torch.tensor([0.5, 2.0], dtype=torch.float32)
+    for y in ([0, 1], np.array([0, 1]), torch.tensor([0, 1])):
+        value, gradient = L.huber_loss(y, p, sample_weight=np.ones(2), return_gradient=True)
+        assert value.dtype == gradient.dtype == torch.float32
+        assert value.item() == 0.3125
