@@ -2,8 +2,9 @@
 
 from robustreg.losses._activations import log_sigmoid, log_softmax, sigmoid, softmax
 from robustreg.losses._angular import ArcFace
-from robustreg.losses._base import LOSSES, Extra, Kinks, Loss, PointwiseLoss, SeparableLoss
+from robustreg.losses._base import LOSSES, Extra, Kinks, Loss
 from robustreg.losses._categorical import CrossEntropy, KLDivergence, MulticlassHinge
+from robustreg.losses._cut_line import Absolute, Huber, Pinball, SmoothL1, Squared
 from robustreg.losses._functions import function_form
 from robustreg.losses._margin import Hinge, Logistic, MarginLoss, Multilabel, SquaredHinge
 from robustreg.losses._modulated import Focal, Poly
@@ -11,7 +12,8 @@ from robustreg.losses._monotone import Fair, LogCosh, PseudoHuber
 from robustreg.losses._overlap import Dice
 from robustreg.losses._pairs import Contrastive, MarginRanking, Triplet
 from robustreg.losses._redescending import Andrews, Cauchy, GemanMcClure, Hampel, Tukey, Welsch
-from robustreg.losses._residual import Absolute, Huber, Pinball, ResidualLoss, SmoothL1, Squared
+from robustreg.losses._residual import ResidualLoss
+from robustreg.losses._separable import PointwiseLoss, SeparableLoss
 from robustreg.losses._similarity import InfoNCE, MultipleNegativesRanking
 from robustreg.losses._speakers import GE2E
 from robustreg.losses._wrappers import Concomitant, Smoothed

@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 
 from robustreg._array import Array, array_namespace, clip
 from robustreg.losses import _softmax
-from robustreg.losses._base import Argument, ProbabilityLoss, SeparableLoss
+from robustreg.losses._base import Argument
 from robustreg.losses._margin import ratio, x_log_y
 from robustreg.losses._parameters import choice, flag, real
+from robustreg.losses._separable import ProbabilityLoss, SeparableLoss
 from robustreg.losses._targets import Classes, ClassesOrDistribution, Distribution, Target
 
 _INF = float("inf")

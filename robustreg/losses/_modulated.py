@@ -13,9 +13,9 @@ import numpy as np
 from robustreg._array import Array, array_like, array_namespace, clip
 from robustreg.losses import _softmax
 from robustreg.losses._activations import Sigmoid
-from robustreg.losses._base import ProbabilityLoss
 from robustreg.losses._margin import MarginLoss
 from robustreg.losses._parameters import Interval, Nothing, Sequence, flag, parameter, real
+from robustreg.losses._separable import ProbabilityLoss
 from robustreg.losses._softmax import TrueClass
 from robustreg.losses._targets import BinaryOrClasses, Target, require
 
@@ -97,8 +97,7 @@ class ModulatedLoss(ProbabilityLoss, MarginLoss):
         xp, row = array_namespace(raw), self._row(y, raw)
         d_raw = d_raw + 0.0 * raw
         share = self.class_weight(y, raw)
-        tiny = float(xp.finfo(raw.dtype).smallest_normal)
-        bend, slope = self.bend(row) / clip(row.q, tiny, _INF), self.slope(row)
+        bend, slope = self.bend(row) / clip(row.q, _tiny(row.q), _INF), self.slope(row)
         if share is not None:
             bend, slope = bend * share, slope * share
         if raw.ndim == 2:
@@ -121,6 +120,11 @@ def _margin_row(m: Array) -> TrueClass:
     return TrueClass(
         curve.softplus + clip(-m, 0.0, _INF), curve.at, curve.opposite, -curve.opposite
     )
+
+
+def _tiny(x: Array) -> float:
+    """Smallest number of the type of ``x`` whose reciprocal is finite."""
+    return float(array_namespace(x).finfo(x.dtype).smallest_normal)
 
 
 def _times(a: Array, b: Array) -> Array:
@@ -192,12 +196,10 @@ class Focal(ModulatedLoss):
         return xp.sum(xp.where(_softmax.label_mask(y, raw), table, 0.0), axis=-1)
 
     def _factors(self, row: TrueClass) -> tuple[float, Array, Array]:
-        """Gamma, q^gamma and p c / q, the last with its limits at both ends."""
-        xp, gamma = array_namespace(row.q), float(self.gamma)
-        inside = (row.q > 0) & (row.p > 0)
-        product = row.p * xp.where(inside, row.entropy, 0.0)
-        fraction = product / xp.where(inside, row.q, xp.ones_like(row.q))
-        return gamma, row.q**gamma, xp.where(row.q > 0, fraction, xp.ones_like(row.q))
+        """Gamma, q^gamma and p c / q; the last is finite and, where q = 0, of no consequence."""
+        gamma = float(self.gamma)
+        product = row.p * clip(row.entropy, 0.0, 1e30)  # 0 where p = 0 and c is infinite
+        return gamma, row.q**gamma, product / clip(row.q, _tiny(row.q), _INF)
 
     def modulate(self, row: TrueClass) -> Array:
         return row.q ** float(self.gamma) * row.entropy
