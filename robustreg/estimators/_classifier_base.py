@@ -1,0 +1,197 @@
+"""What the classifiers share: labels, class weights, scores, probabilities."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+from scipy.optimize import OptimizeResult
+from sklearn.base import ClassifierMixin
+from sklearn.utils.extmath import safe_sparse_dot
+from sklearn.utils.validation import check_is_fitted
+
+from robustreg._array import Array
+from robustreg.data import Data
+from robustreg.estimators._base import LinearModel, Prepared, Units
+from robustreg.estimators._labels import class_factors, encode, plain_labels, require_classes
+from robustreg.estimators._validation import check_data, check_option, check_weight
+from robustreg.losses import Loss, log_sigmoid, log_softmax, sigmoid, softmax
+from robustreg.objective import Objective
+from robustreg.solvers import solve_settled
+
+SOLVERS = ("auto", "newton", "newton-cg", "lbfgs")
+
+
+class LinearScores(LinearModel):
+    """A linear model of one or several scores; inside, ``x`` has a row of parameters for each."""
+
+    coef_: Array
+    intercept_: Array
+
+    def _units(self, y: Array, weight: Array | None, mass: float) -> Units:
+        return Units(0.0, 1.0, mass)
+
+    def _n_scores(self, y: Array) -> int:
+        """Return the number of scores that predict y."""
+        return int(y.shape[1])
+
+    def _start(self, prepared: Prepared) -> Array | None:
+        data = prepared.data
+        coef = getattr(self, "coef_", None)
+        if not self.warm_start or coef is None:
+            return None
+        if coef.shape != (self._n_scores(data.y), len(data.coordinates.center)):
+            return None
+        u = data.coordinates.solver(coef.T)
+        if not data.intercept:
+            return u.T
+        offset = self.intercept_ + data.coordinates.center @ data.coordinates.coef(u)
+        return np.column_stack([u.T, offset])
+
+    def _fitted(self, prepared: Prepared, x: Array) -> dict[str, Any]:
+        data = prepared.data
+        x = np.atleast_2d(x)
+        offset = x[:, data.size] if data.intercept else np.zeros(len(x))
+        coef, intercept = data.user(x[:, : data.size].T, offset)
+        return {"coef_": np.ascontiguousarray(coef.T), "intercept_": np.asarray(intercept, float)}
+
+    def _scores(self, X: Any) -> Array:
+        """Scores of shape (n, n_scores)."""
+        check_is_fitted(self)
+        X = check_data(self, X)
+        return np.asarray(safe_sparse_dot(X, self.coef_.T)) + self.intercept_
+
+    def _objective(self, loss: Loss, data: Data, mass: float, **options: Any) -> Objective:
+        """Return the objective of a loss on the rows."""
+        penalty = Units(0.0, 1.0, mass).penalty(self._penalty(1.0), 0)
+        return Objective(loss, data, penalty, **options)
+
+    def _settle(self, objective: Objective, theta: Array, **options: Any) -> OptimizeResult:
+        """Minimise a smooth objective as the parameters say."""
+        options.setdefault("max_iter", self.max_iter)
+        method = getattr(self, "solver", "auto")
+        return solve_settled(objective, theta, method=method, tol=self.tol, **options)
+
+
+class LinearClassifier(ClassifierMixin, LinearScores):  # type: ignore[misc]
+    """A classifier whose decisions are linear in X."""
+
+    class_weight: Any
+    classes_: Any
+
+    #: whether y may hold several labels a row
+    _multilabel = False
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if hasattr(self, "solver"):
+            check_option(self, "solver", SOLVERS)
+
+    def _read(self, X: Any, y: Any) -> tuple[Any, Array]:
+        X, y = check_data(self, X, plain_labels(y), fit=True, multi_output=self._multilabel)
+        codes, self.classes_ = encode(y)
+        return X, codes
+
+    def _weigh(self, y: Array, sample_weight: Any) -> tuple[Array | None, float]:
+        weight, mass = check_weight(sample_weight, len(y))
+        if y.ndim == 2:
+            for k, (codes, classes) in enumerate(zip(y.T, self.classes_, strict=True)):
+                require_classes(codes, classes, weight, f"Column {k} of y")
+            return weight, mass
+        factors = class_factors(self.class_weight, y, self.classes_, weight)
+        if factors is not None:
+            rows = factors[y.astype(int)]
+            weight = rows if weight is None else weight * rows
+        require_classes(y, self.classes_, weight)
+        weight, more = check_weight(weight, len(y))
+        return weight, mass * more
+
+    def _n_scores(self, y: Array) -> int:
+        if y.ndim == 2:
+            return int(y.shape[1])
+        return 1 if len(self.classes_) == 2 else len(self.classes_)
+
+    def decision_function(self, X: Any) -> Array:
+        """Score the classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to score.
+
+        Returns
+        -------
+        scores : array of shape (n_samples,), (n_samples, n_classes) or (n_samples, n_labels)
+            With two classes one score, positive for ``classes_[1]``.
+        """
+        scores = self._scores(X)
+        return scores[:, 0] if scores.shape[1] == 1 else scores
+
+    def predict(self, X: Any) -> Array:
+        """Predict the class of the largest score.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to predict.
+
+        Returns
+        -------
+        y : array of shape (n_samples,) or (n_samples, n_labels)
+            Labels of the type of y in fit; several labels a row as 0 and 1.
+        """
+        scores = self.decision_function(X)
+        if isinstance(self.classes_, list):
+            return (scores > 0).astype(self.classes_[0].dtype)
+        best = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
+        return cast(Array, self.classes_[best])
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = self._multilabel
+        return tags
+
+
+class Probabilities:
+    """Mixin of classifiers whose scores stand for probabilities: those of cross-entropy."""
+
+    classes_: Any
+
+    def _log_proba(self, scores: Array) -> Array:
+        """Logarithms of the probabilities; of a vector of scores that of the second class."""
+        return log_sigmoid(scores) if scores.ndim == 1 else log_softmax(scores)
+
+    def predict_proba(self, X: Any) -> Array:
+        """Predict the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to predict.
+
+        Returns
+        -------
+        probability : array of shape (n_samples, n_classes) or (n_samples, n_labels)
+            In the order of ``classes_``; of several labels the probability of 1.
+        """
+        return np.exp(self.predict_log_proba(X))
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """Predict the logarithms of the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to predict.
+
+        Returns
+        -------
+        log_probability : array of shape (n_samples, n_classes) or (n_samples, n_labels)
+            In the order of ``classes_``; of several labels that of 1.
+        """
+        scores = self.decision_function(X)
+        if isinstance(self.classes_, list):
+            return log_sigmoid(scores)
+        if scores.ndim == 1:
+            return np.column_stack([self._log_proba(-scores), self._log_proba(scores)])
+        return self._log_proba(scores)

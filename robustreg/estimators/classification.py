@@ -1,0 +1,383 @@
+"""Linear classifiers with probabilities: logistic, focal, poly."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from scipy.optimize import OptimizeResult
+
+from robustreg._array import Array
+from robustreg.estimators._base import Prepared
+from robustreg.estimators._classifier_base import LinearClassifier, Probabilities
+from robustreg.estimators._labels import class_factors, require_classes
+from robustreg.estimators._probability import conditional
+from robustreg.estimators._validation import check_real, complain
+from robustreg.losses import CrossEntropy, Focal, Logistic, Loss, Poly
+from robustreg.solvers import solve_each, solve_together
+
+SEPARABLE = (
+    "The classes, or some of their rows, can be separated by a hyperplane: the coefficients still "
+    "grow and no finite ones are best. Set alpha above 0 (or higher) for a penalty that bounds them."
+)
+
+
+class EntropyClassifier(Probabilities, LinearClassifier):
+    """Cross-entropy, or a loss that bends it, of two or several classes."""
+
+    solver: str
+
+    @abstractmethod
+    def _loss(self, several: bool) -> Loss:
+        """Return the loss, of a vector or a matrix of scores."""
+
+    def _minimise(
+        self, prepared: Prepared, start: Array | None, callback: Any = None
+    ) -> OptimizeResult:
+        n_scores, warm = self._n_scores(prepared.data.y), start is not None
+        if start is None:
+            start = np.zeros((n_scores, prepared.data.size + prepared.data.intercept))
+        loss, entropy = self._loss(n_scores > 1), CrossEntropy() if n_scores > 1 else Logistic()
+        nit = 0
+        if not loss.convex and not warm:
+            # Far from its optimum the loss is flat; cross-entropy is not, and ends close.
+            found = self._solve(entropy, prepared, start, callback=callback)
+            start, nit, warm = found.x, found.nit, True
+        left = max(self.max_iter - nit, 1)
+        found = self._solve(loss, prepared, start, warm=warm, max_iter=left, callback=callback)
+        found.nit += nit
+        if not found.settled and found.optimality <= self.tol:
+            found.advice = SEPARABLE
+        return found
+
+    def _solve(
+        self, loss: Loss, prepared: Prepared, start: Array, callback: Any, **options: Any
+    ) -> OptimizeResult:
+        data, mass = prepared.data, prepared.units.mass
+        solve = partial(self._settle, **options)
+        if len(start) == 1:
+            return solve_each([self._objective(loss, data, mass)], start, solve, callback)
+        make = partial(self._objective, data=data, mass=mass)
+        return solve_together(loss, make, start, solve, callback)
+
+
+class LogisticClassifier(EntropyClassifier):
+    r"""Logistic regression: two classes, several, or several labels a row.
+
+    Minimises
+
+    .. math:: \sum_i -w_i \log p_{y_i}(x_i) + \tfrac{\alpha}{2} \|coef\|_2^2
+
+    with p the sigmoid of one score for two classes and the softmax of the scores for more. With a
+    matrix y of 0 and 1 the losses of its columns are added: one binary fit for each.
+
+    Parameters
+    ----------
+    alpha : float, default=1.0
+        Strength of the L2 penalty on the sum of losses, 1/C of scikit-learn's
+        ``LogisticRegression``; the intercept is never penalised.
+    class_weight : dict or "balanced", default=None
+        Factors of the weights, by class; "balanced" gives every class the same sum of weights. With
+        several labels, for each of them.
+    fit_intercept : bool, default=True
+        Whether to fit an intercept.
+    max_iter : int, default=100
+        Iterations at the most, those on a subsample included.
+    tol : float, default=1e-8
+        Largest `optimality_` that counts as converged.
+    warm_start : bool, default=False
+        Whether to start from the last fit.
+    solver : {"auto", "newton", "newton-cg", "lbfgs"}, default="auto"
+        Newton with Gram matrices, Newton with conjugate gradients (wide or large sparse data), or
+        limited-memory BFGS. All reach the same optimum.
+
+    Attributes
+    ----------
+    classes_ : array of shape (n_classes,) or list of arrays
+        The sorted labels; with several labels a row, those of each column.
+    coef_ : array of shape (1, n_features), (n_classes, n_features) or (n_labels, n_features)
+        Coefficients; with several classes each column sums to zero.
+    intercept_ : array of shape (1,), (n_classes,) or (n_labels,)
+        Intercepts; with several classes their sum is zero.
+    n_iter_ : int
+        Iterations, of the longest fit where there are several.
+    optimality_ : float
+        Largest gradient entry per unit of weight in standardised units.
+    n_features_in_ : int
+        Number of columns seen in fit.
+    feature_names_in_ : array of shape (n_features_in_,)
+        Their names, where X has names that are all strings.
+
+    References
+    ----------
+    Cox, D. R. (1958). The regression analysis of binary sequences. Journal of the Royal Statistical
+    Society B 20, 215-232.
+
+    Examples
+    --------
+    >>> from robustreg import LogisticClassifier
+    >>> model = LogisticClassifier().fit([[0.0], [1.0], [2.0], [3.0]], ["no", "no", "yes", "yes"])
+    >>> model.predict([[0.5], [2.5]]).tolist()
+    ['no', 'yes']
+    >>> model.predict_proba([[1.5]]).round(6).tolist()
+    [[0.5, 0.5]]
+    """
+
+    _multilabel = True
+
+    def __init__(
+        self,
+        *,
+        alpha: float = 1.0,
+        class_weight: Any = None,
+        fit_intercept: bool = True,
+        max_iter: int = 100,
+        tol: float = 1e-8,
+        warm_start: bool = False,
+        solver: str = "auto",
+    ) -> None:
+        self.alpha = alpha
+        self.class_weight = class_weight
+        self.fit_intercept = fit_intercept
+        self.max_iter = max_iter
+        self.tol = tol
+        self.warm_start = warm_start
+        self.solver = solver
+
+    def _loss(self, several: bool) -> Loss:
+        return CrossEntropy() if several else Logistic()
+
+    def _solve(
+        self, loss: Loss, prepared: Prepared, start: Array, callback: Any, **options: Any
+    ) -> OptimizeResult:
+        data, mass = prepared.data, prepared.units.mass
+        if data.y.ndim == 1:
+            return super()._solve(loss, prepared, start, callback, **options)
+        columns = []
+        for k, classes in enumerate(self.classes_):
+            y, weight = data.y[:, k], data.weight
+            factors = class_factors(self.class_weight, y, classes, weight)
+            if factors is not None:
+                rows = factors[y.astype(int)]
+                weight = rows if weight is None else weight * rows
+                require_classes(y, classes, weight, f"Column {k} of y")
+            columns.append(self._objective(Logistic(), data.with_target(y, weight), mass))
+        return solve_each(columns, start, partial(self._settle, **options), callback)
+
+
+class FocalClassifier(EntropyClassifier):
+    r"""Linear classifier with the focal loss, which cares least for rows that are clearly right.
+
+    Minimises
+
+    .. math:: \sum_i -w_i \, a_{y_i} (1 - p_{y_i})^\gamma \log p_{y_i}
+        + \tfrac{\alpha}{2} \|coef\|_2^2
+
+    with p the sigmoid of one score or the softmax of several. The loss is not convex: the fit starts
+    from the one of cross-entropy, to which ``gamma=0`` is equal. The sigmoid of a score is not the
+    probability of a class here; `predict_proba` gives the probabilities under which the score is
+    best.
+
+    Parameters
+    ----------
+    gamma : float, default=2.0
+        How much the rows that are clearly right are ignored, at least 0.
+    alpha : float, default=1.0
+        Strength of the L2 penalty on the sum of losses; the intercept is never penalised.
+    class_alpha : float or sequence of floats, default=None
+        The a of the formula, which acts as weights of classes: of two classes the weight of
+        ``classes_[1]``, in (0, 1), whose complement is that of ``classes_[0]``; otherwise one
+        positive number for each class. Probabilities are those of the classes so weighted.
+    class_weight : dict or "balanced", default=None
+        Factors of the weights, by class; "balanced" gives every class the same sum of weights.
+    fit_intercept : bool, default=True
+        Whether to fit an intercept.
+    max_iter : int, default=100
+        Iterations at the most, those of the start included.
+    tol : float, default=1e-8
+        Largest `optimality_` that counts as converged.
+    warm_start : bool, default=False
+        Whether to start from the last fit.
+    solver : {"auto", "newton", "newton-cg", "lbfgs"}, default="auto"
+        See :class:`LogisticClassifier`.
+
+    Attributes
+    ----------
+    classes_ : array of shape (n_classes,)
+        The sorted labels.
+    coef_ : array of shape (1, n_features) or (n_classes, n_features)
+        Coefficients; with several classes each column sums to zero.
+    intercept_ : array of shape (1,) or (n_classes,)
+        Intercepts; with several classes their sum is zero.
+    n_iter_ : int
+        Iterations.
+    optimality_ : float
+        Largest gradient entry per unit of weight in standardised units.
+    n_features_in_ : int
+        Number of columns seen in fit.
+    feature_names_in_ : array of shape (n_features_in_,)
+        Their names, where X has names that are all strings.
+
+    References
+    ----------
+    Lin, T.-Y. et al. (2017). Focal loss for dense object detection. International Conference on
+    Computer Vision, 2980-2988. Charoenphakdee, N. et al. (2021). On focal loss for class-posterior
+    probability estimation. Conference on Computer Vision and Pattern Recognition, 5202-5211.
+
+    Examples
+    --------
+    >>> from robustreg import FocalClassifier
+    >>> model = FocalClassifier(gamma=1.0).fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
+    >>> model.predict([[0.5], [2.5]]).tolist()
+    [0, 1]
+    >>> model.predict_proba([[1.5]]).round(6).tolist()
+    [[0.5, 0.5]]
+    """
+
+    def __init__(
+        self,
+        *,
+        gamma: float = 2.0,
+        alpha: float = 1.0,
+        class_alpha: float | Sequence[float] | None = None,
+        class_weight: Any = None,
+        fit_intercept: bool = True,
+        max_iter: int = 100,
+        tol: float = 1e-8,
+        warm_start: bool = False,
+        solver: str = "auto",
+    ) -> None:
+        self.gamma = gamma
+        self.alpha = alpha
+        self.class_alpha = class_alpha
+        self.class_weight = class_weight
+        self.fit_intercept = fit_intercept
+        self.max_iter = max_iter
+        self.tol = tol
+        self.warm_start = warm_start
+        self.solver = solver
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_real(self, "gamma", 0.0)
+
+    def _loss(self, several: bool) -> Loss:
+        alpha = self.class_alpha
+        if alpha is None:
+            return Focal(float(self.gamma))
+        weights = np.atleast_1d(np.asarray(alpha, dtype=float))
+        wanted = "None or a float in the range (0.0, 1.0), as there are two classes"
+        fits = np.ndim(alpha) == 0 and 0 < weights[0] < 1
+        if several:
+            wanted = f"None or one positive number for each of the {len(self.classes_)} classes"
+            fits = np.ndim(alpha) == 1 and len(weights) == len(self.classes_)
+            fits = fits and bool(np.all((weights > 0) & np.isfinite(weights)))
+        if not fits:
+            raise complain(self, "class_alpha", wanted)
+        return Focal(float(self.gamma), alpha=weights.tolist() if several else float(weights[0]))
+
+    def _log_proba(self, scores: Array) -> Array:
+        return log_conditional(Focal(float(self.gamma)), scores)
+
+
+class PolyClassifier(EntropyClassifier):
+    r"""Linear classifier with the poly loss: cross-entropy with another weight of its first term.
+
+    Minimises
+
+    .. math:: \sum_i w_i \big(-\log p_{y_i} + \epsilon (1 - p_{y_i})\big)
+        + \tfrac{\alpha}{2} \|coef\|_2^2
+
+    with p the sigmoid of one score or the softmax of several. Beyond ``epsilon=1`` the loss is not
+    convex: the fit starts from the one of cross-entropy, to which ``epsilon=0`` is equal. The
+    sigmoid of a score is not the probability of a class here; `predict_proba` gives the
+    probabilities under which the score is best.
+
+    Parameters
+    ----------
+    epsilon : float, default=1.0
+        What is added to the coefficient of 1 - p in the expansion of cross-entropy, at least -1.
+    alpha : float, default=1.0
+        Strength of the L2 penalty on the sum of losses; the intercept is never penalised.
+    class_weight : dict or "balanced", default=None
+        Factors of the weights, by class; "balanced" gives every class the same sum of weights.
+    fit_intercept : bool, default=True
+        Whether to fit an intercept.
+    max_iter : int, default=100
+        Iterations at the most, those of the start included.
+    tol : float, default=1e-8
+        Largest `optimality_` that counts as converged.
+    warm_start : bool, default=False
+        Whether to start from the last fit.
+    solver : {"auto", "newton", "newton-cg", "lbfgs"}, default="auto"
+        See :class:`LogisticClassifier`.
+
+    Attributes
+    ----------
+    classes_ : array of shape (n_classes,)
+        The sorted labels.
+    coef_ : array of shape (1, n_features) or (n_classes, n_features)
+        Coefficients; with several classes each column sums to zero.
+    intercept_ : array of shape (1,) or (n_classes,)
+        Intercepts; with several classes their sum is zero.
+    n_iter_ : int
+        Iterations.
+    optimality_ : float
+        Largest gradient entry per unit of weight in standardised units.
+    n_features_in_ : int
+        Number of columns seen in fit.
+    feature_names_in_ : array of shape (n_features_in_,)
+        Their names, where X has names that are all strings.
+
+    References
+    ----------
+    Leng, Z. et al. (2022). PolyLoss: a polynomial expansion perspective of classification loss
+    functions. International Conference on Learning Representations.
+
+    Examples
+    --------
+    >>> from robustreg import PolyClassifier
+    >>> model = PolyClassifier(epsilon=2.0).fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
+    >>> model.predict([[0.5], [2.5]]).tolist()
+    [0, 1]
+    """
+
+    def __init__(
+        self,
+        *,
+        epsilon: float = 1.0,
+        alpha: float = 1.0,
+        class_weight: Any = None,
+        fit_intercept: bool = True,
+        max_iter: int = 100,
+        tol: float = 1e-8,
+        warm_start: bool = False,
+        solver: str = "auto",
+    ) -> None:
+        self.epsilon = epsilon
+        self.alpha = alpha
+        self.class_weight = class_weight
+        self.fit_intercept = fit_intercept
+        self.max_iter = max_iter
+        self.tol = tol
+        self.warm_start = warm_start
+        self.solver = solver
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_real(self, "epsilon", -1.0)
+
+    def _loss(self, several: bool) -> Loss:
+        return Poly(float(self.epsilon))
+
+    def _log_proba(self, scores: Array) -> Array:
+        return log_conditional(Poly(float(self.epsilon)), scores)
+
+
+def log_conditional(loss: Loss, scores: Array) -> Array:
+    """Return the logarithm of :func:`conditional`."""
+    with np.errstate(divide="ignore", over="ignore", under="ignore"):
+        return np.log(conditional(loss, scores))
