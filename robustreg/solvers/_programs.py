@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: an interior point is this close to its central path's end when it stops
 GAP = 1e-14
+#: steps of an interior point without gain after which it stops
+PATIENCE = 5
 
 
 def linear_program(rows: Rows, theta: Array) -> tuple[Array, Array] | None:
@@ -161,13 +163,16 @@ def interior_point(
     and Koenker, R. (1997). The Gaussian hare and the Laplacian tortoise.
     """
     point = best = _Point.start(rows, np.array(x0, dtype=float))
-    least, nit = np.inf, 0
+    least, nit, stalled = np.inf, 0, 0
     for nit in range(1, maxiter + 1):
         system = _System(rows, point)
         merit = system.merit()
-        if not merit < 0.999 * least:
+        # The merit of a start at zero is too good to last; a few steps without gain are the end.
+        stalled = 0 if merit < 0.999 * least else stalled + 1
+        if stalled > PATIENCE or not np.isfinite(merit):
             break
-        least, best = merit, point
+        if merit < least:
+            least, best = merit, point
         if merit <= GAP * abs(rows.value(point.theta)) or system.factor is None:
             break
         none = np.zeros_like(point.up)
