@@ -417,8 +417,8 @@ def _column_statistics(data: Data) -> tuple[Array, Array]:
     tiny = np.flatnonzero(~varies & (top > 0))
     if len(tiny):
         warnings.warn(
-            f"Columns {tiny.tolist()} of X hold only numbers too small for floating point (below "
-            f"{DENORMAL:.0e}) and are treated as constant: rescale them.",
+            f"X has columns ({tiny.tolist()}) that hold only numbers too small for floating point "
+            f"(below {DENORMAL:.0e}); they are treated as constant. Rescale them.",
             UserWarning,
             stacklevel=2,
         )

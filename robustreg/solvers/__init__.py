@@ -2,6 +2,7 @@
 
 from robustreg.solvers._classes import solve_each, solve_settled, solve_together
 from robustreg.solvers._kinked import solve_kinked
+from robustreg.solvers._middle import middle_intercept
 from robustreg.solvers._newton import newton
 from robustreg.solvers._program import solve_program
 from robustreg.solvers._scale import Problem, solve_fixed, solve_joint, solve_mad
@@ -9,6 +10,7 @@ from robustreg.solvers._smooth import solve_smooth
 
 __all__ = [
     "Problem",
+    "middle_intercept",
     "newton",
     "solve_each",
     "solve_fixed",

@@ -259,8 +259,9 @@ def certified(
     gap = rows.gap(theta, vertex.slopes)
     eps = np.finfo(float).eps
     # What rounding leaves of a gap is none: on an exact fit there is nothing to compare it with.
+    constant = max(constant, eps)
     gap = gap if gap > 64 * eps * constant * (primal <= 64 * eps * constant) else 0.0
-    optimality = gap / max(primal, eps * constant, np.finfo(float).tiny)
+    optimality = gap / max(primal, eps * constant)
     slopes = weight * np.where(s > 0, kinks.upper, kinks.lower)
     slopes[kept] = vertex.slopes[: len(kept)]
     zero = np.zeros(len(s), dtype=bool)

@@ -24,6 +24,8 @@ CLIP = 10.0
 NARROWER = 0.2
 #: scales, in spreads of y, at which it is asked whether the scale is zero
 SUSPECT = (1e-6, 1e-12)
+#: thresholds, in spreads of y, at which the L1 fit is the start to take
+NARROW = 0.02
 #: a scale, in spreads of y, below which rounding of y would be all that it measures
 NOTHING = 1e-11
 
@@ -73,11 +75,17 @@ class Problem:
         """Number of coefficients and intercept."""
         return self.data.size + int(self.data.intercept)
 
-    def steepest(self) -> float:
+    def steepest(self, sigma: float = 1.0) -> float:
         """Slope of the loss far out, which is that of the L1 problem it becomes at scale zero."""
-        far = 1e8 * max([1.0, *(getattr(self.loss, name) for name in self.loss.threshold)])
-        slope = float(self.loss.psi(np.array([min(far, 1e100)]))[0]) if self.loss.convex else 1.0
+        loss = self.loss.rescaled(sigma)
+        far = 1e8 * max([1.0, *(getattr(loss, name) for name in loss.threshold)])
+        slope = float(loss.psi(np.array([min(far, 1e100)]))[0]) if loss.convex else 1.0
         return min(slope, 1e6)
+
+    def narrow(self, sigma: float) -> bool:
+        """Whether the loss is so close to an absolute error that the L1 fit is the start to take."""
+        widths = [getattr(self.loss, name) * sigma for name in self.loss.threshold]
+        return bool(widths) and self.loss.convex and self.data.dense and max(widths) < NARROW
 
     def start(self) -> Array:
         """Least squares with y cut to a bounded range: close where no y is far out, never absurd."""
@@ -99,24 +107,24 @@ def solve_fixed(problem: Problem, sigma: float, theta: Array | None = None) -> O
     objective = problem.at(sigma)
     if theta is not None:
         return _solve(problem, objective, theta, metric=problem.metric)
-    nit, metric, found = 0, None, None
-    small = on_sample(objective) if problem.loss.threshold else None
-    if small is not None:
-        inner = replace(problem, data=small.data, penalty=small.penalty)
-        found = _from_wide(inner, sigma, inner.start())
-        nit, theta = found.nit, found.x
-        metric = kept_metric(objective, theta, problem.method)
-        left = replace(problem, max_iter=max(problem.max_iter - nit, 1))
-        found = _solve(left, objective, theta, metric=metric)
+    if problem.narrow(sigma):
+        first = solve_flat(problem, np.zeros(problem.size), problem.steepest(sigma))
+        metric = None
     else:
-        found = _from_wide(problem, sigma, problem.start())
-        return found
-    found.nit += nit
+        small = on_sample(objective) if problem.loss.threshold else None
+        if small is None:
+            return _from_wide(problem, sigma, problem.start())
+        inner = replace(problem, data=small.data, penalty=small.penalty)
+        first = _from_wide(inner, sigma, inner.start())
+        metric = kept_metric(objective, first.x, problem.method)
+    left = replace(problem, max_iter=max(problem.max_iter - first.nit, 1))
+    found = _solve(left, objective, first.x, metric=metric)
+    found.nit += first.nit
     return found
 
 
 def _from_wide(problem: Problem, sigma: float, theta: Array) -> OptimizeResult:
-    nit, found = 0, None
+    nit = 0
     if problem.loss.threshold and np.isfinite(sigma):
         wide = mad(problem.residual(theta), problem.data.weight)
         while wide > sigma / NARROWER and nit < problem.max_iter - 1:
@@ -190,7 +198,7 @@ def _joint(
         found.nit, nit, theta, metric = found.nit + nit, found.nit + nit, found.x, None
         if theta[-1] >= suspect:
             return found
-        flat = solve_flat(problem, theta[:-1])
+        flat = solve_flat(problem, theta[:-1], problem.steepest())
         if _scale_is_zero(problem, flat, kappa):
             flat.x, flat.nit = np.append(flat.x, 0.0), nit
             return flat
@@ -205,9 +213,9 @@ def _either(callback: Callable[..., Any] | None, other: Callable[..., Any]) -> C
     return both
 
 
-def solve_flat(problem: Problem, theta: Array) -> OptimizeResult:
+def solve_flat(problem: Problem, theta: Array, slope: float) -> OptimizeResult:
     """Solve what the joint objective is at scale zero: epsilon * sum w |r| + penalty."""
-    penalty = problem.penalty.scaled(1 / problem.steepest())
+    penalty = problem.penalty.scaled(1 / slope)
     objective = Objective(Absolute(), problem.data, penalty)
     return solve_kinked(objective, theta, tol=problem.tol, max_iter=1000)
 
@@ -254,6 +262,7 @@ def solve_mad(problem: Problem, theta: Array | None = None) -> OptimizeResult:
         now = mad(problem.residual(at), weight)
         change = (now - sigma) / sigma
         if abs(change) <= 0.1 * problem.tol or nit >= problem.max_iter or found.status == 99:
+            found.status = found.status or int(nit >= problem.max_iter)
             break
         low, high = (sigma, high) if change > 0 else (low, sigma)
         guess = now
@@ -269,12 +278,14 @@ def solve_mad(problem: Problem, theta: Array | None = None) -> OptimizeResult:
 def _fits_most(problem: Problem, theta: Array) -> OptimizeResult | None:
     """Return the fit at scale zero if that is the MAD of its residuals.
 
-    Beside a loss of degree two any penalty wins as the scale vanishes, so zero is never its answer.
+    Beside a loss of degree two any penalty wins as the scale vanishes: then it is so only where
+    most of y is its median.
     """
-    if problem.penalty.alpha > 0 and problem.loss.degree != 1:
-        return None
-    flat = solve_flat(problem, theta)
     weight = problem.data.weight
+    if problem.penalty.alpha > 0 and problem.loss.degree != 1:
+        nothing = OptimizeResult(x=np.zeros(problem.size), optimality=0.0, status=0)
+        return nothing if mad(problem.data.y, weight) == 0 else None
+    flat = solve_flat(problem, theta, problem.steepest())
     most = flat.zero.mean() if weight is None else weight[flat.zero].sum() / weight.sum()
     return flat if most > 0.5 else None
 
