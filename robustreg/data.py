@@ -270,6 +270,24 @@ class Data:
             return small
         return replace(small, X=self.take(rows), rows=None, explicit=True, ready=True)
 
+    def spans(self) -> bool:
+        """Whether these rows alone tell all coordinates apart, and nearly as well as they should.
+
+        True for nearly all parts of a table in the coordinates of the whole. A sample of many rows
+        is asked; where it is in doubt the answer is no.
+        """
+        if not self.dense or self.size > 4096 or self.n_rows <= self.size + 1:
+            return False
+        size = subsample_size(self)
+        part = self.subset(spread_rows(self.n_rows, size), keep=False) if size else self
+
+        def outer(block: Block) -> tuple[Any, ...]:
+            X = np.column_stack([block.X, np.ones(len(block.y))]) if self.intercept else block.X
+            return (X.T @ X,)
+
+        (gram,) = replace(part, explicit=True).sum(outer)
+        return _condition(gram / part.n_rows) < MAX_CONDITION**2
+
     def uncentred(self) -> Data:
         """Return the same rows in coordinates that only scale."""
         center = np.zeros_like(self.coordinates.center)
