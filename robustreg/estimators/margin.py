@@ -1,0 +1,151 @@
+"""Linear support vector machines."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+from scipy.optimize import OptimizeResult
+
+from robustreg._array import Array
+from robustreg.data import Data
+from robustreg.estimators._base import Prepared
+from robustreg.estimators._classifier_base import LinearClassifier
+from robustreg.estimators._validation import check_bool, check_option
+from robustreg.losses import Hinge, SquaredHinge
+from robustreg.objective import Objective
+from robustreg.solvers import middle_intercept, solve_each, solve_kinked
+
+SEPARABLE = (
+    "The classes can be separated by a hyperplane: without a penalty many hyperplanes have no loss, "
+    "and the one found is any of them. Set alpha above 0 for the one of the largest margin."
+)
+
+
+class HingeClassifier(LinearClassifier):
+    r"""Linear support vector machine with a free intercept, solved exactly.
+
+    Minimises, for each class against the rest (two classes: once), with t = 1 for rows of the class
+    and -1 for the others,
+
+    .. math:: \sum_i w_i \max(0, 1 - t_i f(x_i)) + \tfrac{\alpha}{2} \|coef\|_2^2
+
+    or, with ``multi_class="crammer_singer"``, all classes together:
+
+    .. math:: \sum_i w_i \max_{k \ne y_i} \max(0, 1 + f_k(x_i) - f_{y_i}(x_i))
+        + \tfrac{\alpha}{2} \|coef\|_2^2 .
+
+    The optimum is found on the rows that lie on their margins, and certified by a duality gap.
+    Where the best intercepts are an interval, its middle is taken.
+
+    Parameters
+    ----------
+    alpha : float, default=1.0
+        Strength of the L2 penalty on the sum of losses, 1/C of scikit-learn's
+        ``SVC(kernel="linear")``; the intercept is never penalised, as it is in ``LinearSVC``.
+    squared : bool, default=False
+        Whether the loss is the square of the hinge, without a half.
+    multi_class : {"ovr", "crammer_singer"}, default="ovr"
+        One fit for each class against the rest, or one for all classes; the latter is not squared.
+    class_weight : dict or "balanced", default=None
+        Factors of the weights, by class; "balanced" gives every class the same sum of weights.
+    fit_intercept : bool, default=True
+        Whether to fit an intercept.
+    max_iter : int, default=1000
+        Iterations at the most.
+    tol : float, default=1e-8
+        Largest `optimality_` that counts as solved; it never loosens the answer.
+    warm_start : bool, default=False
+        Whether to start from the last fit.
+
+    Attributes
+    ----------
+    classes_ : array of shape (n_classes,)
+        The sorted labels.
+    coef_ : array of shape (1, n_features) or (n_classes, n_features)
+        Coefficients; of two classes those of ``classes_[1]`` against ``classes_[0]``.
+    intercept_ : array of shape (1,) or (n_classes,)
+        Intercepts; of "crammer_singer" their sum is zero.
+    n_iter_ : int
+        Iterations, of the longest fit where there are several.
+    optimality_ : float
+        Relative duality gap, a bound on how far the objective is above its minimum; squared, the
+        largest gradient entry per unit of weight in standardised units.
+    n_features_in_ : int
+        Number of columns seen in fit.
+    feature_names_in_ : array of shape (n_features_in_,)
+        Their names, where X has names that are all strings.
+
+    References
+    ----------
+    Cortes, C. and Vapnik, V. (1995). Support-vector networks. Machine Learning 20, 273-297.
+    Crammer, K. and Singer, Y. (2001). On the algorithmic implementation of multiclass kernel-based
+    vector machines. Journal of Machine Learning Research 2, 265-292.
+
+    Examples
+    --------
+    >>> from robustreg import HingeClassifier
+    >>> model = HingeClassifier(alpha=0.01).fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
+    >>> model.coef_.round(6).tolist(), model.intercept_.round(6).tolist()
+    ([[2.0]], [-3.0])
+    """
+
+    def __init__(
+        self,
+        *,
+        alpha: float = 1.0,
+        squared: bool = False,
+        multi_class: str = "ovr",
+        class_weight: Any = None,
+        fit_intercept: bool = True,
+        max_iter: int = 1000,
+        tol: float = 1e-8,
+        warm_start: bool = False,
+    ) -> None:
+        self.alpha = alpha
+        self.squared = squared
+        self.multi_class = multi_class
+        self.class_weight = class_weight
+        self.fit_intercept = fit_intercept
+        self.max_iter = max_iter
+        self.tol = tol
+        self.warm_start = warm_start
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_bool(self, "squared")
+        check_option(self, "multi_class", ("ovr", "crammer_singer"))
+        if self.squared and self.multi_class == "crammer_singer":
+            raise ValueError("multi_class='crammer_singer' needs squared=False.")
+
+    def _minimise(
+        self, prepared: Prepared, start: Array | None, callback: Any = None
+    ) -> OptimizeResult:
+        data, mass = prepared.data, prepared.units.mass
+        n_scores, warm = self._n_scores(data.y), start is not None
+        if start is None:
+            start = np.zeros((n_scores, data.size + data.intercept))
+        loss = SquaredHinge() if self.squared else Hinge()
+        sides = [
+            self._objective(loss, data.with_target(side, data.weight), mass)
+            for side in self._sides(data)
+        ]
+        solve = partial(self._settle if self.squared else self._exact, warm=warm)
+        found = solve_each(sides, start, solve, callback)
+        if self.alpha == 0 and found.fun <= 1e-12:
+            found.advice = SEPARABLE
+        return found
+
+    def _sides(self, data: Data) -> list[Array]:
+        """Return -1 and 1 for each row, once for each score."""
+        positive = range(len(self.classes_)) if len(self.classes_) > 2 else (1,)
+        return [np.where(data.y == k, 1.0, -1.0) for k in positive]
+
+    def _exact(self, objective: Objective, theta: Array, **options: Any) -> OptimizeResult:
+        found = solve_kinked(
+            objective, theta, tol=self.tol, max_iter=self.max_iter, **options
+        )
+        if self.fit_intercept:
+            found.x = middle_intercept(objective, found.x)
+        return found
