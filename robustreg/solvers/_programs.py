@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: an interior point is this close to its central path's end when it stops
 GAP = 1e-14
+#: a duality gap of this share of the value is rounding
+CLOSED = 1e-16
 #: steps of an interior point without gain after which it stops
 PATIENCE = 5
 
@@ -101,6 +103,8 @@ def quadratic_program(rows: Rows, theta: Array) -> tuple[Array, Array]:
     best = theta, balanced(rows, theta, slopes)
     gap = rows.gap(*best)
     for edge in (1e-3, 1e-6, 1e-9):
+        if gap <= CLOSED * abs(rows.value(best[0])):
+            break
         span = edge * (rows.upper - rows.lower)
         active = (slopes > rows.lower + span) & (slopes < rows.upper - span)
         exact = _on_active(rows, active, slopes)

@@ -26,6 +26,8 @@ NARROWER = 0.2
 SUSPECT = (1e-6, 1e-12)
 #: thresholds, in spreads of y, at which the L1 fit is the start to take
 NARROW = 0.02
+#: epsilon below which the joint objective starts from the L1 fit
+NARROW_JOINT = 0.4
 #: a scale, in spreads of y, below which rounding of y would be all that it measures
 NOTHING = 1e-11
 
@@ -157,31 +159,42 @@ def solve_joint(problem: Problem, kappa: float, theta: Array | None = None) -> O
     theta : array, optional
         Warm start, the scale last.
     """
-    objective = problem.joint(kappa)
-    if theta is not None and theta[-1] > 0:
-        metric = problem.metric
-        if metric is None and subsample_size(problem.data):
-            metric = kept_metric(objective, theta, problem.method)
-        return _joint(problem, objective, kappa, theta, 0, metric)
-    small, metric, nit = on_sample(objective), None, 0
-    inner = problem
-    if small is not None:
-        inner = replace(problem, data=small.data, penalty=small.penalty)
-    theta = inner.start()
-    sigma = huber_scale(inner.residual(theta), inner.data.weight, epsilon=problem.loss.delta)
-    if sigma == 0:
-        sigma = float(np.abs(inner.residual(theta)).mean()) or 1.0
-    theta = np.append(theta, sigma)
-    if small is not None:
-        found = _joint(inner, small, kappa, theta, 1)
-        theta, nit = found.x, found.nit
-        if theta[-1] == 0:
-            theta[-1] = sigma
+    objective, nit = problem.joint(kappa), 0
+    warm = theta is not None and theta[-1] > 0
+    if not warm:
+        theta, nit = _joint_start(problem, kappa)
+    metric = problem.metric
+    if metric is None and subsample_size(problem.data):
         metric = kept_metric(objective, theta, problem.method)
     left = replace(problem, max_iter=max(problem.max_iter - nit, 1))
-    found = _joint(left, objective, kappa, theta, int(nit == 0), metric)
+    found = _joint(left, objective, kappa, theta, int(nit == 0 and not warm), metric)
     found.nit += nit
     return found
+
+
+def _joint_start(problem: Problem, kappa: float) -> tuple[Array, int]:
+    """Return coefficients and scale close to the optimum, and the iterations they took.
+
+    Of many rows those of a sample; where epsilon leaves few rows inside, the L1 fit.
+    """
+    if problem.narrow(NARROW / NARROW_JOINT):
+        flat = solve_flat(problem, np.zeros(problem.size), problem.steepest())
+        return _with_huber_scale(problem, flat.x), 0
+    small = on_sample(problem.joint(kappa))
+    if small is None:
+        return _with_huber_scale(problem, problem.start()), 0
+    inner = replace(problem, data=small.data, penalty=small.penalty)
+    theta = _with_huber_scale(inner, inner.start())
+    found = _joint(inner, small, kappa, theta, 1)
+    found.x[-1] = found.x[-1] or theta[-1]
+    return found.x, found.nit
+
+
+def _with_huber_scale(problem: Problem, theta: Array) -> Array:
+    """Append the Proposal 2 scale of the residuals, or their mean size where that is zero."""
+    residual = problem.residual(theta)
+    sigma = huber_scale(residual, problem.data.weight, epsilon=problem.loss.delta)
+    return np.append(theta, sigma or float(np.abs(residual).mean()) or 1.0)
 
 
 def _joint(
