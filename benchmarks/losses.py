@@ -103,6 +103,7 @@ def cases(rng, dtype):
     real = rng.normal(scale=2, size=N).astype(dtype), rng.normal(size=N).astype(dtype)
     bits = (rng.uniform(size=N) > 0.5).astype(dtype), real[1]
     signs = 2 * bits[0] - 1, real[1]
+    chances = bits[0], rng.uniform(0.01, 0.99, size=N).astype(dtype)
     matrix = rng.normal(size=(ROWS, COLUMNS)).astype(dtype)
     labels = rng.integers(COLUMNS, size=ROWS), matrix
     simplex = rng.dirichlet(np.ones(COLUMNS), size=ROWS).astype(dtype), matrix
@@ -128,6 +129,11 @@ def cases(rng, dtype):
         ("andrews", L.andrews_loss, redescender(lambda r: 1 - torch.cos((r / 1.339).clamp(-np.pi, np.pi))), real, "01"),
         ("hampel", L.hampel_loss, redescender(hampel), real, "01"),
         ("logistic", partial(L.binary_cross_entropy, **logits), lambda y, z: F.binary_cross_entropy_with_logits(z, y), bits, "01"),
+        ("logistic (p)", L.binary_cross_entropy, lambda y, p: F.binary_cross_entropy(p, y), chances, "01"),
+        ("focal (p)", L.focal_loss, lambda y, p: focal((y * p + (1 - y) * (1 - p)).log()), chances, "01"),
+        ("dice (p)", L.dice_loss, lambda y, p: 1 - (2 * (p * y).sum() + 1) / ((p * p).sum() + y.sum() + 1), chances, "01"),
+        ("cross_entropy (p)", L.cross_entropy, lambda y, p: F.nll_loss(p.log(), y), (labels[0], simplex[0]), "01"),
+        ("kl_divergence (p)", L.kl_divergence, lambda p, q: F.kl_div(q.log(), p, reduction="batchmean"), (simplex[0], simplex[0][::-1].copy()), "01"),
         ("multilabel", partial(L.multilabel_cross_entropy, **logits), lambda y, z: F.binary_cross_entropy_with_logits(z, y), many, "01"),
         ("hinge", L.hinge_loss, lambda t, z: (1 - t * z).clamp(min=0).mean(), signs, "01"),
         ("squared_hinge", L.squared_hinge_loss, lambda t, z: ((1 - t * z).clamp(min=0) ** 2).mean(), signs, "01"),

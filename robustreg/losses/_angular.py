@@ -98,7 +98,7 @@ class ArcFace(BatchLoss):
         mask = _softmax.label_mask(y, cosines)
         handicapped, chain = self._handicap(xp.sum(xp.where(mask, cosines, 0.0), axis=-1))
         logits = float(self.scale) * xp.where(mask, handicapped[:, None], cosines)
-        row = _softmax.from_logits(y, logits)
+        row = _softmax.from_logits(logits, y)
         slope = float(self.scale) * weigh(row.slope, weight)
         slope = slope * xp.where(mask, chain[:, None], 1.0)
         d_point, d_center = Scores.pullback(slope, point.direction, center.direction)

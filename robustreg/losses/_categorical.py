@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from robustreg._array import Array, array_namespace, clip
 from robustreg.losses import _softmax
 from robustreg.losses._base import Argument
-from robustreg.losses._margin import ratio, x_log_y
+from robustreg.losses._extended import ratio, x_log_y
 from robustreg.losses._parameters import choice, flag, real
 from robustreg.losses._separable import ProbabilityLoss, SeparableLoss
 from robustreg.losses._targets import Classes, ClassesOrDistribution, Distribution, Target
@@ -101,10 +101,11 @@ class CrossEntropy(SoftmaxLoss):
         return y if spread == 0.0 else (1.0 - spread) * y + spread / raw.shape[1]
 
     def terms(self, y: Array, raw: Array) -> tuple[Array, Array]:
-        if y.ndim == 2 or self.label_smoothing or not self.from_logits:
+        if y.ndim == 2 or self.label_smoothing:
             return super().terms(y, raw)
         # Labels need no distribution, and the true class can be told apart in both tails.
-        row = _softmax.from_logits(y, raw)
+        true = _softmax.from_logits if self.from_logits else _softmax.from_probabilities
+        row = true(raw, y)
         return row.entropy, row.slope
 
 

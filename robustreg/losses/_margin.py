@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from robustreg._array import Array, array_namespace, clip, exp_minus_abs, log1p
 from robustreg.losses._activations import Sigmoid
 from robustreg.losses._base import Kinks
+from robustreg.losses._extended import ratio, x_log_y
 from robustreg.losses._parameters import Interval, Nothing, flag, parameter, real
 from robustreg.losses._separable import PointwiseLoss, ProbabilityLoss
 from robustreg.losses._targets import Labels, Probability, Target
@@ -262,23 +263,3 @@ class Multilabel(Logistic):
         "Zhang, M.-L. and Zhou, Z.-H. (2006). Multilabel neural networks. IEEE Transactions on "
         "Knowledge and Data Engineering 18, 1338-1351."
     )
-
-
-def x_log_y(x: Array, y: Array, complement: Array | None = None) -> Array:
-    """X log(y) with 0 log 0 = 0 and -inf elsewhere at y = 0; ``complement`` is 1 - y if that is exact."""
-    xp = array_namespace(y)
-    positive = y > 0
-    if complement is None:
-        log = xp.log(xp.where(positive, y, xp.ones_like(y)))
-    else:
-        log = xp.log1p(-xp.where(positive, complement, xp.zeros_like(y)))
-    infinite = xp.full_like(y, -_INF)
-    return xp.where(x > 0, xp.where(positive, x * log, infinite), xp.zeros_like(y))
-
-
-def ratio(a: Array, b: Array) -> Array:
-    """A / b of non-negative numbers with 0 / 0 = 0 and a / 0 = inf."""
-    xp = array_namespace(b)
-    zero = b <= 0
-    safe = a / xp.where(zero, xp.ones_like(b), b)
-    return xp.where(zero, xp.where(a > 0, xp.full_like(b, _INF), xp.zeros_like(b)), safe)

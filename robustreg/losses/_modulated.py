@@ -67,8 +67,8 @@ class ModulatedLoss(ProbabilityLoss, MarginLoss):
         """Terms of the true class from logits or probabilities, of a vector or a matrix."""
         if raw.ndim == 2:
             if self.from_logits:
-                return _softmax.from_logits(y, raw)
-            return _softmax.from_probabilities(raw, _softmax.label_mask(y, raw))
+                return _softmax.from_logits(raw, y)
+            return _softmax.from_probabilities(raw, y)
         sign = self.sign(y)
         row = (
             _margin_row(sign * raw)

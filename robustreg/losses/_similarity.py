@@ -79,7 +79,7 @@ class SimilarityLoss(BatchLoss):
         """Weighted cross-entropy of each row, and its derivative in each block of scores."""
         xp = array_namespace(scores[0])
         logits = self.factor * (scores[0] if len(scores) == 1 else xp.concat(scores, axis=1))
-        row = _softmax.from_logits(right, logits)
+        row = _softmax.from_logits(logits, right)
         slope = self.factor * weigh(row.slope, weight)
         parts, start = [], 0
         for block in scores:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from robustreg._array import Array, arange_like, array_namespace, replace
+from robustreg.losses._extended import ratio, x_log_y
 
 
 class TrueClass(NamedTuple):
@@ -29,7 +30,7 @@ def label_mask(y: Array, raw: Array) -> Array:
     return y[:, None] == arange_like(raw.shape[-1], y)[None, :]
 
 
-def from_logits(y: Array, z: Array) -> TrueClass:
+def from_logits(z: Array, y: Array) -> TrueClass:
     """Terms of the true class from labels and a matrix of logits."""
     xp = array_namespace(z)
     column = xp.astype(y, xp.int64)
@@ -44,18 +45,15 @@ def from_logits(y: Array, z: Array) -> TrueClass:
     return TrueClass(entropy, p, q, replace(others * (1.0 / total)[:, None], column, -q))
 
 
-def from_probabilities(p: Array, mask: Array | None = None) -> TrueClass:
-    """Terms of the true class from probabilities; those of the other classes do not matter."""
+def from_probabilities(p: Array, y: Array | None = None) -> TrueClass:
+    """Terms of the true class from its probabilities, or from labels and a matrix of those of all."""
     xp = array_namespace(p)
-    true = p if mask is None else xp.sum(xp.where(mask, p, 0.0), axis=-1)
-    possible = true > 0
-    safe = xp.where(possible, true, xp.ones_like(true))
-    infinite = xp.full_like(true, float("inf"))
-    entropy = xp.where(possible, -xp.log(safe), infinite)
-    slope = xp.where(possible, -1.0 / safe, -infinite)
-    if mask is not None:
-        slope = xp.where(mask, slope[:, None], 0.0)
-    return TrueClass(entropy, true, 1.0 - true, slope)
+    if y is not None:
+        column = xp.astype(y, xp.int64)
+        row = from_probabilities(xp.take_along_axis(p, column[:, None], axis=-1)[:, 0])
+        return row._replace(slope=replace(xp.zeros_like(p), column, row.slope))
+    one = xp.ones_like(p)
+    return TrueClass(-x_log_y(one, p), p, 1.0 - p, -ratio(one, p))
 
 
 def product(slope: Array, mask: Array, direction: Array) -> Array:

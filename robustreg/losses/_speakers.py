@@ -121,7 +121,7 @@ class GE2E(BatchLoss):
         xp = array_namespace(scores)
         n, m, _ = scores.shape
         if self.variant == "softmax":
-            row = _softmax.from_logits(_groups(n, m, scores), xp.reshape(scores, (n * m, n)))
+            row = _softmax.from_logits(xp.reshape(scores, (n * m, n)), _groups(n, m, scores))
             return xp.reshape(row.entropy, (n, m)), xp.reshape(row.slope, (n, m, n))
         curve = Sigmoid(scores)
         at = curve.at
