@@ -62,7 +62,9 @@ class Block(NamedTuple):
         """Return :meth:`gram` of each column of curvatures, stacked."""
         if curvatures.shape[1] == 1 or sp.issparse(self.X):
             return np.stack([self.gram(curvature) for curvature in curvatures.T])
-        return self.X.T @ (curvatures.T[:, :, None] * self.X)
+        n, k = curvatures.shape
+        bent = (curvatures[:, :, None] * self.X[:, None, :]).reshape(n, -1)
+        return (self.X.T @ bent).reshape(-1, k, self.X.shape[1]).swapaxes(0, 1)
 
 
 @dataclass
@@ -551,12 +553,18 @@ def _prepare_sparse(data: Data) -> tuple[Data, int]:
     """Centre and scale a large sparse X through the coefficients; its rank is taken as full."""
     X = data.X if data.rows is None else data.X[data.rows]
     n, n_features = X.shape
-    top = np.asarray(abs(X).max(axis=0).toarray()).ravel().astype(float)
+    step = max(1, n * (BLOCK_BYTES // 8) // max(X.nnz, 1))
+    parts = [slice(start, start + step) for start in range(0, n, step)]
+    top, total, square = np.zeros((3, n_features))
+    for part in parts:
+        np.maximum(top, abs(X[part]).max(axis=0).toarray().ravel(), out=top)
     unit = np.where(top > 0, top, 1.0)
-    scaled = (X @ sp.diags_array(1 / unit)).tocsc()
-    mean = np.asarray(scaled.mean(axis=0)).ravel() if data.intercept else np.zeros(n_features)
-    square = np.asarray(scaled.multiply(scaled).mean(axis=0)).ravel()
-    size = np.sqrt(np.maximum(square - mean**2, 0.0))
+    for part in parts:
+        rows = _floats(X[part], dense=False) @ sp.diags_array(1 / unit)
+        total += rows.sum(axis=0)
+        square += rows.multiply(rows).sum(axis=0)
+    mean = total / n if data.intercept else np.zeros(n_features)
+    size = np.sqrt(np.maximum(square / n - mean**2, 0.0))
     varies = size > 1e-7 * np.maximum(np.abs(mean), np.finfo(float).tiny)
     inverse = np.where(varies, 1 / np.where(varies, size * unit, 1.0), 0.0)
     coordinates = Coordinates(np.where(varies, mean * unit, 0.0), inverse)
