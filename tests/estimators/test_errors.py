@@ -115,7 +115,7 @@ def test_field_of_a_loss_out_of_range(loss, words):
 
 
 def test_loss_that_is_not_one_of_residuals():
-    with pytest.raises(ValueError, match="'loss'.*residual loss"):
+    with pytest.raises(ValueError, match=r"'loss'.*residual loss"):
         RobustRegressor(loss=Smoothed()).fit(X, Y)
 
 
@@ -230,7 +230,7 @@ def test_column_that_is_no_number_is_named(make, case):
 @MODELS
 def test_column_that_is_no_number_is_named_in_predict(make):
     model = make().fit(FRAME, Y)
-    with pytest.raises(ValueError, match="'bmi'.*dates or times"):
+    with pytest.raises(ValueError, match=r"'bmi'.*dates or times"):
         model.predict(FRAME.assign(bmi=DATES))
 
 
@@ -238,9 +238,9 @@ def test_column_names_are_those_of_the_fit():
     model = HuberRegressor().fit(FRAME, Y)
     with pytest.raises(ValueError, match="feature names should match"):
         model.predict(FRAME[["bp", "age", "bmi"]])
-    with pytest.raises(ValueError, match="2 features.*expecting 3"):
+    with pytest.raises(ValueError, match=r"2 features.*expecting 3"):
         HuberRegressor().fit(X, Y).predict(X[:, :2])
-    with pytest.raises(TypeError, match="feature names.*string"):
+    with pytest.raises(TypeError, match=r"feature names.*string"):
         HuberRegressor().fit(FRAME.rename(columns={"bmi": 1}), Y)
 
 

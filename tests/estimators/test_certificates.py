@@ -1,0 +1,193 @@
+"""`optimality_` says the truth: each answer is proved anew from coefficients, scale and data alone."""
+
+import warnings
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.base import clone
+from sklearn.datasets import load_diabetes, make_regression
+from sklearn.exceptions import ConvergenceWarning
+
+from robustreg import (
+    HuberRegressor,
+    L1Regressor,
+    L2Regressor,
+    QuantileRegressor,
+    RobustRegressor,
+)
+from robustreg.losses import Pinball
+from tests._reference import (
+    CONVEX,
+    PENALISED,
+    UNPENALISED,
+    balance,
+    best_kinked,
+    best_quadratic,
+    objective,
+    quantile_of,
+    sample,
+)
+
+
+def large():
+    """Return enough rows for the start on a subsample, with a tenth far off."""
+    rng = np.random.default_rng(8)
+    X, y, weight = sample(n=25_000, p=4, seed=9)
+    return X, y * np.exp(0.5 * rng.normal(size=len(y))), weight
+
+
+TABLES = {
+    "small": lambda: sample(),
+    "no outliers": lambda: sample(n=35, p=6, seed=1, outliers=0.0),
+    "wide": lambda: sample(n=30, p=45, seed=2),
+    "ties": lambda: tuple(np.round(part) + (i == 2) for i, part in enumerate(sample(seed=3))),
+    "diabetes": lambda: (*load_diabetes(return_X_y=True), np.linspace(0.5, 2, 442)),
+}
+
+
+def proved(model, X, y, weight=None):
+    """Assert that the fitted model is at its optimum and knows it."""
+    assert 0 <= model.optimality_ <= model.tol
+    if getattr(model, "scale_", 1.0) == 0:
+        # What is left of a joint objective is epsilon times this one, of a smooth L1 loss the thing itself.
+        slope = getattr(model, "epsilon", 1.0)
+        limit = L1Regressor(alpha=model.alpha / slope, fit_intercept=model.fit_intercept)
+        limit.coef_, limit.intercept_ = model.coef_, model.intercept_
+        model = limit
+    if quantile_of(model) is None:
+        assert balance(model, X, y, weight) < 1e-6
+        return
+    value = objective(model, X, y, weight)
+    if isinstance(model, QuantileRegressor) or not model.alpha:
+        bound = best_kinked(model, X, y, weight)
+    else:
+        bound = best_quadratic(model, X, y, weight)
+    # relative to the loss, or where that is nothing to the loss of the best constant
+    size = max(value, 1e-9 * abs(y - np.median(y)).sum())
+    assert value - bound <= 1e-8 * size
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("table", ["small", "no outliers", "ties", "diabetes"])
+@pytest.mark.parametrize("name", CONVEX)
+def test_proved(name, table, weighted):
+    X, y, weight = TABLES[table]()
+    model = clone(CONVEX[name])
+    if getattr(model, "scale", None) == 0.7:
+        model.set_params(scale=float(0.3 * y.std()))
+    model.fit(X, y, sample_weight=weight if weighted else None)
+    proved(model, X, y, weight if weighted else None)
+
+
+@pytest.mark.parametrize("name", PENALISED)
+def test_proved_with_more_columns_than_rows(name):
+    X, y, weight = TABLES["wide"]()
+    proved(clone(PENALISED[name]).fit(X, y, sample_weight=weight), X, y, weight)
+
+
+@pytest.mark.parametrize("name", [n for n in UNPENALISED if quantile_of(UNPENALISED[n]) is None])
+def test_proved_from_a_subsample(name):
+    X, y, weight = large()
+    proved(clone(UNPENALISED[name]).fit(X, y, sample_weight=weight), X, y, weight)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 100.0])
+@pytest.mark.parametrize("quantile", [0.1, 0.5])
+def test_proved_from_a_subsample_with_kinks(quantile, alpha):
+    # A linear program on all rows would take minutes: the dual is built from the fit instead. A tiny
+    # penalty changes nothing that can be seen and makes the one dual serve both.
+    X, y, weight = large()
+    model = RobustRegressor(loss=Pinball(quantile), alpha=alpha).fit(X, y, sample_weight=weight)
+    value = objective(model, X, y, weight)
+    stated = clone(model).set_params(alpha=alpha or 1e-9)
+    stated.coef_, stated.intercept_ = model.coef_, model.intercept_
+    assert value - best_quadratic(stated, X, y, weight) <= 1e-8 * value
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.02])
+@pytest.mark.parametrize("quantile", [0.2, 0.5])
+@pytest.mark.parametrize("solver", ["auto", "exact", "highs", "highs-ds", "highs-ipm"])
+def test_solvers_of_kinked_losses(solver, quantile, alpha):
+    X, y, weight = sample(n=150, p=5, seed=10)
+    model = QuantileRegressor(quantile=quantile, alpha=alpha, solver=solver)
+    proved(model.fit(X, y, sample_weight=weight), X, y, weight)
+
+
+@pytest.mark.parametrize("solver", ["auto", "newton", "newton-cg", "lbfgs"])
+@pytest.mark.parametrize("name", [n for n in CONVEX if quantile_of(CONVEX[n]) is None])
+def test_solvers_of_smooth_losses(name, solver):
+    X, y, weight = sample(n=150, p=5, seed=10)
+    model = clone(CONVEX[name]).set_params(solver=solver, max_iter=1000)
+    proved(model.fit(X, y, sample_weight=weight), X, y, weight)
+
+
+@pytest.mark.parametrize("name", CONVEX)
+def test_no_nearby_and_no_random_point_is_better(name):
+    X, y, weight = sample(seed=11)
+    model = clone(CONVEX[name]).fit(X, y, sample_weight=weight)
+    value = objective(model, X, y, weight)
+    rng = np.random.default_rng(12)
+    for size in np.repeat([1e-6, 1e-3, 0.1, 10.0], 50):
+        coef = model.coef_ + size * rng.normal(size=3)
+        intercept = model.intercept_ + size * rng.normal() * model.fit_intercept
+        scale = getattr(model, "scale_", 1.0)
+        if name.startswith(("proposal2", "concomitant")):
+            scale = scale * np.exp(size * rng.normal())
+        other = objective(model, X, y, weight, coef=coef, intercept=intercept, scale=scale)
+        assert value <= other * (1 + 1e-14)
+
+
+def unsolved(model, X, y):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(X, y)
+    return [w for w in caught if issubclass(w.category, ConvergenceWarning)], caught
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        HuberRegressor(max_iter=1, tol=1e-12),
+        HuberRegressor(max_iter=2, scale="mad", tol=1e-12),
+        HuberRegressor(max_iter=2, solver="lbfgs", tol=1e-12),
+        RobustRegressor(loss="pseudo_huber", max_iter=1, tol=1e-12),
+    ],
+    ids=str,
+)
+def test_one_warning_where_max_iter_was_too_few(model):
+    X, y, _ = sample()
+    mine, all_of_them = unsolved(clone(model), X, y)
+    assert len(mine) == len(all_of_them) == 1
+    fitted = clone(model)
+    with pytest.warns(ConvergenceWarning) as record:
+        fitted.fit(X, y)
+    message = str(record[0].message)
+    assert record[0].filename == __file__
+    for part in (
+        type(model).__name__,
+        f"max_iter={model.max_iter}",
+        "tol = 1.0e-12",
+        "Increase max_iter",
+    ):
+        assert part in message
+    assert f"{fitted.optimality_:.1e}" in message
+    assert fitted.optimality_ > fitted.tol
+    assert fitted.n_iter_ <= model.max_iter
+    # The best iterate is kept: better than the best constant.
+    constant = abs(y - np.median(y)).sum()
+    assert abs(y - fitted.predict(X)).sum() < constant
+
+
+def test_a_loose_tol_never_loosens_an_exact_answer():
+    X, y, _ = sample()
+    for make in (L1Regressor, L2Regressor):
+        loose, tight = make(tol=0.5).fit(X, y), make(tol=1e-12).fit(X, y)
+        assert_allclose(loose.coef_, tight.coef_, rtol=1e-10)
+
+
+def test_tight_tol_is_met():
+    X, y = make_regression(200, 10, noise=10.0, random_state=0)
+    model = HuberRegressor(tol=1e-13).fit(X, y)
+    assert model.optimality_ <= 1e-13
+    assert balance(model, X, y) < 1e-11
