@@ -1,22 +1,51 @@
 """Robust linear estimators for scikit-learn on one shared loss core."""
 
-from robustreg import datasets, losses
+from robustreg import datasets, losses, model_selection
 from robustreg.estimators import (
+    DiceClassifier,
+    FocalClassifier,
+    HingeClassifier,
     HuberRegressor,
+    KLRegressor,
     L1Regressor,
     L2Regressor,
+    LogisticClassifier,
+    PolyClassifier,
     QuantileRegressor,
     RobustRegressor,
+)
+from robustreg.model_selection import (
+    HuberRegressorCV,
+    RobustKFold,
+    efficiency_of,
+    epsilon_for,
+    epsilon_grid,
+    huber_path,
+    make_neg_huber_loss_scorer,
 )
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "DiceClassifier",
+    "FocalClassifier",
+    "HingeClassifier",
     "HuberRegressor",
+    "HuberRegressorCV",
+    "KLRegressor",
     "L1Regressor",
     "L2Regressor",
+    "LogisticClassifier",
+    "PolyClassifier",
     "QuantileRegressor",
+    "RobustKFold",
     "RobustRegressor",
     "datasets",
+    "efficiency_of",
+    "epsilon_for",
+    "epsilon_grid",
+    "huber_path",
     "losses",
+    "make_neg_huber_loss_scorer",
+    "model_selection",
 ]

@@ -61,6 +61,10 @@ class Progress:
         What it is fitted to.
     fitted : callable
         Given the ``x`` of an iteration, returns the fitted attributes that follow from it.
+    task : str, default="iteration"
+        What to call a part of the work.
+    total : int, optional
+        How many there are, where that is known before.
     """
 
     def __init__(
@@ -70,25 +74,31 @@ class Progress:
         y: Any,
         sample_weight: Any,
         fitted: Callable[[Array], dict[str, Any]],
+        *,
+        task: str = "iteration",
+        total: int | None = None,
     ) -> None:
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         self._told = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
         self._fitted = fitted
         self.stopped = False
-        # How many iterations it takes is not known before.
+        self._task = task
         begin = getattr(estimator, "_init_callback_context", None)
         self._context: Any = None
         if begin is not None:
-            self._context = begin(max_subtasks=None).call_on_fit_task_begin(**self._told)
+            self._context = begin(max_subtasks=total).call_on_fit_task_begin(**self._told)
         self._heard = bool(getattr(estimator, "_skl_callbacks", None))
 
     def __call__(self, intermediate_result: OptimizeResult) -> bool:
-        """Report an iteration; whether to stop after it."""
+        """Report an iteration of a solver; whether to stop after it."""
+        return self.tell(intermediate_result.x)
+
+    def tell(self, x: Any) -> bool:
+        """Report a part of the work that ends at ``x``; whether to stop after it."""
         if self._heard and not self.stopped:
-            x = intermediate_result.x
-            iteration = self._context.subcontext(task_name="iteration")
-            iteration.call_on_fit_task_begin(**self._told)
-            self.stopped = iteration.call_on_fit_task_end(
+            part = self._context.subcontext(task_name=self._task)
+            part.call_on_fit_task_begin(**self._told)
+            self.stopped = part.call_on_fit_task_end(
                 **self._told, reconstruction_attributes=lambda: self._fitted(x)
             )
         return self.stopped

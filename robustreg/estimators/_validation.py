@@ -92,7 +92,7 @@ def refuse_mask(name: str, part: Any) -> None:
         raise ValueError(f"{name} is a masked array: fill or drop its masked values first.")
 
 
-def _columns(X: Any) -> list[tuple[Any, Any]]:
+def table_columns(X: Any) -> list[tuple[Any, Any]]:
     """Names and columns of a table of any library, nothing for an array."""
     if not (hasattr(X, "columns") and hasattr(X, "shape") and hasattr(X, "__getitem__")):
         return []
@@ -104,7 +104,7 @@ def _columns(X: Any) -> list[tuple[Any, Any]]:
 
 def _refuse_columns(X: Any) -> None:
     """Refuse dates and text by the name of their column."""
-    for name, column in _columns(X):
+    for name, column in table_columns(X):
         kind = str(getattr(column, "dtype", "")).lower()
         if any(word in kind for word in ("date", "time", "duration", "period")):
             raise ValueError(
@@ -125,7 +125,7 @@ def _refuse_columns(X: Any) -> None:
 
 def _missing_columns(X: Any) -> list[Any]:
     found = []
-    for name, column in _columns(X):
+    for name, column in table_columns(X):
         missing = column.isna() if hasattr(column, "isna") else column.is_null()
         if bool(missing.any()):
             found.append(name)

@@ -1,0 +1,273 @@
+"""Fits along a grid, each started from its neighbours."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.optimize import OptimizeResult
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+
+from robustreg._array import Array
+from robustreg.estimators import HuberRegressor
+from robustreg.estimators._base import LinearRegressor, Prepared
+from robustreg.model_selection._efficiency import epsilon_grid
+
+#: what fits of a path are solved to at least, so that where they started does not show in them
+TIGHT = 1e-10
+#: efficiencies of the default thresholds; those of the concomitant scale must exceed 1
+EFFICIENCY = (0.7, 0.999)
+EFFICIENCY_ABOVE_ONE = (0.905, 0.999)
+
+
+class HuberPath(NamedTuple):
+    """Fits along a grid of thresholds, as `huber_path` returns them.
+
+    Parameters
+    ----------
+    epsilon : array of shape (n_epsilons,)
+        Thresholds in units of the scale.
+    coef : array of shape (n_epsilons, n_features)
+        Coefficients.
+    intercept : array of shape (n_epsilons,)
+        Intercepts.
+    scale : array of shape (n_epsilons,)
+        Sigmas, in the units of y.
+    delta : array of shape (n_epsilons,)
+        ``epsilon * scale``.
+    n_outliers : array of int of shape (n_epsilons,)
+        Number of rows whose residual exceeds delta.
+    optimality : array of shape (n_epsilons,)
+        Certificate of each fit, see :class:`~robustreg.HuberRegressor`.
+
+    Examples
+    --------
+    >>> from robustreg.model_selection import huber_path
+    >>> path = huber_path([[0.0], [1.0], [2.0], [3.0]], [0.0, 1.0, 2.0, 13.0], epsilons=[1, 2])
+    >>> type(path).__name__, path.coef.shape
+    ('HuberPath', (2, 1))
+    """
+
+    epsilon: Array
+    coef: Array
+    intercept: Array
+    scale: Array
+    delta: Array
+    n_outliers: Array
+    optimality: Array
+
+
+def huber_path(
+    X: Any,
+    y: Any,
+    *,
+    epsilons: Any = None,
+    alpha: float = 1e-4,
+    scale: str | float = "proposal2",
+    fit_intercept: bool = True,
+    sample_weight: Any = None,
+    max_iter: int = 100,
+    tol: float = 1e-8,
+) -> HuberPath:
+    """Huber fits along a grid of thresholds, each started from the last.
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Finite numbers of any scale.
+    y : array-like of shape (n_samples,)
+        Targets.
+    epsilons : array-like of shape (n_epsilons,), optional
+        Thresholds in units of the scale; by default ``epsilon_grid(20)``.
+    alpha : float, default=1e-4
+        Strength of the L2 penalty on the sum of losses.
+    scale : {"proposal2", "mad", "concomitant"} or float, default="proposal2"
+        As of :class:`~robustreg.HuberRegressor`.
+    fit_intercept : bool, default=True
+        Whether to fit an intercept.
+    sample_weight : array-like of shape (n_samples,), optional
+        Non-negative weights.
+    max_iter : int, default=100
+        Iterations of a fit at the most.
+    tol : float, default=1e-8
+        Largest optimality that counts as converged.
+
+    Returns
+    -------
+    HuberPath
+        A tuple of arrays by name, in the order of ``epsilons``.
+
+    Raises
+    ------
+    ValueError
+        If a threshold or another parameter is out of range, or the data are not numbers.
+
+    References
+    ----------
+    Huber, P. J. (1964). Robust estimation of a location parameter. Annals of Mathematical
+    Statistics 35, 73-101.
+
+    Examples
+    --------
+    >>> from robustreg.datasets import load_phones
+    >>> from robustreg.model_selection import huber_path
+    >>> phones = load_phones()
+    >>> path = huber_path(phones[["year"]], phones["calls"], epsilons=[0.5, 1.345], alpha=0.0)
+    >>> path.coef[:, 0].round(2).tolist(), path.n_outliers.tolist()
+    ([1.6, 4.45], [11, 3])
+    """
+    model = HuberRegressor(
+        alpha=alpha, scale=scale, fit_intercept=fit_intercept, max_iter=max_iter, tol=tol
+    )
+    epsilon = threshold_grid(model, "epsilons", epsilons)
+    model._check_parameters()
+    X, y = model._read(X, y)
+    weight, mass = model._weigh(y, sample_weight)
+    walk = Walk(model, Table(X, y, weight, mass))
+    fits = []
+    for value in epsilon.tolist():
+        walk.step({"epsilon": value})
+        fits.append(walk.summary())
+    warn_unsolved("huber_path", walk.reached, model)
+    columns = (np.array([fit[f"{name}_"] for fit in fits]) for name in HuberPath._fields[1:])
+    return HuberPath(epsilon, *columns)
+
+
+class Table(NamedTuple):
+    """Checked rows, weights of mean one and their mean, as estimators pass them on."""
+
+    X: Any
+    y: Array
+    weight: Array | None
+    mass: float
+
+    def part(self, rows: Array) -> Table:
+        """Return some of the rows."""
+        weight = None if self.weight is None else self.weight[rows]
+        return self._replace(X=self.X[rows], y=self.y[rows], weight=weight)
+
+
+class Walk:
+    """Some rows on their way along a grid.
+
+    Each fit starts where the last one was. Rows that follow a leader, the table they are part of,
+    start where the leader is now, as far from it as they were from where it was before.
+
+    Parameters
+    ----------
+    model : HuberRegressor
+        A copy of it is fitted to each point of the grid.
+    table : Table
+        All rows.
+    leader : Walk, optional
+        The walk of all rows. Its coordinates serve where the part tells them apart as well.
+    part : array of int, optional
+        Which rows of the table to fit.
+    """
+
+    def __init__(
+        self, model: HuberRegressor, table: Table, leader: Walk | None = None, part: Any = None
+    ) -> None:
+        self.model: HuberRegressor = clone(model).set_params(tol=min(model.tol, TIGHT))
+        self.model.n_features_in_ = table.X.shape[1]
+        self.table = table
+        self.before: OptimizeResult | None = None
+        self.now: OptimizeResult | None = None
+        self.reached: list[float] = []
+        with np.errstate(all="ignore"):
+            shared = None if leader is None else leader.share(part)
+            own = table if part is None or shared is not None else table.part(part)
+            self.prepared = shared or self.model._prepare(*own)
+        self.leader = leader if shared else None
+
+    def share(self, part: Array) -> Prepared | None:
+        """Return some rows in the coordinates of all, or None where they need their own."""
+        weight = self.table.weight
+        if weight is not None:  # rows of weight 0 were left out when the others were prepared
+            part = (np.cumsum(weight > 0) - 1)[part[weight[part] > 0]]
+        data = self.prepared.data.subset(part)
+        return self.prepared._replace(data=data) if data.spans() else None
+
+    def step(self, point: dict[str, float]) -> None:
+        """Fit at a point of the grid; a leader goes first."""
+        self.model.set_params(**point)
+        start, metric = self._start()
+        with np.errstate(all="ignore"):
+            found = self.model._minimise(self.prepared, start, metric=metric)
+            self.model._store(found, self.prepared)
+        scale = self.model.scale_
+        self.model.delta_ = float(self.model.epsilon * scale) if scale > 0 else 0.0
+        self.before, self.now = self.now, found
+        self.reached.append(self.model.optimality_)
+
+    def _start(self) -> tuple[Array | None, Any]:
+        if self.leader is None:
+            return (None if self.now is None else self.now.x), None
+        ahead, behind = self.leader.now, self.leader.before
+        assert ahead is not None
+        start = ahead.x
+        if self.now is not None and behind is not None:
+            start = start + self.now.x - behind.x
+        # Where the scale is zero there is nothing to start from.
+        return (start if start[-1] > 0 else None), ahead.get("metric")
+
+    def summary(self) -> dict[str, Any]:
+        """Return the attributes of the last fit, of its outliers only the number."""
+        outliers = self.restored({}).outliers_
+        names = ("coef_", "intercept_", "scale_", "delta_", "n_iter_", "optimality_")
+        fitted = {name: getattr(self.model, name) for name in names}
+        return fitted | {"n_outliers_": int(np.count_nonzero(outliers))}
+
+    def restored(self, fit: dict[str, Any]) -> HuberRegressor:
+        """Return the model as it was at a fit, outliers and all."""
+        self.model.__dict__.update(fit)
+        with np.errstate(all="ignore"):
+            self.model._describe(self.table.X, self.table.y, self.table.weight, OptimizeResult())
+        return self.model
+
+
+def threshold_grid(estimator: Any, name: str, values: Any) -> Array:
+    """Return thresholds for an estimator with a ``scale``, or the default ones for None."""
+    above_one = isinstance(estimator.scale, str) and estimator.scale == "concomitant"
+    if values is None:
+        return epsilon_grid(20, EFFICIENCY_ABOVE_ONE if above_one else EFFICIENCY)
+    return check_grid(name, values, low=1.0 if above_one else 0.0, closed=False)
+
+
+def check_grid(name: str, values: Any, *, low: float, closed: bool) -> Array:
+    """Return a grid as a float array, or say which of its values is wrong.
+
+    Raises
+    ------
+    ValueError
+        If the grid is empty, not one-dimensional, or a value is no number of the range.
+    """
+    wanted = f"numbers in the range {'[' if closed else '('}{low}, inf]"
+    try:
+        grid = np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must hold {wanted}. Got {values!r}.") from None
+    if grid.ndim != 1 or not len(grid):
+        raise ValueError(
+            f"{name} must be a list or array of one dimension with at least one value. Got {values!r}."
+        )
+    for i, value in enumerate(grid):
+        if not (value >= low if closed else value > low):
+            raise ValueError(f"{name} must hold {wanted}. Got {name}[{i}] = {value}.")
+    return grid
+
+
+def warn_unsolved(name: str, optimality: Sequence[float], model: LinearRegressor) -> None:
+    """Warn once of all fits that did not reach the accuracy asked for."""
+    missed = int(np.sum(np.asarray(optimality) > model.tol))
+    if missed:
+        warnings.warn(
+            f"{missed} of {len(optimality)} fits of {name} stopped at an optimality above tol = "
+            f"{model.tol:.1e}, the worst at {max(optimality):.1e} (max_iter={model.max_iter}); the "
+            "best iterates are kept. Increase max_iter, or tol if that accuracy is enough.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
