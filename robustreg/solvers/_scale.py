@@ -242,7 +242,9 @@ def _scale_is_zero(problem: Problem, flat: OptimizeResult, kappa: float) -> bool
     """
     epsilon = problem.loss.delta
     sigma = NOTHING / min(epsilon, 1.0)
-    near = replace(problem, penalty=problem.penalty.scaled(sigma), callback=None, max_iter=50)
+    near = replace(
+        problem, penalty=problem.penalty.scaled(sigma), callback=None, metric=None, max_iter=50
+    )
     theta = solve_fixed(near, sigma, flat.x).x
     psi = np.clip(problem.residual(theta) / sigma, -epsilon, epsilon)
     weight = problem.data.weight
