@@ -1,0 +1,286 @@
+"""Rows and their coordinates: every way of holding X gives the same numbers."""
+
+import tracemalloc
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from numpy.testing import assert_allclose
+from sklearn.base import clone
+
+from robustreg import HuberRegressor, L1Regressor
+from robustreg.data import (
+    KEEP_BYTES,
+    Block,
+    Coordinates,
+    prepare,
+    spread_rows,
+    subsample,
+    subsample_size,
+)
+from robustreg.losses import Squared
+from robustreg.objective import Objective
+from robustreg.penalties import L2
+from tests._reference import UNPENALISED, sample
+
+RNG = np.random.default_rng(0)
+DIAGONAL = Coordinates(RNG.normal(size=4), RNG.uniform(0.1, 10.0, 4))
+FULL = Coordinates(RNG.normal(size=4), RNG.normal(size=(4, 3)))
+
+
+def views():
+    """Return the same rows held in each way, by name."""
+    X, y, weight = sample(n=700, p=4, seed=1)
+    # few bits, so that single precision holds the same numbers
+    X = np.round(np.where(np.abs(X) > 0.8, X, 0.0) * 64) / 64 * np.array([1.0, 8.0, 0.125, 1.0])
+    X[:, 3] += X[:, 0]
+    kept, _ = prepare(X, y, weight)
+    as_given = replace(kept, X=X, ready=False)
+    return X, {
+        "kept": kept,
+        "block by block": as_given,
+        "through the coefficients": replace(as_given, explicit=False),
+        "sparse blocks": replace(as_given, X=sp.csr_array(X)),
+        "sparse": replace(as_given, X=sp.csr_array(X), explicit=False),
+        "some rows": replace(
+            as_given, X=np.vstack([X[:5], X]), rows=np.arange(5, 705), explicit=False
+        ),
+        "single precision": replace(as_given, X=X.astype(np.float32)),
+    }
+
+
+WAYS = pytest.mark.parametrize("way", views()[1])
+
+
+@pytest.mark.parametrize("coordinates", [DIAGONAL, FULL], ids=["diagonal", "full"])
+def test_coordinates(coordinates):
+    u, g, X = RNG.normal(size=coordinates.size), RNG.normal(size=4), RNG.normal(size=(6, 4))
+    coef = coordinates.coef(u)
+    assert_allclose(coef @ g, u @ coordinates.adjoint(g))  # the adjoint is the transpose
+    assert_allclose(coordinates.apply(X) @ u, (X - coordinates.center) @ coef)
+    assert_allclose(coordinates.solver(coef), u)  # a warm start goes there and back
+    d = RNG.uniform(size=4)
+    assert_allclose(u @ coordinates.quadratic(d) @ u, (d * coef**2).sum())
+
+
+@pytest.mark.parametrize("coordinates", [DIAGONAL, FULL], ids=["diagonal", "full"])
+def test_coordinates_of_several_outputs(coordinates):
+    u, g = RNG.normal(size=(coordinates.size, 2)), RNG.normal(size=(4, 2))
+    for k in range(2):
+        assert_allclose(coordinates.coef(u)[:, k], coordinates.coef(u[:, k]))
+        assert_allclose(coordinates.adjoint(g)[:, k], coordinates.adjoint(g[:, k]))
+
+
+def test_columns_are_centred_and_of_size_one():
+    X, y, _ = sample(n=500)
+    data, rank = prepare(X * [1e-9, 1.0, 1e9] + [0.0, 1e6, 0.0], y)
+    rows = data.take(np.arange(500))
+    assert_allclose(rows.mean(axis=0), 0.0, atol=1e-9)
+    assert_allclose((rows**2).mean(axis=0), 1.0, rtol=1e-9)
+    assert rank == 4
+    assert data.coordinates.diagonal
+
+
+def test_nearly_dependent_columns_become_orthonormal():
+    X, y, _ = sample(n=100)
+    X = np.column_stack([X, X[:, 0] + 1e-6 * X[:, 1] ** 2])
+    data, rank = prepare(X, y)
+    rows = data.take(np.arange(100))
+    assert not data.coordinates.diagonal
+    assert_allclose(rows.T @ rows, 100 * np.eye(4), atol=1e-6)
+    assert rank == 5
+
+
+X3 = sample()[0]
+RANKS = {
+    "full": X3,
+    "constant": np.column_stack([X3, np.ones(60)]),
+    "twice": np.column_stack([X3, X3[:, 0]]),
+    "collinear": np.column_stack([X3, 1e6 * (X3[:, 0] - X3[:, 1])]),
+    "zero": np.column_stack([X3, np.zeros(60)]),
+    "wide": RNG.normal(size=(10, 30)),
+    "square": RNG.normal(size=(10, 10)),
+    "dummies": np.column_stack([X3, np.eye(3)[np.arange(60) % 3]]),
+}
+
+
+@pytest.mark.parametrize("reduce", [True, False])
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("name", RANKS)
+def test_rank(name, intercept, reduce):
+    X = RANKS[name]
+    y = np.arange(len(X), dtype=float)
+    data, rank = prepare(X, y, intercept=intercept, reduce=reduce)
+    whole = np.column_stack([np.ones(len(X)), X]) if intercept else X
+    assert rank == np.linalg.matrix_rank(whole)
+    if not reduce:  # a penalty on each coefficient needs each of them
+        assert data.size == X.shape[1]
+
+
+def test_rank_is_of_the_rows_that_count():
+    X = np.column_stack([X3, np.arange(60) == 7])
+    weight = np.where(np.arange(60) == 7, 0.0, 1.0)
+    _, rank = prepare(X, np.zeros(60), weight)
+    assert rank == 4
+
+
+@WAYS
+def test_raw_predictions_and_gradients(way):
+    X, ways = views()
+    data, theta = ways[way], np.array([0.3, -1.0, 2.0, 0.5, 0.7])
+    objective = Objective(Squared(), data, L2(0.4))
+    coef, intercept = data.user(theta[:4], theta[4])
+    assert_allclose(objective.raw(theta), X @ coef + intercept, rtol=1e-11, atol=1e-11)
+    plain = Objective(Squared(), ways["kept"], L2(0.4))
+    for one, other in zip(objective.fun_jac(theta), plain.fun_jac(theta), strict=True):
+        assert_allclose(one, other, rtol=1e-11, atol=1e-11)
+    assert_allclose(objective.hess(theta), plain.hess(theta), rtol=1e-11, atol=1e-11)
+    v = np.arange(5.0)
+    assert_allclose(objective.hessp(theta, v), plain.hess(theta) @ v, rtol=1e-10, atol=1e-10)
+
+
+@WAYS
+def test_parts_of_the_rows(way):
+    _, ways = views()
+    data = ways[way]
+    rows = np.array([3, 10, 11, 300, 699])
+    small = data.subset(rows)
+    again = data.subset(rows, keep=False)
+    assert np.array_equal(small.y, data.y[rows])
+    assert np.array_equal(small.weight, data.weight[rows])
+    theta = np.array([0.3, -1.0, 2.0, 0.5, 0.7])
+    whole = Objective(Squared(), data, L2()).raw(theta)
+    for part in (small, again):
+        assert_allclose(Objective(Squared(), part, L2()).raw(theta), whole[rows], rtol=1e-11)
+    deeper = again.subset(np.array([4, 0]), keep=False)
+    assert_allclose(Objective(Squared(), deeper, L2()).raw(theta), whole[[699, 3]], rtol=1e-11)
+
+
+@pytest.mark.parametrize("way", [way for way in views()[1] if way != "kept"])
+def test_some_columns(way):
+    data = views()[1][way]
+    objective = Objective(Squared(), data.columns(np.array([0, 2])), L2())
+    theta, full = np.array([0.3, 2.0, 0.7]), np.array([0.3, 0.0, 2.0, 0.0, 0.7])
+    assert_allclose(objective.raw(theta), Objective(Squared(), data, L2()).raw(full), rtol=1e-10)
+
+
+def test_blocks_hold_all_rows_in_order_and_few_at_a_time():
+    X, y, weight = sample(n=30_000, p=50, seed=2)
+    weight[::3] = 0.0
+    data, _ = prepare(X, y, weight)
+    data = replace(data, X=X, rows=np.flatnonzero(weight), ready=False)
+    blocks = list(data.blocks())
+    assert np.array_equal(np.concatenate([block.y for block in blocks]), y[weight > 0])
+    assert np.array_equal(np.concatenate([block.weight for block in blocks]), weight[weight > 0])
+    assert max(block.X.nbytes for block in blocks) <= 2 << 20
+    assert len(blocks) > 3
+    assert data.total == pytest.approx(weight.sum())
+
+
+@pytest.mark.parametrize("matrix", [np.asarray, sp.csr_array])
+def test_gram_matrices(matrix):
+    X = RNG.normal(size=(40, 3))
+    block = Block(matrix(X), None, None)
+    curvature = RNG.normal(size=(40, 2))
+    curvature[:, 0] **= 2
+    expected = np.stack([X.T @ np.diag(c) @ X for c in curvature.T])
+    assert_allclose(block.grams(curvature), expected, atol=1e-12)
+    for c, gram in zip(curvature.T, expected, strict=True):
+        assert_allclose(block.gram(c), gram, atol=1e-12)
+
+
+def test_passes_are_counted_by_the_share_of_the_rows():
+    X, y, _ = sample(n=1000)
+    data, _ = prepare(X, y)
+    before = data.passes.count
+    objective = Objective(Squared(), data, L2())
+    objective.fun_jac(np.zeros(4))
+    assert data.passes.count == before + 1
+    tenth = data.subset(np.arange(100))
+    taken = data.passes.count
+    Objective(Squared(), tenth, L2()).fun_jac(np.zeros(4))
+    assert data.passes.count == pytest.approx(taken + 0.1)
+
+
+def test_sample_is_the_same_each_time_and_of_all_parts():
+    X, y, _ = sample(n=30_000)
+    data, _ = prepare(X, y)
+    size = subsample_size(data)
+    rows = subsample(data, size)
+    assert size == len(np.unique(rows)) == 4000
+    assert np.array_equal(rows, subsample(data, size))
+    assert abs(rows.mean() - 15_000) < 500
+    runs = spread_rows(30_000, 4000)
+    assert runs[0] == 0
+    assert runs[-1] == 29_999
+    assert subsample_size(prepare(X[:1000], y[:1000])[0]) == 0
+
+
+def big(n=200_000, p=40):
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(n, p))
+    assert X.nbytes > 3 * KEEP_BYTES
+    return X, X @ np.ones(p) + rng.normal(size=n)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_large_tables_are_not_copied(order):
+    X, y = big()
+    data, _ = prepare(np.asarray(X, order=order), y)
+    assert np.shares_memory(data.X, X) or order == "F"
+    assert not data.ready
+
+
+@pytest.mark.parametrize(
+    "model", [HuberRegressor(), HuberRegressor(scale="mad"), L1Regressor()], ids=str
+)
+def test_fits_of_large_tables_take_little_memory(model):
+    X, y = big()
+    tracemalloc.start()
+    try:
+        model.fit(X, y)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # Vectors of one number a row, and blocks: no second matrix of n rows and p columns.
+    assert peak < 0.6 * X.nbytes
+
+
+def sparse_table(n=30_000, p=60):
+    rng = np.random.default_rng(4)
+    X = sp.random_array((n, p), density=0.02, rng=rng, format="csr")
+    X.data = rng.normal(size=X.nnz) * 3
+    y = X @ np.linspace(-2, 2, p) + 1.0 + rng.standard_t(3, size=n)
+    return X, y, rng.uniform(0.5, 2.0, n)
+
+
+def test_large_sparse_tables_stay_sparse():
+    X, y, weight = sparse_table()
+    data, rank = prepare(X, y, weight)
+    assert sp.issparse(data.X)
+    assert not data.explicit
+    assert data.X.nnz == X.nnz
+    assert rank == 61
+
+
+@pytest.mark.parametrize("container", [sp.csr_array, sp.csc_matrix])
+@pytest.mark.parametrize("name", [n for n in UNPENALISED if n != "fixed"])
+def test_large_sparse_fits_are_the_dense_ones(name, container):
+    X, y, weight = sparse_table()
+    weight[::5] = 0.0
+    model = clone(UNPENALISED[name]).set_params(tol=1e-10)
+    sparse = clone(model).fit(container(X), y, sample_weight=weight)
+    dense = clone(model).fit(X.toarray(), y, sample_weight=weight)
+    assert_allclose(sparse.coef_, dense.coef_, rtol=1e-7, atol=1e-8)
+    assert_allclose(sparse.intercept_, dense.intercept_, rtol=1e-7)
+    assert sparse.optimality_ <= sparse.tol
+
+
+def test_parts_that_tell_all_columns_apart():
+    X, y, _ = sample(n=200)
+    X = np.column_stack([X, np.arange(200) < 20])
+    data, _ = prepare(X, y)
+    assert data.subset(np.arange(150)).spans()
+    assert not data.subset(np.arange(20, 200)).spans()  # a column of zeros
+    assert not data.subset(np.arange(4)).spans()

@@ -1,0 +1,63 @@
+"""Penalties: values from their definitions, derivatives from differences of the values."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.optimize import approx_fprime
+
+from robustreg.penalties import L1, L2, SmoothedL1
+
+COEF = np.array([1.5, -0.3, 0.02, -4.0])
+SMOOTH = [L2(0.7), SmoothedL1(0.7, 0.5), SmoothedL1(0.7, np.array([0.1, 1.0, 0.5, 8.0]))]
+
+
+def test_values():
+    assert_allclose(L2(3.0).value_gradient(COEF)[0], 1.5 * (COEF @ COEF))
+    assert_allclose(L1(3.0).value_gradient(COEF)[0], 3.0 * np.abs(COEF).sum())
+    # the envelope: c^2 / (2 mu) within mu, |c| - mu / 2 beyond
+    assert_allclose(SmoothedL1(2.0, 1.0).value_gradient(np.array([0.5]))[0], 2 * 0.125)
+    assert_allclose(SmoothedL1(2.0, 1.0).value_gradient(np.array([-3.0]))[0], 2 * 2.5)
+
+
+@pytest.mark.parametrize("penalty", [*SMOOTH, L1(0.7)], ids=str)
+def test_gradient(penalty):
+    _, gradient = penalty.value_gradient(COEF)
+    numeric = approx_fprime(COEF, lambda c: penalty.value_gradient(c)[0], 1e-7)
+    assert_allclose(gradient, numeric, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("penalty", [*SMOOTH, L1(0.7)], ids=str)
+def test_curvature(penalty):
+    step = 1e-7
+    up, down = (penalty.value_gradient(COEF + s)[1] for s in (step, -step))
+    assert_allclose(penalty.curvature(COEF), (up - down) / (2 * step), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("penalty", [L1(0.7), L2(0.7), SmoothedL1(0.7, 0.5)], ids=str)
+def test_matrix_of_coefficients_is_its_entries(penalty):
+    value, gradient = penalty.value_gradient(COEF.reshape(2, 2))
+    assert value == penalty.value_gradient(COEF)[0]
+    assert np.array_equal(gradient.ravel(), penalty.value_gradient(COEF)[1])
+    assert np.array_equal(penalty.curvature(COEF.reshape(2, 2)).ravel(), penalty.curvature(COEF))
+
+
+@pytest.mark.parametrize("penalty", [L1(0.7), L2(0.7)], ids=str)
+def test_degree_and_scale(penalty):
+    value = penalty.value_gradient(COEF)[0]
+    assert_allclose(penalty.value_gradient(3 * COEF)[0], 3**penalty.degree * value)
+    assert_allclose(penalty.scaled(5.0).value_gradient(COEF)[0], 5 * value)
+    assert penalty.alpha == 0.7  # not changed by it
+
+
+@pytest.mark.parametrize("mu", [1.0, 1e-3])
+def test_envelope_is_just_below_its_penalty(mu):
+    penalty = L1(2.0)
+    gap = penalty.value_gradient(COEF)[0] - penalty.smoothed(mu).value_gradient(COEF)[0]
+    assert 0 <= gap <= len(COEF) * 2.0 * mu / 2 * (1 + 1e-9)
+
+
+def test_nothing_costs_nothing():
+    for penalty in (L1(), L2()):
+        value, gradient = penalty.value_gradient(COEF)
+        assert value == 0
+        assert not gradient.any()
