@@ -1,6 +1,6 @@
 """Robust linear estimators for scikit-learn on one shared loss core."""
 
-from robustreg import datasets, losses, model_selection
+from robustreg import datasets, losses, model_selection, plotting
 from robustreg.estimators import (
     DiceClassifier,
     FocalClassifier,
@@ -48,4 +48,5 @@ __all__ = [
     "losses",
     "make_neg_huber_loss_scorer",
     "model_selection",
+    "plotting",
 ]

@@ -1,0 +1,7 @@
+"""Pictures in scikit-learn's manner; matplotlib is imported when one is drawn."""
+
+from robustreg.plotting._loss import LossDisplay
+from robustreg.plotting._residual import ResidualDisplay
+from robustreg.plotting._tuning import CoefficientPathDisplay, DeltaCurveDisplay
+
+__all__ = ["CoefficientPathDisplay", "DeltaCurveDisplay", "LossDisplay", "ResidualDisplay"]

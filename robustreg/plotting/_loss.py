@@ -1,0 +1,167 @@
+"""The picture of a loss."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+
+from robustreg._array import Array
+from robustreg.losses import LOSSES, MarginLoss, ResidualLoss
+from robustreg.plotting._axes import axes_for
+
+
+class LossDisplay:
+    """Curves of a loss: its value, its slope and the weight of a row.
+
+    For a loss of the residual r these are rho, psi = rho' and psi / r; for a loss of the margin m
+    they are its value and minus its slope.
+
+    Parameters
+    ----------
+    argument : array of shape (n_points,)
+        Residuals or margins.
+    curves : dict of arrays of shape (n_points,)
+        A panel each, by its title.
+    name : str
+        What the picture is of.
+    label : str
+        What the argument is.
+    thresholds : dict of float, default=None
+        Values to mark, by name.
+
+    Attributes
+    ----------
+    ax_ : array of Axes
+        A panel each.
+    figure_ : Figure
+        What they are part of.
+
+    Examples
+    --------
+    >>> from robustreg.plotting import LossDisplay
+    >>> display = LossDisplay.from_loss("tukey")
+    >>> [ax.get_title() for ax in display.ax_]
+    ['loss rho', 'influence psi', 'weight psi / r']
+    """
+
+    ax_: Any
+    figure_: Any
+
+    def __init__(
+        self,
+        argument: Array,
+        curves: dict[str, Array],
+        *,
+        name: str,
+        label: str,
+        thresholds: dict[str, float] | None = None,
+    ) -> None:
+        self.argument = argument
+        self.curves = curves
+        self.name = name
+        self.label = label
+        self.thresholds = thresholds
+
+    @classmethod
+    def from_loss(
+        cls,
+        loss: str | ResidualLoss | MarginLoss,
+        *,
+        limit: float | None = None,
+        ax: Any = None,
+        line_kw: dict[str, Any] | None = None,
+    ) -> Self:
+        """Draw a loss.
+
+        Parameters
+        ----------
+        loss : str or loss
+            A name from ``robustreg.losses.LOSSES`` for the loss at its defaults, or an instance.
+        limit : float, default=None
+            Largest argument; by default what shows all thresholds.
+        ax : array of Axes, default=None
+            Where to draw; a new figure by default.
+        line_kw : dict, default=None
+            Passed to ``ax.plot``.
+
+        Returns
+        -------
+        display : LossDisplay
+            With `ax_` and `figure_`.
+
+        Raises
+        ------
+        TypeError
+            If the loss is not a function of one residual or margin.
+        ImportError
+            If matplotlib is not installed.
+        """
+        found = LOSSES[loss]() if isinstance(loss, str) and loss in LOSSES else loss
+        if isinstance(found, ResidualLoss):
+            found.validate()
+            display = cls._of_residual(found, limit)
+        elif isinstance(found, MarginLoss):
+            found.validate()
+            display = cls._of_margin(found, limit)
+        else:
+            raise TypeError(
+                f"loss must be a function of one residual or one margin. Got {loss!r}."
+            )
+        return display.plot(ax, line_kw=line_kw)
+
+    @classmethod
+    def _of_residual(cls, loss: ResidualLoss, limit: float | None) -> Self:
+        marks = {name: float(getattr(loss, name)) for name in loss.threshold}
+        marks = {name: value for name, value in marks.items() if 0 < value < np.inf}
+        r = _points(limit or 1.25 * max([*marks.values(), 2.4]))
+        curves = {"loss rho": loss.rho(r), "influence psi": loss.psi(r)}
+        curves["weight psi / r"] = loss.weights(r)
+        return cls(r, curves, name=repr(loss), label="residual r", thresholds=marks)
+
+    @classmethod
+    def _of_margin(cls, loss: MarginLoss, limit: float | None) -> Self:
+        m = _points(limit or 3.0)
+        curves = {"loss phi": loss.phi(m), "pull -phi'": -loss.dphi(m)}
+        return cls(m, curves, name=repr(loss), label="margin m")
+
+    def plot(self, ax: Any = None, *, line_kw: dict[str, Any] | None = None) -> Self:
+        """Draw a panel for each curve.
+
+        Parameters
+        ----------
+        ax : array of Axes, default=None
+            As many as there are curves; a new figure by default.
+        line_kw : dict, default=None
+            Passed to ``ax.plot``.
+
+        Returns
+        -------
+        display : LossDisplay
+            With `ax_` and `figure_`.
+        """
+        n = len(self.curves)
+        axes = axes_for(self, ax, n, size=(3.4 * n, 3.0))
+        for panel, (title, curve) in zip(axes, self.curves.items(), strict=True):
+            finite = np.isfinite(curve)
+            # a weight that grows without bound at 0 is cut where it leaves the picture
+            shown = np.where(finite & (np.abs(curve) < 1e3), curve, np.nan)
+            panel.plot(self.argument, shown, **(line_kw or {}))
+            if title.startswith("weight"):
+                panel.set_ylim(0, min(1.1 * np.nanmax(shown), 8 * np.nanmedian(shown) + 1))
+            panel.set(title=title, xlabel=self.label)
+            for name, value in (self.thresholds or {}).items():
+                for sign in (-1, 1):
+                    panel.axvline(sign * value, color="0.6", ls=":", lw=1)
+                panel.annotate(
+                    f"{name} = {value:.4g}", (value, 0.98), xycoords=("data", "axes fraction"),
+                    rotation=90, ha="right", va="top", fontsize="x-small", color="0.4",
+                )  # fmt: skip
+        if ax is None:
+            self.figure_.suptitle(self.name)
+        return self
+
+
+def _points(limit: float) -> Array:
+    """An even number of points, so that none is 0, where a loss may have a kink."""
+    return np.linspace(-limit, limit, 1000)
