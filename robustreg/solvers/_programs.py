@@ -17,6 +17,8 @@ from robustreg._array import Array
 if TYPE_CHECKING:
     from robustreg.solvers._rows import Rows
 
+#: with more coefficients a simplex takes longer than an interior point
+WIDE = 60
 #: an interior point is this close to its central path's end when it stops
 GAP = 1e-14
 #: a duality gap of this share of the value is rounding
@@ -31,6 +33,10 @@ def linear_program(rows: Rows, theta: Array) -> tuple[Array, Array] | None:
     The dual has one equation for each coefficient and one bounded variable, its slope, for each row:
     maximise ``-slopes @ position`` with ``X.T @ slopes = -linear``.
     """
+    if len(theta) > WIDE:
+        found = _central(rows, theta)
+        if found is not None:
+            return found
     unit = float(rows.weight.max())
     found = linprog(
         rows.position,
@@ -51,20 +57,38 @@ def linear_program(rows: Rows, theta: Array) -> tuple[Array, Array] | None:
     return theta, balanced(rows, theta, slopes)
 
 
+def _central(rows: Rows, theta: Array) -> tuple[Array, Array] | None:
+    """Return optimum and slopes by the interior point method where it ends at a proven vertex."""
+    found = minimize(rows.value, theta, method=interior_point, options={"rows": rows})
+    edge = 1e-6 * (rows.upper - rows.lower)
+    free = (found.slopes > rows.lower + edge) & (found.slopes < rows.upper - edge)
+    if free.sum() != len(theta):
+        return None
+    theta = _vertex(rows, found.x, free, free)
+    slopes = balanced(rows, theta, found.slopes)
+    proven = rows.gap(theta, slopes) <= 1e-12 * abs(rows.value(theta))
+    return (theta, slopes) if proven else None
+
+
 def _vertex(rows: Rows, theta: Array, free: Array, touching: Array) -> Array:
     """Solve the point from a full-rank set of rows that pass through it."""
     candidates = np.concatenate([np.flatnonzero(free), np.flatnonzero(touching & ~free)])
     if len(candidates) == 0:
         return theta
-    X = rows.X[candidates]
-    _, triangle, pivot = scipy.linalg.qr(X.T, mode="economic", pivoting=True, check_finite=False)
-    diagonal = np.abs(np.diag(triangle))
-    basis = candidates[pivot[: int((diagonal > 1e-11 * diagonal[0]).sum())]]
+    basis = candidates[_spanning(rows.X[candidates])]
     for _ in range(2):
         # theta moves as little as the equations ask for: where they leave a choice it is kept
         miss = rows.position[basis] - rows.X[basis] @ theta
         theta = theta + np.linalg.lstsq(rows.X[basis], miss, rcond=None)[0]
     return theta
+
+
+def _spanning(X: Array) -> Array:
+    """Return rows of X that are independent and span all of them."""
+    _, triangle, pivot = scipy.linalg.qr(X.T, mode="economic", pivoting=True, check_finite=False)
+    diagonal = np.abs(np.diag(triangle))
+    spanning: Array = pivot[: int((diagonal > 1e-11 * diagonal[0]).sum())]
+    return spanning
 
 
 def balanced(rows: Rows, theta: Array, guess: Array) -> Array:
@@ -118,19 +142,22 @@ def quadratic_program(rows: Rows, theta: Array) -> tuple[Array, Array]:
 def _on_active(rows: Rows, active: Array, slopes: Array) -> Array:
     """Minimise with the active rows held on their kinks and the others on their sides.
 
-    Solved as a saddle point, of least norm in the slopes where active rows repeat each other.
+    Solved as a saddle point; of active rows that depend on each other a few say it all.
     """
     assert rows.quadratic is not None
     q = len(rows.linear)
     edge = np.where(slopes - rows.lower < rows.upper - slopes, rows.lower, rows.upper)
     pull = rows.linear + rows.X[~active].T @ edge[~active]
-    X = rows.X[active]
+    held = np.flatnonzero(active)
+    if len(held):
+        held = held[_spanning(rows.X[held])]
+    X = rows.X[held]
     # Both blocks to size one, or a tiny penalty would be lost beside the rows.
     size = np.sqrt(np.abs(np.diag(rows.quadratic)).max()) or 1.0
     system = np.zeros((q + len(X),) * 2)
     system[:q, :q] = rows.quadratic / size**2
     system[q:, :q], system[:q, q:] = X, X.T
-    right = np.concatenate([-pull / size, rows.position[active] * size])
+    right = np.concatenate([-pull / size, rows.position[held] * size])
     found = np.zeros(len(right))
     for _ in range(2):
         found += np.linalg.lstsq(system, right - system @ found, rcond=1e-15)[0]
@@ -167,12 +194,15 @@ def interior_point(
     and Koenker, R. (1997). The Gaussian hare and the Laplacian tortoise.
     """
     point = best = _Point.start(rows, np.array(x0, dtype=float))
-    least, nit, stalled = np.inf, 0, 0
+    least, nearest, nit, stalled = np.inf, np.inf, 0, 0
     for nit in range(1, maxiter + 1):
         system = _System(rows, point)
         merit = system.merit()
-        # The merit of a start at zero is too good to last; a few steps without gain are the end.
-        stalled = 0 if merit < 0.999 * least else stalled + 1
+        # The merit of a start at zero is too good to last: while the dual equations still come
+        # nearer that is progress too. A few steps without any are the end.
+        missed = float(np.abs(system.dual).max())
+        stalled = 0 if merit < 0.999 * least or missed < 0.95 * nearest else stalled + 1
+        nearest = min(nearest, missed)
         if stalled > PATIENCE or not np.isfinite(merit):
             break
         if merit < least:

@@ -19,6 +19,8 @@ from robustreg._array import Array
 from robustreg.solvers._newton import newton
 from robustreg.solvers._programs import linear_program, quadratic_program
 
+#: a gap of this share of the value is more than rounding
+TIED = 1e-12
 #: an envelope is this much narrower than the one before
 NARROWER = 0.15
 #: offsets beyond this many median ones are folded before a program is solved
@@ -146,7 +148,10 @@ def solve_rows(rows: Rows, theta: Array, width: float, maxiter: int) -> Vertex:
     """
     q, nit, mu = len(theta), 0, width
     few = 4 * q + 100
-    while len(rows.weight) > few and len(rows.band(theta, mu)) > 6 * q and mu > 1e-9 * width:
+    # The start need not be near the end of any envelope: how many rows it bends says nothing.
+    while len(rows.weight) > few and mu > 1e-9 * width:
+        if nit and len(rows.band(theta, mu)) <= 6 * q:
+            break
         found = rows.envelope(theta, mu, 1e-9, max(maxiter - nit, 1))
         theta, nit, mu = found.x, nit + found.nit, mu * NARROWER
         if nit >= maxiter:
@@ -154,13 +159,15 @@ def solve_rows(rows: Rows, theta: Array, width: float, maxiter: int) -> Vertex:
     s = rows.offsets(theta)
     order = np.argsort(np.abs(s), kind="stable")
     # Rows far out only say on which side they lie: beside one of 1e10 a program loses the others.
-    close = np.abs(s) <= FAR * np.median(np.abs(s))
+    size = np.abs(s)
+    close = size <= FAR * np.median(size[size > 0]) if size.any() else size == 0
     few = min(few, max(int(close.sum()), min(2 * q, len(s))))
     kept, solve = np.sort(order[:few]), linear_program if rows.quadratic is None else quadratic_program
-    success = False
+    success, start = False, theta
     while not success and nit < maxiter + 60:
         nit += 1
-        found = solve(rows.fold(kept, s), theta)
+        # Not from the last end: with too few rows a program may have none but infinity.
+        found = solve(rows.fold(kept, s), start)
         if found is None and len(kept) == len(s):
             return Vertex(theta, np.where(s > 0, rows.upper, rows.lower), nit, False)
         if found is None:
@@ -170,8 +177,12 @@ def solve_rows(rows: Rows, theta: Array, width: float, maxiter: int) -> Vertex:
         now = rows.offsets(theta)
         flipped = (now * s < 0) & (np.abs(now) > rows.rounding(theta))
         flipped[kept] = False
-        success = not flipped.any()
         slopes = np.where(s > 0, rows.upper, rows.lower)
         slopes[kept] = inner
+        if not flipped.any() and rows.gap(theta, slopes) > TIED * abs(rows.value(theta)):
+            # Folded rows that end on their kinks can have any slope: they are missed in the balance.
+            flipped = np.abs(now) <= rows.rounding(theta)
+            flipped[kept] = False
+        success = not flipped.any()
         kept = np.concatenate([kept, np.flatnonzero(flipped)])
     return Vertex(theta, slopes, nit, success)
