@@ -290,6 +290,13 @@ class Data:
         (gram,) = replace(part, explicit=True).sum(outer)
         return _condition(gram / part.n_rows) < MAX_CONDITION**2
 
+    def columns(self, kept: Array) -> Data:
+        """Return the same rows with some of the columns; the coordinates must be diagonal."""
+        center, transform = self.coordinates.center, self.coordinates.transform
+        return replace(
+            self, X=self.X[:, kept], coordinates=Coordinates(center[kept], transform[kept])
+        )
+
     def uncentred(self) -> Data:
         """Return the same rows in coordinates that only scale."""
         center = np.zeros_like(self.coordinates.center)
