@@ -49,7 +49,7 @@ class EntropyClassifier(Probabilities, LinearClassifier):
         left = max(self.max_iter - nit, 1)
         found = self._solve(loss, prepared, start, warm=warm, max_iter=left, callback=callback)
         found.nit += nit
-        if not found.settled and found.optimality <= self.tol:
+        if found.growing:
             found.advice = SEPARABLE
         return found
 

@@ -20,10 +20,13 @@ from robustreg.objective import Objective
 from robustreg.solvers._newton import DenseMetric, IterativeMetric
 from robustreg.solvers._smooth import choose_method, kept_metric, on_sample, solve_smooth
 
-#: a Newton step of this size, relative to the coefficients, moves no prediction that matters
-SETTLED = 1e-8
+#: sizes of the next Newton step, relative to the parameters, at which a fit is done: where Hessians
+#: are made anew for each step, one step more costs little; on many rows each takes a pass
+SETTLED, SETTLED_LAZY = 1e-10, 1e-7
+#: a step of this size next to a gradient that is nearly zero is one of many on the way to infinity
+GROWING = 1e-4
 #: a subsample is solved to this gradient
-ROUGH = 1e-6
+ROUGH = 1e-4
 
 Solve = Callable[..., OptimizeResult]
 
@@ -54,8 +57,8 @@ def solve_settled(
     Returns
     -------
     OptimizeResult
-        As of :func:`~robustreg.solvers.solve_smooth`; ``settled`` says whether the Newton step is
-        small.
+        As of :func:`~robustreg.solvers.solve_smooth`; ``growing`` says that the gradient is small
+        but the next step is not, as where no finite optimum exists.
     """
     nit, metric = 0, None
     small = None if warm else on_sample(objective)
@@ -73,9 +76,10 @@ def solve_settled(
         )  # fmt: skip
         theta, metric, nit = found.x, found.metric, nit + found.nit
         step = _next_step(objective, found, method)
-        found.settled = bool(np.abs(step).max() <= SETTLED * (1 + np.abs(theta).max()))
-        found.nit = nit
-        if found.settled or found.status != 0 or nit >= max_iter:
+        size = float(np.abs(step).max() / (1 + np.abs(theta).max()))
+        found.nit, found.growing = nit, found.optimality <= tol and size > GROWING
+        done = size <= (SETTLED if metric is None else SETTLED_LAZY)
+        if done or found.status != 0 or nit >= max_iter:
             return found
         goal = 0.01 * min(goal, found.optimality)
 
@@ -130,7 +134,7 @@ def solve_each(
         nit=max(part.nit for part in parts),
         optimality=max(part.optimality for part in parts),
         status=max(part.status for part in parts),
-        settled=all(part.get("settled", True) for part in parts),
+        growing=any(part.get("growing", False) for part in parts),
         parts=parts,
     )
 

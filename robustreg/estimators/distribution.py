@@ -1,0 +1,152 @@
+"""Linear regression of probability distributions."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+from scipy.optimize import OptimizeResult
+from sklearn.base import RegressorMixin
+
+from robustreg._array import Array
+from robustreg.estimators._base import Prepared
+from robustreg.estimators._classifier_base import SOLVERS, LinearScores
+from robustreg.estimators._validation import check_data, check_option
+from robustreg.losses import KLDivergence, softmax
+from robustreg.solvers import solve_together
+
+#: how far from one the probabilities of a row may sum
+ROUNDING = 1e-6
+
+
+class KLRegressor(RegressorMixin, LinearScores):  # type: ignore[misc]
+    r"""Linear model of a probability distribution for each row.
+
+    Minimises, with q the softmax of the scores of row i,
+
+    .. math:: \sum_i w_i \sum_k y_{ik} \log \frac{y_{ik}}{q_k(x_i)}
+        + \tfrac{\alpha}{2} \|coef\|_2^2 .
+
+    For rows that are certain (one entry 1, the others 0) this is multinomial logistic regression.
+
+    Parameters
+    ----------
+    alpha : float, default=1.0
+        Strength of the L2 penalty on the sum of losses; the intercept is never penalised.
+    fit_intercept : bool, default=True
+        Whether to fit an intercept.
+    max_iter : int, default=100
+        Iterations at the most, those on a subsample included.
+    tol : float, default=1e-8
+        Largest `optimality_` that counts as converged.
+    warm_start : bool, default=False
+        Whether to start from the last fit.
+    solver : {"auto", "newton", "newton-cg", "lbfgs"}, default="auto"
+        See :class:`LogisticClassifier`.
+
+    Attributes
+    ----------
+    coef_ : array of shape (n_outcomes, n_features)
+        Coefficients; each column sums to zero.
+    intercept_ : array of shape (n_outcomes,)
+        Intercepts, of sum zero.
+    n_iter_ : int
+        Iterations.
+    optimality_ : float
+        Largest gradient entry per unit of weight in standardised units.
+    n_features_in_ : int
+        Number of columns seen in fit.
+    feature_names_in_ : array of shape (n_features_in_,)
+        Their names, where X has names that are all strings.
+
+    References
+    ----------
+    Kullback, S. and Leibler, R. A. (1951). On information and sufficiency. Annals of Mathematical
+    Statistics 22, 79-86.
+
+    Examples
+    --------
+    >>> from robustreg import KLRegressor
+    >>> y = [[0.9, 0.1], [0.7, 0.3], [0.3, 0.7], [0.1, 0.9]]
+    >>> model = KLRegressor(alpha=0.01).fit([[0.0], [1.0], [2.0], [3.0]], y)
+    >>> model.predict([[1.5]]).round(6).tolist()
+    [[0.5, 0.5]]
+    """
+
+    def __init__(
+        self,
+        *,
+        alpha: float = 1.0,
+        fit_intercept: bool = True,
+        max_iter: int = 100,
+        tol: float = 1e-8,
+        warm_start: bool = False,
+        solver: str = "auto",
+    ) -> None:
+        self.alpha = alpha
+        self.fit_intercept = fit_intercept
+        self.max_iter = max_iter
+        self.tol = tol
+        self.warm_start = warm_start
+        self.solver = solver
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_option(self, "solver", SOLVERS)
+
+    def _read(self, X: Any, y: Any) -> tuple[Any, Array]:
+        X, y = check_data(self, X, y, fit=True, multi_output=True, y_numeric=True)
+        y = y.astype(np.float64, copy=False)
+        if y.ndim != 2 or y.shape[1] < 2:
+            raise ValueError(
+                "y must hold a distribution in each row, in two columns or more. "
+                f"Got shape {y.shape}."
+            )
+        if (y < 0).any():
+            raise ValueError("y holds negative entries: its rows must be probability distributions.")
+        total = y.sum(axis=1)
+        worst = int(np.abs(total - 1).argmax())
+        if abs(total[worst] - 1) > ROUNDING:
+            raise ValueError(
+                "y must hold a probability distribution in each row, of sum one: row "
+                f"{worst} sums to {total[worst]:.6g}."
+            )
+        return X, y / total[:, None]
+
+    def _minimise(
+        self, prepared: Prepared, start: Array | None, callback: Any = None
+    ) -> OptimizeResult:
+        data, warm = prepared.data, start is not None
+        if start is None:
+            start = np.zeros((data.y.shape[1], data.size + data.intercept))
+        make = partial(self._objective, data=data, mass=prepared.units.mass)
+        settle = partial(self._settle, warm=warm)
+        found = solve_together(KLDivergence(), make, start, settle, callback)
+        if found.growing:
+            found.advice = (
+                "The coefficients still grow and no finite ones are best: entries of 0 in y can be "
+                "met ever better. Set alpha above 0 (or higher) for a penalty that bounds them."
+            )
+        return found
+
+    def predict(self, X: Any) -> Array:
+        """Predict distributions.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to predict.
+
+        Returns
+        -------
+        probability : array of shape (n_samples, n_outcomes)
+            A distribution for each row.
+        """
+        return softmax(self._scores(X))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        tags.target_tags.single_output = False
+        return tags
