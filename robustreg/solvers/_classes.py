@@ -18,7 +18,13 @@ from robustreg.losses import Loss
 from robustreg.losses._contrasts import Contrasts, helmert
 from robustreg.objective import Objective
 from robustreg.solvers._newton import DenseMetric, IterativeMetric
-from robustreg.solvers._smooth import choose_method, kept_metric, on_sample, solve_smooth
+from robustreg.solvers._smooth import (
+    KEEP_WORK,
+    choose_method,
+    kept_metric,
+    on_sample,
+    solve_smooth,
+)
 
 #: sizes of the next Newton step, relative to the parameters, at which a fit is done: where Hessians
 #: are made anew for each step, one step more costs little; on many rows each takes a pass
@@ -61,6 +67,7 @@ def solve_settled(
         but the next step is not, as where no finite optimum exists.
     """
     nit, metric = 0, None
+    many = objective.data.n_rows * objective.size**2 > KEEP_WORK
     small = None if warm else on_sample(objective)
     if small is not None:
         found = solve_smooth(
@@ -78,7 +85,7 @@ def solve_settled(
         step = _next_step(objective, found, method)
         size = float(np.abs(step).max() / (1 + np.abs(theta).max()))
         found.nit, found.growing = nit, found.optimality <= tol and size > GROWING
-        done = size <= (SETTLED if metric is None else SETTLED_LAZY)
+        done = size <= (SETTLED_LAZY if many else SETTLED)
         if done or found.status != 0 or nit >= max_iter:
             return found
         goal = 0.01 * min(goal, found.optimality)
