@@ -197,6 +197,9 @@ class Walk:
         start, metric = self._start()
         with np.errstate(all="ignore"):
             found = self.model._minimise(self.prepared, start, metric=metric)
+            if start is not None and found.optimality > self.model.tol:
+                cold = self.model._minimise(self.prepared, None)
+                found = min(found, cold, key=lambda fit: float(fit.optimality))
             self.model._store(found, self.prepared)
         scale = self.model.scale_
         self.model.delta_ = float(self.model.epsilon * scale) if scale > 0 else 0.0

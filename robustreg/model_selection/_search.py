@@ -189,7 +189,9 @@ class HuberRegressorCV(LinearRegressor):
         model = HuberRegressor(**{name: getattr(self, name) for name in PASSED_ON})
         model.epsilon = epsilons[0]
         lead = Walk(model, Table(X, y, weight, mass))
-        given = None if sample_weight is None else np.broadcast_to(sample_weight, y.shape)
+        given = None
+        if sample_weight is not None:
+            given = np.broadcast_to(np.asarray(sample_weight, dtype=float), y.shape)
         folds = [Fold(lead, X, y, given, *split) for split in checked_splits(self.cv, X, y, weight)]
         score = scorer_of(self, given is not None)
         fits: list[dict[str, Any]] = []

@@ -195,8 +195,8 @@ class ResidualDisplay:
         for place, i in enumerate(np.sort(farthest)):
             name = i if self.names is None else self.names[i]
             # neighbours are named on different sides
-            side, offset = (("left", 5), ("right", -5))[place % 2]
+            side, offset = (("right", (-5, 4)), ("left", (5, -5)))[place % 2]
             ax.annotate(
-                str(name), (x[i], self.residual[i]), xytext=(offset, 0), ha=side, va="center",
+                str(name), (x[i], self.residual[i]), xytext=offset, ha=side, va="center",
                 textcoords="offset points", fontsize="x-small", color=MARK,
             )  # fmt: skip
