@@ -1,0 +1,179 @@
+"""Piecewise linear losses on data of any size: against one linear program on all rows, and duality."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from numpy.testing import assert_allclose
+from sklearn.datasets import make_regression
+
+from robustreg import L1Regressor, QuantileRegressor, RobustRegressor
+from robustreg.data import prepare
+from robustreg.losses import Absolute, Hinge, Pinball
+from robustreg.objective import Objective
+from robustreg.penalties import L1, L2
+from robustreg.solvers import middle_intercept, solve_kinked, solve_program
+from tests._reference import best_kinked, objective, sample
+
+
+def composed(penalty, loss=None, n=60, **options):
+    X, y, weight = sample(n=n, **options)
+    data, _ = prepare(X, y, weight, reduce=penalty.degree == 2)
+    return Objective(loss or Pinball(0.3), data, penalty)
+
+
+def value(problem, theta):
+    """Objective per unit of weight at a point."""
+    u, _, _ = problem.split(theta)
+    kinks = problem.loss.kinks(problem.data.y)
+    s = problem.raw(theta) - kinks.position
+    loss = problem.data.weight @ np.maximum(kinks.lower * s, kinks.upper * s)
+    coef = problem.data.coordinates.coef(u)
+    return (loss + problem.penalty.value_gradient(coef)[0]) / problem.total
+
+
+@pytest.mark.parametrize("n", [60, 3000, 40_000])
+@pytest.mark.parametrize("penalty", [L2(), L2(5.0), L1(2.0)], ids=str)
+def test_certificate(penalty, n):
+    problem = composed(penalty.scaled(n / 60), n=n)
+    found = solve_kinked(problem, np.zeros(problem.size), tol=1e-8, max_iter=1000)
+    assert found.success
+    assert 0 <= found.optimality <= 1e-8
+    assert_allclose(found.fun, value(problem, found.x), rtol=1e-12)
+    # The slopes are a dual point: in their bounds, balanced, and on their side off the kinks.
+    kinks, weight = problem.loss.kinks(problem.data.y), problem.data.weight
+    slack = 1e-9 * weight
+    assert np.all(found.slopes >= weight * kinks.lower - slack)
+    assert np.all(found.slopes <= weight * kinks.upper + slack)
+    assert abs(found.slopes.sum()) <= 1e-9 * weight.sum()
+    s = problem.raw(found.x) - kinks.position
+    off = np.abs(s) > 1e-7
+    assert_allclose(found.slopes[off], (weight * np.where(s > 0, kinks.upper, kinks.lower))[off])
+    assert np.array_equal(found.zero, np.abs(s) < 1e-9)
+    assert found.zero.sum() <= problem.size + 1
+
+
+@pytest.mark.parametrize("method", ["highs", "highs-ds", "highs-ipm"])
+@pytest.mark.parametrize("penalty", [L1(), L1(2.0)], ids=str)
+def test_program_is_the_exact_way(penalty, method):
+    problem = composed(penalty, n=300)
+    exact = solve_kinked(problem, np.zeros(problem.size), tol=1e-8, max_iter=1000)
+    program = solve_program(problem, method=method, tol=1e-6)
+    assert program.success
+    assert_allclose(program.fun, exact.fun, rtol=1e-9)
+    assert_allclose(program.x, exact.x, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("start", ["zero", "near", "far"])
+def test_any_start_will_do(start):
+    problem = composed(L2(), n=3000)
+    best = solve_kinked(problem, np.zeros(4), tol=1e-8, max_iter=1000)
+    rng = np.random.default_rng(0)
+    theta = {"zero": np.zeros(4), "near": best.x + 1e-3, "far": 1e4 * rng.normal(size=4)}[start]
+    for warm in (False, True):
+        found = solve_kinked(problem, theta, tol=1e-8, max_iter=1000, warm=warm)
+        assert_allclose(found.x, best.x, rtol=1e-9)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("alpha", [0.0, 0.05])
+@pytest.mark.parametrize("quantile", [0.01, 0.3, 0.5, 0.99])
+@pytest.mark.parametrize("n, p", [(30, 2), (300, 10), (1500, 4)])
+def test_quantiles_against_a_program_on_all_rows(n, p, quantile, alpha, fit_intercept):
+    X, y, weight = sample(n=n, p=p, seed=n)
+    model = QuantileRegressor(quantile=quantile, alpha=alpha, fit_intercept=fit_intercept)
+    model.fit(X, y, sample_weight=weight)
+    assert_allclose(objective(model, X, y, weight), best_kinked(model, X, y, weight), rtol=1e-9)
+
+
+@pytest.mark.parametrize("decimals", [0, 1])
+@pytest.mark.parametrize("n", [50, 2000])
+def test_ties_by_the_dozen(n, decimals):
+    # Counts and prices: many rows are the same, and many lie on their kinks at the answer.
+    X, y, _ = sample(n=n, seed=6)
+    X, y = np.round(X, decimals), np.round(y, decimals)
+    for model in (L1Regressor(), QuantileRegressor(quantile=0.25, alpha=0.1)):
+        model.fit(X, y)
+        assert_allclose(objective(model, X, y), best_kinked(model, X, y), rtol=1e-9)
+        assert model.optimality_ <= 1e-8
+
+
+def test_most_rows_on_one_plane_and_many_of_them():
+    # The width of the envelope, twice the median residual, is zero here.
+    X, y, _ = sample(n=30_000, seed=7, outliers=0.0)
+    exact = X @ np.array([1.0, 2.0, 3.0]) + 0.5
+    y = np.where(np.arange(len(y)) % 3 == 0, y, exact)
+    model = L1Regressor().fit(X, y)
+    assert_allclose(model.coef_, [1.0, 2.0, 3.0], rtol=1e-10)
+    assert model.optimality_ <= 1e-8
+
+
+def test_zeros_under_an_l1_penalty_are_exact():
+    X, y = make_regression(200, 30, n_informative=5, noise=5.0, random_state=0)
+    model = QuantileRegressor(alpha=0.05).fit(X, y)
+    assert 15 <= (model.coef_ == 0).sum() <= 28
+    assert_allclose(objective(model, X, y), best_kinked(model, X, y), rtol=1e-9)
+
+
+@pytest.mark.parametrize("alpha", [0.02, 0.3])
+def test_more_columns_than_rows_under_an_l1_penalty(alpha):
+    X, y = make_regression(60, 600, n_informative=5, noise=1.0, random_state=1)
+    model = QuantileRegressor(alpha=alpha, quantile=0.4).fit(X, y)
+    assert_allclose(objective(model, X, y), best_kinked(model, X, y), rtol=1e-8)
+    assert (model.coef_ != 0).sum() <= 60
+
+
+@pytest.mark.parametrize("quantile", [0.2, 0.5])
+def test_at_the_answer_the_right_share_of_rows_lies_below(quantile):
+    X, y, _ = sample(n=5000, p=5, seed=8)
+    residual = y - QuantileRegressor(quantile=quantile, alpha=0.0).fit(X, y).predict(X)
+    below = np.mean(residual < -1e-9)
+    assert below <= quantile <= np.mean(residual <= 1e-9)
+    assert (abs(residual) < 1e-9).sum() == 6  # as many as there are parameters
+
+
+@pytest.mark.parametrize("alpha", [1e-6, 1e-2, 1.0, 100.0, 1e6])
+def test_penalties_of_all_sizes(alpha):
+    X, y, weight = sample(n=100, seed=9)
+    model = RobustRegressor(loss=Pinball(0.3), alpha=alpha).fit(X, y, sample_weight=weight)
+    assert model.optimality_ <= 1e-8
+    rng, lowest = np.random.default_rng(2), objective(model, X, y, weight)
+    for size in np.repeat([1e-7, 1e-4, 1e-1], 20):
+        coef = model.coef_ * (1 + size * rng.normal(size=3))
+        assert lowest <= objective(model, X, y, weight, coef=coef) * (1 + 1e-14)
+
+
+def test_hinge_has_kinks_as_well():
+    X, y, weight = sample(n=200, seed=10)
+    labels = (y > np.median(y)).astype(float)
+    data, _ = prepare(X, labels, weight)
+    problem = Objective(Hinge(), data, L2(1.0))
+    found = solve_kinked(problem, np.zeros(4), tol=1e-8, max_iter=1000)
+    assert found.optimality <= 1e-8
+    rng = np.random.default_rng(3)
+    for size in np.repeat([1e-5, 1e-2, 1.0], 20):
+        assert found.fun <= problem.fun_jac(found.x + size * rng.normal(size=4))[0]
+
+
+def test_middle_of_the_intercepts_that_are_equally_good():
+    X, y = np.array([[0.0], [0.0], [0.0], [0.0]]), np.array([1.0, 2.0, 4.0, 9.0])
+    data, _ = prepare(X, y)
+    problem = Objective(Absolute(), data, L2())
+    for start in (2.0, 2.5, 4.0):
+        theta = np.append(np.zeros(problem.size - 1), start)
+        assert middle_intercept(problem, theta)[-1] == 3.0
+    # where there is one best intercept, or the point is none, it is left
+    for start in (1.0, 9.0):
+        theta = np.append(np.zeros(problem.size - 1), start)
+        assert middle_intercept(problem, theta)[-1] == start
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_large_sparse_tables(fit_intercept):
+    rng = np.random.default_rng(11)
+    X = sp.random_array((3000, 400), density=0.01, rng=rng, format="csr")
+    y = X @ np.where(np.arange(400) < 10, 2.0, 0.0) + 0.1 * rng.standard_t(3, size=3000)
+    model = QuantileRegressor(alpha=1e-4, fit_intercept=fit_intercept).fit(X, y)
+    assert model.optimality_ <= 1e-8
+    dense = QuantileRegressor(alpha=1e-4, fit_intercept=fit_intercept).fit(X.toarray(), y)
+    one, other = objective(model, X, y), objective(dense, X.toarray(), y)
+    assert_allclose(one, other, rtol=1e-9)

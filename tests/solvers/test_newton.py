@@ -1,0 +1,246 @@
+"""Newton's method on functions whose minima are known."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.optimize import minimize, rosen, rosen_der, rosen_hess, rosen_hess_prod
+
+from robustreg.solvers import newton
+
+RNG = np.random.default_rng(0)
+A = RNG.normal(size=(6, 6))
+A = A @ A.T + 0.1 * np.eye(6)
+B = RNG.normal(size=6)
+
+
+class Quadratic:
+    """Half x' A x - b' x, counting what is asked of it."""
+
+    def __init__(self, a=A, b=B, constant=0.0):
+        self.a, self.b, self.constant = a, b, constant
+        self.hessians = 0
+
+    def fun(self, x):
+        return 0.5 * x @ self.a @ x - self.b @ x + self.constant
+
+    def jac(self, x):
+        return self.a @ x - self.b
+
+    def hess(self, x):
+        self.hessians += 1
+        return self.a.copy()
+
+    def minimise(self, x0=None, **options):
+        x0 = np.zeros(len(self.b)) if x0 is None else x0
+        return minimize(
+            self.fun, x0, jac=self.jac, hess=self.hess, method=newton,
+            callback=options.pop("callback", None), options=options,
+        )  # fmt: skip
+
+
+def test_a_quadratic_takes_one_step():
+    found = Quadratic().minimise()
+    assert (found.nit, found.status, found.success) == (1, 0, True)
+    assert_allclose(found.x, np.linalg.solve(A, B), rtol=1e-10)
+    assert_allclose(found.fun, Quadratic().fun(found.x))
+    assert np.abs(found.jac).max() <= 1e-8
+
+
+def test_products_of_the_hessian_will_do():
+    problem = Quadratic()
+    found = minimize(
+        problem.fun, np.zeros(6), jac=problem.jac, hessp=lambda x, v: A @ v, method=newton,
+        options={"tol": 1e-10},
+    )  # fmt: skip
+    assert found.success
+    assert_allclose(found.x, np.linalg.solve(A, B), rtol=1e-7)
+    assert problem.hessians == 0
+
+
+X, Y = RNG.normal(size=(200, 6)), RNG.normal(size=200)
+LOG_COSH = {
+    "fun": lambda x: np.log(np.cosh(X @ x - Y)).sum(),
+    "jac": lambda x: X.T @ np.tanh(X @ x - Y),
+    "hess": lambda x: (X.T / np.cosh(X @ x - Y) ** 2) @ X,
+}
+
+
+def test_convergence_is_quadratic():
+    norms = []
+
+    def watch(intermediate_result):
+        norms.append(np.abs(LOG_COSH["jac"](intermediate_result.x)).max())
+
+    found = minimize(
+        x0=np.ones(6), method=newton, callback=watch, options={"tol": 1e-11}, **LOG_COSH
+    )
+    assert found.success
+    assert len(norms) <= 8
+    late = [norm for norm in norms if norm < 10.0]
+    for before, after in zip(late, late[1:], strict=False):
+        assert after <= 0.1 * before**2 + 1e-12
+
+
+def test_minimum_at_the_end_of_a_valley():
+    found = minimize(
+        rosen,
+        [-1.2, 1.0, 0.5],
+        jac=rosen_der,
+        hess=rosen_hess,
+        method=newton,
+        options={"tol": 1e-10},
+    )
+    assert found.success
+    assert_allclose(found.x, 1.0, rtol=1e-8)
+
+
+def test_truncated_newton_on_a_valley():
+    found = minimize(
+        rosen,
+        [-1.2, 1.0],
+        jac=rosen_der,
+        hessp=rosen_hess_prod,
+        method=newton,
+        options={"tol": 1e-8},
+    )
+    assert_allclose(found.x, 1.0, rtol=1e-6)
+
+
+def test_value_never_rises():
+    values = []
+    minimize(
+        rosen, [-1.2, 1.0], jac=rosen_der, hess=rosen_hess, method=newton,
+        callback=lambda intermediate_result: values.append(intermediate_result.fun),
+    )  # fmt: skip
+    assert values == sorted(values, reverse=True)
+
+
+@pytest.mark.parametrize("curvature", [0.0, -2.0])
+def test_hessian_that_is_not_positive(curvature):
+    # x^4/4 + curvature x^2 + y^2: flat or a hilltop at the start's x = 0.
+    found = minimize(
+        lambda v: v[0] ** 4 / 4 + curvature * v[0] ** 2 + v[1] ** 2,
+        [0.5, 1.0],
+        jac=lambda v: np.array([v[0] ** 3 + 2 * curvature * v[0], 2 * v[1]]),
+        hess=lambda v: np.diag([3 * v[0] ** 2 + 2 * curvature, 2.0]),
+        method=newton,
+        options={"tol": 1e-9, "maxiter": 200},
+    )
+    assert found.success
+    assert abs(found.x[0] ** 2 + 2 * curvature) < 1e-2
+    assert abs(found.x[1]) < 1e-8
+
+
+def test_a_coordinate_without_curvature_stays():
+    a = A.copy()
+    a[2], a[:, 2] = 0.0, 0.0
+    b = np.where(np.arange(6) == 2, 0.0, B)
+    found = Quadratic(a, b).minimise(np.full(6, 3.0))
+    assert found.success
+    assert found.x[2] == 3.0
+
+
+def test_badly_scaled_coordinates():
+    size = 10.0 ** np.array([-6.0, -3.0, 0.0, 0.0, 3.0, 6.0])
+    found = Quadratic(A * np.outer(size, size), B * size).minimise(tol=1e-12)
+    assert_allclose(found.x * size, np.linalg.solve(A, B), rtol=1e-6)
+
+
+def test_steps_stay_inside_an_open_bound():
+    # x - log x, whose value is not defined at and below 0
+    lower, seen = np.zeros(1), []
+
+    def fun(x):
+        seen.append(x[0])
+        return x[0] - np.log(x[0])
+
+    found = minimize(
+        fun, [50.0], jac=lambda x: 1 - 1 / x, hess=lambda x: np.array([[1 / x[0] ** 2]]),
+        method=newton, options={"lower": lower},
+    )  # fmt: skip
+    assert_allclose(found.x, 1.0, rtol=1e-8)
+    assert min(seen) > 0
+
+
+@pytest.mark.parametrize("maxiter", [0, 1, 3])
+def test_stops_at_maxiter_and_says_so(maxiter):
+    found = minimize(
+        rosen,
+        [-1.2, 1.0],
+        jac=rosen_der,
+        hess=rosen_hess,
+        method=newton,
+        options={"maxiter": maxiter},
+    )
+    assert (found.nit, found.status, found.success) == (maxiter, 1, False)
+    assert "max_iter" in found.message
+    assert found.fun <= rosen(np.array([-1.2, 1.0]))
+
+
+def stop_by_value(intermediate_result):
+    return intermediate_result.fun < 1.0
+
+
+def stop_by_exception(intermediate_result):
+    raise StopIteration
+
+
+@pytest.mark.parametrize("callback", [stop_by_value, stop_by_exception])
+def test_callback_can_stop(callback):
+    found = minimize(
+        rosen, [-1.2, 1.0], jac=rosen_der, hess=rosen_hess, method=newton, callback=callback
+    )
+    assert (found.status, found.success) == (99, False)
+    assert 1 <= found.nit < 20
+
+
+def test_at_least_one_iteration_from_the_optimum():
+    optimum = np.linalg.solve(A, B)
+    assert Quadratic().minimise(optimum).nit == 0
+    assert Quadratic().minimise(optimum + 1e-10, at_least=1).nit <= 1
+
+
+def test_no_progress_in_floating_point_ends_it():
+    # tol cannot be met: it ends, close to the optimum, and does not claim success
+    found = Quadratic(constant=1e12).minimise(tol=1e-30)
+    assert found.status == 2
+    assert found.nit < 20
+    assert_allclose(found.x, np.linalg.solve(A, B), rtol=1e-6)
+
+
+def test_a_large_constant_does_not_hide_the_decrease():
+    # The values differ by less than their rounding: the slope along the step tells.
+    found = Quadratic(constant=1e18).minimise()
+    assert found.success
+    assert_allclose(found.x, np.linalg.solve(A, B), rtol=1e-8)
+
+
+def test_a_hessian_is_kept_while_its_steps_pay():
+    # log cosh is nearly a parabola about its minimum: pairs correct what a kept Hessian misses
+    lazy, eager = (
+        minimize(x0=np.zeros(6), method=newton, options={"lazy": kept, "tol": 1e-10}, **LOG_COSH)
+        for kept in (True, False)
+    )
+    assert_allclose(lazy.x, eager.x, rtol=1e-8)
+    assert lazy.nhev < eager.nhev
+    assert lazy.nit >= eager.nit
+
+
+def test_a_hessian_may_be_given():
+    first = Quadratic().minimise()
+    problem = Quadratic(b=B + 0.1)
+    found = problem.minimise(metric=first.metric, lazy=True)
+    assert found.success
+    assert problem.hessians == 0
+
+
+def test_infinite_values_are_stepped_back_from():
+    # 1/x grows without bound on one side and the first Newton step lands beyond it
+    found = minimize(
+        lambda x: 1 / x[0] + x[0] if x[0] > 0 else np.inf,
+        [1e-3],
+        jac=lambda x: 1 - 1 / x**2,
+        hess=lambda x: np.array([[2 / x[0] ** 3]]),
+        method=newton,
+    )
+    assert_allclose(found.x, 1.0, rtol=1e-6)

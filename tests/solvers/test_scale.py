@@ -1,0 +1,171 @@
+"""Scales found with the fit: their equations at the answer, and when the answer is zero."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from robustreg import HuberRegressor, RobustRegressor
+from robustreg.data import prepare
+from robustreg.losses import Huber, PseudoHuber, SmoothL1
+from robustreg.objective import Objective
+from robustreg.penalties import L2
+from robustreg.scales import MAD_FACTOR, huber_consistency, weighted_median
+from robustreg.solvers import Problem, solve_fixed, solve_joint, solve_mad
+from tests._reference import sample
+
+#: enough rows for a start on a sample, and few
+ROWS = pytest.mark.parametrize("n", [80, 25_000])
+
+
+def problem(loss=None, n=80, alpha=0.0, **options):
+    X, y, weight = sample(n=n, seed=1)
+    data, _ = prepare(X, (y - np.median(y)) / 4, weight)
+    return Problem(loss or Huber(), data, L2(alpha), **options)
+
+
+@ROWS
+@pytest.mark.parametrize("alpha", [0.0, 5.0])
+@pytest.mark.parametrize("epsilon", [0.3, 1.345, 4.0, np.inf])
+def test_joint_scale(epsilon, alpha, n):
+    p = problem(Huber(epsilon), n, alpha)
+    kappa = huber_consistency(epsilon)
+    found = solve_joint(p, kappa)
+    theta, sigma = found.x[:-1], found.x[-1]
+    assert found.optimality <= 1e-8
+    z = p.residual(theta) / sigma
+    spent = p.data.weight @ np.minimum(z**2, epsilon**2)
+    assert_allclose(spent, kappa * p.data.total, rtol=1e-6)
+    psi = np.clip(z, -epsilon, epsilon)
+    assert abs(p.data.weight @ psi) < 1e-7 * p.data.total
+    # and the value is the least along sigma
+    joint = p.joint(kappa)
+    for factor in (0.9, 0.999, 1.001, 1.1):
+        assert joint.fun_jac(np.append(theta, sigma * factor))[0] > found.fun
+
+
+@ROWS
+@pytest.mark.parametrize("loss", [Huber(), PseudoHuber(), SmoothL1(0.5)], ids=str)
+@pytest.mark.parametrize("alpha", [0.0, 5.0])
+def test_mad_is_that_of_its_own_fit(loss, alpha, n):
+    p = problem(loss, n, alpha)
+    found = solve_mad(p)
+    theta, sigma = found.x[:-1], found.x[-1]
+    assert_allclose(
+        sigma, MAD_FACTOR * weighted_median(np.abs(p.residual(theta)), p.data.weight), rtol=1e-8
+    )
+    again = solve_fixed(p, sigma)
+    assert_allclose(theta, again.x, rtol=1e-6, atol=1e-8)
+    assert found.optimality <= 1e-8
+
+
+@ROWS
+@pytest.mark.parametrize("sigma", [1e-9, 1e-4, 0.1, 1.0, 1e3])
+def test_fixed_scale(sigma, n):
+    p = problem(n=n)
+    found = solve_fixed(p, sigma)
+    psi = p.data.weight * np.clip(p.residual(found.x), -1.345 * sigma, 1.345 * sigma)
+    assert abs(psi.sum()) < 1e-6 * np.abs(psi).sum()
+    assert found.optimality <= 1e-8
+
+
+@ROWS
+def test_warm_starts_stay(n):
+    p = problem(n=n)
+    kappa = huber_consistency(1.345)
+    joint, fixed, own = solve_joint(p, kappa), solve_fixed(p, 0.5), solve_mad(p)
+    for cold, warm in [
+        (joint, solve_joint(p, kappa, joint.x)),
+        (fixed, solve_fixed(p, 0.5, fixed.x)),
+        (own, solve_mad(p, own.x)),
+    ]:
+        assert_allclose(warm.x, cold.x, rtol=1e-6, atol=1e-9)
+        assert warm.nit <= 1
+
+
+TRUTH = np.array([1.0, -2.0, 0.5])
+
+
+def partly_exact(n, share):
+    """Return rows of which a share lies on one plane, and which; the others lie on both sides of it."""
+    X, _, _ = sample(n=n, seed=2)
+    rng = np.random.default_rng(3)
+    exact = rng.permutation(n) < round(share * n)
+    y = X @ TRUTH + 3.0 + np.where(exact, 0.0, 2 * rng.normal(size=n))
+    return X, y, exact
+
+
+def zero_is_the_answer(X, y, exact, epsilon, paid):
+    """Whether slopes psi at scale zero exist that balance and cost at most what sigma is worth.
+
+    Off the plane they are epsilon times the sign; on it those of least squares balance cheapest.
+    """
+    columns = np.column_stack([np.ones(len(y)), X])
+    off = epsilon * np.sign(y - X @ TRUTH - 3.0)[~exact]
+    on = np.linalg.lstsq(columns[exact].T, -columns[~exact].T @ off, rcond=None)[0]
+    return off @ off + on @ on <= paid
+
+
+SHARES = [0.40, 0.44, 0.46, 0.50, 0.58, 0.60, 0.605, 0.61, 0.615, 0.63, 0.7]
+
+
+@pytest.mark.parametrize("share", SHARES)
+@pytest.mark.parametrize("n", [400, 3000])
+@pytest.mark.parametrize("scale, epsilon", [("proposal2", 1.345), ("concomitant", 1.35)])
+def test_share_of_exact_rows_at_which_the_scale_is_zero(scale, epsilon, n, share):
+    # Near 1 - kappa / epsilon^2: 60.7 % for Proposal 2, 45.1 % for the concomitant scale.
+    X, y, exact = partly_exact(n, share)
+    paid = n if scale == "concomitant" else huber_consistency(epsilon) * (n - 4)
+    model = HuberRegressor(alpha=0.0, scale=scale, epsilon=epsilon).fit(X, y)
+    assert (model.scale_ == 0) == zero_is_the_answer(X, y, exact, epsilon, paid)
+    assert model.optimality_ <= model.tol
+    if model.scale_ == 0:
+        assert_allclose(model.coef_, TRUTH, rtol=1e-10)
+        assert np.array_equal(model.outliers_, ~exact)
+
+
+@pytest.mark.parametrize("share, zero", [(0.48, False), (0.52, True)])
+def test_mad_is_zero_from_one_half_of_exact_rows_on(share, zero):
+    X, y, _ = partly_exact(1000, share)
+    for model in (HuberRegressor(alpha=0.0, scale="mad"), RobustRegressor(loss=SmoothL1())):
+        model.fit(X, y)
+        assert (model.scale_ == 0) == zero
+        if zero:
+            assert_allclose(model.coef_, TRUTH, rtol=1e-10)
+
+
+@pytest.mark.parametrize("noise", [1e-3, 1e-6])
+def test_a_small_scale_is_not_zero(noise):
+    X, _, _ = sample(n=300, seed=4, outliers=0.0)
+    y = X @ TRUTH + 3.0 + noise * np.random.default_rng(5).normal(size=300)
+    for scale in ("proposal2", "mad"):
+        model = HuberRegressor(alpha=0.0, scale=scale).fit(X, y)
+        assert_allclose(model.scale_, noise, rtol=0.2)
+        assert 0.05 < model.outliers_.mean() < 0.3
+
+
+@pytest.mark.parametrize("method", ["auto", "newton", "newton-cg", "lbfgs"])
+def test_methods_agree(method):
+    p = problem(method=method, max_iter=1000)
+    expected = solve_joint(problem(), 0.71)
+    assert_allclose(solve_joint(p, 0.71).x, expected.x, rtol=1e-6)
+    assert_allclose(solve_fixed(p, 0.3).x, solve_fixed(problem(), 0.3).x, rtol=1e-6, atol=1e-9)
+
+
+def test_callback_hears_of_every_iteration_and_can_stop():
+    seen = []
+
+    def watch(intermediate_result):
+        seen.append(intermediate_result.fun)
+
+    solve_joint(problem(callback=watch), 0.71)
+    assert len(seen) >= 3
+    assert seen[-1] <= seen[0]
+    stopped = solve_joint(problem(callback=lambda intermediate_result: True), 0.71)
+    assert stopped.status == 99
+
+
+def test_objective_at_a_scale_has_its_thresholds_multiplied():
+    p = problem(Huber(2.0))
+    assert p.at(0.5).loss == Huber(1.0)
+    assert isinstance(p.joint(0.7), Objective)
+    assert p.joint(0.7).loss.kappa == 0.7

@@ -1,0 +1,106 @@
+"""Smooth objectives on all rows: methods, starts, limits and what they report."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from robustreg.data import prepare
+from robustreg.losses import Huber, LogCosh, PseudoHuber, Squared, Tukey
+from robustreg.objective import Objective
+from robustreg.penalties import L2
+from robustreg.solvers import solve_smooth
+from robustreg.solvers._smooth import choose_method, kept_metric, on_rows, on_sample
+from tests._reference import sample
+
+METHODS = ["auto", "newton", "newton-cg", "lbfgs"]
+
+
+def composed(loss=None, n=80, alpha=0.3, p=3):
+    X, y, weight = sample(n=n, p=p, seed=1)
+    data, _ = prepare(X, y, weight)
+    return Objective(loss or Huber(), data, L2(alpha))
+
+
+@pytest.mark.parametrize("loss", [Squared(), Huber(), PseudoHuber(), LogCosh()], ids=str)
+@pytest.mark.parametrize("method", METHODS)
+def test_methods_agree(method, loss):
+    problem = composed(loss)
+    found = solve_smooth(problem, np.zeros(4), method=method, tol=1e-9, max_iter=500)
+    assert (found.status, found.success) == (0, True)
+    assert found.optimality == np.abs(problem.fun_jac(found.x)[1]).max() <= 1e-9
+    assert_allclose(found.fun, problem.fun_jac(found.x)[0])
+    expected = solve_smooth(problem, np.ones(4), tol=1e-12)
+    assert_allclose(found.x, expected.x, rtol=1e-6)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_limits_are_kept_and_said(method):
+    found = solve_smooth(composed(PseudoHuber()), np.full(4, 50.0), method=method, max_iter=2)
+    assert (found.nit, found.status) == (2, 1)
+    assert found.optimality > 1e-8
+    done = solve_smooth(composed(), np.zeros(4), method=method, max_iter=500)
+    assert solve_smooth(composed(), done.x, method=method, tol=1e-6).nit == 0
+    assert solve_smooth(composed(), done.x, method=method, tol=1e-6, at_least=1).nit == 1
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_callback(method):
+    seen = []
+
+    def watch(intermediate_result):
+        seen.append(intermediate_result.fun)
+        return len(seen) == 2
+
+    found = solve_smooth(composed(PseudoHuber()), np.full(4, 5.0), method=method, callback=watch)
+    assert len(seen) == 2
+    assert found.status == 99
+
+
+def test_many_columns_and_large_sparse_tables_take_products():
+    assert choose_method(composed()) == "newton"
+    assert choose_method(composed(n=20, p=3500)) in ("newton", "newton-cg")
+    X = np.random.default_rng(0).normal(size=(10, 4))
+    data, _ = prepare(X, np.zeros(10))
+    wide = Objective(Squared(), data, L2(), n_outputs=1000)
+    assert choose_method(wide) == "newton-cg"
+
+
+def test_a_sample_stands_for_all_rows():
+    assert on_sample(composed()) is None  # few rows need none
+    assert on_sample(composed(Tukey(), n=25_000)) is None  # it could lead to another minimum
+    problem = composed(n=25_000, alpha=50.0)
+    small = on_sample(problem)
+    assert small.data.n_rows == 4000
+    assert_allclose(small.penalty.alpha, 50.0 * 4000 / 25_000)
+    one, all_rows = (solve_smooth(part, np.zeros(4)).x for part in (small, problem))
+    assert_allclose(one, all_rows, atol=0.15)
+
+
+def test_parts_of_the_rows_add_up():
+    problem = composed(n=900)
+    theta = np.array([1.0, 2.0, -1.0, 0.5])
+    parts = [on_rows(problem, np.arange(start, start + 300)) for start in (0, 300, 600)]
+    value = sum(part.fun_jac(theta)[0] * part.total for part in parts) / problem.total
+    assert_allclose(value, problem.fun_jac(theta)[0], rtol=1e-12)
+
+
+def test_a_hessian_of_some_rows_is_nearly_that_of_all():
+    problem = composed(n=25_000)
+    theta = solve_smooth(problem, np.zeros(4)).x
+    metric = kept_metric(problem, theta, "auto")
+    g = np.array([1.0, -2.0, 0.5, 3.0])
+    assert_allclose(metric.solve(g), np.linalg.solve(problem.hess(theta), g), rtol=0.2)
+    assert kept_metric(problem, theta, "lbfgs") is None
+
+
+@pytest.mark.parametrize("alpha", [0.0, 10.0])
+def test_few_passes_over_many_rows(alpha):
+    # After the sample a handful of passes remain, and no Gram matrix of all rows is formed.
+    problem = composed(n=100_000, alpha=alpha)
+    start = solve_smooth(on_sample(problem), np.zeros(4), tol=1e-4).x
+    metric = kept_metric(problem, start, "auto")
+    before = problem.data.passes.count
+    found = solve_smooth(problem, start, metric=metric)
+    assert found.success
+    assert problem.data.passes.count - before <= 10
+    assert found.nhev == 0
