@@ -51,6 +51,9 @@ class Block(NamedTuple):
 
     def gram(self, curvature: Array) -> Array:
         """Return ``X.T @ diag(curvature) @ X``."""
+        bent = np.flatnonzero(curvature)
+        if 2 * len(bent) < len(curvature):  # the band of a narrow envelope holds few rows
+            return Block(self.X[bent], self.y[bent], None).gram(curvature[bent])
         if sp.issparse(self.X):
             return (self.X.T @ (sp.diags_array(curvature) @ self.X)).toarray()
         if curvature.min(initial=0.0) < 0:
@@ -170,6 +173,11 @@ class Data:
     def size(self) -> int:
         """Number of coefficients in the solver's coordinates, without intercept."""
         return self.coordinates.size
+
+    @property
+    def small(self) -> bool:
+        """Whether all rows in the solver's coordinates are little enough to be kept."""
+        return self.n_rows * self.size * 8 <= KEEP_BYTES
 
     @property
     def dense(self) -> bool:
@@ -371,7 +379,7 @@ def prepare(
         rows = np.flatnonzero(weight > 0)
         y, weight = y[rows], weight[rows]
     if sp.issparse(X):
-        X = X.tocsr()
+        X = sp.csr_array(X)  # of one kind of sparse; the numbers are shared
     dense = not sp.issparse(X) or X.nnz > DENSE_SHARE * n * n_features or n * n_features <= 1e6
     blank = Coordinates(np.zeros(n_features), np.ones(n_features))
     data = Data(X, y, weight, blank, intercept, explicit=dense, rows=rows)
@@ -403,14 +411,13 @@ def subsample(data: Data, size: int) -> Array:
 def spread_rows(n: int, size: int, run: int = 256) -> Array:
     """Return about ``size`` rows in runs spread evenly over all: quicker to read than single rows."""
     starts = np.linspace(0, n - run, max(size // run, 1)).astype(int)
-    return np.unique(np.add.outer(starts, np.arange(run)).ravel())
+    return np.add.outer(starts, np.arange(run)).ravel()
 
 
 def _arrange(data: Data) -> Data:
     """Decide where the coordinates are applied: kept, block by block, or to the coefficients."""
     center, transform = data.coordinates.center, data.coordinates.transform
-    small = data.n_rows * data.size * 8 <= KEEP_BYTES
-    if small or 4 * data.size <= len(center):
+    if data.small or 4 * data.size <= len(center):
         kept = np.empty((data.n_rows, data.size))
         stop = 0
         for block in data.blocks():

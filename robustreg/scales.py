@@ -37,7 +37,9 @@ def weighted_median(values: Array, weight: Array | None = None) -> float:
     1.5
     """
     if weight is None:
-        return float(np.median(values))
+        middle = len(values) // 2
+        low, high = np.partition(values, (max(middle - 1, 0), middle))[[middle - 1, middle]]
+        return float(0.5 * low + 0.5 * high if len(values) % 2 == 0 else high)
     order = np.argsort(values, kind="stable")
     order = order[weight[order] > 0]
     below = np.cumsum(weight[order])
@@ -47,7 +49,7 @@ def weighted_median(values: Array, weight: Array | None = None) -> float:
     lower = np.searchsorted(below, half - slack, side="left")
     upper = np.searchsorted(below, half + slack, side="right")
     low, high = values[order[lower]], values[order[min(upper, len(order) - 1)]]
-    return float(low + 0.5 * (high - low))
+    return float(0.5 * low + 0.5 * high)
 
 
 def mad(residual: Array, weight: Array | None = None) -> float:

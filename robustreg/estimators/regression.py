@@ -22,7 +22,9 @@ from robustreg.objective import Objective
 from robustreg.penalties import L1, Penalty
 from robustreg.scales import huber_consistency, mad
 from robustreg.solvers import (
+    MANY,
     Problem,
+    solve_columns,
     solve_fixed,
     solve_joint,
     solve_kinked,
@@ -85,7 +87,8 @@ class ResidualRegressor(LinearRegressor):
         if method != "exact":
             options = getattr(self, "solver_options", None)
             return solve_program(objective, method=method, tol=self.tol, options=options)
-        return solve_kinked(
+        many = penalty.degree == 1 and penalty.alpha > 0 and data.size > MANY
+        return (solve_columns if many else solve_kinked)(
             objective, np.zeros(objective.size) if start is None else start[: objective.size],
             tol=self.tol, max_iter=self.max_iter, callback=callback, warm=start is not None,
         )  # fmt: skip

@@ -1,6 +1,7 @@
 """Minimisation of an :class:`~robustreg.objective.Objective`, all of it through scipy.optimize."""
 
 from robustreg.solvers._classes import solve_each, solve_settled, solve_together
+from robustreg.solvers._columns import MANY, solve_columns
 from robustreg.solvers._kinked import solve_kinked
 from robustreg.solvers._middle import middle_intercept
 from robustreg.solvers._newton import newton
@@ -11,7 +12,9 @@ from robustreg.solvers._smooth import solve_smooth
 __all__ = [
     "Problem",
     "middle_intercept",
+    "MANY",
     "newton",
+    "solve_columns",
     "solve_each",
     "solve_fixed",
     "solve_joint",

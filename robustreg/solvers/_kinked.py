@@ -26,6 +26,10 @@ from robustreg.solvers._rows import Rows, Vertex, solve_rows
 
 #: rows within this many widths of the envelope are kept
 KEPT_WIDTHS = 4.0
+#: a spread of offsets, y having spread one, that says most rows lie on a hyperplane
+FLAT = 1e-6
+#: an offset that is zero may be computed as this many times the size of what it is computed from
+ROUNDING = 1e-13
 #: curvature of a penalty, in standardised units, that nothing can come of
 NEGLIGIBLE = 1e-25
 
@@ -75,7 +79,7 @@ def solve_kinked(
         vertex = solve_rows(rows, theta, width, max(max_iter - nit, 1))
         nit, theta = nit + vertex.nit, vertex.theta
         now = offsets(objective, theta)
-        flipped = now * s < 0
+        flipped = np.where(s > 0, -now, now) > ROUNDING * (1 + np.abs(s) + objective.data.base)
         flipped[kept] = False
         if not flipped.any() or nit >= max_iter:
             break
@@ -91,40 +95,47 @@ def _approach(
 ) -> tuple[Array, int, float | None]:
     """Come close through a sample and one envelope; None as width means: few rows, keep them all."""
     data = objective.data
-    if data.ready and not subsample_size(data):
+    if not subsample_size(data) and data.small:
         return theta, 0, None
-    nit, metric = 0, None
-    q = len(theta)
-    if subsample_size(data) and not warm:
+    nit, metric, n = 0, None, data.n_rows
+    share = np.sqrt(len(theta) / n)
+    if warm:
+        spread = _typical(offsets(objective, theta), data.weight)
+    elif subsample_size(data):
         small = on_rows(objective, subsample(data, subsample_size(data)))
-        theta, nit, metric = _descend(small, theta, np.sqrt(q / small.data.n_rows), max_iter, callback)
-    s = offsets(objective, theta)
-    spread = _typical(s, data.weight)
-    width = 2 * spread * np.sqrt(q / data.n_rows)
-    if width == 0:
-        return theta, nit, 0.0
-    loose = 0.3 / np.sqrt(data.n_rows)
-    found = _envelope(objective, theta, width, loose, max(max_iter - nit, 1), callback, metric)
+        sampled = np.sqrt(len(theta) / small.data.n_rows)
+        theta, nit, metric, spread = _descend(small, theta, sampled, max_iter, callback)
+    else:
+        theta, nit, _, spread = _descend(objective, theta, 2 * share, max_iter, callback)
+        return theta, nit, max(2 * share * spread, FLAT)
+    width = 2 * spread * share
+    if spread < FLAT or nit >= max_iter:
+        return theta, nit, max(width, FLAT)
+    loose = 0.3 / np.sqrt(n)
+    found = _envelope(objective, theta, width, loose, max_iter - nit, callback, metric)
     return found.x, nit + found.nit, width
 
 
 def _descend(
     objective: Objective, theta: Array, share: float, max_iter: int, callback: Any
-) -> tuple[Array, int, Any]:
-    """Minimise envelopes down to ``share`` of the spread; return the Hessian of a wide one as well."""
+) -> tuple[Array, int, Any, float]:
+    """Minimise envelopes down to ``share`` of the spread of the offsets.
+
+    Also returns the Hessian of a wide one, which is much like that of a narrow one on more rows,
+    and the spread.
+    """
     nit, metric = 0, None
-    spread = _typical(offsets(objective, theta), objective.data.weight)
-    width = spread
-    while width > 0:
-        found = _envelope(objective, theta, width, 1e-4, max(max_iter - nit, 1), callback, None)
+    width = spread = _typical(offsets(objective, theta), objective.data.weight)
+    while width > FLAT and nit < max_iter:
+        found = _envelope(objective, theta, width, 1e-4, max_iter - nit, callback, None)
         theta, nit = found.x, nit + found.nit
         spread = _typical(offsets(objective, theta), objective.data.weight)
         if width <= 0.5 * spread and metric is None:
             metric = DenseMetric(_smooth(objective, width).hess(theta))
-        if width <= share * spread or nit >= max_iter:
+        if width <= share * spread:
             break
         width = max(0.2 * min(width, spread), share * spread)
-    return theta, nit, metric
+    return theta, nit, metric, spread
 
 
 def _smooth(objective: Objective, width: float) -> Objective:
@@ -176,7 +187,7 @@ def rows_of(objective: Objective, s: Array, kept: Array) -> Rows:
     if len(kept) < len(s):
         slopes = weight * np.where(s > 0, upper, lower)
         slopes[kept] = 0.0
-        linear = _pull(objective, slopes)
+        linear = gradient_of(objective, slopes)
     X = data.take(kept)
     if data.intercept:
         X = _stack([X, np.ones((len(kept), 1))], axis=1)
@@ -188,7 +199,7 @@ def rows_of(objective: Objective, s: Array, kept: Array) -> Rows:
     return _with_penalty(rows, objective)
 
 
-def _pull(objective: Objective, slopes: Array) -> Array:
+def gradient_of(objective: Objective, slopes: Array) -> Array:
     """Gradient in ``theta`` of ``slopes @ raw``: one pass."""
     data = replace(objective.data, y=slopes, weight=None)
 
@@ -255,7 +266,9 @@ def certified(
     exact[kept] = np.where(np.abs(near) <= rows.rounding(theta)[: len(kept)], 0.0, near)
     u = objective.split(theta)[0]
     primal = loss(exact) + objective.penalty.value_gradient(objective.data.coordinates.coef(u))[0] / objective.total
-    constant = loss(weighted_median(kinks.position + 0 * s, objective.data.weight) - kinks.position)
+    constant = 1.0  # y has spread one; only beside a tiny loss does it matter how much exactly
+    if primal < 1e-3:
+        constant = loss(weighted_median(kinks.position + 0 * s, objective.data.weight) - kinks.position)
     gap = rows.gap(theta, vertex.slopes)
     eps = np.finfo(float).eps
     # What rounding leaves of a gap is none: on an exact fit there is nothing to compare it with.

@@ -175,7 +175,7 @@ def solve_rows(rows: Rows, theta: Array, width: float, maxiter: int) -> Vertex:
             continue
         theta, inner = found
         now = rows.offsets(theta)
-        flipped = (now * s < 0) & (np.abs(now) > rows.rounding(theta))
+        flipped = np.where(s > 0, -now, now) > rows.rounding(theta)
         flipped[kept] = False
         slopes = np.where(s > 0, rows.upper, rows.lower)
         slopes[kept] = inner

@@ -270,7 +270,8 @@ def solve_mad(problem: Problem, theta: Array | None = None) -> OptimizeResult:
             return _with_scale(flat, 0.0, 0.0, max(nit, 1))
         # more than half of the rows fit by chance alone: any positive scale gets away from there
         sigma = sigma or float(np.abs(problem.residual(at)).mean()) or 1.0
-        left = replace(problem, max_iter=max(problem.max_iter - nit, 1))
+        # finer than tol, or small changes of sigma would not move the coefficients at all
+        left = replace(problem, tol=0.01 * problem.tol, max_iter=max(problem.max_iter - nit, 1))
         found = solve_fixed(left, sigma, warm)
         warm = at = found.x
         nit += found.nit

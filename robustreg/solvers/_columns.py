@@ -1,0 +1,72 @@
+"""Piecewise linear losses with an L1 penalty on many columns: most coefficients are zero.
+
+The problem is solved on some columns; its slopes, carried back to the others, say which of those
+would leave zero. They join until none would, which proves the rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from scipy.optimize import OptimizeResult
+
+from robustreg._array import Array
+from robustreg.objective import Objective
+from robustreg.solvers._kinked import gradient_of, solve_kinked
+
+#: with fewer columns all are taken at once
+MANY = 300
+#: columns to begin with
+FIRST = 50
+#: a column joins if its pull exceeds the penalty by this share
+EXCESS = 1e-9
+
+
+def solve_columns(
+    objective: Objective, theta: Array, *, max_iter: int, **options: Any
+) -> OptimizeResult:
+    """Minimise as :func:`~robustreg.solvers.solve_kinked` does, on the columns that matter.
+
+    Parameters
+    ----------
+    objective : Objective
+        Its penalty is L1 with ``alpha > 0``; its coordinates are diagonal.
+    theta : array
+        Start; its nonzero coefficients are taken first.
+    max_iter : int
+        Iterations at the most.
+    **options
+        As of :func:`~robustreg.solvers.solve_kinked`.
+
+    Returns
+    -------
+    OptimizeResult
+        As of :func:`~robustreg.solvers.solve_kinked`; ``kept`` and the like speak of all rows.
+    """
+    size = objective.data.size
+    limit = objective.penalty.alpha / objective.total * objective.data.coordinates.transform
+    kept, nit = np.flatnonzero(theta[:size]), 0
+    if not len(kept) and not objective.data.intercept:
+        kept = np.arange(min(FIRST, size))
+    while True:
+        small = replace(objective, data=objective.data.columns(kept))
+        edge = theta[size:]
+        found = solve_kinked(
+            small, np.append(theta[kept], edge), max_iter=max(max_iter - nit, 1), **options
+        )
+        nit += found.nit
+        theta = np.zeros(objective.size)
+        theta[kept], theta[size:] = found.x[: len(kept)], found.x[len(kept) :]
+        pull = np.abs(gradient_of(objective, found.slopes / objective.total)[:size])
+        pull[kept] = 0.0
+        excess = np.flatnonzero(pull > limit * (1 + EXCESS))
+        if not len(excess) or nit >= max_iter:
+            break
+        order = excess[np.argsort(-(pull[excess] / limit[excess]), kind="stable")]
+        kept = np.union1d(kept, order[: max(FIRST, len(kept))])
+    if len(excess):
+        found.status, found.optimality = 1, max(found.optimality, float((pull / limit)[excess].max()) - 1)
+    found.x, found.nit = theta, nit
+    return found
