@@ -263,7 +263,9 @@ def check_grid(name: str, values: Any, *, low: float, closed: bool) -> Array:
     return grid
 
 
-def warn_unsolved(name: str, optimality: Sequence[float], model: LinearRegressor) -> None:
+def warn_unsolved(
+    name: str, optimality: Sequence[float], model: LinearRegressor, stacklevel: int = 3
+) -> None:
     """Warn once of all fits that did not reach the accuracy asked for."""
     missed = int(np.sum(np.asarray(optimality) > model.tol))
     if missed:
@@ -272,5 +274,5 @@ def warn_unsolved(name: str, optimality: Sequence[float], model: LinearRegressor
             f"{model.tol:.1e}, the worst at {max(optimality):.1e} (max_iter={model.max_iter}); the "
             "best iterates are kept. Increase max_iter, or tol if that accuracy is enough.",
             ConvergenceWarning,
-            stacklevel=3,
+            stacklevel=stacklevel,
         )

@@ -210,7 +210,7 @@ class HuberRegressorCV(LinearRegressor):
         progress.end()
         reached = [found for walk in (lead, *folds) for found in walk.reached]
         if not progress.stopped:
-            warn_unsolved(type(self).__name__, reached, self)
+            warn_unsolved(type(self).__name__, reached, self, stacklevel=4)
         return self
 
     def _choose(
