@@ -15,7 +15,7 @@ from robustreg.data import Data
 from robustreg.estimators._base import LinearModel, Prepared, Units
 from robustreg.estimators._labels import class_factors, encode, plain_labels, require_classes
 from robustreg.estimators._validation import check_data, check_option, check_weight
-from robustreg.losses import Loss, log_sigmoid, log_softmax, sigmoid, softmax
+from robustreg.losses import Loss, log_sigmoid, log_softmax
 from robustreg.objective import Objective
 from robustreg.solvers import solve_settled
 
@@ -152,10 +152,8 @@ class LinearClassifier(ClassifierMixin, LinearScores):  # type: ignore[misc]
         return tags
 
 
-class Probabilities:
-    """Mixin of classifiers whose scores stand for probabilities: those of cross-entropy."""
-
-    classes_: Any
+class ProbabilityClassifier(LinearClassifier):
+    """A classifier whose scores stand for probabilities: those of cross-entropy, unless it says."""
 
     def _log_proba(self, scores: Array) -> Array:
         """Logarithms of the probabilities; of a vector of scores that of the second class."""

@@ -50,7 +50,7 @@ def encode(y: Any) -> tuple[Array, Any]:
         If y does not hold classes, or columns hold anything but 0 and 1.
     """
     if sp.issparse(y):
-        y = y.toarray()
+        y = y.toarray()  # type: ignore[attr-defined]
     y = np.asarray(y)
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)
@@ -89,7 +89,7 @@ def class_factors(
         with np.errstate(divide="ignore"):
             return np.where(mass > 0, mass.sum() / (np.count_nonzero(mass) * mass), 0.0)
     if not isinstance(class_weight, Mapping):
-        raise ValueError(
+        raise ValueError(  # noqa: TRY004
             f"class_weight must be None, 'balanced' or a dict. Got {class_weight!r} instead."
         )
     known = classes.tolist()

@@ -12,7 +12,7 @@ from scipy.optimize import OptimizeResult
 
 from robustreg._array import Array
 from robustreg.estimators._base import Prepared
-from robustreg.estimators._classifier_base import LinearClassifier, Probabilities
+from robustreg.estimators._classifier_base import ProbabilityClassifier
 from robustreg.estimators._labels import class_factors, require_classes
 from robustreg.estimators._probability import conditional
 from robustreg.estimators._validation import check_real, complain
@@ -25,7 +25,7 @@ SEPARABLE = (
 )
 
 
-class EntropyClassifier(Probabilities, LinearClassifier):
+class EntropyClassifier(ProbabilityClassifier):
     """Cross-entropy, or a loss that bends it, of two or several classes."""
 
     solver: str

@@ -13,9 +13,15 @@ from robustreg.data import Data
 from robustreg.estimators._base import Prepared
 from robustreg.estimators._classifier_base import LinearClassifier
 from robustreg.estimators._validation import check_bool, check_option
-from robustreg.losses import Hinge, SquaredHinge
+from robustreg.losses import Hinge, MulticlassHinge, SquaredHinge
 from robustreg.objective import Objective
-from robustreg.solvers import middle_intercept, solve_each, solve_kinked
+from robustreg.solvers import (
+    middle_intercept,
+    solve_each,
+    solve_kinked,
+    solve_multiclass,
+    solve_together,
+)
 
 SEPARABLE = (
     "The classes can be separated by a hyperplane: without a penalty many hyperplanes have no loss, "
@@ -126,6 +132,8 @@ class HingeClassifier(LinearClassifier):
         n_scores, warm = self._n_scores(data.y), start is not None
         if start is None:
             start = np.zeros((n_scores, data.size + data.intercept))
+        if self.multi_class == "crammer_singer":
+            return self._together(prepared, start, callback)
         loss = SquaredHinge() if self.squared else Hinge()
         sides = [
             self._objective(loss, data.with_target(side, data.weight), mass)
@@ -141,6 +149,18 @@ class HingeClassifier(LinearClassifier):
         """Return -1 and 1 for each row, once for each score."""
         positive = range(len(self.classes_)) if len(self.classes_) > 2 else (1,)
         return [np.where(data.y == k, 1.0, -1.0) for k in positive]
+
+    def _together(self, prepared: Prepared, start: Array, callback: Any) -> OptimizeResult:
+        """Minimise the loss of all classes together; two classes have opposite scores."""
+        make = partial(self._objective, data=prepared.data, mass=prepared.units.mass)
+        pair = len(start) == 1
+        if pair:
+            start = 0.5 * np.vstack([-start, start])
+        solve = partial(solve_multiclass, tol=self.tol, max_iter=self.max_iter)
+        found = solve_together(MulticlassHinge(), make, start, solve, callback)
+        if pair:
+            found.x = found.x[1:] - found.x[:1]
+        return found
 
     def _exact(self, objective: Objective, theta: Array, **options: Any) -> OptimizeResult:
         found = solve_kinked(

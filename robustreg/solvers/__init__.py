@@ -4,6 +4,7 @@ from robustreg.solvers._classes import solve_each, solve_settled, solve_together
 from robustreg.solvers._columns import MANY, solve_columns
 from robustreg.solvers._kinked import solve_kinked
 from robustreg.solvers._middle import middle_intercept
+from robustreg.solvers._multiclass import solve_multiclass
 from robustreg.solvers._newton import newton
 from robustreg.solvers._program import solve_program
 from robustreg.solvers._scale import Problem, solve_fixed, solve_joint, solve_mad
@@ -20,6 +21,7 @@ __all__ = [
     "solve_joint",
     "solve_kinked",
     "solve_mad",
+    "solve_multiclass",
     "solve_program",
     "solve_settled",
     "solve_smooth",
