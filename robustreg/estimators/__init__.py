@@ -1,5 +1,13 @@
 """Estimators: the only place that knows scikit-learn."""
 
+from robustreg.estimators.classification import (
+    FocalClassifier,
+    LogisticClassifier,
+    PolyClassifier,
+)
+from robustreg.estimators.distribution import KLRegressor
+from robustreg.estimators.margin import HingeClassifier
+from robustreg.estimators.overlap import DiceClassifier
 from robustreg.estimators.regression import (
     HuberRegressor,
     L1Regressor,
@@ -9,9 +17,15 @@ from robustreg.estimators.regression import (
 )
 
 __all__ = [
+    "DiceClassifier",
+    "FocalClassifier",
+    "HingeClassifier",
     "HuberRegressor",
+    "KLRegressor",
     "L1Regressor",
     "L2Regressor",
+    "LogisticClassifier",
+    "PolyClassifier",
     "QuantileRegressor",
     "RobustRegressor",
 ]

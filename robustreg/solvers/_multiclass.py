@@ -1,0 +1,288 @@
+"""Exact minima of the hinge loss of several classes at once (Crammer and Singer, 2001).
+
+Row i costs w_i max_k g_ik with g_ik = [k != y_i] + f_k - f_{y_i}. Its dual point is how it divides
+its weight between the classes that attain the maximum. An interior point finds which classes those
+are; the coefficients are then solved from these ties alone, to rounding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+from scipy.optimize import OptimizeResult, minimize
+
+from robustreg._array import Array
+from robustreg.losses import SeparableLoss
+from robustreg.losses._contrasts import Contrasts, helmert
+from robustreg.objective import Objective
+from robustreg.solvers._newton import DenseMetric
+from robustreg.solvers._programs import _spanning
+
+#: an interior point is this close to the optimum when it stops
+GAP = 1e-13
+#: steps without gain after which it stops
+PATIENCE = 3
+
+
+@dataclass(eq=False)
+class _Local(SeparableLoss):
+    """What a row adds to Newton's equations: y holds its slopes, or its rates of change.
+
+    With rates r of the classes the curvature is ``diag(r) - r r' / sum(r)``.
+    """
+
+    def terms(self, y: Array, raw: Array) -> tuple[Array, Array]:
+        return (y * raw).sum(axis=1), y
+
+    def product(self, y: Array, raw: Array, d_raw: Array) -> Array:
+        bent = y * d_raw
+        return bent - y * (bent.sum(axis=1) / y.sum(axis=1))[:, None]
+
+
+@dataclass
+class _Problem:
+    """The objective of Crammer and Singer in the coordinates of contrasts."""
+
+    objective: Objective
+    label: Array
+    weight: Array
+    basis: Array
+
+    @classmethod
+    def of(cls, objective: Objective, n_classes: int) -> _Problem:
+        data = objective.data
+        weight = np.ones(data.n_rows) if data.weight is None else data.weight
+        label = data.y.astype(int)
+        return cls(objective, label, weight / objective.total, helmert(n_classes))
+
+    @property
+    def own(self) -> Array:
+        """1 at the class of each row."""
+        return (self.label[:, None] == np.arange(self.basis.shape[1])).astype(float)
+
+    def lead(self, theta: Array, shift: float = 1.0) -> Array:
+        """Return g of each row and class; with ``shift=0`` its change along a step."""
+        scores = self.objective.raw(theta) @ self.basis
+        own = np.take_along_axis(scores, self.label[:, None], axis=1)
+        return scores - own + shift * (1.0 - self.own)
+
+    def local(self, y: Array) -> Objective:
+        data = self.objective.data.with_target(y * self.objective.total, None)
+        return replace(self.objective, loss=Contrasts(_Local()), data=data)
+
+    def missed(self, theta: Array, shares: Array) -> Array:
+        """Gradient of the objective where each row divides its weight as ``shares`` says."""
+        spent = shares.sum(axis=1, keepdims=True) * self.own
+        return self.local(shares - spent).fun_jac(theta)[1]
+
+    def square(self) -> Array:
+        """Hessian of the penalty."""
+        blank = np.zeros_like(self.own)
+        blank[:, 0] = 1.0  # a row with all its weight on one class has no curvature
+        return self.local(blank).hess(np.zeros(self.objective.size))
+
+    def value(self, theta: Array, lead: Array) -> float:
+        u = self.objective.data.coordinates.coef(self.objective.split(theta)[0])
+        penalty = self.objective.penalty.value_gradient(u)[0] / self.objective.total
+        return float(self.weight @ lead.max(axis=1) + penalty)
+
+    def gap(self, theta: Array, shares: Array, lead: Array, square: Array) -> float:
+        """Duality gap of a point and shares, at least 0: Fenchel row by row, and what is unbalanced."""
+        rows = self.weight * lead.max(axis=1) - (shares * lead).sum(axis=1)
+        rest = self.missed(theta, shares)
+        bent = np.diag(square) > 0
+        inner = square[np.ix_(bent, bent)]
+        gap = float(np.maximum(rows, 0.0).sum() + np.abs(rest[~bent]) @ np.abs(theta[~bent]))
+        if bent.any():
+            gap += 0.5 * float(rest[bent] @ np.linalg.lstsq(inner, rest[bent], rcond=None)[0])
+        return gap
+
+
+def solve_multiclass(
+    objective: Objective,
+    theta: Array,
+    *,
+    tol: float,
+    max_iter: int,
+    callback: Any = None,
+    **unused: Any,
+) -> OptimizeResult:
+    """Minimise the hinge loss of several classes, with a duality gap as proof.
+
+    Parameters
+    ----------
+    objective : Objective
+        Of the loss in the coordinates of contrasts; its penalty is L2, or has ``alpha=0``.
+    theta : array
+        Start.
+    tol : float
+        Relative duality gap that counts as solved. The gap never stops the search early.
+    max_iter : int
+        Iterations of the interior point at the most.
+    callback : callable, optional
+        As in :func:`~robustreg.solvers.newton`.
+
+    Returns
+    -------
+    OptimizeResult
+        ``x``, ``fun``, ``nit``, ``success``, ``status``, ``optimality`` (the relative gap).
+    """
+    assert objective.n_outputs is not None
+    problem = _Problem.of(objective, objective.n_outputs + 1)
+    found = minimize(
+        objective.fun_jac, theta, jac=True, method=_interior_point, callback=callback,
+        options={"problem": problem, "maxiter": max_iter},
+    )  # fmt: skip
+    square = problem.square()
+    best = found.x, found.shares
+    gap = problem.gap(*best, problem.lead(found.x), square)
+    if found.status != 99:
+        for edge in (1.0, 1e2, 1e-2):
+            trial = _on_ties(problem, *best, found.slack * edge, square)
+            closed = problem.gap(*trial, problem.lead(trial[0]), square)
+            if closed < gap:
+                best, gap = trial, closed
+    value = problem.value(best[0], problem.lead(best[0]))
+    optimality = gap / max(value, np.finfo(float).eps)
+    status = 0 if optimality <= tol else found.status or 2
+    return OptimizeResult(
+        x=best[0], fun=value, nit=found.nit, optimality=optimality, status=status, success=status == 0
+    )
+
+
+def _interior_point(
+    fun: Any, x0: Array, args: Any = (), *, problem: _Problem, maxiter: int, callback: Any = None,
+    **unused: Any,
+) -> OptimizeResult:  # fmt: skip
+    """Primal-dual interior point (Mehrotra, 1992), a ``method`` for :func:`scipy.optimize.minimize`.
+
+    Shares are positive and use up each row's weight, slacks are the distances of the classes from a
+    ceiling above their leads; their products are driven to zero.
+    """
+    theta, n_classes = np.array(x0, dtype=float), problem.basis.shape[1]
+    lead = problem.lead(theta)
+    shares = np.repeat(problem.weight[:, None] / n_classes, n_classes, axis=1)
+    slack = lead.max(axis=1, keepdims=True) + 1.0 - lead
+    status, nit, stalled, least, nearest = 1, 0, 0, np.inf, np.inf
+    while nit < maxiter:
+        gap = float((shares * slack).sum())
+        missed = problem.missed(theta, shares)
+        merit = gap + float(np.abs(missed).sum())
+        far = float(np.abs(missed).max())
+        stalled = 0 if merit < 0.9 * least or far < 0.95 * nearest else stalled + 1
+        least, nearest = min(merit, least), min(far, nearest)
+        if stalled > PATIENCE or merit <= GAP * problem.value(theta, problem.lead(theta)):
+            status = 0
+            break
+        system = _System(problem, theta, shares, slack, missed)
+        _, d_shares, d_slack = system.direction(-shares * slack)
+        length = _room(shares, d_shares, slack, d_slack)
+        ahead = float(((shares + length * d_shares) * (slack + length * d_slack)).sum())
+        center = gap / shares.size * min((ahead / gap) ** 3, 1.0)
+        second = d_shares * d_slack  # what the affine step adds to the products it should make zero
+        step, d_shares, d_slack = system.direction(center - shares * slack - second)
+        length = 0.9995 * _room(shares, d_shares, slack, d_slack)
+        if not np.isfinite(length) or not np.isfinite(step).all():
+            status = 2
+            break
+        theta = theta + length * step
+        shares, slack = shares + length * d_shares, slack + length * d_slack
+        nit += 1
+        if callback is not None and callback(intermediate_result=OptimizeResult(x=theta, fun=gap)):
+            status = 99
+            break
+    shares = shares * (problem.weight / shares.sum(axis=1))[:, None]
+    return OptimizeResult(x=theta, shares=shares, slack=slack, nit=max(nit, 1), status=status)
+
+
+class _System:
+    """The Newton equations at a point, reduced to the coefficients and factored."""
+
+    def __init__(
+        self, problem: _Problem, theta: Array, shares: Array, slack: Array, missed: Array
+    ) -> None:
+        self.problem, self.shares, self.slack, self.missed = problem, shares, slack, missed
+        self.rates = shares / slack
+        self.part = self.rates / self.rates.sum(axis=1, keepdims=True)
+        self.metric = DenseMetric(problem.local(self.rates).hess(theta))
+
+    def direction(self, products: Array) -> tuple[Array, Array, Array]:
+        """Step in coefficients, shares and slacks that changes shares times slacks by ``products``.
+
+        Each row's shares keep their sum, so their change sums to zero.
+        """
+        change = products / self.slack
+        change = change - self.part * change.sum(axis=1, keepdims=True)
+        pulled = self.problem.missed(np.zeros_like(self.missed), change)
+        step = -self.metric.solve(self.missed + pulled)
+        rise = self.problem.lead(step, 0.0)
+        common = (self.part * rise).sum(axis=1, keepdims=True)
+        d_shares = change + self.rates * (rise - common)
+        return step, d_shares, (products - self.slack * d_shares) / self.shares
+
+
+def _room(shares: Array, d_shares: Array, slack: Array, d_slack: Array) -> float:
+    """Longest step, up to one, that keeps shares and slacks positive."""
+    length = 1.0
+    for value, change in ((shares, d_shares), (slack, d_slack)):
+        falling = change < 0
+        if falling.any():
+            length = min(length, float((value[falling] / -change[falling]).min()))
+    return length
+
+
+def _on_ties(
+    problem: _Problem, theta: Array, shares: Array, slack: Array, square: Array
+) -> tuple[Array, Array]:
+    """Minimise with the classes of a row that share its weight held at one lead.
+
+    A class shares the weight where its share, of the whole, exceeds its slack.
+    """
+    tied = shares > problem.weight[:, None] * slack
+    first = shares.argmax(axis=1)
+    tied[np.arange(len(first)), first] = False
+    rows, other = np.nonzero(tied)
+    exact = np.zeros_like(shares)
+    exact[np.arange(len(first)), first] = problem.weight
+    pull = problem.missed(np.zeros_like(theta), exact)
+    towards = problem.basis[:, other] - problem.basis[:, first[rows]]
+    X = problem.objective.data.take(rows)
+    X = X.toarray() if hasattr(X, "toarray") else X
+    ties = (X[:, :, None] * towards.T[:, None, :]).reshape(len(rows), X.shape[1] * len(towards))
+    if problem.objective.data.intercept:
+        ties = np.hstack([ties, towards.T])
+    level = (first[rows] != problem.label[rows]) * 1.0 - (other != problem.label[rows]) * 1.0
+    theta = _saddle(square, ties, pull, level, theta)
+    # How much weight moves from the first class to each tied one: it has to balance the pull.
+    given = shares[rows, other]
+    for _ in range(2):
+        rest = pull + square @ theta + ties.T @ given
+        given = given - np.linalg.lstsq(ties.T, rest, rcond=None)[0] if len(given) else given
+    given = np.maximum(given, 0.0)
+    exact[rows, other] = given
+    np.subtract.at(exact, (rows, first[rows]), given)
+    exact = np.maximum(exact, 0.0)
+    return theta, exact * (problem.weight / exact.sum(axis=1))[:, None]
+
+
+def _saddle(square: Array, ties: Array, pull: Array, level: Array, theta: Array) -> Array:
+    """Minimise the square and linear terms where ``ties @ theta = level``."""
+    if len(ties):
+        held = _spanning(ties)
+        ties, level = ties[held], level[held]
+    q = len(pull)
+    size = np.sqrt(np.abs(np.diag(square)).max()) or 1.0
+    system = np.zeros((q + len(ties),) * 2)
+    system[:q, :q] = square / size**2
+    system[q:, :q], system[:q, q:] = ties, ties.T
+    right = np.concatenate([-pull / size, level * size])
+    found = np.concatenate([theta * size, np.zeros(len(ties))])
+    for _ in range(2):
+        found = found + scipy.linalg.lstsq(system, right - system @ found, cond=1e-15)[0]
+    solved: Array = found[:q] / size
+    return solved
+
+
