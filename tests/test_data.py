@@ -249,7 +249,7 @@ def test_fits_of_large_tables_take_little_memory(model):
 
 def sparse_table(n=30_000, p=60):
     rng = np.random.default_rng(4)
-    X = sp.random_array((n, p), density=0.02, rng=rng, format="csr")
+    X = sp.csr_array(sp.random(n, p, density=0.02, random_state=0))
     X.data = rng.normal(size=X.nnz) * 3
     y = X @ np.linspace(-2, 2, p) + 1.0 + rng.standard_t(3, size=n)
     return X, y, rng.uniform(0.5, 2.0, n)

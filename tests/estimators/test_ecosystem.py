@@ -162,7 +162,7 @@ def test_frames_of_either_library(model):
     for frame, target in [
         (X, y),
         (pl.from_pandas(X), pl.from_pandas(y)),
-        (X.convert_dtypes(dtype_backend="pyarrow"), y.astype("Float64")),
+        (X.astype("float64[pyarrow]"), y.astype("Float64")),
         (X.astype("float32").astype("float64"), y.to_frame()["verbal_score"]),
     ]:
         fitted = clone(model).fit(frame, target)

@@ -39,11 +39,11 @@ def adopted(name, replacements):
     spec.loader.exec_module(module)
     assert set(replacements) <= set(vars(module))
     vars(module).update(replacements)
-    fixtures = {"X_y_data"}
+    fixture = type(global_random_seed)
     found = {
         key: value
         for key, value in vars(module).items()
-        if (key.startswith("test_") and key not in NOT_OURS) or key in fixtures
+        if (key.startswith("test_") and key not in NOT_OURS) or isinstance(value, fixture)
     }
     for key in WARNS & set(found):
         mark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

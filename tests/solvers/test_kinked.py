@@ -170,7 +170,7 @@ def test_middle_of_the_intercepts_that_are_equally_good():
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_large_sparse_tables(fit_intercept):
     rng = np.random.default_rng(11)
-    X = sp.random_array((3000, 400), density=0.01, rng=rng, format="csr")
+    X = sp.csr_array(sp.random(3000, 400, density=0.01, random_state=0))
     y = X @ np.where(np.arange(400) < 10, 2.0, 0.0) + 0.1 * rng.standard_t(3, size=3000)
     model = QuantileRegressor(alpha=1e-4, fit_intercept=fit_intercept).fit(X, y)
     assert model.optimality_ <= 1e-8

@@ -1,5 +1,7 @@
 """Newton's method on functions whose minima are known."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -77,7 +79,7 @@ def test_convergence_is_quadratic():
     assert found.success
     assert len(norms) <= 8
     late = [norm for norm in norms if norm < 10.0]
-    for before, after in zip(late, late[1:], strict=False):
+    for before, after in pairwise(late):
         assert after <= 0.1 * before**2 + 1e-12
 
 
