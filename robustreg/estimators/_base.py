@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+import scipy.sparse as sp
 from scipy.optimize import OptimizeResult
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
@@ -264,7 +265,11 @@ class LinearRegressor(RegressorMixin, LinearModel):  # type: ignore[misc]
         return self._decision(check_data(self, X))
 
     def _decision(self, X: Any) -> Array:
-        return np.asarray(safe_sparse_dot(X, self.coef_)) + self.intercept_
+        if sp.issparse(X) or X.dtype == np.float64:
+            return np.asarray(safe_sparse_dot(X, self.coef_)) + self.intercept_
+        # in parts, or NumPy would make a copy of all of X in double precision
+        parts = [X[part] @ self.coef_ for part in gen_batches(len(X), 8192)]
+        return np.concatenate(parts) + self.intercept_
 
     def _start(self, prepared: Prepared) -> Array | None:
         data, units, _ = prepared

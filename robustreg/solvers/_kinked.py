@@ -141,7 +141,7 @@ def _descend(
 def _smooth(objective: Objective, width: float) -> Objective:
     """Return the objective with loss, and L1 penalty, replaced by their envelopes."""
     penalty = objective.penalty
-    if not penalty.smooth:
+    if penalty.alpha and not penalty.smooth:
         unit = np.where(objective.data.coordinates.transform > 0, objective.data.coordinates.transform, 1.0)
         penalty = penalty.smoothed(width * unit)
     return replace(objective, loss=Smoothed(objective.loss, width), penalty=penalty)

@@ -215,6 +215,8 @@ def _joint(
         if _scale_is_zero(problem, flat, kappa):
             flat.x, flat.nit = np.append(flat.x, 0.0), nit
             return flat
+        # It is not: near zero Newton only sees rounding, so the next search comes from afar.
+        theta = np.append(flat.x, float(np.abs(problem.residual(flat.x)).mean()))
     return found
 
 

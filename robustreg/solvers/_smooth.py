@@ -91,8 +91,10 @@ def _lbfgs(
     bounds = None
     if lower is not None:
         # an open bound, for scipy a closed one just inside
-        inside = np.where(np.isfinite(lower), lower + 1e-10 * (theta - lower), -np.inf)
-        bounds = [(low, None) for low in inside]
+        bounds = [
+            (low + 1e-10 * (at - low) if np.isfinite(low) else None, None)
+            for low, at in zip(lower, theta, strict=True)
+        ]
     def told(intermediate_result: OptimizeResult) -> None:
         if callback is not None and callback(intermediate_result=intermediate_result):
             raise StopIteration
