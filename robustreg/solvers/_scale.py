@@ -215,8 +215,7 @@ def _joint(
         if _scale_is_zero(problem, flat, kappa):
             flat.x, flat.nit = np.append(flat.x, 0.0), nit
             return flat
-        # It is not: near zero Newton only sees rounding, so the next search comes from afar.
-        theta = np.append(flat.x, float(np.abs(problem.residual(flat.x)).mean()))
+        theta = _from_profile(problem, flat.x, kappa)
     return found
 
 
@@ -242,16 +241,33 @@ def _scale_is_zero(problem: Problem, flat: OptimizeResult, kappa: float) -> bool
     where its slope is not negative at a sigma as small as rounding allows to look at:
     ``sum w psi^2 <= kappa sum w`` with the residuals of the best coefficients there.
     """
-    epsilon = problem.loss.delta
-    sigma = NOTHING / min(epsilon, 1.0)
+    sigma = NOTHING / min(problem.loss.delta, 1.0)
+    _, slope = _profile(problem, sigma, flat.x, kappa)
+    return slope >= -1e-6 * kappa
+
+
+def _profile(problem: Problem, sigma: float, theta: Array, kappa: float) -> tuple[Array, float]:
+    """Best coefficients at a scale, and the slope of the joint objective in the scale there, doubled."""
     near = replace(
         problem, penalty=problem.penalty.scaled(sigma), callback=None, metric=None, max_iter=50
     )
-    theta = solve_fixed(near, sigma, flat.x).x
-    psi = np.clip(problem.residual(theta) / sigma, -epsilon, epsilon)
-    weight = problem.data.weight
-    spent = float((psi**2).sum() if weight is None else weight @ psi**2)
-    return spent <= kappa * problem.data.total * (1 + 1e-6)
+    theta = solve_fixed(near, sigma, theta).x
+    psi = problem.loss.psi(problem.residual(theta) / sigma)
+    return theta, kappa - float(np.average(psi**2, weights=problem.data.weight))
+
+
+def _from_profile(problem: Problem, theta: Array, kappa: float) -> Array:
+    """Return a start near the optimum by bisecting the scale: slow, for where Newton ran aground.
+
+    Towards scale zero the objective becomes that of least absolute deviations, and Newton, which
+    sees no curvature there, slides on past the optimum until rounding stops it.
+    """
+    low, high = np.log(NOTHING), np.log(np.abs(problem.residual(theta)).max() / min(problem.loss.delta, 1.0))
+    for _ in range(30):
+        middle = 0.5 * (low + high)
+        theta, slope = _profile(problem, float(np.exp(middle)), theta, kappa)
+        low, high = (middle, high) if slope < 0 else (low, middle)
+    return np.append(theta, float(np.exp(high)))
 
 
 def solve_mad(problem: Problem, theta: Array | None = None) -> OptimizeResult:
