@@ -15,17 +15,19 @@ PACKAGE = "robustreg"
 
 # Who may import whom, besides itself. `_array` <- formulas <- data, objective <- solvers <- ...
 _FORMULAS = {"losses": {"_array"}, "penalties": {"_array"}, "scales": {"_array"}}
-_CORE = {"_array", *_FORMULAS, "data", "objective"}
+_CORE = {"_array", *_FORMULAS, "coordinates", "data", "objective"}
 ALLOWED = {
     "_array": set(),
     **_FORMULAS,
     "datasets": set(),
-    "data": _CORE - {"objective"},
-    "objective": _CORE,
+    "coordinates": {"_array"},
+    "data": {"_array", "coordinates"},
+    "preparation": {"_array", "coordinates", "data"},
+    "objective": _CORE - {"objective"},
     "solvers": _CORE,
-    "estimators": _CORE | {"solvers"},
-    "model_selection": _CORE | {"solvers", "estimators"},
-    "plotting": _CORE | {"solvers", "estimators"},
+    "estimators": _CORE | {"preparation", "solvers"},
+    "model_selection": _CORE | {"preparation", "solvers", "estimators"},
+    "plotting": _CORE | {"preparation", "solvers", "estimators"},
 }
 
 

@@ -10,18 +10,12 @@ from numpy.testing import assert_allclose
 from sklearn.base import clone
 
 from robustreg import HuberRegressor, L1Regressor
-from robustreg.data import (
-    KEEP_BYTES,
-    Block,
-    Coordinates,
-    prepare,
-    spread_rows,
-    subsample,
-    subsample_size,
-)
+from robustreg.coordinates import Coordinates
+from robustreg.data import KEEP_BYTES, Block, spread_rows, subsample, subsample_size
 from robustreg.losses import Squared
 from robustreg.objective import Objective
 from robustreg.penalties import L2
+from robustreg.preparation import prepare
 from tests._reference import UNPENALISED, sample
 
 RNG = np.random.default_rng(0)

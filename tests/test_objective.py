@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose
 
-from robustreg.data import prepare
+from robustreg.preparation import prepare
 from robustreg.losses import (
     Absolute,
     Concomitant,

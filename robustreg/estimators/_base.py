@@ -18,7 +18,7 @@ from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted
 
 from robustreg._array import Array
-from robustreg.data import Data, prepare
+from robustreg.data import Data
 from robustreg.estimators._callbacks import CallbackSupportMixin, Progress, with_callbacks
 from robustreg.estimators._validation import (
     check_bool,
@@ -29,6 +29,7 @@ from robustreg.estimators._validation import (
     check_weight,
 )
 from robustreg.penalties import L2, Penalty
+from robustreg.preparation import prepare
 from robustreg.scales import MAD_FACTOR, weighted_median
 
 #: values of y from which its centre and spread are known well enough

@@ -11,9 +11,9 @@ from robustreg.solvers._scale import Problem, solve_fixed, solve_joint, solve_ma
 from robustreg.solvers._smooth import solve_smooth
 
 __all__ = [
+    "MANY",
     "Problem",
     "middle_intercept",
-    "MANY",
     "newton",
     "solve_columns",
     "solve_each",

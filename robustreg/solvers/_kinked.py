@@ -21,8 +21,8 @@ from robustreg.losses import Smoothed
 from robustreg.objective import Objective
 from robustreg.scales import weighted_median
 from robustreg.solvers._newton import DenseMetric, newton
-from robustreg.solvers._smooth import on_rows
 from robustreg.solvers._rows import Rows, Vertex, solve_rows
+from robustreg.solvers._smooth import on_rows
 
 #: rows within this many widths of the envelope are kept
 KEPT_WIDTHS = 4.0

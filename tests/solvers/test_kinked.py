@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 from sklearn.datasets import make_regression
 
 from robustreg import L1Regressor, QuantileRegressor, RobustRegressor
-from robustreg.data import prepare
+from robustreg.preparation import prepare
 from robustreg.losses import Absolute, Hinge, Pinball
 from robustreg.objective import Objective
 from robustreg.penalties import L1, L2

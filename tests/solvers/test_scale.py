@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from robustreg import HuberRegressor, RobustRegressor
-from robustreg.data import prepare
+from robustreg.preparation import prepare
 from robustreg.losses import Huber, PseudoHuber, SmoothL1
 from robustreg.objective import Objective
 from robustreg.penalties import L2

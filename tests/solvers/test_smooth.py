@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from robustreg.data import prepare
+from robustreg.preparation import prepare
 from robustreg.losses import Huber, LogCosh, PseudoHuber, Squared, Tukey
 from robustreg.objective import Objective
 from robustreg.penalties import L2

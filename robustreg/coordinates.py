@@ -1,0 +1,82 @@
+"""The affine map between the user's columns and the ones a solver sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.linalg
+
+from robustreg._array import Array
+
+#: condition number of the standardised columns beyond which they are made orthonormal by QR
+MAX_CONDITION = 300.0
+
+
+@dataclass
+class Coordinates:
+    """An affine map between the user's columns and the ones a solver sees.
+
+    Parameters
+    ----------
+    center : array of shape (n_features,)
+        What is subtracted from the columns (zeros where there is no intercept).
+    transform : array of shape (n_features,) or (n_features, n_reduced)
+        ``coef = transform * u`` (a diagonal) or ``transform @ u``. Its columns lie in the space
+        spanned by the centred rows of X in the user's units, so of all coefficients with the same
+        fitted values the map gives the shortest.
+    """
+
+    center: Array
+    transform: Array
+
+    @property
+    def size(self) -> int:
+        """Number of coefficients the solver sees."""
+        return int(self.transform.shape[-1])
+
+    @property
+    def diagonal(self) -> bool:
+        """Whether each coefficient of the solver is one of the user's."""
+        return self.transform.ndim == 1
+
+    def coef(self, u: Array) -> Array:
+        """Coefficients in the user's units; ``u`` is (n_reduced,) or (n_reduced, n_outputs)."""
+        if self.diagonal:
+            return (self.transform * u.T).T
+        return self.transform @ u
+
+    def adjoint(self, gradient: Array) -> Array:
+        """Carry a gradient with respect to the user's coefficients back to ``u``."""
+        if self.diagonal:
+            return (self.transform * gradient.T).T
+        return self.transform.T @ gradient
+
+    def quadratic(self, diagonal: Array) -> Array:
+        """Return ``transform.T @ diag(diagonal) @ transform``."""
+        if self.diagonal:
+            return np.diag(diagonal * self.transform**2)
+        return self.transform.T @ (diagonal[:, None] * self.transform)
+
+    def solver(self, coef: Array) -> Array:
+        """Return the ``u`` whose ``coef`` is nearest to the given one (a warm start)."""
+        if self.diagonal:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                u = (coef.T / self.transform).T
+            return np.where(np.isfinite(u), u, 0.0)
+        return np.linalg.lstsq(self.transform, coef, rcond=None)[0]
+
+    def apply(self, X: Array) -> Array:
+        """Return dense rows of X in the solver's coordinates."""
+        centred = X - self.center
+        return centred * self.transform if self.diagonal else centred @ self.transform
+
+
+def condition_number(gram: Array) -> float:
+    """Estimate of the condition number of a Gram matrix, infinite where it is singular."""
+    try:
+        factor = scipy.linalg.cholesky(gram, check_finite=False)
+    except np.linalg.LinAlgError:
+        return np.inf
+    reciprocal, _ = scipy.linalg.lapack.dpocon(factor, np.abs(gram).sum(axis=0).max())
+    return 1 / reciprocal if reciprocal > 0 else np.inf

@@ -1,0 +1,237 @@
+"""Choosing the coordinates of a fit.
+
+A fit works in coordinates in which the columns of X are centred, of unit size and, where they are
+nearly or exactly dependent, orthonormal. The optimum stays the user's.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+import scipy.sparse as sp
+
+from robustreg._array import Array
+from robustreg.coordinates import MAX_CONDITION, Coordinates, condition_number
+from robustreg.data import BLOCK_BYTES, Data, floats, subsample, subsample_size
+
+#: sparse X is worked on as dense blocks where that is not much more arithmetic
+DENSE_SHARE = 0.1
+#: beyond this the blocks of X are centred one by one, because sums over raw X would cancel
+MAX_OFFSET = 1e3
+#: columns whose largest entry is below this have lost their digits
+DENORMAL = 1e-300
+
+
+def prepare(
+    X: Any, y: Array, weight: Array | None = None, *, intercept: bool = True, reduce: bool = True
+) -> tuple[Data, int]:
+    """Choose coordinates for X and say how many parameters it can tell apart.
+
+    Parameters
+    ----------
+    X : array or sparse array of shape (n, n_features)
+        Finite, of any scale. It is neither changed nor, unless it is small, copied.
+    y : array of shape (n,) or (n, n_outputs)
+        Targets.
+    weight : array of shape (n,), optional
+        Non-negative weights; rows of weight zero are left out of everything.
+    intercept : bool, default=True
+        Whether columns may be centred.
+    reduce : bool, default=True
+        Whether coefficients that X cannot tell apart may be merged into fewer. A penalty that is
+        not the Euclidean norm needs each of the user's coefficients.
+
+    Returns
+    -------
+    data : Data
+        The rows of positive weight.
+    rank : int
+        Rank of ``[1, X]`` (of X without an intercept) over those rows.
+    """
+    n, n_features = X.shape
+    rows = None
+    if weight is not None and not np.all(weight > 0):
+        rows = np.flatnonzero(weight > 0)
+        y, weight = y[rows], weight[rows]
+    if sp.issparse(X):
+        X = sp.csr_array(X)  # of one kind of sparse; the numbers are shared
+    dense = not sp.issparse(X) or X.nnz > DENSE_SHARE * n * n_features or n * n_features <= 1e6
+    blank = Coordinates(np.zeros(n_features), np.ones(n_features))
+    data = Data(X, y, weight, blank, intercept, explicit=dense, rows=rows)
+    if not dense:
+        return _prepare_sparse(data)
+    size = subsample_size(data)
+    sample = data.subset(subsample(data, size), keep=False) if size else data
+    found = _choose(sample, reduce, certain=sample is data)
+    if found is None or not _safe(data, found[0]):
+        found = _choose(data, reduce, certain=True)
+        assert found is not None
+    data.coordinates, rank = found
+    return _arrange(data), rank
+
+
+def _arrange(data: Data) -> Data:
+    """Decide where the coordinates are applied: kept, block by block, or to the coefficients."""
+    center, transform = data.coordinates.center, data.coordinates.transform
+    if data.small or 4 * data.size <= len(center):
+        kept = np.empty((data.n_rows, data.size))
+        stop = 0
+        for block in data.blocks():
+            start, stop = stop, stop + len(block.y)
+            kept[start:stop] = block.X
+        return replace(data, X=kept, rows=None, ready=True)
+    size = np.abs(transform)
+    harmless = (
+        data.coordinates.diagonal
+        and not sp.issparse(data.X)
+        and bool(np.all(np.abs(center) * size <= MAX_OFFSET))
+        and bool(np.all((size == 0) | ((size > 1e-60) & (size < 1e60))))
+    )
+    return replace(data, explicit=not harmless)
+
+
+def _column_statistics(data: Data) -> tuple[Array, Array]:
+    """Centre and size of the columns; size 0 marks a column that is constant.
+
+    Sums are taken of columns divided by their largest entry and, in the second pass, centred,
+    so neither 1e200 nor an offset of 1e12 costs digits.
+    """
+    blank = replace(data, explicit=True, coordinates=Coordinates(np.zeros(data.X.shape[1]), np.ones(data.X.shape[1])))
+    high = np.full(data.X.shape[1], -np.inf)
+    low = -high
+    for block in blank.blocks():
+        np.maximum(high, block.X.max(axis=0), out=high)
+        np.minimum(low, block.X.min(axis=0), out=low)
+    top = np.maximum(np.abs(high), np.abs(low))
+    varies = top > DENORMAL
+    tiny = np.flatnonzero(~varies & (top > 0))
+    if len(tiny):
+        warnings.warn(
+            f"X has columns ({tiny.tolist()}) that hold only numbers too small for floating point "
+            f"(below {DENORMAL:.0e}); they are treated as constant. Rescale them.",
+            UserWarning,
+            stacklevel=2,
+        )
+    if data.intercept:
+        varies &= high - low > 2 * np.spacing(top)
+    unit = np.where(varies, top, 1.0)
+    blank.coordinates = Coordinates(np.zeros_like(unit), 1 / unit)
+    center = np.zeros_like(unit)
+    if data.intercept:
+        (total,) = blank.sum(lambda block: (block.X.sum(axis=0),))
+        center = np.clip(total / data.n_rows * unit, low, high)
+    blank.coordinates = Coordinates(center, 1 / unit)
+    (square,) = blank.sum(lambda block: (np.einsum("ij,ij->j", block.X, block.X),))
+    return center, np.where(varies, np.sqrt(square / data.n_rows), 0.0) * unit
+
+
+def _choose(data: Data, reduce: bool, *, certain: bool) -> tuple[Coordinates, int] | None:
+    """Return coordinates and rank seen in ``data``, or None where a sample is not certain."""
+    center, size = _column_statistics(data)
+    varies = size > 0
+    if not varies.all() and not certain:
+        return None
+    inverse = np.where(varies, 1 / np.where(varies, size, 1.0), 0.0)
+    diagonal = Coordinates(center, inverse)
+    extra = int(data.intercept)
+    p = int(varies.sum())
+    scaled = replace(data, coordinates=diagonal, explicit=True)
+    if p < data.n_rows and p <= 4096:
+        (gram,) = scaled.sum(lambda block: (block.X.T @ block.X,))
+        gram = gram[np.ix_(varies, varies)] / data.n_rows
+        if p == 0 or condition_number(gram) < MAX_CONDITION**2:
+            return diagonal, p + extra
+    if not certain:
+        return None
+    if min(p, data.n_rows) > 4096:
+        return diagonal, min(p + extra, data.n_rows)
+    values, basis = _singular(scaled, varies)
+    if not reduce:
+        return diagonal, len(values) + extra
+    return Coordinates(center, _shortest(values, basis, size, data.n_rows)), len(values) + extra
+
+
+def _singular(scaled: Data, varies: Array) -> tuple[Array, Array]:
+    """Singular values that exceed rounding, and their right singular vectors (n_features, rank)."""
+    if varies.sum() >= scaled.n_rows:
+        rows = np.concatenate([block.X for block in scaled.blocks()])
+        basis, triangle = scipy.linalg.qr(rows.T, mode="economic", check_finite=False)
+        left, values, _ = np.linalg.svd(triangle)
+        vectors = basis @ left
+    else:
+        triangle = _triangle(scaled)
+        _, values, right = np.linalg.svd(triangle, full_matrices=False)
+        vectors = right.T
+    largest = values.max(initial=0.0)
+    kept = values > largest * np.finfo(float).eps * max(100, 10 * len(values))
+    return values[kept], vectors[:, kept]
+
+
+def _triangle(scaled: Data) -> Array:
+    """R of the QR decomposition of all rows, some at a time."""
+    n_features = scaled.X.shape[1]
+    waiting, count = [np.zeros((0, n_features))], 0
+    for block in scaled.blocks():
+        waiting.append(block.X)
+        count += len(block.y)
+        if count > 4 * n_features:
+            waiting, count = [_r_factor(np.concatenate(waiting))], 0
+    return _r_factor(np.concatenate(waiting))
+
+
+def _r_factor(rows: Array) -> Array:
+    triangle = scipy.linalg.qr(rows, mode="r", overwrite_a=True, check_finite=False)[0]
+    return triangle[: triangle.shape[1]]
+
+
+def _shortest(values: Array, basis: Array, size: Array, n: int) -> Array:
+    """Return the transform that makes the columns orthonormal and its coefficients shortest.
+
+    With ``Xc = U diag(values) basis.T diag(size)`` the rows of X span what ``diag(size) @ basis``
+    spans; its QR gives a transform inside that span with ``Xc @ transform = sqrt(n) U``.
+    """
+    span = size[:, None] * basis
+    if len(values) == len(size):
+        return basis / size[:, None] * (np.sqrt(n) / values)
+    rows, triangle = scipy.linalg.qr(span, mode="economic", check_finite=False)
+    inverse = scipy.linalg.solve_triangular(triangle, np.eye(len(values)), check_finite=False)
+    return rows @ inverse.T * (np.sqrt(n) / values)
+
+
+def _safe(data: Data, coordinates: Coordinates) -> bool:
+    """Whether no row of the whole data is so large in a sample's coordinates that squares overflow."""
+    if sp.issparse(data.X):
+        largest = abs(data.X).max()
+    elif data.X.flags.c_contiguous or data.X.flags.f_contiguous:
+        flat = data.X.ravel(order="K")
+        largest = float(np.sqrt(flat @ flat))  # a bound, at the speed of memory
+    else:
+        largest = max(float(data.X.max()), -float(data.X.min()))
+    return bool(largest * np.abs(coordinates.transform).max(initial=0.0) < 1e100)
+
+
+def _prepare_sparse(data: Data) -> tuple[Data, int]:
+    """Centre and scale a large sparse X through the coefficients; its rank is taken as full."""
+    X = data.X if data.rows is None else data.X[data.rows]
+    n, n_features = X.shape
+    step = max(1, n * (BLOCK_BYTES // 8) // max(X.nnz, 1))
+    parts = [slice(start, start + step) for start in range(0, n, step)]
+    top, total, square = np.zeros((3, n_features))
+    for part in parts:
+        np.maximum(top, abs(X[part]).max(axis=0).toarray().ravel(), out=top)
+    unit = np.where(top > 0, top, 1.0)
+    for part in parts:
+        rows = floats(X[part], dense=False) @ sp.diags_array(1 / unit)
+        total += rows.sum(axis=0)
+        square += rows.multiply(rows).sum(axis=0)
+    mean = total / n if data.intercept else np.zeros(n_features)
+    size = np.sqrt(np.maximum(square / n - mean**2, 0.0))
+    varies = size > 1e-7 * np.maximum(np.abs(mean), np.finfo(float).tiny)
+    inverse = np.where(varies, 1 / np.where(varies, size * unit, 1.0), 0.0)
+    coordinates = Coordinates(np.where(varies, mean * unit, 0.0), inverse)
+    rank = min(int(varies.sum()) + int(data.intercept), n)
+    return replace(data, X=X, rows=None, coordinates=coordinates, explicit=False), rank
