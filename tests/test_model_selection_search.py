@@ -317,7 +317,6 @@ def test_tuned_on_gross_outliers_is_nearly_the_oracle(diabetes, seed):
         ({"scale": "nonsense"}, "'scale' parameter"),
         ({"tol": 0.0}, "'tol' parameter"),
     ],
-    ids=str,
 )
 def test_bad_settings_are_named(diabetes, settings, message):
     with pytest.raises(ValueError, match=message):

@@ -1,0 +1,174 @@
+"""The displays: what they draw, scikit-learn's conventions, and no matplotlib until they do."""
+
+import subprocess
+import sys
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from sklearn.datasets import load_diabetes
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from robustreg import HuberRegressor, HuberRegressorCV, L2Regressor, datasets, huber_path
+from robustreg.losses import LOSSES, MarginLoss, ResidualLoss, Tukey
+from robustreg.plotting import (
+    CoefficientPathDisplay,
+    DeltaCurveDisplay,
+    LossDisplay,
+    ResidualDisplay,
+)
+
+DRAWN = [name for name, kind in LOSSES.items() if issubclass(kind, ResidualLoss | MarginLoss)]
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def diabetes():
+    X, y = load_diabetes(return_X_y=True, as_frame=True)
+    return X, y.where(y.index % 9 > 0, 8 * y)
+
+
+@pytest.fixture(scope="module")
+def search(diabetes):
+    return HuberRegressorCV(epsilons=[2.0, 0.5, np.inf, 1.345], alphas=[1e-4, 1.0]).fit(*diabetes)
+
+
+def line(ax):
+    return ax.lines[0].get_xydata()
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_every_loss_of_one_argument_is_drawn(name):
+    display = LossDisplay.from_loss(name)
+    loss = LOSSES[name]()
+    x, value = line(display.ax_[0]).T
+    expected = loss.rho(x) if isinstance(loss, ResidualLoss) else loss.phi(x)
+    np.testing.assert_array_equal(value, expected)
+    slope = line(display.ax_[1])[:, 1]
+    np.testing.assert_array_equal(slope, loss.psi(x) if len(display.ax_) == 3 else -loss.dphi(x))
+    assert repr(loss) == display.figure_.get_suptitle()
+    display.figure_.canvas.draw()
+
+
+def test_loss_display_marks_thresholds_and_takes_axes():
+    _, axes = plt.subplots(1, 3)
+    display = LossDisplay.from_loss(Tukey(3.0), limit=7.0, ax=axes, line_kw={"color": "k"})
+    assert list(display.ax_) == list(axes)
+    assert line(axes[0])[-1, 0] == 7.0
+    assert axes[0].lines[0].get_color() == "k"
+    assert {mark.get_xdata()[0] for mark in axes[0].lines[1:]} == {-3.0, 3.0}
+    assert axes[0].texts[0].get_text() == "c = 3"
+    with pytest.raises(ValueError, match="draws on 3 axes. Got 2"):
+        LossDisplay.from_loss("huber", ax=axes[:2])
+
+
+@pytest.mark.parametrize("loss", ["triplet", "nonsense", 3])
+def test_other_losses_are_refused(loss):
+    with pytest.raises(TypeError, match="function of one residual or one margin"):
+        LossDisplay.from_loss(loss)
+
+
+def test_residuals_of_a_model_are_standardised_and_flagged():
+    frame = datasets.load_phones()
+    X, y = frame[["year"]], frame["calls"]
+    y.index = frame["year"]
+    model = HuberRegressor(scale="mad", max_iter=1000).fit(X, y)
+    display = ResidualDisplay.from_estimator(model, X, y)
+    left, right = display.ax_
+    np.testing.assert_array_equal(display.flagged, model.outliers_)
+    np.testing.assert_allclose(display.residual, (y - model.predict(X)) / model.scale_)
+    quiet, flagged = (points.get_offsets() for points in left.collections)
+    assert len(flagged) == model.outliers_.sum()
+    assert len(quiet) + len(flagged) == len(y)
+    np.testing.assert_allclose(flagged[:, 0], model.predict(X)[model.outliers_])
+    # the farthest are named by the index of y
+    assert {"64", "69"} <= {text.get_text() for text in left.texts} <= set(map(str, y.index))
+    quantiles = np.concatenate([points.get_offsets() for points in right.collections])
+    order = np.argsort(quantiles[:, 0])
+    assert np.all(np.diff(quantiles[order, 1]) >= 0)
+    np.testing.assert_allclose(quantiles[order, 0], -quantiles[order[::-1], 0], atol=1e-12)
+
+
+def test_residuals_without_a_scale_take_their_mad(diabetes):
+    X, y = diabetes
+    models = [make_pipeline(StandardScaler(), L2Regressor()), LinearRegression()]
+    for model in models:
+        display = ResidualDisplay.from_estimator(model.fit(X, y), X, y)
+        assert display.threshold == 2.5
+        assert np.isclose(np.median(np.abs(display.residual)), 0.6744897501960817)
+    exact = ResidualDisplay.from_predictions([1.0, 2.0], [1.0, 2.0])
+    assert not exact.flagged.any()
+
+
+def test_curve_of_a_search(search):
+    display = DeltaCurveDisplay.from_estimator(search)
+    assert display.epsilon.tolist() == [0.5, 1.345, 2.0, np.inf]
+    rows = np.array([1, 3, 0, 2]) + 4 * int(search.alpha_ == 1.0)
+    np.testing.assert_allclose(display.score, search.cv_results_["mean_test_score"][rows])
+    np.testing.assert_allclose(display.error, search.cv_results_["standard_error"][rows])
+    score, scale, outliers = display.ax_
+    np.testing.assert_array_equal(line(score)[:, 1], display.score)
+    np.testing.assert_array_equal(line(scale)[:, 1], search.cv_results_["scale"][rows])
+    np.testing.assert_array_equal(line(outliers)[:, 1], search.cv_results_["n_outliers"][rows])
+    ticks = [tick.get_text() for tick in outliers.get_xticklabels()]
+    assert sorted(ticks) == sorted(["0.5", "1.34", "2", "∞"])
+    assert f"epsilon = {search.epsilon_:.3g}" in score.get_title()
+    display.figure_.canvas.draw()
+
+
+def test_curve_of_a_grid_search(diabetes):
+    X, y = diabetes
+    grid = {"huberregressor__epsilon": [0.5, 1.0, 2.0], "huberregressor__alpha": [0.0, 1.0]}
+    pipeline = make_pipeline(StandardScaler(), HuberRegressor())
+    found = GridSearchCV(pipeline, grid, scoring="neg_median_absolute_error").fit(X, y)
+    alone = DeltaCurveDisplay.from_estimator(found)
+    assert alone.score.max() == found.best_score_
+    assert alone.ax_.get_ylabel() == "score ± 1 SE"
+    whole = DeltaCurveDisplay.from_estimator(found, X, y)
+    assert len(whole.ax_) == 3
+    best = found.best_estimator_[-1]
+    k = whole.epsilon.tolist().index(best.epsilon)
+    assert np.isclose(whole.scale[k], best.scale_)
+    assert whole.n_outliers[k] == best.outliers_.sum()
+    other = GridSearchCV(HuberRegressor(), {"alpha": [0.0, 1.0]}).fit(X, y)
+    with pytest.raises(ValueError, match="no epsilon and no delta in its grid"):
+        DeltaCurveDisplay.from_estimator(other)
+
+
+def test_coefficients_of_a_search_are_named(search):
+    display = CoefficientPathDisplay.from_estimator(search)
+    ax = display.ax_
+    assert {text.get_text() for text in ax.texts} == set(search.feature_names_in_)
+    drawn = np.array([one.get_ydata() for one in ax.lines[:10]]).T
+    row = display.epsilon.tolist().index(search.epsilon_)
+    np.testing.assert_array_equal(drawn[row], search.coef_)
+    heights = np.sort([text.xyann[1] for text in ax.texts])
+    assert np.diff(heights).min() >= 0.05 * np.ptp(ax.get_ylim())
+
+
+def test_coefficients_of_a_path():
+    frame = datasets.load_stackloss()
+    path = huber_path(frame.iloc[:, :-1], frame.iloc[:, -1], epsilons=[2.0, 1.0])
+    display = CoefficientPathDisplay.from_path(path)
+    assert display.epsilon.tolist() == [1.0, 2.0]
+    np.testing.assert_array_equal(display.coef, path.coef[::-1])
+    assert {text.get_text() for text in display.ax_.texts} == {"x0", "x1", "x2"}
+
+
+def test_matplotlib_is_imported_only_to_draw(monkeypatch):
+    code = "import sys, robustreg.plotting; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(
+        ImportError, match=r"LossDisplay needs matplotlib: pip install 'robustreg\[plot\]'"
+    ):
+        LossDisplay.from_loss("huber")
