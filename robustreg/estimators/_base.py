@@ -213,7 +213,8 @@ class LinearModel(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         name, advice = type(self).__name__, found.get("advice")
         if advice:
             warnings.warn(f"{name}: {advice}", ConvergenceWarning, stacklevel=4)
-        if advice or self.optimality_ <= self.tol:
+        # `limit` is what rounding of y leaves at the best
+        if advice or self.optimality_ <= max(self.tol, found.get("limit", 0.0)):
             return
         if found.status == 1:
             advice = "Increase max_iter, or tol if that accuracy is enough."
