@@ -213,8 +213,7 @@ class LinearModel(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         name, advice = type(self).__name__, found.get("advice")
         if advice:
             warnings.warn(f"{name}: {advice}", ConvergenceWarning, stacklevel=4)
-        # `limit` is what rounding of y leaves at the best
-        if advice or self.optimality_ <= max(self.tol, found.get("limit", 0.0)):
+        if advice or self.optimality_ <= self.tol:
             return
         if found.status == 1:
             advice = "Increase max_iter, or tol if that accuracy is enough."

@@ -223,8 +223,8 @@ _MESSAGES = {
 
 
 def _noise(state: _State) -> float:
-    """Change of the value that rounding can make."""
-    return 1e-14 * max(abs(state.value), 1e-300)
+    """Change of the value that rounding can make: of its sum, and of predictions of size one."""
+    return 1e-14 * abs(state.value) + 2e-16
 
 
 def _stop(callback: Callable[[OptimizeResult], Any], state: _State) -> bool:

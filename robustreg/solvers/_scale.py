@@ -28,8 +28,6 @@ SUSPECT = (1e-6, 1e-12)
 NARROW = 0.02
 #: epsilon below which the joint objective starts from the L1 fit
 NARROW_JOINT = 0.4
-#: rounding that a gradient in units of the scale may keep, times that scale
-ROUNDING = 1e3 * float(np.finfo(float).eps)
 #: a scale, in spreads of y, below which rounding of y would be all that it measures
 NOTHING = 1e-11
 
@@ -212,8 +210,6 @@ def _joint(
         found = _solve(part, objective, theta, lower=lower, at_least=at_least, metric=metric)
         found.nit, nit, theta, metric = found.nit + nit, found.nit + nit, found.x, None
         if theta[-1] >= suspect:
-            # y is of size one: what its rounding makes of residuals in units of sigma is no gradient
-            found.limit = ROUNDING / max(theta[-1], NOTHING)
             return found
         flat = solve_flat(problem, theta[:-1], problem.steepest())
         if _scale_is_zero(problem, flat, kappa):
