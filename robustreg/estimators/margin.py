@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -129,6 +130,10 @@ class HingeClassifier(LinearClassifier):
         self, prepared: Prepared, start: Array | None, callback: Any = None
     ) -> OptimizeResult:
         data, mass = prepared.data, prepared.units.mass
+        if not self.squared:
+            # A program is solved on dense rows: those of sparse X are made block by block.
+            data = replace(data, explicit=True)
+            prepared = prepared._replace(data=data)
         n_scores, warm = self._n_scores(data.y), start is not None
         if start is None:
             start = np.zeros((n_scores, data.size + data.intercept))
