@@ -7,7 +7,6 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose
 
-from robustreg.preparation import prepare
 from robustreg.losses import (
     Absolute,
     Concomitant,
@@ -23,6 +22,7 @@ from robustreg.losses import (
 )
 from robustreg.objective import Objective
 from robustreg.penalties import L1, L2
+from robustreg.preparation import prepare
 from tests._reference import sample
 
 LOSSES = {

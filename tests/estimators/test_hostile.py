@@ -169,7 +169,7 @@ def test_mostly_zero_y(name):
 def shortest(rows, y):
     """Least-norm solution of an underdetermined system with an intercept."""
     center = rows.mean(axis=0)
-    centred = np.where(np.ptp(rows, axis=0) > 0, rows - center, 0.0)
+    centred = np.where(np.ptp(rows, axis=0) > 1e-14 * abs(center), rows - center, 0.0)
     coef = np.linalg.pinv(centred, rcond=1e-13) @ (y - y.mean())
     return coef, y.mean() - center @ coef
 
@@ -187,6 +187,9 @@ def test_as_many_columns_as_rows_or_more(name, n, p):
 
 ADDED = {
     "constant column": lambda x: np.column_stack([x, np.full(len(x), 7.3)]),
+    "column constant but for rounding": lambda x: np.column_stack(
+        [x, np.where(np.arange(len(x)) % 2, 7.3, np.nextafter(7.3, 8))]
+    ),
     "constant column far out": lambda x: np.column_stack([x, np.full(len(x), 1e15)]),
     "duplicated column": lambda x: np.column_stack([x, x[:, 0]]),
     "all columns twice": lambda x: np.column_stack([x, x]),

@@ -7,12 +7,12 @@ from numpy.testing import assert_allclose
 from sklearn.datasets import make_regression
 
 from robustreg import L1Regressor, QuantileRegressor, RobustRegressor
-from robustreg.preparation import prepare
 from robustreg.losses import Absolute, Hinge, Pinball
 from robustreg.objective import Objective
 from robustreg.penalties import L1, L2
+from robustreg.preparation import prepare
 from robustreg.solvers import middle_intercept, solve_kinked, solve_program
-from tests._reference import best_kinked, objective, sample
+from tests._reference import best_kinked, best_quadratic, objective, sample
 
 
 def composed(penalty, loss=None, n=60, **options):
@@ -105,6 +105,37 @@ def test_most_rows_on_one_plane_and_many_of_them():
     model = L1Regressor().fit(X, y)
     assert_allclose(model.coef_, [1.0, 2.0, 3.0], rtol=1e-10)
     assert model.optimality_ <= 1e-8
+
+
+def leverage(kind, seed):
+    """Return many rows, some of which any change of the coefficients moves far."""
+    rng, n = np.random.default_rng(seed), 25_000
+    X = {
+        "heavy tails": lambda: rng.standard_cauchy((n, 4)),
+        "positive and skew": lambda: np.exp(2 * rng.normal(size=(n, 4))),
+        "rare dummies": lambda: (rng.random((n, 6)) < 0.002).astype(float),
+        "few rows far out": lambda: (
+            rng.normal(size=(n, 3)) * np.where(np.arange(n) < 30, 1e3, 1)[:, None]
+        ),
+    }[kind]()
+    return X, X.sum(axis=1) + rng.standard_t(2, n) * np.exp(rng.normal(size=n))
+
+
+@pytest.mark.parametrize("quantile", [0.5, 0.95])
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize(
+    "kind", ["heavy tails", "positive and skew", "rare dummies", "few rows far out"]
+)
+def test_rows_that_move_more_than_others(kind, seed, quantile):
+    # They cross their kinks although they were far from them at the envelope's minimum.
+    X, y = leverage(kind, seed)
+    model = QuantileRegressor(quantile=quantile, alpha=0.0).fit(X, y)
+    assert model.optimality_ <= 1e-8
+    # a dual point made from the fit: what a tiny L2 penalty would ask of it is nothing
+    proof = RobustRegressor(loss=Pinball(quantile), alpha=1e-9)
+    proof.coef_, proof.intercept_ = model.coef_, model.intercept_
+    lowest = objective(proof, X, y)
+    assert lowest - best_quadratic(proof, X, y) <= 1e-8 * lowest
 
 
 def test_zeros_under_an_l1_penalty_are_exact():

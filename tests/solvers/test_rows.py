@@ -121,6 +121,16 @@ def test_gap_bounds_how_far_a_point_is_from_the_minimum(penalty):
         assert rows.gap(away, vertex.slopes) >= excess * (1 - 1e-6)
 
 
+@pytest.mark.parametrize("penalty", [0.0, 0.1])
+def test_gap_counts_what_the_slopes_leave_unbalanced(penalty):
+    # Off all kinks the slopes of the sides satisfy Fenchel's equality row by row: only the balance
+    # tells that the point is not optimal.
+    rows, theta = problem(60, 4, penalty=penalty), np.array([2.0, -2.0, 2.0, 1.0])
+    lowest = rows.value(solve_rows(rows, np.zeros(4), 3.0, 1000).theta)
+    sides = np.where(rows.offsets(theta) > 0, rows.upper, rows.lower)
+    assert rows.gap(theta, sides) >= 0.5 * (rows.value(theta) - lowest)
+
+
 def test_folded_rows_count_by_their_slope():
     rows = problem(60, 4)
     theta = np.array([0.1, -0.2, 0.3, 0.0])

@@ -5,10 +5,10 @@ import pytest
 from numpy.testing import assert_allclose
 
 from robustreg import HuberRegressor, RobustRegressor
-from robustreg.preparation import prepare
 from robustreg.losses import Huber, PseudoHuber, SmoothL1
 from robustreg.objective import Objective
 from robustreg.penalties import L2
+from robustreg.preparation import prepare
 from robustreg.scales import MAD_FACTOR, huber_consistency, weighted_median
 from robustreg.solvers import Problem, solve_fixed, solve_joint, solve_mad
 from tests._reference import sample

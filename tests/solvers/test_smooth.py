@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from robustreg.preparation import prepare
 from robustreg.losses import Huber, LogCosh, PseudoHuber, Squared, Tukey
 from robustreg.objective import Objective
 from robustreg.penalties import L2
+from robustreg.preparation import prepare
 from robustreg.solvers import solve_smooth
 from robustreg.solvers._smooth import choose_method, kept_metric, on_rows, on_sample
 from tests._reference import sample
