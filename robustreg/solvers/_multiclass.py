@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import scipy.linalg
 from scipy.optimize import OptimizeResult, minimize
 
 from robustreg._array import Array
@@ -19,7 +18,7 @@ from robustreg.losses import SeparableLoss
 from robustreg.losses._contrasts import Contrasts, helmert
 from robustreg.objective import Objective
 from robustreg.solvers._newton import DenseMetric
-from robustreg.solvers._programs import _spanning
+from robustreg.solvers._programs import solve_saddle, spanning
 
 #: an interior point is this close to the optimum when it stops
 GAP = 1e-13
@@ -271,7 +270,7 @@ def _on_ties(
 def _saddle(square: Array, ties: Array, pull: Array, level: Array, theta: Array) -> Array:
     """Minimise the square and linear terms where ``ties @ theta = level``."""
     if len(ties):
-        held = _spanning(ties)
+        held = spanning(ties)
         ties, level = ties[held], level[held]
     q = len(pull)
     size = np.sqrt(np.abs(np.diag(square)).max()) or 1.0
@@ -279,10 +278,7 @@ def _saddle(square: Array, ties: Array, pull: Array, level: Array, theta: Array)
     system[:q, :q] = square / size**2
     system[q:, :q], system[:q, q:] = ties, ties.T
     right = np.concatenate([-pull / size, level * size])
-    found = np.concatenate([theta * size, np.zeros(len(ties))])
-    for _ in range(2):
-        found = found + scipy.linalg.lstsq(system, right - system @ found, cond=1e-15)[0]
-    solved: Array = found[:q] / size
-    return solved
+    start = np.concatenate([theta * size, np.zeros(len(ties))])
+    return solve_saddle(system, right, start)[:q] / size
 
 

@@ -6,6 +6,7 @@ those rows alone, to rounding.
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 WIDE = 60
 #: an interior point is this close to its central path's end when it stops
 GAP = 1e-14
+#: equations are solved where they are missed by no more than this share
+SOLVED = 1e-12
 #: a duality gap of this share of the value is rounding
 CLOSED = 1e-16
 #: steps of an interior point without gain after which it stops
@@ -75,7 +78,7 @@ def _vertex(rows: Rows, theta: Array, free: Array, touching: Array) -> Array:
     candidates = np.concatenate([np.flatnonzero(free), np.flatnonzero(touching & ~free)])
     if len(candidates) == 0:
         return theta
-    basis = candidates[_spanning(rows.X[candidates])]
+    basis = candidates[spanning(rows.X[candidates])]
     for _ in range(2):
         # theta moves as little as the equations ask for: where they leave a choice it is kept
         miss = rows.position[basis] - rows.X[basis] @ theta
@@ -83,7 +86,7 @@ def _vertex(rows: Rows, theta: Array, free: Array, touching: Array) -> Array:
     return theta
 
 
-def _spanning(X: Array) -> Array:
+def spanning(X: Array) -> Array:
     """Return rows of X that are independent and span all of them."""
     _, triangle, pivot = scipy.linalg.qr(X.T, mode="economic", pivoting=True, check_finite=False)
     diagonal = np.abs(np.diag(triangle))
@@ -150,7 +153,7 @@ def _on_active(rows: Rows, active: Array, slopes: Array) -> Array:
     pull = rows.linear + rows.X[~active].T @ edge[~active]
     held = np.flatnonzero(active)
     if len(held):
-        held = held[_spanning(rows.X[held])]
+        held = held[spanning(rows.X[held])]
     X = rows.X[held]
     # Both blocks to size one, or a tiny penalty would be lost beside the rows.
     size = np.sqrt(np.abs(np.diag(rows.quadratic)).max()) or 1.0
@@ -158,10 +161,23 @@ def _on_active(rows: Rows, active: Array, slopes: Array) -> Array:
     system[:q, :q] = rows.quadratic / size**2
     system[q:, :q], system[:q, q:] = X, X.T
     right = np.concatenate([-pull / size, rows.position[held] * size])
-    found = np.zeros(len(right))
+    return solve_saddle(system, right, np.zeros(len(right)))[:q] / size
+
+
+def solve_saddle(system: Array, right: Array, found: Array) -> Array:
+    """Solve symmetric equations, by least squares where they are singular."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", scipy.linalg.LinAlgWarning)
+        factor = scipy.linalg.lu_factor(system, check_finite=False)
+    exact = found
+    for _ in range(3):
+        exact = exact + scipy.linalg.lu_solve(factor, right - system @ exact, check_finite=False)
+    missed = np.abs(right - system @ exact).max(initial=0.0)
+    if missed <= SOLVED * np.abs(right).max(initial=0.0):
+        return exact
     for _ in range(2):
-        found += np.linalg.lstsq(system, right - system @ found, rcond=1e-15)[0]
-    return found[:q] / size
+        found = found + np.linalg.lstsq(system, right - system @ found, rcond=1e-15)[0]
+    return found
 
 
 def interior_point(
