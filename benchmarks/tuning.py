@@ -63,10 +63,11 @@ def main() -> None:
     }
     for name, X, y in tables():
         print(name)
+        base = None
         for label, model in models.items():
             first = label.endswith("scikit-learn")
             time = seconds(model, X, y, 1 if first else 3)
-            base = time if first else base
+            base = base or time
             print(f"  {label:28}{time:8.2f} s{base / time:8.1f} times")
 
 

@@ -66,7 +66,7 @@ def test_loss_display_marks_thresholds_and_takes_axes():
     assert axes[0].lines[0].get_color() == "k"
     assert {mark.get_xdata()[0] for mark in axes[0].lines[1:]} == {-3.0, 3.0}
     assert axes[0].texts[0].get_text() == "c = 3"
-    with pytest.raises(ValueError, match="draws on 3 axes. Got 2"):
+    with pytest.raises(ValueError, match=r"draws on 3 axes\. Got 2"):
         LossDisplay.from_loss("huber", ax=axes[:2])
 
 
