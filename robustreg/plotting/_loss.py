@@ -105,9 +105,7 @@ class LossDisplay:
             found.validate()
             display = cls._of_margin(found, limit)
         else:
-            raise TypeError(
-                f"loss must be a function of one residual or one margin. Got {loss!r}."
-            )
+            raise TypeError(f"loss must be a function of one residual or one margin. Got {loss!r}.")
         return display.plot(ax, line_kw=line_kw)
 
     @classmethod
