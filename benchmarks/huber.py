@@ -116,7 +116,7 @@ def main() -> None:
         "HuberRegressor of scikit-learn takes",
         "LinearRegression takes",
     ]
-    report.table("In short (the last two in times ours)", head, summary)
+    report.table("In short: Huber (the last two in times ours)", head, summary)
     report.close()
 
 

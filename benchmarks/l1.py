@@ -164,7 +164,7 @@ def main() -> None:
         "quantreg fn takes",
         "quantreg pfn takes",
     ]
-    report.table("In short (the last three in times ours)", head, summary)
+    report.table("In short: L1 and quantiles (the last three in times ours)", head, summary)
     report.close()
 
 

@@ -18,7 +18,7 @@ def test_script_runs(name, tmp_path):
     script = BENCHMARKS / f"{name}.py"
     command = [sys.executable, script, "--quick", "--output", tmp_path]
     alone = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=alone)
+    done = subprocess.run(command, capture_output=True, text=True, env=alone, check=False)
     assert done.returncode == 0, done.stderr
     page = (tmp_path / f"{name}.md").read_text("utf-8")
     assert page.strip() == done.stdout.strip()

@@ -1,0 +1,100 @@
+"""How often a fit reads its table: what the solvers promise, counted and not timed."""
+
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+
+from robustreg import HuberRegressor, L1Regressor, QuantileRegressor
+from robustreg.data import Passes
+from robustreg.model_selection import huber_path
+
+N = 100_000
+
+
+def table(n=N, p=20, contamination=0.1, condition=1.0):
+    """Return normal columns of a given condition number and targets of which a share is far off."""
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((n, p)), rng.standard_normal(n)
+    bad = rng.random(n) < contamination
+    y[bad] = 10 + 10 * rng.standard_normal(bad.sum())
+    y += X @ rng.standard_normal(p) + 1
+    turn = np.linalg.qr(rng.standard_normal((p, p)))[0]
+    return (X, y) if condition == 1 else (X * np.geomspace(1, 1 / condition, p) @ turn, y)
+
+
+def passes(call, *args, **kwargs):
+    """Return how many passes over all rows a call takes, those over a sample by its share."""
+    made = []
+
+    def remember(self):
+        self.count = 0.0
+        made.append(self)
+
+    with patch.object(Passes, "__init__", remember):
+        call(*args, **kwargs)
+    return sum(counter.count for counter in made)
+
+
+@pytest.fixture(scope="module")
+def plain():
+    return table()
+
+
+HUBER = [HuberRegressor(), HuberRegressor(scale="concomitant", epsilon=1.35)]
+KINKED = [L1Regressor(alpha=0), L1Regressor(alpha=10)]
+name = {"ids": lambda model: "".join(repr(model).split())}
+
+
+@pytest.mark.parametrize("model", [*HUBER, *KINKED], **name)
+@pytest.mark.parametrize("shape", [(50_000, 10), (N, 20), (200_000, 50)], ids=str)
+def test_cold_fit_takes_at_most_twelve(model, shape):
+    assert passes(model.fit, *table(*shape)) <= 12
+    assert model.optimality_ <= model.tol
+
+
+@pytest.mark.parametrize("quantile", [0.1, 0.9])
+def test_cold_quantile(quantile, plain):
+    model = QuantileRegressor(quantile=quantile, alpha=0)
+    assert passes(model.fit, *plain) <= 16
+    assert model.optimality_ <= 1e-10
+
+
+@pytest.mark.parametrize("model", [*HUBER, *KINKED, QuantileRegressor(alpha=0)], **name)
+@pytest.mark.parametrize("worse", [{"condition": 1e8}, {"contamination": 0.4}], ids=str)
+def test_hard_tables_take_at_most_three_times_as_many(model, worse, plain):
+    ordinary = passes(model.fit, *plain)
+    assert passes(model.fit, *table(**worse)) <= 3 * ordinary
+    assert model.optimality_ <= model.tol
+
+
+@pytest.mark.parametrize(
+    ("model", "change", "limit"),
+    [
+        (HuberRegressor(), {}, 3),
+        (HuberRegressor(), {"epsilon": 1.3}, 8),
+        (HuberRegressor(), {"alpha": 10.0}, 8),
+        (HuberRegressor(scale=1.0), {"epsilon": 1.3}, 8),
+        (L1Regressor(alpha=0), {"alpha": 10.0}, 8),
+        (QuantileRegressor(quantile=0.5, alpha=0), {"quantile": 0.51}, 10),
+        (QuantileRegressor(quantile=0.5, alpha=0), {"alpha": 1e-4}, 8),
+    ],
+    ids=str,
+)
+def test_warm_start(model, change, limit, plain):
+    """One of the passes puts the rows into coordinates again."""
+    model.set_params(warm_start=True).fit(*plain)
+    assert passes(model.set_params(**change).fit, *plain) <= limit
+    assert model.optimality_ <= model.tol
+
+
+def test_path_prepares_its_rows_once(plain):
+    epsilon = np.geomspace(3, 1, 10)
+    assert passes(huber_path, *plain, epsilons=epsilon) / len(epsilon) <= 9
+
+
+@pytest.mark.parametrize("model", [*HUBER, *KINKED], **name)
+def test_same_bits_on_every_run(model, plain):
+    X, y = plain
+    first = model.fit(X, y).coef_.copy()
+    assert first.tobytes() == model.fit(X.copy(), y.copy()).coef_.tobytes()
