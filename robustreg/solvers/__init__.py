@@ -7,12 +7,14 @@ from robustreg.solvers._middle import middle_intercept
 from robustreg.solvers._multiclass import solve_multiclass
 from robustreg.solvers._newton import newton
 from robustreg.solvers._program import solve_program
+from robustreg.solvers._result import Result
 from robustreg.solvers._scale import Problem, solve_fixed, solve_joint, solve_mad
 from robustreg.solvers._smooth import solve_smooth
 
 __all__ = [
     "MANY",
     "Problem",
+    "Result",
     "middle_intercept",
     "newton",
     "solve_columns",

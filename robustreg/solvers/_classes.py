@@ -18,6 +18,7 @@ from robustreg.losses import Loss
 from robustreg.losses._contrasts import Contrasts, helmert
 from robustreg.objective import Objective
 from robustreg.solvers._newton import DenseMetric, IterativeMetric
+from robustreg.solvers._result import Result
 from robustreg.solvers._smooth import (
     KEEP_WORK,
     choose_method,
@@ -33,7 +34,7 @@ GROWING = 1e-4
 #: a subsample is solved to this gradient
 ROUGH = 1e-4
 
-Solve = Callable[..., OptimizeResult]
+Solve = Callable[..., Result]
 
 
 def solve_settled(
@@ -45,7 +46,7 @@ def solve_settled(
     max_iter: int,
     callback: Any = None,
     warm: bool = False,
-) -> OptimizeResult:
+) -> Result:
     """Minimise a smooth objective and say whether it has a finite optimum.
 
     Parameters
@@ -61,7 +62,7 @@ def solve_settled(
 
     Returns
     -------
-    OptimizeResult
+    Result
         As of :func:`~robustreg.solvers.solve_smooth`; ``growing`` says that the gradient is small
         but the next step is not, as where no finite optimum exists.
     """
@@ -86,7 +87,7 @@ def solve_settled(
     return found
 
 
-def _next_step(objective: Objective, found: OptimizeResult, method: str) -> Array:
+def _next_step(objective: Objective, found: Result, method: str) -> Array:
     """Return the Newton step at the end point, by the kept Hessian where there is one."""
     if found.metric is not None:
         return found.metric.solve(found.jac)
@@ -98,7 +99,7 @@ def _next_step(objective: Objective, found: OptimizeResult, method: str) -> Arra
 
 def solve_each(
     objectives: Iterable[Objective], start: Array, solve: Solve, callback: Any = None
-) -> OptimizeResult:
+) -> Result:
     """Solve one problem for each output.
 
     Parameters
@@ -114,7 +115,7 @@ def solve_each(
 
     Returns
     -------
-    OptimizeResult
+    Result
         ``x`` of shape (n_outputs, size) and the worst of ``nit``, ``optimality`` and ``status``;
         ``fun`` is the sum and ``parts`` holds the single results.
     """
@@ -123,14 +124,14 @@ def solve_each(
 
         def told(intermediate_result: OptimizeResult, k: int = k) -> bool:
             x[k] = intermediate_result.x
-            return bool(callback(OptimizeResult(x=x.copy(), fun=intermediate_result.fun)))
+            return bool(callback(Result(x=x.copy(), fun=intermediate_result.fun)))
 
         found = solve(objective, start[k], callback=None if callback is None else told)
         x[k] = found.x
         parts.append(found)
         if found.status == 99:
             break
-    return OptimizeResult(
+    return Result(
         x=x,
         fun=sum(part.fun for part in parts),
         nit=max(part.nit for part in parts),
@@ -143,7 +144,7 @@ def solve_each(
 
 def solve_together(
     loss: Loss, objective: Callable[..., Objective], start: Array, solve: Solve, callback: Any = None
-) -> OptimizeResult:
+) -> Result:
     """Solve for all outputs at once, where the loss sees differences between outputs only.
 
     Parameters
@@ -159,7 +160,7 @@ def solve_together(
 
     Returns
     -------
-    OptimizeResult
+    Result
         Of ``solve``, with ``x`` of shape (n_outputs, size), each column of sum zero.
     """
     basis = helmert(len(start))
@@ -172,7 +173,7 @@ def solve_together(
 
     def told(intermediate_result: OptimizeResult) -> bool:
         x = outputs(intermediate_result.x)
-        return bool(callback(OptimizeResult(x=x, fun=intermediate_result.fun)))
+        return bool(callback(Result(x=x, fun=intermediate_result.fun)))
 
     found = solve(problem, (basis @ start).T.ravel(), callback=None if callback is None else told)
     found.x = outputs(found.x)

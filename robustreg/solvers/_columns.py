@@ -10,11 +10,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy.optimize import OptimizeResult
 
 from robustreg._array import Array
 from robustreg.objective import Objective
 from robustreg.solvers._kinked import gradient_of, solve_kinked
+from robustreg.solvers._result import Result
 
 #: with fewer columns all are taken at once
 MANY = 300
@@ -26,7 +26,7 @@ EXCESS = 1e-9
 
 def solve_columns(
     objective: Objective, theta: Array, *, max_iter: int, **options: Any
-) -> OptimizeResult:
+) -> Result:
     """Minimise as :func:`~robustreg.solvers.solve_kinked` does, on the columns that matter.
 
     Parameters
@@ -42,7 +42,7 @@ def solve_columns(
 
     Returns
     -------
-    OptimizeResult
+    Result
         As of :func:`~robustreg.solvers.solve_kinked`; ``kept`` and the like speak of all rows.
     """
     size = objective.data.size

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.optimize import OptimizeResult, minimize
 
 from robustreg._array import Array
 from robustreg.data import Block, subsample, subsample_size
@@ -21,6 +20,7 @@ from robustreg.losses import Smoothed
 from robustreg.objective import Objective
 from robustreg.scales import weighted_median
 from robustreg.solvers._newton import DenseMetric, newton
+from robustreg.solvers._result import Result, minimize
 from robustreg.solvers._rows import Rows, Vertex, solve_rows
 from robustreg.solvers._smooth import on_rows
 
@@ -42,7 +42,7 @@ def solve_kinked(
     max_iter: int,
     callback: Any = None,
     warm: bool = False,
-) -> OptimizeResult:
+) -> Result:
     """Minimise a piecewise linear loss plus a penalty, with a duality gap as proof.
 
     Parameters
@@ -62,7 +62,7 @@ def solve_kinked(
 
     Returns
     -------
-    OptimizeResult
+    Result
         ``x``, ``fun``, ``nit``, ``success``, ``status``, ``optimality`` (the relative gap),
         ``slopes`` (each row's contribution to the gradient, the dual point) and ``zero`` (the rows
         on their kinks).
@@ -77,7 +77,13 @@ def solve_kinked(
     for _ in range(100):
         rows = rows_of(objective, s, kept)
         vertex = solve_rows(rows, theta, width, max(max_iter - nit, 1))
-        nit, theta = nit + vertex.nit, vertex.theta
+        nit += vertex.nit
+        if not vertex.success and len(kept) < len(s) and nit < max_iter:
+            # What is left cannot hold what the folded rows pull: take more of them, from the same start.
+            nearest = np.argpartition(np.abs(s), min(4 * len(kept), len(s) - 1))
+            kept = np.union1d(kept, nearest[: 4 * len(kept)])
+            continue
+        theta = vertex.theta
         now = offsets(objective, theta)
         flipped = np.where(s > 0, -now, now) > ROUNDING * (1 + np.abs(s) + objective.data.base)
         flipped[kept] = False
@@ -87,7 +93,7 @@ def solve_kinked(
         width = max(width * 0.1, float(np.abs(now[flipped]).max()))
     found = certified(objective, rows, vertex, kept, now, tol)
     status = 0 if found["success"] else 1 if nit >= max_iter else 2
-    return OptimizeResult(x=theta, nit=nit, status=status, **found)
+    return Result(x=theta, nit=nit, status=status, **found)
 
 
 def _approach(
@@ -155,7 +161,7 @@ def _envelope(
     max_iter: int,
     callback: Callable[..., Any] | None,
     metric: Any,
-) -> OptimizeResult:
+) -> Result:
     smooth = _smooth(objective, width)
     options = {"tol": tol, "maxiter": max_iter, "metric": metric, "lazy": metric is not None}
     return minimize(

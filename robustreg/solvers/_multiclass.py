@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.optimize import OptimizeResult, minimize
 
 from robustreg._array import Array
 from robustreg.losses import SeparableLoss
@@ -19,6 +18,7 @@ from robustreg.losses._contrasts import Contrasts, helmert
 from robustreg.objective import Objective
 from robustreg.solvers._newton import DenseMetric
 from robustreg.solvers._programs import solve_saddle, spanning
+from robustreg.solvers._result import Result, minimize
 
 #: an interior point is this close to the optimum when it stops
 GAP = 1e-13
@@ -108,7 +108,7 @@ def solve_multiclass(
     max_iter: int,
     callback: Any = None,
     **unused: Any,
-) -> OptimizeResult:
+) -> Result:
     """Minimise the hinge loss of several classes, with a duality gap as proof.
 
     Parameters
@@ -126,7 +126,7 @@ def solve_multiclass(
 
     Returns
     -------
-    OptimizeResult
+    Result
         ``x``, ``fun``, ``nit``, ``success``, ``status``, ``optimality`` (the relative gap).
     """
     assert objective.n_outputs is not None
@@ -147,7 +147,7 @@ def solve_multiclass(
     value = problem.value(best[0], problem.lead(best[0]))
     optimality = gap / max(value, np.finfo(float).eps)
     status = 0 if optimality <= tol else found.status or 2
-    return OptimizeResult(
+    return Result(
         x=best[0], fun=value, nit=found.nit, optimality=optimality, status=status, success=status == 0
     )
 
@@ -155,7 +155,7 @@ def solve_multiclass(
 def _interior_point(
     fun: Any, x0: Array, args: Any = (), *, problem: _Problem, maxiter: int, callback: Any = None,
     **unused: Any,
-) -> OptimizeResult:  # fmt: skip
+) -> Result:  # fmt: skip
     """Primal-dual interior point (Mehrotra, 1992), a ``method`` for :func:`scipy.optimize.minimize`.
 
     Shares are positive and use up each row's weight, slacks are the distances of the classes from a
@@ -190,11 +190,11 @@ def _interior_point(
         theta = theta + length * step
         shares, slack = shares + length * d_shares, slack + length * d_slack
         nit += 1
-        if callback is not None and callback(intermediate_result=OptimizeResult(x=theta, fun=gap)):
+        if callback is not None and callback(intermediate_result=Result(x=theta, fun=gap)):
             status = 99
             break
     shares = shares * (problem.weight / shares.sum(axis=1))[:, None]
-    return OptimizeResult(x=theta, shares=shares, slack=slack, nit=max(nit, 1), status=status)
+    return Result(x=theta, shares=shares, slack=slack, nit=max(nit, 1), status=status)
 
 
 class _System:

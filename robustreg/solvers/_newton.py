@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import scipy.linalg
-from scipy.optimize import OptimizeResult
 
 from robustreg._array import Array
+from robustreg.solvers._result import Result
 
 #: a step must bring at least this share of the decrease that its slope promises
 SUFFICIENT = 1e-4
@@ -100,7 +100,7 @@ def newton(
     jac: Callable[..., Array],
     hess: Callable[..., Any] | None = None,
     hessp: Callable[..., Array] | None = None,
-    callback: Callable[[OptimizeResult], Any] | None = None,
+    callback: Callable[..., Any] | None = None,
     metric: Any = None,
     lower: Array | None = None,
     tol: float = 1e-8,
@@ -108,7 +108,7 @@ def newton(
     at_least: int = 0,
     lazy: bool = False,
     **unused: Any,
-) -> OptimizeResult:
+) -> Result:
     """Minimise a function with a damped, lazily renewed Newton iteration.
 
     A ``method`` for :func:`scipy.optimize.minimize`. Between renewals the kept Hessian is
@@ -138,7 +138,7 @@ def newton(
 
     Returns
     -------
-    OptimizeResult
+    Result
         ``x, fun, jac, nit, nhev, success, status, message, metric``; ``status`` is 0 (converged),
         1 (``maxiter``), 2 (no further progress in floating point) or 99 (stopped by callback).
 
@@ -208,7 +208,7 @@ def newton(
         if not lazy or shrunk > PAYS or length < 0.3:
             metric = None
         fresh = False
-    return OptimizeResult(
+    return Result(
         x=state.x, fun=state.value, jac=state.gradient, nit=nit, nhev=nhev, status=status,
         success=status == 0, message=_MESSAGES[status], metric=metric,
     )
@@ -227,9 +227,9 @@ def _noise(state: _State) -> float:
     return 1e-14 * abs(state.value) + 2e-16
 
 
-def _stop(callback: Callable[[OptimizeResult], Any], state: _State) -> bool:
+def _stop(callback: Callable[..., Any], state: _State) -> bool:
     try:
-        return bool(callback(intermediate_result=OptimizeResult(x=state.x, fun=state.value)))
+        return bool(callback(intermediate_result=Result(x=state.x, fun=state.value)))
     except StopIteration:
         return True
 

@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.optimize import OptimizeResult, linprog
 
 from robustreg._array import Array
 from robustreg.objective import Objective
 from robustreg.solvers._kinked import certified, offsets, rows_of
+from robustreg.solvers._result import Result, linprog
 from robustreg.solvers._rows import Vertex
 
 
 def solve_program(
     objective: Objective, *, method: str = "highs", tol: float, options: dict[str, Any] | None = None
-) -> OptimizeResult:
+) -> Result:
     """Minimise a piecewise linear loss plus an L1 penalty by HiGHS on all rows.
 
     Slower than :func:`~robustreg.solvers.solve_kinked` but free of dense copies, so it serves wide
@@ -36,7 +36,7 @@ def solve_program(
 
     Returns
     -------
-    OptimizeResult
+    Result
         As of :func:`~robustreg.solvers.solve_kinked`; ``message`` is the one of HiGHS.
     """
     centred = objective
@@ -62,4 +62,4 @@ def solve_program(
     if objective is not centred:
         coef = objective.data.coordinates.coef(objective.split(theta)[0])
         theta[-1] += centred.data.intercept * float(centred.data.coordinates.center @ coef)
-    return OptimizeResult(x=theta, nit=vertex.nit, status=status, message=found.message, **outcome)
+    return Result(x=theta, nit=vertex.nit, status=status, message=found.message, **outcome)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import scipy.linalg
-from scipy.optimize import OptimizeResult, linprog, lsq_linear, minimize
+from scipy.optimize import lsq_linear
 
 from robustreg._array import Array
+from robustreg.solvers._result import Result, linprog, minimize
 
 if TYPE_CHECKING:
     from robustreg.solvers._rows import Rows
@@ -24,6 +25,8 @@ WIDE = 60
 GAP = 1e-14
 #: equations are solved where they are missed by no more than this share
 SOLVED = 1e-12
+#: slopes that leave this share of the value as a gap need no bounded least squares
+BALANCED = 1e-10
 #: a duality gap of this share of the value is rounding
 CLOSED = 1e-16
 #: steps of an interior point without gain after which it stops
@@ -33,13 +36,28 @@ PATIENCE = 5
 def linear_program(rows: Rows, theta: Array) -> tuple[Array, Array] | None:
     """Return optimum and slopes, or None where the folded rows make the dual infeasible.
 
+    By the simplex method of HiGHS; by the interior point method where there are many coefficients,
+    or rows so unlike each other that the tolerances of HiGHS leave a gap.
+    """
+    found = _central(rows, theta) if len(theta) > WIDE else None
+    if found is not None:
+        return found
+    found = _simplex(rows)
+    if found is None or _proven(rows, found):
+        return found
+    return _central(rows, theta) or found
+
+
+def _proven(rows: Rows, found: tuple[Array, Array]) -> bool:
+    return rows.gap(*found) <= 1e-12 * abs(rows.value(found[0]))
+
+
+def _simplex(rows: Rows) -> tuple[Array, Array] | None:
+    """Return the vertex that HiGHS finds, solved from its basis.
+
     The dual has one equation for each coefficient and one bounded variable, its slope, for each row:
     maximise ``-slopes @ position`` with ``X.T @ slopes = -linear``.
     """
-    if len(theta) > WIDE:
-        found = _central(rows, theta)
-        if found is not None:
-            return found
     unit = float(rows.weight.max())
     found = linprog(
         rows.position,
@@ -68,9 +86,8 @@ def _central(rows: Rows, theta: Array) -> tuple[Array, Array] | None:
     if free.sum() != len(theta):
         return None
     theta = _vertex(rows, found.x, free, free)
-    slopes = balanced(rows, theta, found.slopes)
-    proven = rows.gap(theta, slopes) <= 1e-12 * abs(rows.value(theta))
-    return (theta, slopes) if proven else None
+    end = theta, balanced(rows, theta, found.slopes)
+    return end if _proven(rows, end) else None
 
 
 def _vertex(rows: Rows, theta: Array, free: Array, touching: Array) -> Array:
@@ -118,6 +135,11 @@ def balanced(rows: Rows, theta: Array, guess: Array) -> Array:
         if np.abs(inside - t).max() <= 1e-11 * np.abs(t).max():
             slopes[zero] = weight * inside
             return slopes
+    if rows.quadratic is not None:
+        # A penalty takes up what does not balance: the guess is good if it costs no more than rounding.
+        guess = np.where(zero, np.clip(guess, rows.lower, rows.upper), slopes)
+        if rows.gap(theta, guess) <= BALANCED * abs(rows.value(theta)):
+            return guess
     t = lsq_linear(X.T / size, -fixed / size, bounds=(low, high), method="bvls", tol=1e-15).x
     slopes[zero] = weight * np.clip(t, low, high)
     return slopes
@@ -182,7 +204,7 @@ def solve_saddle(system: Array, right: Array, found: Array) -> Array:
 
 def interior_point(
     fun: Any, x0: Array, args: tuple[Any, ...] = (), *, rows: Rows, maxiter: int = 80, **unused: Any
-) -> OptimizeResult:
+) -> Result:
     """Primal-dual interior point method for :class:`Rows` with a square term.
 
     A ``method`` for :func:`scipy.optimize.minimize`. Offsets are split into positive parts ``up``
@@ -201,7 +223,7 @@ def interior_point(
 
     Returns
     -------
-    OptimizeResult
+    Result
         ``x``, ``slopes``, ``fun``, ``nit``, ``success``.
 
     References
@@ -234,7 +256,7 @@ def interior_point(
         step = system.direction(d_slopes * d_up, -d_slopes * d_down, center)
         point = point.moved(step, 0.9995 * point.room(step))
     theta, slopes = best.theta, best.slopes(rows)
-    return OptimizeResult(x=theta, slopes=slopes, fun=rows.value(theta), nit=nit, success=True)
+    return Result(x=theta, slopes=slopes, fun=rows.value(theta), nit=nit, success=True)
 
 
 class _Point(NamedTuple):

@@ -13,16 +13,20 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.optimize import OptimizeResult, minimize
 
 from robustreg._array import Array
 from robustreg.solvers._newton import newton
 from robustreg.solvers._programs import linear_program, quadratic_program
+from robustreg.solvers._result import Result, minimize
 
 #: a gap of this share of the value is more than rounding
 TIED = 1e-12
+#: and one of this share says that too few rows were kept
+OPEN = 1e-6
 #: an envelope is this much narrower than the one before
 NARROWER = 0.15
+#: iterations after which an envelope is given up
+PATIENCE = 60
 #: offsets beyond this many median ones are folded before a program is solved
 FAR = 1e3
 
@@ -122,7 +126,7 @@ class Rows:
         gram = X.T @ ((weight / mu)[:, None] * X)
         return gram if self.quadratic is None else gram + self.quadratic
 
-    def envelope(self, theta: Array, mu: float, tol: float, maxiter: int) -> OptimizeResult:
+    def envelope(self, theta: Array, mu: float, tol: float, maxiter: int) -> Result:
         """Minimise the envelope of width ``mu``."""
         options = {"tol": tol, "maxiter": maxiter}
         return minimize(
@@ -152,10 +156,11 @@ def solve_rows(rows: Rows, theta: Array, width: float, maxiter: int) -> Vertex:
     while len(rows.weight) > few and mu > 1e-9 * width:
         if nit and len(rows.band(theta, mu)) <= 6 * q:
             break
-        found = rows.envelope(theta, mu, 1e-9, max(maxiter - nit, 1))
-        theta, nit, mu = found.x, nit + found.nit, mu * NARROWER
-        if nit >= maxiter:
+        found = rows.envelope(theta, mu, 1e-9, min(max(maxiter - nit, 1), PATIENCE))
+        nit, mu = nit + found.nit, mu * NARROWER
+        if found.status == 1:  # runs away, or would take for ever: the programs are asked at once
             break
+        theta = found.x
     s = rows.offsets(theta)
     order = np.argsort(np.abs(s), kind="stable")
     # Rows far out only say on which side they lie: beside one of 1e10 a program loses the others.
@@ -179,9 +184,12 @@ def solve_rows(rows: Rows, theta: Array, width: float, maxiter: int) -> Vertex:
         flipped[kept] = False
         slopes = np.where(s > 0, rows.upper, rows.lower)
         slopes[kept] = inner
-        if not flipped.any() and rows.gap(theta, slopes) > TIED * abs(rows.value(theta)):
+        gap = 0.0 if flipped.any() else rows.gap(theta, slopes) / abs(rows.value(theta))
+        if gap > TIED:
             # Folded rows that end on their kinks can have any slope: they are missed in the balance.
             flipped = np.abs(now) <= rows.rounding(theta)
+            if gap > OPEN:  # the rows left had no balance at all
+                flipped[order[: 2 * len(kept)]] = True
             flipped[kept] = False
         success = not flipped.any()
         kept = np.concatenate([kept, np.flatnonzero(flipped)])

@@ -16,6 +16,7 @@ from robustreg.objective import Objective
 from robustreg.penalties import Penalty
 from robustreg.scales import huber_scale, mad
 from robustreg.solvers._kinked import solve_kinked
+from robustreg.solvers._result import Result
 from robustreg.solvers._smooth import kept_metric, on_sample, solve_smooth
 
 #: y beyond this many of its spreads does not move the least-squares start
@@ -100,7 +101,7 @@ class Problem:
         ).x
 
 
-def solve_fixed(problem: Problem, sigma: float, theta: Array | None = None) -> OptimizeResult:
+def solve_fixed(problem: Problem, sigma: float, theta: Array | None = None) -> Result:
     """Minimise at a given scale; ``theta`` is a warm start.
 
     A loss with a threshold is approached from wider thresholds, each the start of the next, so
@@ -125,7 +126,7 @@ def solve_fixed(problem: Problem, sigma: float, theta: Array | None = None) -> O
     return found
 
 
-def _from_wide(problem: Problem, sigma: float, theta: Array) -> OptimizeResult:
+def _from_wide(problem: Problem, sigma: float, theta: Array) -> Result:
     nit = 0
     if problem.loss.threshold and np.isfinite(sigma):
         wide = mad(problem.residual(theta), problem.data.weight)
@@ -140,14 +141,14 @@ def _from_wide(problem: Problem, sigma: float, theta: Array) -> OptimizeResult:
     return found
 
 
-def _solve(problem: Problem, objective: Objective, theta: Array, **options: Any) -> OptimizeResult:
+def _solve(problem: Problem, objective: Objective, theta: Array, **options: Any) -> Result:
     return solve_smooth(
         objective, theta, method=problem.method, tol=problem.tol, max_iter=problem.max_iter,
         callback=problem.callback, **options,
     )  # fmt: skip
 
 
-def solve_joint(problem: Problem, kappa: float, theta: Array | None = None) -> OptimizeResult:
+def solve_joint(problem: Problem, kappa: float, theta: Array | None = None) -> Result:
     """Minimise over coefficients and scale; the last entry of ``x`` is the scale, 0 included.
 
     Parameters
@@ -199,7 +200,7 @@ def _with_huber_scale(problem: Problem, theta: Array) -> Array:
 
 def _joint(
     problem: Problem, objective: Objective, kappa: float, theta: Array, at_least: int, metric: Any = None
-) -> OptimizeResult:
+) -> Result:
     """Run Newton, and where sigma becomes suspiciously small ask whether zero is the answer."""
     lower = np.full(len(theta), -np.inf)
     lower[-1] = 0.0
@@ -227,14 +228,14 @@ def _either(callback: Callable[..., Any] | None, other: Callable[..., Any]) -> C
     return both
 
 
-def solve_flat(problem: Problem, theta: Array, slope: float) -> OptimizeResult:
+def solve_flat(problem: Problem, theta: Array, slope: float) -> Result:
     """Solve what the joint objective is at scale zero: epsilon * sum w |r| + penalty."""
     penalty = problem.penalty.scaled(1 / slope)
     objective = Objective(Absolute(), problem.data, penalty)
     return solve_kinked(objective, theta, tol=problem.tol, max_iter=1000)
 
 
-def _scale_is_zero(problem: Problem, flat: OptimizeResult, kappa: float) -> bool:
+def _scale_is_zero(problem: Problem, flat: Result, kappa: float) -> bool:
     """Whether (coefficients of ``flat``, 0) is the joint optimum.
 
     The joint objective is convex in sigma also after the coefficients are minimised out, so it is
@@ -270,7 +271,7 @@ def _from_profile(problem: Problem, theta: Array, kappa: float) -> Array:
     return np.append(theta, float(np.exp(high)))
 
 
-def solve_mad(problem: Problem, theta: Array | None = None) -> OptimizeResult:
+def solve_mad(problem: Problem, theta: Array | None = None) -> Result:
     """Find a scale that is the MAD of the residuals of its own fit; ``x`` holds it last.
 
     The MAD at the fit for scale s, less s, is positive for small s and negative for large ones, so
@@ -281,7 +282,7 @@ def solve_mad(problem: Problem, theta: Array | None = None) -> OptimizeResult:
     weight = problem.data.weight
     sigma = float(theta[-1]) if theta is not None and theta[-1] > 0 else mad(problem.residual(at), weight)
     low, high, nit, past = 0.0, np.inf, 0, None
-    found, change = OptimizeResult(x=at, optimality=np.inf, status=1), np.inf
+    found, change = Result(x=at, optimality=np.inf, status=1), np.inf
     for _ in range(100):
         flat = _fits_most(problem, at) if sigma < SUSPECT[0] else None
         if flat is not None:
@@ -309,7 +310,7 @@ def solve_mad(problem: Problem, theta: Array | None = None) -> OptimizeResult:
     return _with_scale(found, sigma, abs(change), nit)
 
 
-def _fits_most(problem: Problem, theta: Array) -> OptimizeResult | None:
+def _fits_most(problem: Problem, theta: Array) -> Result | None:
     """Return the fit at scale zero if that is the MAD of its residuals.
 
     Beside a loss of degree two any penalty wins as the scale vanishes: then it is so only where
@@ -317,14 +318,14 @@ def _fits_most(problem: Problem, theta: Array) -> OptimizeResult | None:
     """
     weight = problem.data.weight
     if problem.penalty.alpha > 0 and problem.loss.degree != 1:
-        nothing = OptimizeResult(x=np.zeros(problem.size), optimality=0.0, status=0)
+        nothing = Result(x=np.zeros(problem.size), optimality=0.0, status=0)
         return nothing if mad(problem.data.y, weight) == 0 else None
     flat = solve_flat(problem, theta, problem.steepest())
     most = flat.zero.mean() if weight is None else weight[flat.zero].sum() / weight.sum()
     return flat if most > 0.5 else None
 
 
-def _with_scale(found: OptimizeResult, sigma: float, change: float, nit: int) -> OptimizeResult:
+def _with_scale(found: Result, sigma: float, change: float, nit: int) -> Result:
     found.x, found.nit = np.append(found.x, sigma), nit
     found.optimality = max(found.optimality, change)
     return found

@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy.optimize import OptimizeResult, minimize
+from scipy.optimize import OptimizeResult
 
 from robustreg._array import Array
 from robustreg.data import spread_rows, subsample, subsample_size
 from robustreg.objective import Objective
 from robustreg.solvers._newton import DenseMetric, newton
+from robustreg.solvers._result import Result, minimize
 
 #: most coefficients for which a dense Hessian is formed
 MAX_DENSE = 3000
@@ -35,7 +36,7 @@ def solve_smooth(
     lower: Array | None = None,
     callback: Any = None,
     metric: Any = None,
-) -> OptimizeResult:
+) -> Result:
     """Minimise a smooth objective on all rows.
 
     Parameters
@@ -59,7 +60,7 @@ def solve_smooth(
 
     Returns
     -------
-    OptimizeResult
+    Result
         As of :func:`newton`, with ``optimality``, the largest gradient entry.
     """
     if method == "auto":
@@ -86,7 +87,7 @@ def solve_smooth(
 
 def _lbfgs(
     objective: Objective, theta: Array, tol: float, max_iter: int, lower: Array | None, callback: Any
-) -> OptimizeResult:
+) -> Result:
     """Limited-memory BFGS of scipy, told to stop at the gradient alone."""
     bounds = None
     if lower is not None:
