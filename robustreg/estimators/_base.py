@@ -10,7 +10,6 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.optimize import OptimizeResult
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import gen_batches
@@ -31,6 +30,7 @@ from robustreg.estimators._validation import (
 from robustreg.penalties import L2, Penalty
 from robustreg.preparation import prepare
 from robustreg.scales import MAD_FACTOR, weighted_median
+from robustreg.solvers import Result
 
 #: values of y from which its centre and spread are known well enough
 ENOUGH = 20_000
@@ -142,7 +142,7 @@ class LinearModel(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     @abstractmethod
     def _minimise(
         self, prepared: Prepared, start: Array | None, callback: Any = None
-    ) -> OptimizeResult:
+    ) -> Result:
         """Solve; ``x`` holds the parameters, ``advice`` what else there is to say of them."""
 
     @abstractmethod
@@ -201,15 +201,15 @@ class LinearModel(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         data.base = abs(units.center) / units.spread
         return Prepared(data, units, rank)
 
-    def _store(self, found: OptimizeResult, prepared: Prepared) -> None:
+    def _store(self, found: Result, prepared: Prepared) -> None:
         self.__dict__.update(self._fitted(prepared, found.x))
         self.n_iter_ = int(found.nit)
         self.optimality_ = float(found.optimality)
 
-    def _describe(self, X: Any, y: Array, weight: Array | None, found: OptimizeResult) -> None:
+    def _describe(self, X: Any, y: Array, weight: Array | None, found: Result) -> None:
         """Set what else follows from the fit."""
 
-    def _warn(self, found: OptimizeResult) -> None:
+    def _warn(self, found: Result) -> None:
         name, advice = type(self).__name__, found.get("advice")
         if advice:
             warnings.warn(f"{name}: {advice}", ConvergenceWarning, stacklevel=4)

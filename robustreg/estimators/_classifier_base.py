@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, cast
 
 import numpy as np
-from scipy.optimize import OptimizeResult
 from sklearn.base import ClassifierMixin
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted
@@ -17,7 +16,7 @@ from robustreg.estimators._labels import class_factors, encode, plain_labels, re
 from robustreg.estimators._validation import check_data, check_option, check_weight
 from robustreg.losses import Loss, log_sigmoid, log_softmax
 from robustreg.objective import Objective
-from robustreg.solvers import solve_settled
+from robustreg.solvers import Result, solve_settled
 
 SOLVERS = ("auto", "newton", "newton-cg", "lbfgs")
 
@@ -66,7 +65,7 @@ class LinearScores(LinearModel):
         penalty = Units(0.0, 1.0, mass).penalty(self._penalty(1.0), 0)
         return Objective(loss, data, penalty, **options)
 
-    def _settle(self, objective: Objective, theta: Array, **options: Any) -> OptimizeResult:
+    def _settle(self, objective: Objective, theta: Array, **options: Any) -> Result:
         """Minimise a smooth objective as the parameters say."""
         options.setdefault("max_iter", self.max_iter)
         method = getattr(self, "solver", "auto")

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy.optimize import OptimizeResult
 
 from robustreg._array import Array
 from robustreg.estimators._base import Prepared
@@ -17,7 +16,7 @@ from robustreg.estimators._labels import class_factors, require_classes
 from robustreg.estimators._probability import conditional
 from robustreg.estimators._validation import check_real, complain
 from robustreg.losses import CrossEntropy, Focal, Logistic, Loss, Poly
-from robustreg.solvers import solve_each, solve_together
+from robustreg.solvers import Result, solve_each, solve_together
 
 SEPARABLE = (
     "The classes, or some of their rows, can be separated by a hyperplane: the coefficients still "
@@ -36,7 +35,7 @@ class EntropyClassifier(ProbabilityClassifier):
 
     def _minimise(
         self, prepared: Prepared, start: Array | None, callback: Any = None
-    ) -> OptimizeResult:
+    ) -> Result:
         n_scores, warm = self._n_scores(prepared.data.y), start is not None
         if start is None:
             start = np.zeros((n_scores, prepared.data.size + prepared.data.intercept))
@@ -55,7 +54,7 @@ class EntropyClassifier(ProbabilityClassifier):
 
     def _solve(
         self, loss: Loss, prepared: Prepared, start: Array, callback: Any, **options: Any
-    ) -> OptimizeResult:
+    ) -> Result:
         data, mass = prepared.data, prepared.units.mass
         solve = partial(self._settle, **options)
         if len(start) == 1:
@@ -152,7 +151,7 @@ class LogisticClassifier(EntropyClassifier):
 
     def _solve(
         self, loss: Loss, prepared: Prepared, start: Array, callback: Any, **options: Any
-    ) -> OptimizeResult:
+    ) -> Result:
         data, mass = prepared.data, prepared.units.mass
         if data.y.ndim == 1:
             return super()._solve(loss, prepared, start, callback, **options)

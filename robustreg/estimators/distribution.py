@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy.optimize import OptimizeResult
 from sklearn.base import RegressorMixin
 
 from robustreg._array import Array
@@ -14,7 +13,7 @@ from robustreg.estimators._base import Prepared
 from robustreg.estimators._classifier_base import SOLVERS, LinearScores
 from robustreg.estimators._validation import check_data, check_option
 from robustreg.losses import KLDivergence, softmax
-from robustreg.solvers import solve_together
+from robustreg.solvers import Result, solve_together
 
 #: how far from one the probabilities of a row may sum
 ROUNDING = 1e-6
@@ -116,7 +115,7 @@ class KLRegressor(RegressorMixin, LinearScores):  # type: ignore[misc]
 
     def _minimise(
         self, prepared: Prepared, start: Array | None, callback: Any = None
-    ) -> OptimizeResult:
+    ) -> Result:
         data, warm = prepared.data, start is not None
         if start is None:
             start = np.zeros((data.y.shape[1], data.size + data.intercept))

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy.optimize import OptimizeResult
 
 from robustreg._array import Array
 from robustreg.data import Data
@@ -17,6 +16,7 @@ from robustreg.estimators._validation import check_bool, check_option
 from robustreg.losses import Hinge, MulticlassHinge, SquaredHinge
 from robustreg.objective import Objective
 from robustreg.solvers import (
+    Result,
     middle_intercept,
     solve_each,
     solve_kinked,
@@ -128,7 +128,7 @@ class HingeClassifier(LinearClassifier):
 
     def _minimise(
         self, prepared: Prepared, start: Array | None, callback: Any = None
-    ) -> OptimizeResult:
+    ) -> Result:
         data, mass = prepared.data, prepared.units.mass
         if not self.squared:
             # A program is solved on dense rows: those of sparse X are made block by block.
@@ -155,7 +155,7 @@ class HingeClassifier(LinearClassifier):
         positive = range(len(self.classes_)) if len(self.classes_) > 2 else (1,)
         return [np.where(data.y == k, 1.0, -1.0) for k in positive]
 
-    def _together(self, prepared: Prepared, start: Array, callback: Any) -> OptimizeResult:
+    def _together(self, prepared: Prepared, start: Array, callback: Any) -> Result:
         """Minimise the loss of all classes together; two classes have opposite scores."""
         make = partial(self._objective, data=prepared.data, mass=prepared.units.mass)
         pair = len(start) == 1
@@ -167,7 +167,7 @@ class HingeClassifier(LinearClassifier):
             found.x = found.x[1:] - found.x[:1]
         return found
 
-    def _exact(self, objective: Objective, theta: Array, **options: Any) -> OptimizeResult:
+    def _exact(self, objective: Objective, theta: Array, **options: Any) -> Result:
         found = solve_kinked(
             objective, theta, tol=self.tol, max_iter=self.max_iter, **options
         )

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy.optimize import OptimizeResult
 from sklearn.utils.multiclass import type_of_target
 
 from robustreg._array import Array
@@ -14,7 +13,7 @@ from robustreg.estimators._base import Prepared
 from robustreg.estimators._classifier_base import LinearClassifier
 from robustreg.estimators._validation import check_real
 from robustreg.losses import Dice, Logistic
-from robustreg.solvers import solve_each
+from robustreg.solvers import Result, solve_each
 
 
 class DiceClassifier(LinearClassifier):
@@ -110,7 +109,7 @@ class DiceClassifier(LinearClassifier):
 
     def _minimise(
         self, prepared: Prepared, start: Array | None, callback: Any = None
-    ) -> OptimizeResult:
+    ) -> Result:
         data, mass = prepared.data, prepared.units.mass
         nit = 0
         if start is None:

@@ -9,7 +9,6 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from scipy.optimize import OptimizeResult
 
 from robustreg._array import Array
 from robustreg.estimators._base import LinearRegressor, Prepared
@@ -24,6 +23,7 @@ from robustreg.scales import huber_consistency, mad
 from robustreg.solvers import (
     MANY,
     Problem,
+    Result,
     solve_columns,
     solve_fixed,
     solve_joint,
@@ -50,7 +50,7 @@ class ResidualRegressor(LinearRegressor):
 
     def _minimise(
         self, prepared: Prepared, start: Array | None, callback: Any = None, metric: Any = None
-    ) -> OptimizeResult:
+    ) -> Result:
         data, units, rank = prepared
         loss, total = self._loss(), data.total * units.mass
         method = choose_solver(self, loss, self.alpha)
@@ -77,7 +77,7 @@ class ResidualRegressor(LinearRegressor):
 
     def _minimise_kinked(
         self, loss: ResidualLoss, prepared: Prepared, method: str, start: Array | None, callback: Any
-    ) -> OptimizeResult:
+    ) -> Result:
         data, units, _ = prepared
         penalty = units.penalty(self._penalty(data.total * units.mass), loss.degree)
         objective = Objective(loss, data, penalty)
@@ -226,7 +226,7 @@ class HuberRegressor(ResidualRegressor):
         joint = isinstance(self.scale, str) and self.scale == "concomitant"
         check_real(self, "epsilon", 1.0 if joint else 0.0, closed="right")
 
-    def _describe(self, X: Any, y: Array, weight: Array | None, found: OptimizeResult) -> None:
+    def _describe(self, X: Any, y: Array, weight: Array | None, found: Result) -> None:
         self.delta_ = float(self.epsilon * self.scale_) if self.scale_ > 0 else 0.0
         edge = self.delta_ if self.scale_ > 0 else self._rounding(X, y)
         self.outliers_ = np.abs(y - self._decision(X)) > edge
@@ -355,7 +355,7 @@ class RobustRegressor(ResidualRegressor):
         self._loss().validate()
         check_scale(self, ("mad",))
 
-    def _describe(self, X: Any, y: Array, weight: Array | None, found: OptimizeResult) -> None:
+    def _describe(self, X: Any, y: Array, weight: Array | None, found: Result) -> None:
         if not self._loss().threshold:
             self.scale_ = mad(y - self._decision(X), weight)
 

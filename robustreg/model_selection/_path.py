@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.optimize import OptimizeResult
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
@@ -15,6 +14,7 @@ from robustreg._array import Array
 from robustreg.estimators import HuberRegressor
 from robustreg.estimators._base import LinearRegressor, Prepared
 from robustreg.model_selection._efficiency import epsilon_grid
+from robustreg.solvers import Result
 
 #: what fits of a path are solved to at least, so that where they started does not show in them
 TIGHT = 1e-10
@@ -174,8 +174,8 @@ class Walk:
         self.model: HuberRegressor = clone(model).set_params(tol=min(model.tol, TIGHT))
         self.model.n_features_in_ = table.X.shape[1]
         self.table = table
-        self.before: OptimizeResult | None = None
-        self.now: OptimizeResult | None = None
+        self.before: Result | None = None
+        self.now: Result | None = None
         self.reached: list[float] = []
         with np.errstate(all="ignore"):
             shared = None if leader is None else leader.share(part)
@@ -228,7 +228,7 @@ class Walk:
         """Return the model as it was at a fit, outliers and all."""
         self.model.__dict__.update(fit)
         with np.errstate(all="ignore"):
-            self.model._describe(self.table.X, self.table.y, self.table.weight, OptimizeResult())
+            self.model._describe(self.table.X, self.table.y, self.table.weight, Result())
         return self.model
 
 

@@ -1,0 +1,90 @@
+"""What a solver returns, and scipy.optimize called so that it returns it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import scipy.optimize
+from scipy.optimize import OptimizeResult
+
+from robustreg._array import Array
+
+# Their type stubs know neither methods of one's own nor bounds as an array.
+_minimize: Any = scipy.optimize.minimize
+_linprog: Any = scipy.optimize.linprog
+
+
+class Result(OptimizeResult):
+    """How a minimisation ended. Estimators read it and never keep it.
+
+    Each solver says which of the attributes it sets, and may add others.
+
+    Attributes
+    ----------
+    x : array
+        Where it ended.
+    fun, jac : float, array
+        Value and gradient there.
+    nit, nhev : int
+        Iterations, and Hessians made.
+    status : int
+        0 (converged), 1 (``max_iter``), 2 (no further progress) or 99 (stopped by callback).
+    success : bool
+        Whether ``status`` is 0.
+    message : str
+        The status in words.
+    optimality : float
+        What is compared with ``tol``: the largest gradient entry or the relative duality gap.
+    metric : object or None
+        The factored Hessian that the last steps used.
+    slopes : array
+        Each row's contribution to the gradient, the dual point.
+    zero : array of bool
+        Rows on their kinks.
+    shares, slack : array
+        Of each row and class, the dual point and the distance to the ceiling.
+    growing : bool
+        Whether the coefficients still grow, as where no finite optimum exists.
+    parts : list of Result
+        Results of the single outputs.
+    advice : str
+        What the user can do about it.
+    """
+
+    x: Array
+    fun: float
+    jac: Array
+    nit: int
+    nhev: int
+    status: int
+    success: bool
+    message: str
+    optimality: float
+    metric: Any
+    slopes: Array
+    zero: Array
+    shares: Array
+    slack: Array
+    growing: bool
+    parts: list[Result]
+    advice: str
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **entries: Any) -> None: ...
+
+        def __getattr__(self, name: str) -> Any: ...
+
+
+def minimize(fun: Any, x0: Array, **how: Any) -> Result:
+    """Call :func:`scipy.optimize.minimize`."""
+    return _own(_minimize(fun, x0, **how))
+
+
+def linprog(c: Array, **how: Any) -> Result:
+    """Call :func:`scipy.optimize.linprog`."""
+    return _own(_linprog(c, **how))
+
+
+def _own(found: OptimizeResult) -> Result:
+    return found if isinstance(found, Result) else Result(**found)
