@@ -98,7 +98,7 @@ class HuberRegressorCV(LinearRegressor):
         Its certificate.
     n_features_in_ : int
         Number of columns seen in fit.
-    feature_names_in_ : array of shape (n_features_in_,)
+    feature_names_in_ : array of shape (n_features,)
         Their names, where X has names that are all strings.
 
     References
