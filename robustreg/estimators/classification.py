@@ -33,9 +33,7 @@ class EntropyClassifier(ProbabilityClassifier):
     def _loss(self, several: bool) -> Loss:
         """Return the loss, of a vector or a matrix of scores."""
 
-    def _minimise(
-        self, prepared: Prepared, start: Array | None, callback: Any = None
-    ) -> Result:
+    def _minimise(self, prepared: Prepared, start: Array | None, callback: Any = None) -> Result:
         n_scores, warm = self._n_scores(prepared.data.y), start is not None
         if start is None:
             start = np.zeros((n_scores, prepared.data.size + prepared.data.intercept))
@@ -107,7 +105,7 @@ class LogisticClassifier(EntropyClassifier):
         Largest gradient entry per unit of weight in standardised units.
     n_features_in_ : int
         Number of columns seen in fit.
-    feature_names_in_ : array of shape (n_features_in_,)
+    feature_names_in_ : array of shape (n_features,)
         Their names, where X has names that are all strings.
 
     References
@@ -217,7 +215,7 @@ class FocalClassifier(EntropyClassifier):
         Largest gradient entry per unit of weight in standardised units.
     n_features_in_ : int
         Number of columns seen in fit.
-    feature_names_in_ : array of shape (n_features_in_,)
+    feature_names_in_ : array of shape (n_features,)
         Their names, where X has names that are all strings.
 
     References
@@ -328,7 +326,7 @@ class PolyClassifier(EntropyClassifier):
         Largest gradient entry per unit of weight in standardised units.
     n_features_in_ : int
         Number of columns seen in fit.
-    feature_names_in_ : array of shape (n_features_in_,)
+    feature_names_in_ : array of shape (n_features,)
         Their names, where X has names that are all strings.
 
     References

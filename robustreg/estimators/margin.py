@@ -81,7 +81,7 @@ class HingeClassifier(LinearClassifier):
         largest gradient entry per unit of weight in standardised units.
     n_features_in_ : int
         Number of columns seen in fit.
-    feature_names_in_ : array of shape (n_features_in_,)
+    feature_names_in_ : array of shape (n_features,)
         Their names, where X has names that are all strings.
 
     References
@@ -126,9 +126,7 @@ class HingeClassifier(LinearClassifier):
         if self.squared and self.multi_class == "crammer_singer":
             raise ValueError("multi_class='crammer_singer' needs squared=False.")
 
-    def _minimise(
-        self, prepared: Prepared, start: Array | None, callback: Any = None
-    ) -> Result:
+    def _minimise(self, prepared: Prepared, start: Array | None, callback: Any = None) -> Result:
         data, mass = prepared.data, prepared.units.mass
         if not self.squared:
             # A program is solved on dense rows: those of sparse X are made block by block.
@@ -168,9 +166,7 @@ class HingeClassifier(LinearClassifier):
         return found
 
     def _exact(self, objective: Objective, theta: Array, **options: Any) -> Result:
-        found = solve_kinked(
-            objective, theta, tol=self.tol, max_iter=self.max_iter, **options
-        )
+        found = solve_kinked(objective, theta, tol=self.tol, max_iter=self.max_iter, **options)
         if self.fit_intercept:
             found.x = middle_intercept(objective, found.x)
         return found

@@ -59,7 +59,7 @@ class DiceClassifier(LinearClassifier):
         Largest gradient entry per unit of weight in standardised units.
     n_features_in_ : int
         Number of columns seen in fit.
-    feature_names_in_ : array of shape (n_features_in_,)
+    feature_names_in_ : array of shape (n_features,)
         Their names, where X has names that are all strings.
 
     References
@@ -107,9 +107,7 @@ class DiceClassifier(LinearClassifier):
             )
         return X, codes
 
-    def _minimise(
-        self, prepared: Prepared, start: Array | None, callback: Any = None
-    ) -> Result:
+    def _minimise(self, prepared: Prepared, start: Array | None, callback: Any = None) -> Result:
         data, mass = prepared.data, prepared.units.mass
         nit = 0
         if start is None:
