@@ -25,6 +25,11 @@ EMPTY = np.empty(0)
 EMPTY.setflags(write=False)
 
 
+def is_sparse(X: Any) -> bool:
+    """Whether X is a sparse matrix or array of scipy."""
+    return scipy.sparse.issparse(X)
+
+
 def array_namespace(*arrays: Array) -> Any:
     """Array-API namespace shared by the arrays; anything that is no array counts as NumPy's.
 
@@ -80,8 +85,8 @@ def plain_array(value: Any, name: str, xp: Any = None, like: Array | None = None
     ValueError
         If the values are not real numbers.
     """
-    if scipy.sparse.issparse(value):
-        value = value.toarray()  # type: ignore[attr-defined]
+    if is_sparse(value):
+        value = value.toarray()
     own = array_namespace(value)
     if own is NUMPY:
         value = _numpy_numbers(value, name)

@@ -38,7 +38,7 @@ class Coordinates:
     @property
     def diagonal(self) -> bool:
         """Whether each coefficient of the solver is one of the user's."""
-        return self.transform.ndim == 1
+        return bool(self.transform.ndim == 1)
 
     def coef(self, u: Array) -> Array:
         """Coefficients in the user's units; ``u`` is (n_reduced,) or (n_reduced, n_outputs)."""

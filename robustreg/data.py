@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from robustreg._array import Array
+from robustreg._array import Array, is_sparse
 from robustreg.coordinates import MAX_CONDITION, Coordinates, condition_number
 
 #: bytes of X in one block: small enough to stay in cache through raw, loss and pullback
@@ -43,7 +43,7 @@ class Block(NamedTuple):
         bent = np.flatnonzero(curvature)
         if 2 * len(bent) < len(curvature):  # the band of a narrow envelope holds few rows
             return Block(self.X[bent], self.y[bent], None).gram(curvature[bent])
-        if sp.issparse(self.X):
+        if is_sparse(self.X):
             return (self.X.T @ (sp.diags_array(curvature) @ self.X)).toarray()
         if curvature.min(initial=0.0) < 0:
             return self.X.T @ (curvature[:, None] * self.X)
@@ -52,7 +52,7 @@ class Block(NamedTuple):
 
     def grams(self, curvatures: Array) -> Array:
         """Return :meth:`gram` of each column of curvatures, stacked."""
-        if curvatures.shape[1] == 1 or sp.issparse(self.X):
+        if curvatures.shape[1] == 1 or is_sparse(self.X):
             return np.stack([self.gram(curvature) for curvature in curvatures.T])
         n, k = curvatures.shape
         bent = (curvatures[:, :, None] * self.X[:, None, :]).reshape(n, -1)
@@ -112,7 +112,7 @@ class Data:
     @property
     def dense(self) -> bool:
         """Whether blocks of rows are dense arrays."""
-        return self.explicit or not sp.issparse(self.X)
+        return self.explicit or not is_sparse(self.X)
 
     @property
     def has_gram(self) -> bool:
@@ -133,7 +133,7 @@ class Data:
     def blocks(self) -> Iterator[Block]:
         """Yield all rows, some thousand at a time, in the order they came in."""
         self.passes.count += self.share
-        n, whole = self.n_rows, sp.issparse(self.X) and not self.explicit
+        n, whole = self.n_rows, is_sparse(self.X) and not self.explicit
         step = max(n, 1) if whole else max(256, BLOCK_BYTES // (8 * max(self.X.shape[1], 1)))
         for start in range(0, n, step):
             part = slice(start, min(start + step, n))
@@ -153,7 +153,9 @@ class Data:
         total: tuple[Any, ...] | None = None
         for block in self.blocks():
             part = function(block)
-            total = part if total is None else tuple(a + b for a, b in zip(total, part, strict=True))
+            total = (
+                part if total is None else tuple(a + b for a, b in zip(total, part, strict=True))
+            )
         assert total is not None
         return total
 
@@ -197,15 +199,17 @@ class Data:
         X = self.X[rows if self.rows is None else self.rows[rows]]
         if self.ready:
             return X
-        if sp.issparse(X) and not self.explicit:
+        if is_sparse(X) and not self.explicit:
             return X @ sp.diags_array(self.coordinates.transform)
         return self.coordinates.apply(floats(X, dense=True))
 
     def subset(self, rows: Array, *, keep: bool = True) -> Data:
         """Return some of the rows as data of their own that counts passes by their share."""
         weight = None if self.weight is None else self.weight[rows]
-        small = replace(self, y=self.y[rows], weight=weight, share=self.share * len(rows) / self.n_rows)
-        if not keep or (sp.issparse(self.X) and not self.explicit):
+        small = replace(
+            self, y=self.y[rows], weight=weight, share=self.share * len(rows) / self.n_rows
+        )
+        if not keep or (is_sparse(self.X) and not self.explicit):
             small.rows = rows if self.rows is None else self.rows[rows]
             return small
         return replace(small, X=self.take(rows), rows=None, explicit=True, ready=True)
@@ -273,7 +277,7 @@ class Whole:
 
 def floats(X: Any, *, dense: bool) -> Any:
     """Return X in double precision, and dense if asked."""
-    if sp.issparse(X):
+    if is_sparse(X):
         X = X.toarray() if dense else X
     return X if X.dtype == np.float64 else X.astype(np.float64)
 

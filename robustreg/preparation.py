@@ -14,7 +14,7 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
 
-from robustreg._array import Array
+from robustreg._array import Array, is_sparse
 from robustreg.coordinates import MAX_CONDITION, Coordinates, condition_number
 from robustreg.data import BLOCK_BYTES, Data, floats, subsample, subsample_size
 
@@ -57,9 +57,9 @@ def prepare(
     if weight is not None and not np.all(weight > 0):
         rows = np.flatnonzero(weight > 0)
         y, weight = y[rows], weight[rows]
-    if sp.issparse(X):
+    if is_sparse(X):
         X = sp.csr_array(X)  # of one kind of sparse; the numbers are shared
-    dense = not sp.issparse(X) or X.nnz > DENSE_SHARE * n * n_features or n * n_features <= 1e6
+    dense = not is_sparse(X) or X.nnz > DENSE_SHARE * n * n_features or n * n_features <= 1e6
     blank = Coordinates(np.zeros(n_features), np.ones(n_features))
     data = Data(X, y, weight, blank, intercept, explicit=dense, rows=rows)
     if not dense:
@@ -87,7 +87,7 @@ def _arrange(data: Data) -> Data:
     size = np.abs(transform)
     harmless = (
         data.coordinates.diagonal
-        and not sp.issparse(data.X)
+        and not is_sparse(data.X)
         and bool(np.all(np.abs(center) * size <= MAX_OFFSET))
         and bool(np.all((size == 0) | ((size > 1e-60) & (size < 1e60))))
     )
@@ -100,7 +100,11 @@ def _column_statistics(data: Data) -> tuple[Array, Array]:
     Sums are taken of columns divided by their largest entry and, in the second pass, centred,
     so neither 1e200 nor an offset of 1e12 costs digits.
     """
-    blank = replace(data, explicit=True, coordinates=Coordinates(np.zeros(data.X.shape[1]), np.ones(data.X.shape[1])))
+    blank = replace(
+        data,
+        explicit=True,
+        coordinates=Coordinates(np.zeros(data.X.shape[1]), np.ones(data.X.shape[1])),
+    )
     high = np.full(data.X.shape[1], -np.inf)
     low = -high
     for block in blank.blocks():
@@ -204,7 +208,7 @@ def _shortest(values: Array, basis: Array, size: Array, n: int) -> Array:
 
 def _safe(data: Data, coordinates: Coordinates) -> bool:
     """Whether no row of the whole data is so large in a sample's coordinates that squares overflow."""
-    if sp.issparse(data.X):
+    if is_sparse(data.X):
         largest = abs(data.X).max()
     elif data.X.flags.c_contiguous or data.X.flags.f_contiguous:
         flat = data.X.ravel(order="K")

@@ -150,12 +150,13 @@ def huber_scale(
     >>> round(huber_scale(np.array([-1.0, 0.5, 2.0, 40.0])), 4)
     3.0747
     """
-    size = np.sort(np.abs(residual)) if weight is None else None
-    if size is None:
-        order = np.argsort(np.abs(residual), kind="stable")
-        size, weight = np.abs(residual)[order], weight[order]
-    else:
+    size = np.abs(residual)
+    if weight is None:
+        size = np.sort(size)
         weight = np.ones_like(size)
+    else:
+        order = np.argsort(size, kind="stable")
+        size, weight = size[order], weight[order]
     if size[-1] == 0:
         return 0.0
     # In units of the median, squares of what lies inside neither vanish nor overflow.

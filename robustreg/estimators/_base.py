@@ -9,14 +9,13 @@ from functools import partial
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-import scipy.sparse as sp
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import gen_batches
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted
 
-from robustreg._array import Array
+from robustreg._array import Array, is_sparse
 from robustreg.data import Data
 from robustreg.estimators._callbacks import CallbackSupportMixin, Progress, with_callbacks
 from robustreg.estimators._validation import (
@@ -95,7 +94,7 @@ class Prepared(NamedTuple):
     rank: int
 
 
-class LinearModel(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
+class LinearModel(CallbackSupportMixin, BaseEstimator):
     """A linear model, fitted by minimising an objective.
 
     A subclass says how y is read, names its loss and penalty and says how they are solved.
@@ -111,9 +110,7 @@ class LinearModel(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
 
     # where the diagram of an estimator in a notebook links to
     _doc_link_module = "robustreg"
-    _doc_link_template = (
-        "https://robustreg.readthedocs.io/stable/reference/generated/robustreg.{estimator_name}.html"
-    )
+    _doc_link_template = "https://robustreg.readthedocs.io/stable/reference/generated/robustreg.{estimator_name}.html"
 
     def _check_parameters(self) -> None:
         """Raise for a constructor argument that is out of range."""
@@ -140,9 +137,7 @@ class LinearModel(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         """Return the units in which the solver sees y."""
 
     @abstractmethod
-    def _minimise(
-        self, prepared: Prepared, start: Array | None, callback: Any = None
-    ) -> Result:
+    def _minimise(self, prepared: Prepared, start: Array | None, callback: Any = None) -> Result:
         """Solve; ``x`` holds the parameters, ``advice`` what else there is to say of them."""
 
     @abstractmethod
@@ -218,7 +213,9 @@ class LinearModel(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         if found.status == 1:
             advice = "Increase max_iter, or tol if that accuracy is enough."
         else:
-            advice = "No further progress is possible in floating point: a larger tol says the same."
+            advice = (
+                "No further progress is possible in floating point: a larger tol says the same."
+            )
         warnings.warn(
             f"{name} stopped after {self.n_iter_} iterations (max_iter={self.max_iter}) at "
             f"optimality_ = {self.optimality_:.1e} > tol = {self.tol:.1e}; the best iterate is "
@@ -233,7 +230,7 @@ class LinearModel(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
 
-class LinearRegressor(RegressorMixin, LinearModel):  # type: ignore[misc]
+class LinearRegressor(RegressorMixin, LinearModel):
     """A linear model of one target."""
 
     coef_: Array
@@ -266,7 +263,7 @@ class LinearRegressor(RegressorMixin, LinearModel):  # type: ignore[misc]
         return self._decision(check_data(self, X))
 
     def _decision(self, X: Any) -> Array:
-        if sp.issparse(X) or X.dtype == np.float64:
+        if is_sparse(X) or X.dtype == np.float64:
             return np.asarray(safe_sparse_dot(X, self.coef_)) + self.intercept_
         # in parts, or NumPy would make a copy of all of X in double precision
         parts = [X[part] @ self.coef_ for part in gen_batches(len(X), 8192)]

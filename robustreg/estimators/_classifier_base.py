@@ -72,7 +72,7 @@ class LinearScores(LinearModel):
         return solve_settled(objective, theta, method=method, tol=self.tol, **options)
 
 
-class LinearClassifier(ClassifierMixin, LinearScores):  # type: ignore[misc]
+class LinearClassifier(ClassifierMixin, LinearScores):
     """A classifier whose decisions are linear in X."""
 
     class_weight: Any

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-from robustreg._array import Array
+from robustreg._array import Array, is_sparse
 
 
 def plain_labels(y: Any) -> Any:
@@ -49,8 +48,8 @@ def encode(y: Any) -> tuple[Array, Any]:
     ValueError
         If y does not hold classes, or columns hold anything but 0 and 1.
     """
-    if sp.issparse(y):
-        y = y.toarray()  # type: ignore[attr-defined]
+    if is_sparse(y):
+        y = y.toarray()
     y = np.asarray(y)
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)
@@ -100,7 +99,9 @@ def class_factors(
         )
     factors = np.array([class_weight.get(label, 1.0) for label in known], dtype=float)
     if not (np.isfinite(factors).all() and (factors >= 0).all()):
-        raise ValueError(f"The weights of classes must be finite and at least 0. Got {class_weight!r}.")
+        raise ValueError(
+            f"The weights of classes must be finite and at least 0. Got {class_weight!r}."
+        )
     return factors
 
 

@@ -34,7 +34,8 @@ def check_real(
     value = getattr(estimator, name)
     left, right = closed in ("left", "both"), closed in ("right", "both")
     wanted = f"a float in the range {'[' if left else '('}{float(low)}, {float(high)}{']' if right else ')'}"
-    if isinstance(value, bool | np.bool_) or not isinstance(value, Real) or math.isnan(value):
+    real = isinstance(value, Real) and not isinstance(value, bool | np.bool_)
+    if not real or math.isnan(value):
         raise complain(estimator, name, wanted)
     above = value >= low if left else value > low
     below = value <= high if right else value < high
@@ -146,7 +147,11 @@ def check_weight(sample_weight: Any, n: int) -> tuple[Array | None, float]:
     if isinstance(sample_weight, Real):
         sample_weight = np.full(n, float(sample_weight))
     weight = check_array(
-        sample_weight, accept_sparse=False, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
+        sample_weight,
+        accept_sparse=False,
+        ensure_2d=False,
+        dtype=np.float64,
+        input_name="sample_weight",
     )
     if weight.ndim != 1:
         raise ValueError(f"sample_weight must be 1D: one number a row. Got shape {weight.shape}.")
@@ -156,7 +161,9 @@ def check_weight(sample_weight: Any, n: int) -> tuple[Array | None, float]:
         raise ValueError("Negative values in sample_weight: weights must be at least 0.")
     largest = float(weight.max())
     if largest == 0:
-        raise ValueError("All values of sample_weight are zero: at least one must be positive (non-zero).")
+        raise ValueError(
+            "All values of sample_weight are zero: at least one must be positive (non-zero)."
+        )
     weight = weight / largest
     # The mean over the rows that count, so that rows of weight zero change nothing.
     mean = float(weight.sum()) / int(np.count_nonzero(weight))
@@ -175,4 +182,6 @@ def check_size(y: Array) -> None:
     """
     largest = float(np.abs(y).max(initial=0.0))
     if 0 < largest < SMALLEST:
-        raise ValueError(f"The largest y is {largest:.1e}, too small for floating point: rescale y.")
+        raise ValueError(
+            f"The largest y is {largest:.1e}, too small for floating point: rescale y."
+        )

@@ -19,7 +19,7 @@ from robustreg.solvers import Result, solve_together
 ROUNDING = 1e-6
 
 
-class KLRegressor(RegressorMixin, LinearScores):  # type: ignore[misc]
+class KLRegressor(RegressorMixin, LinearScores):
     r"""Linear model of a probability distribution for each row.
 
     Minimises, with q the softmax of the scores of row i,
@@ -56,7 +56,7 @@ class KLRegressor(RegressorMixin, LinearScores):  # type: ignore[misc]
         Largest gradient entry per unit of weight in standardised units.
     n_features_in_ : int
         Number of columns seen in fit.
-    feature_names_in_ : array of shape (n_features_in_,)
+    feature_names_in_ : array of shape (n_features,)
         Their names, where X has names that are all strings.
 
     References
@@ -103,7 +103,9 @@ class KLRegressor(RegressorMixin, LinearScores):  # type: ignore[misc]
                 f"Got shape {y.shape}."
             )
         if (y < 0).any():
-            raise ValueError("y holds negative entries: its rows must be probability distributions.")
+            raise ValueError(
+                "y holds negative entries: its rows must be probability distributions."
+            )
         total = y.sum(axis=1)
         worst = int(np.abs(total - 1).argmax())
         if abs(total[worst] - 1) > ROUNDING:
@@ -113,9 +115,7 @@ class KLRegressor(RegressorMixin, LinearScores):  # type: ignore[misc]
             )
         return X, y / total[:, None]
 
-    def _minimise(
-        self, prepared: Prepared, start: Array | None, callback: Any = None
-    ) -> Result:
+    def _minimise(self, prepared: Prepared, start: Array | None, callback: Any = None) -> Result:
         data, warm = prepared.data, start is not None
         if start is None:
             start = np.zeros((data.y.shape[1], data.size + data.intercept))

@@ -6,7 +6,7 @@ import math
 from abc import abstractmethod
 from dataclasses import replace
 from numbers import Real
-from typing import Any
+from typing import Any, Self, cast
 
 import numpy as np
 
@@ -62,7 +62,9 @@ class ResidualRegressor(LinearRegressor):
         if joint:
             kappa = 1.0
             if self.scale == "proposal2":
-                kappa = huber_consistency(loss.delta) * (1 - rank / total if total > rank else 1.0)
+                kappa = huber_consistency(problem.threshold) * (
+                    1 - rank / total if total > rank else 1.0
+                )
             return solve_joint(problem, kappa, start)
         if not loss.threshold:
             return solve_fixed(problem, 1.0, None if start is None else start[: problem.size])
@@ -76,7 +78,12 @@ class ResidualRegressor(LinearRegressor):
         return found
 
     def _minimise_kinked(
-        self, loss: ResidualLoss, prepared: Prepared, method: str, start: Array | None, callback: Any
+        self,
+        loss: ResidualLoss,
+        prepared: Prepared,
+        method: str,
+        start: Array | None,
+        callback: Any,
     ) -> Result:
         data, units, _ = prepared
         penalty = units.penalty(self._penalty(data.total * units.mass), loss.degree)
@@ -103,6 +110,7 @@ def choose_solver(estimator: Any, loss: ResidualLoss, quadratic: float) -> str:
         That says which solvers serve this loss and why.
     """
     name = type(loss).__name__
+    names: tuple[str, ...]
     if loss.kinks(np.zeros(1)) is None:
         names, why = SMOOTH_SOLVERS, f"{name} is smooth"
     elif quadratic and estimator._penalty(1.0).degree == 2:
@@ -111,7 +119,9 @@ def choose_solver(estimator: Any, loss: ResidualLoss, quadratic: float) -> str:
         names, why = KINKED_SOLVERS, f"{name} is piecewise linear"
     solver = estimator.solver
     if not isinstance(solver, str) or solver not in ("auto", *names):
-        raise complain(estimator, "solver", f"one of {', '.join(map(repr, ('auto', *names)))} ({why})")
+        raise complain(
+            estimator, "solver", f"one of {', '.join(map(repr, ('auto', *names)))} ({why})"
+        )
     return solver
 
 
@@ -313,7 +323,7 @@ class RobustRegressor(ResidualRegressor):
         self.warm_start = warm_start
         self.solver = solver
 
-    def set_params(self, **params: Any) -> RobustRegressor:
+    def set_params(self, **params: Any) -> Self:
         """Set parameters, those of a loss instance as ``loss__name``.
 
         Parameters
@@ -339,18 +349,19 @@ class RobustRegressor(ResidualRegressor):
                 f"its defaults: pass loss={LOSSES[loss].__name__ if loss in LOSSES else 'Huber'}() "
                 "from robustreg.losses instead."
             )
-        return super().set_params(**params)
+        super().set_params(**params)
+        return self
 
     def _loss(self) -> ResidualLoss:
-        return LOSSES[self.loss]() if isinstance(self.loss, str) else self.loss
+        if isinstance(self.loss, str):
+            return cast(ResidualLoss, LOSSES[self.loss]())
+        return self.loss
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
         names = [name for name, loss in LOSSES.items() if issubclass(loss, ResidualLoss)]
-        known = isinstance(self.loss, ResidualLoss) or (
-            isinstance(self.loss, str) and self.loss in names
-        )
-        if not known:
+        loss: Any = self.loss
+        if not (isinstance(loss, ResidualLoss) or (isinstance(loss, str) and loss in names)):
             raise complain(self, "loss", f"a residual loss or one of {', '.join(map(repr, names))}")
         self._loss().validate()
         check_scale(self, ("mad",))
@@ -363,7 +374,7 @@ class RobustRegressor(ResidualRegressor):
 def check_scale(estimator: Any, names: tuple[str, ...]) -> None:
     """Refuse a scale that is neither one of the names nor a positive finite number."""
     value = estimator.scale
-    number = isinstance(value, Real) and not isinstance(value, bool) and 0 < float(value) < math.inf
+    number = not isinstance(value, bool) and isinstance(value, Real) and 0 < float(value) < math.inf
     if not number and not (isinstance(value, str) and value in names):
         wanted = f"one of {', '.join(map(repr, names))} or a float in the range (0.0, inf)"
         raise complain(estimator, "scale", wanted)
@@ -612,4 +623,6 @@ class QuantileRegressor(ResidualRegressor):
             if not isinstance(self.solver_options, dict):
                 raise complain(self, "solver_options", "a dict or None")
             if self.solver not in PROGRAM_SOLVERS:
-                raise complain(self, "solver_options", f"None unless solver is one of {PROGRAM_SOLVERS}")
+                raise complain(
+                    self, "solver_options", f"None unless solver is one of {PROGRAM_SOLVERS}"
+                )

@@ -151,7 +151,7 @@ class Absolute(CutLineLoss):
     name: ClassVar[str] = "absolute"
     function: ClassVar[str] = "l1_loss"
     smooth: ClassVar[bool] = False
-    degree: ClassVar[int | None] = 1
+    degree: ClassVar[int] = 1
     formula: ClassVar[str] = r"|r|"
     reference: ClassVar[str] = "Boscovich, R. J. (1757). De litteraria expeditione."
 
@@ -226,7 +226,7 @@ class SmoothL1(CutLineLoss):
     name: ClassVar[str] = "smooth_l1"
     function: ClassVar[str] = "smooth_l1_loss"
     threshold: ClassVar[tuple[str, ...]] = ("beta",)
-    degree: ClassVar[int | None] = 1
+    degree: ClassVar[int] = 1
     formula: ClassVar[str] = (
         r"r^2 / (2 \beta) \ \text{if}\ |r| \le \beta, \quad |r| - \beta / 2 \ \text{otherwise}"
     )
@@ -262,7 +262,7 @@ class Pinball(CutLineLoss):
     name: ClassVar[str] = "pinball"
     function: ClassVar[str] = "pinball_loss"
     smooth: ClassVar[bool] = False
-    degree: ClassVar[int | None] = 1
+    degree: ClassVar[int] = 1
     formula: ClassVar[str] = r"\max(q r, (q - 1) r)"
     reference: ClassVar[str] = (
         "Koenker, R. and Bassett, G. (1978). Regression quantiles. Econometrica 46, 33-50."

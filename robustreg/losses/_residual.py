@@ -21,14 +21,14 @@ class ResidualLoss(PointwiseLoss):
     ----------
     threshold : tuple of str
         Names of the fields that are in the units of the residual.
-    degree : int or None
+    degree : int
         Degree of homogeneity of rho in (r, thresholds).
     bounded_influence : bool
         Whether psi is bounded.
     """
 
     threshold: ClassVar[tuple[str, ...]] = ()
-    degree: ClassVar[int | None] = 2
+    degree: ClassVar[int] = 2
     bounded_influence: ClassVar[bool] = True
 
     @abstractmethod

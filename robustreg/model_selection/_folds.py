@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import check_random_state
 
-from robustreg._array import Array
+from robustreg._array import Array, is_sparse
 from robustreg.estimators import HuberRegressor
 from robustreg.estimators._validation import check_integer, table_columns
 from robustreg.scales import weighted_median
@@ -101,7 +100,7 @@ class RobustKFold(BaseCrossValidator):
 
 def _first_fit(X: Any, y: Array) -> tuple[Array, Array]:
     """Residuals of a robust fit on what is numeric in X, and which rows it flags."""
-    numbers = X if sp.issparse(X) else _numbers(X, len(y))
+    numbers = X if is_sparse(X) else _numbers(X, len(y))
     model = HuberRegressor(scale="mad", tol=1e-4, max_iter=10_000).fit(numbers, y)
     return y - model.predict(numbers), model.outliers_
 

@@ -81,9 +81,7 @@ def solve_settled(
     )  # fmt: skip
     found.nit += nit
     step = np.abs(_next_step(objective, found, method)).max()
-    found.growing = bool(
-        found.optimality <= tol and step > GROWING * (1 + np.abs(found.x).max())
-    )
+    found.growing = bool(found.optimality <= tol and step > GROWING * (1 + np.abs(found.x).max()))
     return found
 
 
@@ -143,7 +141,11 @@ def solve_each(
 
 
 def solve_together(
-    loss: Loss, objective: Callable[..., Objective], start: Array, solve: Solve, callback: Any = None
+    loss: Loss,
+    objective: Callable[..., Objective],
+    start: Array,
+    solve: Solve,
+    callback: Any = None,
 ) -> Result:
     """Solve for all outputs at once, where the loss sees differences between outputs only.
 

@@ -24,9 +24,7 @@ FIRST = 50
 EXCESS = 1e-9
 
 
-def solve_columns(
-    objective: Objective, theta: Array, *, max_iter: int, **options: Any
-) -> Result:
+def solve_columns(objective: Objective, theta: Array, *, max_iter: int, **options: Any) -> Result:
     """Minimise as :func:`~robustreg.solvers.solve_kinked` does, on the columns that matter.
 
     Parameters
@@ -67,6 +65,9 @@ def solve_columns(
         order = excess[np.argsort(-(pull[excess] / limit[excess]), kind="stable")]
         kept = np.union1d(kept, order[: max(FIRST, len(kept))])
     if len(excess):
-        found.status, found.optimality = 1, max(found.optimality, float((pull / limit)[excess].max()) - 1)
+        found.status, found.optimality = (
+            1,
+            max(found.optimality, float((pull / limit)[excess].max()) - 1),
+        )
     found.x, found.nit = theta, nit
     return found

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from robustreg._array import Array
+from robustreg._array import Array, is_sparse
 from robustreg.data import Block, subsample, subsample_size
 from robustreg.losses import Smoothed
 from robustreg.objective import Objective
@@ -146,9 +146,11 @@ def _descend(
 
 def _smooth(objective: Objective, width: float) -> Objective:
     """Return the objective with loss, and L1 penalty, replaced by their envelopes."""
-    penalty = objective.penalty
+    penalty: Any = objective.penalty
     if penalty.alpha and not penalty.smooth:
-        unit = np.where(objective.data.coordinates.transform > 0, objective.data.coordinates.transform, 1.0)
+        unit = np.where(
+            objective.data.coordinates.transform > 0, objective.data.coordinates.transform, 1.0
+        )
         penalty = penalty.smoothed(width * unit)
     return replace(objective, loss=Smoothed(objective.loss, width), penalty=penalty)
 
@@ -165,7 +167,13 @@ def _envelope(
     smooth = _smooth(objective, width)
     options = {"tol": tol, "maxiter": max_iter, "metric": metric, "lazy": metric is not None}
     return minimize(
-        smooth.fun_jac, theta, jac=True, hess=smooth.hess, method=newton, callback=callback, options=options
+        smooth.fun_jac,
+        theta,
+        jac=True,
+        hess=smooth.hess,
+        method=newton,
+        callback=callback,
+        options=options,
     )
 
 
@@ -187,7 +195,9 @@ def rows_of(objective: Objective, s: Array, kept: Array) -> Rows:
     data, total = objective.data, objective.total
     kinks = objective.loss.kinks(data.y)
     assert kinks is not None
-    lower, upper, position = (np.broadcast_to(part, s.shape) for part in (kinks.lower, kinks.upper, kinks.position))
+    lower, upper, position = (
+        np.broadcast_to(part, s.shape) for part in (kinks.lower, kinks.upper, kinks.position)
+    )
     weight = (np.ones_like(s) if data.weight is None else data.weight) / total
     linear = np.zeros(objective.size)
     if len(kept) < len(s):
@@ -245,9 +255,9 @@ def _with_penalty(rows: Rows, objective: Objective) -> Rows:
 
 def _stack(parts: list[Any], axis: int) -> Any:
     """Stack dense arrays, or sparse ones where the first is sparse."""
-    if sp.issparse(parts[0]):
+    if is_sparse(parts[0]):
         return sp.vstack(parts, format="csr") if axis == 0 else sp.hstack(parts, format="csr")
-    return np.concatenate([p.toarray() if sp.issparse(p) else p for p in parts], axis=axis)
+    return np.concatenate([p.toarray() if is_sparse(p) else p for p in parts], axis=axis)
 
 
 def certified(
@@ -271,10 +281,15 @@ def certified(
     near = rows.offsets(theta)[: len(kept)]
     exact[kept] = np.where(np.abs(near) <= rows.rounding(theta)[: len(kept)], 0.0, near)
     u = objective.split(theta)[0]
-    primal = loss(exact) + objective.penalty.value_gradient(objective.data.coordinates.coef(u))[0] / objective.total
+    primal = (
+        loss(exact)
+        + objective.penalty.value_gradient(objective.data.coordinates.coef(u))[0] / objective.total
+    )
     constant = 1.0  # y has spread one; only beside a tiny loss does it matter how much exactly
     if primal < 1e-3:
-        constant = loss(weighted_median(kinks.position + 0 * s, objective.data.weight) - kinks.position)
+        constant = loss(
+            weighted_median(kinks.position + 0 * s, objective.data.weight) - kinks.position
+        )
     gap = rows.gap(theta, vertex.slopes)
     eps = np.finfo(float).eps
     # What rounding leaves of a gap is none: on an exact fit there is nothing to compare it with.

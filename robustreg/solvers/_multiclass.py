@@ -148,7 +148,12 @@ def solve_multiclass(
     optimality = gap / max(value, np.finfo(float).eps)
     status = 0 if optimality <= tol else found.status or 2
     return Result(
-        x=best[0], fun=value, nit=found.nit, optimality=optimality, status=status, success=status == 0
+        x=best[0],
+        fun=value,
+        nit=found.nit,
+        optimality=optimality,
+        status=status,
+        success=status == 0,
     )
 
 
@@ -280,5 +285,3 @@ def _saddle(square: Array, ties: Array, pull: Array, level: Array, theta: Array)
     right = np.concatenate([-pull / size, level * size])
     start = np.concatenate([theta * size, np.zeros(len(ties))])
     return solve_saddle(system, right, start)[:q] / size
-
-

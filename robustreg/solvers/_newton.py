@@ -146,6 +146,7 @@ def newton(
     ----------
     Nocedal, J. and Wright, S. J. (2006). Numerical Optimization, chapters 3, 6 and 7.
     """
+
     def evaluate(x: Array) -> _State:
         return _State(x, float(fun(x, *args)), np.asarray(jac(x, *args)))
 
@@ -197,7 +198,9 @@ def newton(
             lift = 0.1 * lift if lift > 1e-9 else 0.0
         pairs.append((following.x - state.x, following.gradient - state.gradient))
         shrunk = following.norm / state.norm
-        stalled = stalled + 1 if following.value >= state.value - _noise(state) and shrunk > 0.5 else 0
+        stalled = (
+            stalled + 1 if following.value >= state.value - _noise(state) and shrunk > 0.5 else 0
+        )
         state = following
         if callback is not None and _stop(callback, state):
             status = 99
@@ -209,8 +212,15 @@ def newton(
             metric = None
         fresh = False
     return Result(
-        x=state.x, fun=state.value, jac=state.gradient, nit=nit, nhev=nhev, status=status,
-        success=status == 0, message=_MESSAGES[status], metric=metric,
+        x=state.x,
+        fun=state.value,
+        jac=state.gradient,
+        nit=nit,
+        nhev=nhev,
+        status=status,
+        success=status == 0,
+        message=_MESSAGES[status],
+        metric=metric,
     )
 
 
@@ -235,7 +245,11 @@ def _stop(callback: Callable[..., Any], state: _State) -> bool:
 
 
 def _search(
-    evaluate: Callable[[Array], _State], state: _State, step: Array, slope: float, lower: Array | None
+    evaluate: Callable[[Array], _State],
+    state: _State,
+    step: Array,
+    slope: float,
+    lower: Array | None,
 ) -> tuple[_State | None, float]:
     """Backtrack until the decrease is sufficient (Armijo).
 

@@ -6,9 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
-from robustreg._array import Array
+from robustreg._array import Array, is_sparse
 from robustreg.objective import Objective
 from robustreg.solvers._kinked import certified, offsets, rows_of
 from robustreg.solvers._result import Result, linprog
@@ -16,7 +15,11 @@ from robustreg.solvers._rows import Vertex
 
 
 def solve_program(
-    objective: Objective, *, method: str = "highs", tol: float, options: dict[str, Any] | None = None
+    objective: Objective,
+    *,
+    method: str = "highs",
+    tol: float,
+    options: dict[str, Any] | None = None,
 ) -> Result:
     """Minimise a piecewise linear loss plus an L1 penalty by HiGHS on all rows.
 
@@ -40,7 +43,7 @@ def solve_program(
         As of :func:`~robustreg.solvers.solve_kinked`; ``message`` is the one of HiGHS.
     """
     centred = objective
-    if sp.issparse(objective.data.X):
+    if is_sparse(objective.data.X):
         # sparse rows are not centred: the program's intercept is the one of the columns as they are
         objective = replace(objective, data=objective.data.uncentred())
     kept = np.arange(objective.data.n_rows)
@@ -48,7 +51,7 @@ def solve_program(
     unit = float(np.abs(rows.weight).max())
     found = linprog(
         rows.position,
-        A_eq=rows.X.T.tocsc() if sp.issparse(rows.X) else rows.X.T,
+        A_eq=rows.X.T.tocsc() if is_sparse(rows.X) else rows.X.T,
         b_eq=-rows.linear / unit,
         bounds=np.column_stack([rows.lower, rows.upper]) / unit,
         method=method,

@@ -119,7 +119,9 @@ def balanced(rows: Rows, theta: Array, guess: Array) -> Array:
     """
     s = rows.offsets(theta)
     zero = np.abs(s) <= rows.rounding(theta)
-    slopes = np.where(zero, np.clip(guess, rows.lower, rows.upper), np.where(s > 0, rows.upper, rows.lower))
+    slopes = np.where(
+        zero, np.clip(guess, rows.lower, rows.upper), np.where(s > 0, rows.upper, rows.lower)
+    )
     if not zero.any():
         return slopes
     pull = rows.linear if rows.quadratic is None else rows.linear + rows.quadratic @ theta
@@ -233,7 +235,8 @@ def interior_point(
     """
     point = best = _Point.start(rows, np.array(x0, dtype=float))
     least, nearest, nit, stalled = np.inf, np.inf, 0, 0
-    for nit in range(1, maxiter + 1):
+    while nit < maxiter:
+        nit += 1
         system = _System(rows, point)
         merit = system.merit()
         # The merit of a start at zero is too good to last: while the dual equations still come

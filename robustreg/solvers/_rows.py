@@ -70,7 +70,7 @@ class Rows:
 
     def fold(self, rows: Array, s: Array) -> Rows:
         """Keep ``rows`` and replace the others by their slopes at offsets ``s``."""
-        slopes = np.where(s > 0, self.upper, self.lower)
+        slopes: Array = np.where(s > 0, self.upper, self.lower)
         slopes[rows] = 0.0
         return self.take(rows, self.linear + self.X.T @ slopes)
 
@@ -102,7 +102,9 @@ class Rows:
     def value(self, theta: Array) -> float:
         s = self.offsets(theta)
         value = float(np.maximum(self.lower * s, self.upper * s).sum() + self.linear @ theta)
-        return value if self.quadratic is None else float(value + 0.5 * theta @ self.quadratic @ theta)
+        return (
+            value if self.quadratic is None else float(value + 0.5 * theta @ self.quadratic @ theta)
+        )
 
     # The envelope of width mu: slopes clip(weight * s / mu, lower, upper).
     def fun_jac(self, theta: Array, mu: float) -> tuple[float, Array]:
@@ -130,7 +132,13 @@ class Rows:
         """Minimise the envelope of width ``mu``."""
         options = {"tol": tol, "maxiter": maxiter}
         return minimize(
-            self.fun_jac, theta, args=(mu,), jac=True, hess=self.hess, method=newton, options=options
+            self.fun_jac,
+            theta,
+            args=(mu,),
+            jac=True,
+            hess=self.hess,
+            method=newton,
+            options=options,
         )
 
 
@@ -167,22 +175,25 @@ def solve_rows(rows: Rows, theta: Array, width: float, maxiter: int) -> Vertex:
     size = np.abs(s)
     close = size <= FAR * np.median(size[size > 0]) if size.any() else size == 0
     few = min(few, max(int(close.sum()), min(2 * q, len(s))))
-    kept, solve = np.sort(order[:few]), linear_program if rows.quadratic is None else quadratic_program
+    kept, solve = (
+        np.sort(order[:few]),
+        linear_program if rows.quadratic is None else quadratic_program,
+    )
     success, start = False, theta
     while not success and nit < maxiter + 60:
         nit += 1
         # Not from the last end: with too few rows a program may have none but infinity.
-        found = solve(rows.fold(kept, s), start)
-        if found is None and len(kept) == len(s):
+        solved = solve(rows.fold(kept, s), start)
+        if solved is None and len(kept) == len(s):
             return Vertex(theta, np.where(s > 0, rows.upper, rows.lower), nit, False)
-        if found is None:
+        if solved is None:
             kept = np.union1d(kept, order[: 2 * len(kept)])
             continue
-        theta, inner = found
+        theta, inner = solved
         now = rows.offsets(theta)
         flipped = np.where(s > 0, -now, now) > rows.rounding(theta)
         flipped[kept] = False
-        slopes = np.where(s > 0, rows.upper, rows.lower)
+        slopes: Array = np.where(s > 0, rows.upper, rows.lower)
         slopes[kept] = inner
         gap = 0.0 if flipped.any() else rows.gap(theta, slopes) / abs(rows.value(theta))
         if gap > TIED:

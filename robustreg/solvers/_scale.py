@@ -78,6 +78,12 @@ class Problem:
         """Number of coefficients and intercept."""
         return self.data.size + int(self.data.intercept)
 
+    @property
+    def threshold(self) -> float:
+        """The one threshold of the loss."""
+        (name,) = self.loss.threshold
+        return float(getattr(self.loss, name))
+
     def steepest(self, sigma: float = 1.0) -> float:
         """Slope of the loss far out, which is that of the L1 problem it becomes at scale zero."""
         loss = self.loss.rescaled(sigma)
@@ -194,12 +200,17 @@ def _joint_start(problem: Problem, kappa: float) -> tuple[Array, int]:
 def _with_huber_scale(problem: Problem, theta: Array) -> Array:
     """Append the Proposal 2 scale of the residuals, or their mean size where that is zero."""
     residual = problem.residual(theta)
-    sigma = huber_scale(residual, problem.data.weight, epsilon=problem.loss.delta)
+    sigma = huber_scale(residual, problem.data.weight, epsilon=problem.threshold)
     return np.append(theta, sigma or float(np.abs(residual).mean()) or 1.0)
 
 
 def _joint(
-    problem: Problem, objective: Objective, kappa: float, theta: Array, at_least: int, metric: Any = None
+    problem: Problem,
+    objective: Objective,
+    kappa: float,
+    theta: Array,
+    at_least: int,
+    metric: Any = None,
 ) -> Result:
     """Run Newton, and where sigma becomes suspiciously small ask whether zero is the answer."""
     lower = np.full(len(theta), -np.inf)
@@ -242,7 +253,7 @@ def _scale_is_zero(problem: Problem, flat: Result, kappa: float) -> bool:
     where its slope is not negative at a sigma as small as rounding allows to look at:
     ``sum w psi^2 <= kappa sum w`` with the residuals of the best coefficients there.
     """
-    sigma = NOTHING / min(problem.loss.delta, 1.0)
+    sigma = NOTHING / min(problem.threshold, 1.0)
     _, slope = _profile(problem, sigma, flat.x, kappa)
     return slope >= -1e-6 * kappa
 
@@ -263,7 +274,10 @@ def _from_profile(problem: Problem, theta: Array, kappa: float) -> Array:
     Towards scale zero the objective becomes that of least absolute deviations, and Newton, which
     sees no curvature there, slides on past the optimum until rounding stops it.
     """
-    low, high = np.log(NOTHING), np.log(np.abs(problem.residual(theta)).max() / min(problem.loss.delta, 1.0))
+    low, high = (
+        np.log(NOTHING),
+        np.log(np.abs(problem.residual(theta)).max() / min(problem.threshold, 1.0)),
+    )
     for _ in range(30):
         middle = 0.5 * (low + high)
         theta, slope = _profile(problem, float(np.exp(middle)), theta, kappa)
@@ -280,7 +294,11 @@ def solve_mad(problem: Problem, theta: Array | None = None) -> Result:
     warm = None if theta is None else theta[:-1]
     at = problem.start() if warm is None else warm
     weight = problem.data.weight
-    sigma = float(theta[-1]) if theta is not None and theta[-1] > 0 else mad(problem.residual(at), weight)
+    sigma = (
+        float(theta[-1])
+        if theta is not None and theta[-1] > 0
+        else mad(problem.residual(at), weight)
+    )
     low, high, nit, past = 0.0, np.inf, 0, None
     found, change = Result(x=at, optimality=np.inf, status=1), np.inf
     for _ in range(100):

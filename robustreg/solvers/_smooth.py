@@ -79,14 +79,25 @@ def solve_smooth(
     else:
         hessian = {"hessp": objective.hessp}
     found = minimize(
-        objective.fun_jac, theta, jac=True, method=newton, callback=callback, options=options, **hessian
+        objective.fun_jac,
+        theta,
+        jac=True,
+        method=newton,
+        callback=callback,
+        options=options,
+        **hessian,
     )
     found.optimality = float(np.abs(found.jac).max(initial=0.0))
     return found
 
 
 def _lbfgs(
-    objective: Objective, theta: Array, tol: float, max_iter: int, lower: Array | None, callback: Any
+    objective: Objective,
+    theta: Array,
+    tol: float,
+    max_iter: int,
+    lower: Array | None,
+    callback: Any,
 ) -> Result:
     """Limited-memory BFGS of scipy, told to stop at the gradient alone."""
     bounds = None
@@ -96,11 +107,18 @@ def _lbfgs(
             (low + 1e-10 * (at - low) if np.isfinite(low) else None, None)
             for low, at in zip(lower, theta, strict=True)
         ]
+
     def told(intermediate_result: OptimizeResult) -> None:
         if callback is not None and callback(intermediate_result=intermediate_result):
             raise StopIteration
 
-    options = {"gtol": tol, "ftol": 0.0, "maxiter": max_iter, "maxfun": 20 * max_iter + 100, "maxcor": 20}
+    options = {
+        "gtol": tol,
+        "ftol": 0.0,
+        "maxiter": max_iter,
+        "maxfun": 20 * max_iter + 100,
+        "maxcor": 20,
+    }
     found = minimize(
         objective.fun_jac, theta, jac=True, method="L-BFGS-B", bounds=bounds, callback=told,
         options=options,
