@@ -44,7 +44,7 @@ class Block(NamedTuple):
         if 2 * len(bent) < len(curvature):  # the band of a narrow envelope holds few rows
             return Block(self.X[bent], self.y[bent], None).gram(curvature[bent])
         if is_sparse(self.X):
-            return (self.X.T @ (sp.diags_array(curvature) @ self.X)).toarray()
+            return (self.X.T @ (diagonal(curvature) @ self.X)).toarray()
         if curvature.min(initial=0.0) < 0:
             return self.X.T @ (curvature[:, None] * self.X)
         root = np.sqrt(curvature)[:, None] * self.X
@@ -200,7 +200,7 @@ class Data:
         if self.ready:
             return X
         if is_sparse(X) and not self.explicit:
-            return X @ sp.diags_array(self.coordinates.transform)
+            return X @ diagonal(self.coordinates.transform)
         return self.coordinates.apply(floats(X, dense=True))
 
     def subset(self, rows: Array, *, keep: bool = True) -> Data:
@@ -273,6 +273,12 @@ class Whole:
             lambda block: (block.pullback(block.y),)
         )
         return pulled
+
+
+def diagonal(entries: Array) -> Any:
+    """Return a sparse diagonal matrix (older releases of SciPy have no ``diags_array``)."""
+    n = len(entries)
+    return sp.csr_array((entries, np.arange(n), np.arange(n + 1)), shape=(n, n))
 
 
 def floats(X: Any, *, dense: bool) -> Any:

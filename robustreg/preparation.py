@@ -16,7 +16,7 @@ import scipy.sparse as sp
 
 from robustreg._array import Array, is_sparse
 from robustreg.coordinates import MAX_CONDITION, Coordinates, condition_number
-from robustreg.data import BLOCK_BYTES, Data, floats, subsample, subsample_size
+from robustreg.data import BLOCK_BYTES, Data, diagonal, floats, subsample, subsample_size
 
 #: sparse X is worked on as dense blocks where that is not much more arithmetic
 DENSE_SHARE = 0.1
@@ -229,7 +229,7 @@ def _prepare_sparse(data: Data) -> tuple[Data, int]:
         np.maximum(top, abs(X[part]).max(axis=0).toarray().ravel(), out=top)
     unit = np.where(top > 0, top, 1.0)
     for part in parts:
-        rows = floats(X[part], dense=False) @ sp.diags_array(1 / unit)
+        rows = floats(X[part], dense=False) @ diagonal(1 / unit)
         total += rows.sum(axis=0)
         square += rows.multiply(rows).sum(axis=0)
     mean = total / n if data.intercept else np.zeros(n_features)

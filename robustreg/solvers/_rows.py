@@ -195,11 +195,11 @@ def solve_rows(rows: Rows, theta: Array, width: float, maxiter: int) -> Vertex:
         flipped[kept] = False
         slopes: Array = np.where(s > 0, rows.upper, rows.lower)
         slopes[kept] = inner
-        gap = 0.0 if flipped.any() else rows.gap(theta, slopes) / abs(rows.value(theta))
-        if gap > TIED:
+        gap, value = 0.0 if flipped.any() else rows.gap(theta, slopes), abs(rows.value(theta))
+        if gap > TIED * value:
             # Folded rows that end on their kinks can have any slope: they are missed in the balance.
             flipped = np.abs(now) <= rows.rounding(theta)
-            if gap > OPEN:  # the rows left had no balance at all
+            if gap > OPEN * value:  # the rows left had no balance at all
                 flipped[order[: 2 * len(kept)]] = True
             flipped[kept] = False
         success = not flipped.any()
