@@ -1,8 +1,10 @@
 """Progress and early stopping through scikit-learn's callbacks."""
 
 import importlib
+import re
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -164,6 +166,16 @@ def test_scoring_monitor_logs_each_iteration(data):
     monitor = callback.ScoringMonitor(scoring="neg_median_absolute_error")
     model = HuberRegressor().set_callbacks(monitor).fit(*data)
     assert len(monitor.get_logs().data) >= model.n_iter_
+
+
+def test_page_of_the_guide_runs(data):
+    pytest.importorskip("rich")
+    page = Path(__file__).parents[1] / "docs" / "guide" / "progress.md"
+    code = re.findall(r"^```python\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    scope = dict(zip("Xy", data, strict=True))
+    exec("\n".join(code), scope)  # noqa: S102
+    assert len(code) == 2
+    assert scope["model"].optimality_ > scope["model"].tol
 
 
 def test_what_is_no_callback_is_refused():
