@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from robustreg.losses import LOSSES
 from tests.test_public import ESTIMATORS, MODULES, names_of
 
 ROOT = Path(__file__).parents[1]
@@ -43,6 +44,12 @@ def test_first_shell_lines_of_the_readme():
         r"^```(?:sh|bash|shell|console)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL
     )
     assert "".join(blocks).splitlines()[:2] == COMMANDS
+
+
+def test_readme_names_every_estimator_and_loss():
+    named = set(re.findall(r"`(\w+)`", (ROOT / "README.md").read_text("utf-8")))
+    shipped = {n for n, loss in LOSSES.items() if loss.__module__.startswith("robustreg.")}
+    assert {cls.__name__ for cls in ESTIMATORS} | shipped <= named
 
 
 def reference_names():
