@@ -173,8 +173,8 @@ class HuberRegressor(ResidualRegressor):
     intercept_ : float
         Intercept.
     scale_ : float
-        Sigma, in the units of y. 0.0 where more than a share ``1 - kappa / epsilon**2`` (61 % by
-        default) of the rows lies exactly on a hyperplane; `coef_` is then the L1 fit.
+        Sigma, in the units of y. 0.0 where so many rows lie exactly on a hyperplane, a share of
+        ``1 - kappa / epsilon**2`` (61 % by default) at least, that `coef_` is the L1 fit.
     delta_ : float
         ``epsilon * scale_``, in the units of y.
     outliers_ : array of shape (n_samples,)
