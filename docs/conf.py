@@ -71,7 +71,15 @@ html_theme_options = {
     "pygments_light_style": "tango",
 }
 # Pages without neighbours have nothing to show on their left.
-_SINGLE = ("index", "getting_started", "how_it_works", "extending", "design", "changelog")
+_SINGLE = (
+    "index",
+    "getting_started",
+    "how_it_works",
+    "performance",
+    "extending",
+    "design",
+    "changelog",
+)
 html_sidebars = {page: [] for page in _SINGLE}
 
 # Formulas as SVG by one local file: no fonts and nothing from the network.
