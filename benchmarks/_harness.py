@@ -109,12 +109,13 @@ class Fit:
 
 @dataclass
 class Timed:
-    """Times of one competitor, its last fit, and its peak memory beyond what there was before."""
+    """Times of one competitor, its last fit, its peak memory beyond what there was, and all it took."""
 
     name: str
     times: list[float] = field(default_factory=list)
     fit: Any = None
     peak: float = float("nan")
+    spent: float = 0.0
 
     @property
     def seconds(self) -> float:
@@ -135,7 +136,7 @@ def in_turn(
     for turn in range(2 if quick else ROUNDS + 1):
         for name, fit in fits.items():
             one = timed[name]
-            if sum(one.times) > BUDGET:
+            if one.spent > BUDGET:
                 continue
             if turn == 0:
                 quiet(fit, few)
@@ -145,8 +146,9 @@ def in_turn(
             spent = time.perf_counter() - start
             if turn == 0:
                 one.peak = settle.growth()
-            if turn > 0 or spent > BUDGET:
-                own = getattr(one.fit, "seconds", None)
+            one.spent += spent
+            own = getattr(one.fit, "seconds", None)
+            if turn > 0 or one.spent > BUDGET:
                 one.times.append(spent if own is None else own)
     return timed
 

@@ -85,15 +85,17 @@ def quantreg(table: Table, quantile: float, method: str) -> Fit:
     return Fit(np.array(found[:-1]), found[-1], seconds=seconds)
 
 
-def has_quantreg() -> bool:
+def r_versions() -> str:
+    """Return what R takes part with; nothing where it cannot."""
     if shutil.which("Rscript") is None:
-        return False
-    return (
-        subprocess.run(
-            ["Rscript", "-e", "library(quantreg)"], capture_output=True, check=False
-        ).returncode
-        == 0
-    )
+        return ""
+    ask = """
+        blas <- normalizePath(extSoftVersion()[["BLAS"]])
+        cat(as.character(packageVersion("quantreg")), basename(dirname(blas)))
+    """
+    return subprocess.run(
+        ["Rscript", "-e", ask], capture_output=True, text=True, check=False
+    ).stdout
 
 
 def objective(fit: Fit, table: Table, quantile: float) -> float:
@@ -116,7 +118,7 @@ def competitors(table: Table, quantile: float, with_r: bool):
 def main() -> None:
     chosen = options(__doc__)
     report = Report(__doc__, chosen)
-    with_r = has_quantreg()
+    with_r = r_versions()
     cases = [
         (5_000, 20, 0.5), (20_000, 20, 0.5), (200_000, 50, 0.5), (1_000_000, 20, 0.5),
         (5_000, 20, 0.9), (200_000, 50, 0.9),
@@ -124,7 +126,7 @@ def main() -> None:
     summary = []
     for n, p, quantile in [(1_000, 5, 0.9)] if chosen.quick else cases:
         table = make_table(n, p)
-        found = in_turn(competitors(table, quantile, with_r), table, quick=chosen.quick)
+        found = in_turn(competitors(table, quantile, bool(with_r)), table, quick=chosen.quick)
         values = {
             name: objective(one.fit, table, quantile) for name, one in found.items() if name != BARE
         }
@@ -165,6 +167,8 @@ def main() -> None:
         "quantreg pfn takes",
     ]
     report.table("In short: L1 and quantiles (the last three in times ours)", head, summary)
+    if with_r:
+        report.say("quantreg {}, with the BLAS {}.".format(*with_r.split()))
     report.close()
 
 
