@@ -18,7 +18,9 @@ from robustreg.coordinates import MAX_CONDITION, Coordinates, condition_number
 #: bytes of X in one block: small enough to stay in cache through raw, loss and pullback
 BLOCK_BYTES = 1 << 20
 #: below this many bytes standardised columns are kept instead of being made anew for each pass
-KEEP_BYTES = 1 << 24
+KEEP_BYTES = 1 << 21
+#: a solver that needs all rows at once may take this many bytes of them
+TAKE_BYTES = 1 << 24
 
 
 class Block(NamedTuple):
@@ -106,8 +108,8 @@ class Data:
 
     @property
     def small(self) -> bool:
-        """Whether all rows in the solver's coordinates are little enough to be kept."""
-        return self.n_rows * self.size * 8 <= KEEP_BYTES
+        """Whether all rows in the solver's coordinates are little enough to be taken at once."""
+        return self.n_rows * self.size * 8 <= TAKE_BYTES
 
     @property
     def dense(self) -> bool:

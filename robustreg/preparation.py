@@ -16,7 +16,7 @@ import scipy.sparse as sp
 
 from robustreg._array import Array, is_sparse
 from robustreg.coordinates import MAX_CONDITION, Coordinates, condition_number
-from robustreg.data import BLOCK_BYTES, Data, diagonal, floats, subsample, subsample_size
+from robustreg.data import BLOCK_BYTES, KEEP_BYTES, Data, diagonal, floats, subsample, subsample_size
 
 #: sparse X is worked on as dense blocks where that is not much more arithmetic
 DENSE_SHARE = 0.1
@@ -77,7 +77,7 @@ def prepare(
 def _arrange(data: Data) -> Data:
     """Decide where the coordinates are applied: kept, block by block, or to the coefficients."""
     center, transform = data.coordinates.center, data.coordinates.transform
-    if data.small or 4 * data.size <= len(center):
+    if data.n_rows * data.size * 8 <= KEEP_BYTES or 4 * data.size <= len(center):
         kept = np.empty((data.n_rows, data.size))
         stop = 0
         for block in data.blocks():

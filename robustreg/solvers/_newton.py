@@ -18,7 +18,7 @@ SUFFICIENT = 1e-4
 #: the largest share of the way to a bound that one step may go
 TO_BOUND = 0.6
 #: a gradient that shrinks less than this by one step asks for a new Hessian
-PAYS = 0.25
+PAYS = 0.5
 #: a step this many times tol is as good as none
 STEP = 100.0
 #: pairs of steps and gradient changes that correct a kept Hessian

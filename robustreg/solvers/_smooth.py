@@ -153,7 +153,8 @@ def kept_metric(objective: Objective, theta: Array, method: str) -> DenseMetric 
     """
     if method not in ("auto", "newton") or choose_method(objective) != "newton":
         return None
-    size = max(objective.data.n_rows // 10, subsample_size(objective.data))
+    n = objective.data.n_rows
+    size = max(n // 10, min(100 * objective.size, n // 2), subsample_size(objective.data))
     data = objective.data.subset(spread_rows(objective.data.n_rows, size), keep=False)
     penalty = objective.penalty.scaled(data.n_rows / objective.data.n_rows)
     return DenseMetric(replace(objective, data=data, penalty=penalty).hess(theta))
