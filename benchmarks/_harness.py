@@ -217,13 +217,6 @@ def counting() -> Iterator[list[Passes]]:
         yield made
 
 
-def passes_of(fit: Callable[[Table], Any], table: Table) -> float:
-    """Passes over X that a fit takes, those over a sample by its share of the rows."""
-    with counting() as made:
-        quiet(fit, table)
-    return sum(passes.count for passes in made)
-
-
 # --- Words ------------------------------------------------------------------------------------
 
 
