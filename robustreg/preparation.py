@@ -16,7 +16,15 @@ import scipy.sparse as sp
 
 from robustreg._array import Array, is_sparse
 from robustreg.coordinates import MAX_CONDITION, Coordinates, condition_number
-from robustreg.data import BLOCK_BYTES, KEEP_BYTES, Data, diagonal, floats, subsample, subsample_size
+from robustreg.data import (
+    BLOCK_BYTES,
+    KEEP_BYTES,
+    Data,
+    diagonal,
+    floats,
+    subsample,
+    subsample_size,
+)
 
 #: sparse X is worked on as dense blocks where that is not much more arithmetic
 DENSE_SHARE = 0.1

@@ -148,7 +148,7 @@ def huber_scale(
     >>> import numpy as np
     >>> from robustreg.scales import huber_scale
     >>> round(huber_scale(np.array([-1.0, 0.5, 2.0, 40.0])), 4)
-    3.0747
+    2.2559
     """
     size = np.abs(residual)
     if weight is None:

@@ -115,7 +115,7 @@ def require_classes(codes: Array, classes: Array, weight: Array | None, where: s
     """
     if len(classes) < 2:
         raise ValueError(
-            f"{where} holds one class, {classes[0]!r}: a classifier needs at least two classes."
+            f"{where} holds one class, {classes.tolist()[0]!r}: a classifier needs at least two classes."
         )
     mass = np.bincount(codes.astype(int), weight, minlength=len(classes))
     empty = [label for label, left in zip(classes.tolist(), mass, strict=True) if left <= 0]

@@ -24,6 +24,8 @@ from robustreg.solvers import (
     solve_together,
 )
 
+#: a loss per unit of weight that is none
+LOSSLESS = 1e-12
 SEPARABLE = (
     "The classes can be separated by a hyperplane: without a penalty many hyperplanes have no loss, "
     "and the one found is any of them. Set alpha above 0 for the one of the largest margin."
@@ -143,8 +145,11 @@ class HingeClassifier(LinearClassifier):
             for side in self._sides(data)
         ]
         solve = partial(self._settle if self.squared else self._exact, warm=warm)
-        found = solve_each(sides, start, solve, callback)
-        if self.alpha == 0 and found.fun <= 1e-12:
+        return self._advised(solve_each(sides, start, solve, callback))
+
+    def _advised(self, found: Result) -> Result:
+        """Say so where a lack of penalty leaves many answers."""
+        if self.alpha == 0 and found.fun <= LOSSLESS:
             found.advice = SEPARABLE
         return found
 
@@ -163,7 +168,7 @@ class HingeClassifier(LinearClassifier):
         found = solve_together(MulticlassHinge(), make, start, solve, callback)
         if pair:
             found.x = found.x[1:] - found.x[:1]
-        return found
+        return self._advised(found)
 
     def _exact(self, objective: Objective, theta: Array, **options: Any) -> Result:
         found = solve_kinked(objective, theta, tol=self.tol, max_iter=self.max_iter, **options)

@@ -23,7 +23,7 @@ from robustreg.solvers._result import Result, minimize
 #: an interior point is this close to the optimum when it stops
 GAP = 1e-13
 #: steps without gain after which it stops
-PATIENCE = 3
+PATIENCE = 5
 
 
 @dataclass(eq=False)
@@ -37,8 +37,21 @@ class _Local(SeparableLoss):
         return (y * raw).sum(axis=1), y
 
     def product(self, y: Array, raw: Array, d_raw: Array) -> Array:
-        bent = y * d_raw
-        return bent - y * (bent.sum(axis=1) / y.sum(axis=1))[:, None]
+        top, change = y.argmax(axis=1), d_raw + 0.0 * y
+        change = change - np.take_along_axis(change, top[:, None], axis=1)
+        mean = (y * change).sum(axis=1, keepdims=True) / y.sum(axis=1, keepdims=True)
+        return _balanced(y * (change - mean), top)
+
+
+def _balanced(values: Array, top: Array) -> Array:
+    """Rows of sum zero with the entry at ``top`` taken from the others.
+
+    There nearly all of a row's weight is, and its own entry would be a difference of large numbers.
+    """
+    rows = np.arange(len(top))
+    values[rows, top] = 0.0
+    values[rows, top] = -values.sum(axis=1)
+    return values
 
 
 @dataclass
@@ -139,13 +152,18 @@ def solve_multiclass(
     best = found.x, found.shares
     gap = problem.gap(*best, problem.lead(found.x), square)
     if found.status != 99:
-        for edge in (1.0, 1e2, 1e-2):
+        # Shares that move are small where the penalty is: compare them with each other as well.
+        moved = np.sort(found.shares / problem.weight[:, None], axis=1)[:, :-1].max(initial=0.0)
+        for edge in (1.0, moved, np.sqrt(moved), 1e2, 1e-2):
             trial = _on_ties(problem, *best, found.slack * edge, square)
             closed = problem.gap(*trial, problem.lead(trial[0]), square)
             if closed < gap:
                 best, gap = trial, closed
-    value = problem.value(best[0], problem.lead(best[0]))
-    optimality = gap / max(value, np.finfo(float).eps)
+    lead = problem.lead(best[0])
+    value = problem.value(best[0], lead)
+    # What rounding of the scores leaves of the loss is nothing.
+    rounding = 64 * np.finfo(float).eps * float(problem.weight @ (1.0 + np.abs(lead).max(axis=1)))
+    optimality = gap / max(value, rounding) if gap > rounding * (value <= rounding) else 0.0
     status = 0 if optimality <= tol else found.status or 2
     return Result(
         x=best[0],
@@ -210,6 +228,7 @@ class _System:
     ) -> None:
         self.problem, self.shares, self.slack, self.missed = problem, shares, slack, missed
         self.rates = shares / slack
+        self.top = self.rates.argmax(axis=1)
         self.part = self.rates / self.rates.sum(axis=1, keepdims=True)
         self.metric = DenseMetric(problem.local(self.rates).hess(theta))
 
@@ -219,12 +238,13 @@ class _System:
         Each row's shares keep their sum, so their change sums to zero.
         """
         change = products / self.slack
-        change = change - self.part * change.sum(axis=1, keepdims=True)
+        change = _balanced(change - self.part * change.sum(axis=1, keepdims=True), self.top)
         pulled = self.problem.missed(np.zeros_like(self.missed), change)
         step = -self.metric.solve(self.missed + pulled)
         rise = self.problem.lead(step, 0.0)
+        rise = rise - np.take_along_axis(rise, self.top[:, None], axis=1)
         common = (self.part * rise).sum(axis=1, keepdims=True)
-        d_shares = change + self.rates * (rise - common)
+        d_shares = change + _balanced(self.rates * (rise - common), self.top)
         return step, d_shares, (products - self.slack * d_shares) / self.shares
 
 
