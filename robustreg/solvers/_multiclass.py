@@ -22,6 +22,8 @@ from robustreg.solvers._result import Result, minimize
 
 #: an interior point is this close to the optimum when it stops
 GAP = 1e-13
+#: a duality gap of this share of the value is rounding
+CLOSED = 1e-14
 #: steps without gain after which it stops
 PATIENCE = 5
 
@@ -159,6 +161,8 @@ def solve_multiclass(
             closed = problem.gap(*trial, problem.lead(trial[0]), square)
             if closed < gap:
                 best, gap = trial, closed
+            if gap <= CLOSED * problem.value(best[0], problem.lead(best[0])):
+                break
     lead = problem.lead(best[0])
     value = problem.value(best[0], lead)
     # What rounding of the scores leaves of the loss is nothing.

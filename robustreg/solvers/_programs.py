@@ -7,6 +7,7 @@ those rows alone, to rounding.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -151,19 +152,35 @@ def quadratic_program(rows: Rows, theta: Array) -> tuple[Array, Array]:
     """Return optimum and slopes with a square term: interior point, then the active set."""
     found = minimize(rows.value, theta, method=interior_point, options={"rows": rows})
     theta, slopes = found.x, found.slopes
-    best = theta, balanced(rows, theta, slopes)
+    best = theta, slopes
     gap = rows.gap(*best)
-    for edge in (1e-3, 1e-6, 1e-9):
-        if gap <= CLOSED * abs(rows.value(best[0])):
-            break
-        span = edge * (rows.upper - rows.lower)
-        active = (slopes > rows.lower + span) & (slopes < rows.upper - span)
-        exact = _on_active(rows, active, slopes)
+    for active in _guesses(rows, theta, slopes):
+        exact = theta if active is None else _on_active(rows, active, slopes)
         trial = exact, balanced(rows, exact, slopes)
         closed = rows.gap(*trial)
         if closed <= gap:
             best, gap = trial, closed
+        if gap <= CLOSED * abs(rows.value(best[0])):
+            break
     return best
+
+
+def _guesses(rows: Rows, theta: Array, slopes: Array) -> Iterator[Array | None]:
+    """Yield what the rows on their kinks may be at an interior point; None leaves it as it is.
+
+    Their slopes are off their bounds and their offsets zero, up to how far the point is from its
+    end: either is measured alone, then both against each other, whatever the size of the penalty.
+    """
+    span = rows.upper - rows.lower
+    room = np.minimum(slopes - rows.lower, rows.upper - slopes)
+    yield room > 1e-3 * span
+    yield None
+    offset, share = np.abs(rows.offsets(theta)), room / span
+    offset = offset / (np.median(offset) or 1.0)
+    for ratio in (1.0, float(share.max()), 1e-2):
+        yield share > ratio * offset
+    for edge in (1e-6, 1e-9):
+        yield room > edge * span
 
 
 def _on_active(rows: Rows, active: Array, slopes: Array) -> Array:
