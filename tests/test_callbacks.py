@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_diabetes
+from sklearn.datasets import load_diabetes, load_iris
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -19,6 +19,7 @@ from robustreg import (
     HuberRegressorCV,
     L1Regressor,
     L2Regressor,
+    LogisticClassifier,
     QuantileRegressor,
     RobustRegressor,
 )
@@ -166,6 +167,22 @@ def test_scoring_monitor_logs_each_iteration(data):
     monitor = callback.ScoringMonitor(scoring="neg_median_absolute_error")
     model = HuberRegressor().set_callbacks(monitor).fit(*data)
     assert len(monitor.get_logs().data) >= model.n_iter_
+
+
+@pytest.mark.parametrize("model", [HuberRegressor(), HuberRegressorCV(epsilons=[1.0, 2.0])])
+def test_scores_of_a_data_frame(model):
+    X, y = load_diabetes(return_X_y=True, as_frame=True)
+    monitor = callback.ScoringMonitor(scoring="r2")
+    model.set_callbacks(monitor).fit(X, y, sample_weight=np.ones(len(y)))
+    assert monitor.get_logs().data[-1]["r2"] == pytest.approx(model.score(X, y), abs=0.1)
+
+
+def test_scores_of_labels():
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    species = y.map({0: "setosa", 1: "versicolor", 2: "virginica"})
+    monitor = callback.ScoringMonitor(scoring="accuracy")
+    model = LogisticClassifier().set_callbacks(monitor).fit(X, species)
+    assert monitor.get_logs().data[-1]["accuracy"] == model.score(X, species)
 
 
 def test_page_of_the_guide_runs(data):

@@ -173,14 +173,14 @@ class LinearModel(CallbackSupportMixin, BaseEstimator):
             of the wrong shape.
         """
         self._check_parameters()
-        X, y = self._read(X, y)
-        weight, mass = self._weigh(y, sample_weight)
+        rows, target = self._read(X, y)
+        weight, mass = self._weigh(target, sample_weight)
         with np.errstate(all="ignore"):
-            prepared = self._prepare(X, y, weight, mass)
+            prepared = self._prepare(rows, target, weight, mass)
             progress = Progress(self, X, y, sample_weight, partial(self._fitted, prepared))
             found = self._minimise(prepared, self._start(prepared), progress)
             self._store(found, prepared)
-            self._describe(X, y, weight, found)
+            self._describe(rows, target, weight, found)
         progress.end()
         if not progress.stopped:
             self._warn(found)

@@ -58,7 +58,7 @@ class Progress:
     estimator : estimator
         In the middle of its ``fit``, which ``with_callbacks`` decorates.
     X, y, sample_weight
-        What it is fitted to.
+        What it is fitted to, as the user gave it: callbacks predict from X and compare with y.
     fitted : callable
         Given the ``x`` of an iteration, returns the fitted attributes that follow from it.
     task : str, default="iteration"

@@ -184,15 +184,16 @@ class HuberRegressorCV(LinearRegressor):
         alphas = [1e-4] if self.alphas is None else self.alphas
         alphas = check_grid("alphas", alphas, low=0.0, closed=True)
         points = [{"epsilon": e, "alpha": a} for a in alphas.tolist() for e in epsilons.tolist()]
-        X, y = self._read(X, y)
-        weight, mass = self._weigh(y, sample_weight)
+        rows, target = self._read(X, y)
+        weight, mass = self._weigh(target, sample_weight)
         model = HuberRegressor(**{name: getattr(self, name) for name in PASSED_ON})
         model.epsilon = epsilons[0]
-        lead = Walk(model, Table(X, y, weight, mass))
+        lead = Walk(model, Table(rows, target, weight, mass))
         given = None
         if sample_weight is not None:
-            given = np.broadcast_to(np.asarray(sample_weight, dtype=float), y.shape)
-        folds = [Fold(lead, X, y, given, *split) for split in checked_splits(self.cv, X, y, weight)]
+            given = np.broadcast_to(np.asarray(sample_weight, dtype=float), target.shape)
+        splits = checked_splits(self.cv, rows, target, weight)
+        folds = [Fold(lead, rows, target, given, *split) for split in splits]
         score = scorer_of(self, given is not None)
         fits: list[dict[str, Any]] = []
         scores: list[list[float]] = []
