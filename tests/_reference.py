@@ -193,6 +193,7 @@ def best_quadratic(model, X, y, weight=None):
     columns = np.hstack([X, np.ones((len(y), 1)) * model.fit_intercept])
     target = np.append(model.alpha * model.coef_, 0.0) - columns[~on].T @ g[~on]
     low, high = (q - 1) * weight[on], q * weight[on]
-    g[on] = lsq_linear(columns[on].T, target, (low, high), tol=1e-15, method="bvls").x
+    if on.any():
+        g[on] = lsq_linear(columns[on].T, target, (low, high), tol=1e-15, method="bvls").x
     loose = abs(g.sum()) * model.fit_intercept
     return y @ g - (X.T @ g) @ (X.T @ g) / (2 * model.alpha) - loose * abs(y).max()

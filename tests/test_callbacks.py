@@ -1,8 +1,6 @@
 """Progress and early stopping through scikit-learn's callbacks."""
 
-import importlib
 import re
-import sys
 import warnings
 from pathlib import Path
 
@@ -13,7 +11,6 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-import robustreg.estimators._callbacks
 from robustreg import (
     HuberRegressor,
     HuberRegressorCV,
@@ -191,34 +188,10 @@ def test_page_of_the_guide_runs(data):
     code = re.findall(r"^```python\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     scope = dict(zip("Xy", data, strict=True))
     exec("\n".join(code), scope)  # noqa: S102
-    assert len(code) == 2
+    assert len(code) == 3
     assert scope["model"].optimality_ > scope["model"].tol
 
 
 def test_what_is_no_callback_is_refused():
     with pytest.raises(TypeError, match="FitCallback"):
         HuberRegressor().set_callbacks(lambda: None)
-
-
-def test_older_scikit_learn_fits_without(data, monkeypatch):
-    # As scikit-learn 1.6 to 1.8: the module is not there.
-    monkeypatch.setitem(sys.modules, "sklearn.callback", None)
-    spec = importlib.util.find_spec("robustreg.estimators._callbacks")
-    old = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(old)
-    assert old.with_callbacks is not robustreg.estimators._callbacks.with_callbacks
-
-    class Model(old.CallbackSupportMixin):
-        @old.with_callbacks
-        def fit(self, total):
-            """Count to the total."""
-            progress = old.Progress(self, None, None, None, dict)
-            told = [progress.tell(x) for x in range(total)]
-            progress.end()
-            return told
-
-    model = Model()
-    with pytest.warns(UserWarning, match="need scikit-learn 1.9"):
-        assert model.set_callbacks(Recorder()) is model
-    assert model.fit(3) == [False] * 3
-    assert Model.fit.__doc__ == "Count to the total."

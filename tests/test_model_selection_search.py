@@ -39,8 +39,14 @@ def large(n=60_000, p=6):
     return X, y
 
 
-@parametrize_with_checks([HuberRegressorCV()])
+@parametrize_with_checks([HuberRegressorCV(epsilons=[2.0, 0.7], cv=3)])
 def test_estimator_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks([HuberRegressorCV()])
+def test_estimator_checks_of_the_default(estimator, check):
     check(estimator)
 
 

@@ -13,6 +13,7 @@ from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.datasets import load_diabetes
 from sklearn.ensemble import BaggingRegressor
 from sklearn.inspection import permutation_importance
+from sklearn.metrics import get_scorer
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict, cross_val_score
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import make_pipeline
@@ -191,10 +192,12 @@ def test_weights_are_routed(diabetes):
         scaler = StandardScaler().set_fit_request(sample_weight=False)
         model = L2Regressor().set_fit_request(sample_weight=True)
         pipe = make_pipeline(scaler, model.set_score_request(sample_weight=True))
-        pipe.fit(X, y, sample_weight=weight)
-        search = GridSearchCV(pipe, {"l2regressor__alpha": [0.0, 1.0]}, cv=3)
+        score = pipe.fit(X, y, sample_weight=weight).score(X, y, sample_weight=weight)
+        scorer = get_scorer("r2").set_score_request(sample_weight=True)
+        search = GridSearchCV(pipe, {"l2regressor__alpha": [0.0, 1.0]}, scoring=scorer, cv=3)
         search.fit(X, y, sample_weight=weight)
     good = weight > 0
+    assert_allclose(score, pipe.score(X[good], y[good]))
     scaled = StandardScaler().fit(X).transform(X[good])
     assert_allclose(pipe[-1].coef_, L2Regressor().fit(scaled, y[good]).coef_, rtol=1e-8)
     assert search.best_estimator_[-1].coef_.shape == (10,)

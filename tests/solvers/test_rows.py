@@ -102,6 +102,7 @@ def test_with_a_square_term(n, q, ties, penalty):
     assert_optimal(rows, vertex)
 
 
+@pytest.mark.filterwarnings("ignore:Values in x were outside bounds")  # SLSQP of old SciPy
 @pytest.mark.parametrize("penalty", [1e-2, 1.0])
 def test_with_a_square_term_against_the_dual(penalty):
     rows = problem(40, 4, penalty=penalty)
