@@ -26,6 +26,8 @@ GAP = 1e-13
 CLOSED = 1e-14
 #: steps without gain after which it stops
 PATIENCE = 5
+#: times that ties are dropped and added until they fit
+ROUNDS = 5
 
 
 @dataclass(eq=False)
@@ -154,13 +156,21 @@ def solve_multiclass(
     best = found.x, found.shares
     gap = problem.gap(*best, problem.lead(found.x), square)
     if found.status != 99:
-        # Shares that move are small where the penalty is: compare them with each other as well.
+        # A class shares a row's weight where its share, of the whole, exceeds its slack. Shares
+        # that move are small where the penalty is: compare them with each other as well.
         moved = np.sort(found.shares / problem.weight[:, None], axis=1)[:, :-1].max(initial=0.0)
+        tried: set[bytes] = set()
         for edge in (1.0, moved, np.sqrt(moved), 1e2, 1e-2):
-            trial = _on_ties(problem, *best, found.slack * edge, square)
-            closed = problem.gap(*trial, problem.lead(trial[0]), square)
-            if closed < gap:
-                best, gap = trial, closed
+            shares, slack = best[1], found.slack * edge
+            for _ in range(ROUNDS):
+                tied = shares > problem.weight[:, None] * slack
+                if tied.tobytes() in tried:
+                    break
+                tried.add(tied.tobytes())
+                at, exact, shares, slack = _on_ties(problem, best[0], shares, tied, square)
+                closed = problem.gap(at, exact, problem.lead(at), square)
+                if closed < gap:
+                    best, gap = (at, exact), closed
             if gap <= CLOSED * problem.value(best[0], problem.lead(best[0])):
                 break
     lead = problem.lead(best[0])
@@ -193,13 +203,18 @@ def _interior_point(
     shares = np.repeat(problem.weight[:, None] / n_classes, n_classes, axis=1)
     slack = lead.max(axis=1, keepdims=True) + 1.0 - lead
     status, nit, stalled, least, nearest = 1, 0, 0, np.inf, np.inf
-    while nit < maxiter:
+    best = theta, shares, slack
+    while True:
         gap = float((shares * slack).sum())
         missed = problem.missed(theta, shares)
         merit = gap + float(np.abs(missed).sum())
         far = float(np.abs(missed).max())
         stalled = 0 if merit < 0.9 * least or far < 0.95 * nearest else stalled + 1
+        # Products that underflow its accuracy can spoil the last steps.
+        best = (theta, shares, slack) if merit < least else best
         least, nearest = min(merit, least), min(far, nearest)
+        if nit >= maxiter:
+            break
         if stalled > PATIENCE or merit <= GAP * problem.value(theta, problem.lead(theta)):
             status = 0
             break
@@ -220,6 +235,8 @@ def _interior_point(
         if callback is not None and callback(intermediate_result=Result(x=theta, fun=gap)):
             status = 99
             break
+    if status != 99:
+        theta, shares, slack = best
     shares = shares * (problem.weight / shares.sum(axis=1))[:, None]
     return Result(x=theta, shares=shares, slack=slack, nit=max(nit, 1), status=status)
 
@@ -263,14 +280,14 @@ def _room(shares: Array, d_shares: Array, slack: Array, d_slack: Array) -> float
 
 
 def _on_ties(
-    problem: _Problem, theta: Array, shares: Array, slack: Array, square: Array
-) -> tuple[Array, Array]:
-    """Minimise with the classes of a row that share its weight held at one lead.
+    problem: _Problem, theta: Array, shares: Array, tied: Array, square: Array
+) -> tuple[Array, Array, Array, Array]:
+    """Minimise with the tied classes of a row held at one lead.
 
-    A class shares the weight where its share, of the whole, exceeds its slack.
+    Returns the point, the shares there, and shares and slacks of either sign: a tied class whose
+    share is negative should be none, and one whose slack is negative should be.
     """
-    tied = shares > problem.weight[:, None] * slack
-    first = shares.argmax(axis=1)
+    first, tied = shares.argmax(axis=1), tied.copy()
     tied[np.arange(len(first)), first] = False
     rows, other = np.nonzero(tied)
     exact = np.zeros_like(shares)
@@ -289,11 +306,13 @@ def _on_ties(
     for _ in range(2):
         rest = pull + square @ theta + ties.T @ given
         given = given - np.linalg.lstsq(ties.T, rest, rcond=None)[0] if len(given) else given
-    given = np.maximum(given, 0.0)
     exact[rows, other] = given
     np.subtract.at(exact, (rows, first[rows]), given)
-    exact = np.maximum(exact, 0.0)
-    return theta, exact * (problem.weight / exact.sum(axis=1))[:, None]
+    lead = problem.lead(theta)
+    left = np.take_along_axis(lead, first[:, None], axis=1) - lead
+    left[rows, other] = 0.0
+    positive = np.maximum(exact, 0.0)
+    return theta, positive * (problem.weight / positive.sum(axis=1))[:, None], exact, left
 
 
 def _saddle(square: Array, ties: Array, pull: Array, level: Array, theta: Array) -> Array:
