@@ -7,16 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
+from sklearn.utils import gen_batches
 
 from robustreg._array import Array, is_sparse
+from robustreg._threads import in_order
 from robustreg.coordinates import MAX_CONDITION, Coordinates, condition_number
 
 #: bytes of X in one block: small enough to stay in cache through raw, loss and pullback
 BLOCK_BYTES = 1 << 20
+#: sums over blocks are sums of about so many sums, each of which is one thread's work
+CHUNKS = 16
 #: below this many bytes standardised columns are kept instead of being made anew for each pass
 KEEP_BYTES = 1 << 21
 #: a solver that needs all rows at once may take this many bytes of them
@@ -135,35 +140,44 @@ class Data:
     def blocks(self) -> Iterator[Block]:
         """Yield all rows, some thousand at a time, in the order they came in."""
         self.passes.count += self.share
-        n, whole = self.n_rows, is_sparse(self.X) and not self.explicit
-        step = max(n, 1) if whole else max(256, BLOCK_BYTES // (8 * max(self.X.shape[1], 1)))
-        for start in range(0, n, step):
-            part = slice(start, min(start + step, n))
-            X = self.X[part if self.rows is None else self.rows[part]] if n > step else self._all()
-            if not self.ready:
-                X = floats(X, dense=self.explicit)
-                if self.explicit:
-                    X = self.coordinates.apply(X)
-            weight = None if self.weight is None else self.weight[part]
-            yield Block(X, self.y[part], weight)
+        return map(self._block, self._parts())
 
-    def _all(self) -> Any:
-        return self.X if self.rows is None else self.X[self.rows]
+    def _parts(self) -> list[slice]:
+        n, p = self.n_rows, max(self.X.shape[1], 1)
+        whole = is_sparse(self.X) and not self.explicit
+        # A Gram matrix has to be made of more rows than it has itself to be worth its memory.
+        step = max(n, 1) if whole else max(256, p, BLOCK_BYTES // (8 * p))
+        return [slice(start, min(start + step, n)) for start in range(0, n, step)]
+
+    def _block(self, part: slice) -> Block:
+        some = part.stop - part.start < self.n_rows
+        rows: Any = (part if some else None) if self.rows is None else self.rows[part]
+        X = self.X if rows is None else self.X[rows]
+        if not self.ready:
+            X = floats(X, dense=self.explicit)
+            if self.explicit:
+                X = self.coordinates.apply(X)
+        return Block(X, self.y[part], None if self.weight is None else self.weight[part])
 
     def sum(self, function: Callable[[Block], tuple[Any, ...]]) -> tuple[Any, ...]:
-        """Add up the tuples that ``function`` returns for the blocks: one pass, always in order."""
-        total: tuple[Any, ...] | None = None
-        for block in self.blocks():
-            part = function(block)
-            total = (
-                part if total is None else tuple(a + b for a, b in zip(total, part, strict=True))
-            )
-        assert total is not None
-        return total
+        """Add up the tuples that ``function`` returns for the blocks: one pass.
+
+        In an order that depends on the rows alone, so that the sum has the same bits on any number
+        of threads.
+        """
+        self.passes.count += self.share
+        parts = self._parts()
+        some = -(-len(parts) // CHUNKS)
+
+        def chunk(start: int) -> tuple[Any, ...]:
+            return reduce(_add, (function(self._block(p)) for p in parts[start : start + some]))
+
+        return reduce(_add, in_order(chunk, range(0, len(parts), some)))
 
     def rowwise(self, function: Callable[[Block], Array]) -> Array:
         """Return what ``function`` says of each row, for all rows: one pass."""
-        return np.concatenate([function(block) for block in self.blocks()])
+        self.passes.count += self.share
+        return np.concatenate(in_order(lambda part: function(self._block(part)), self._parts()))
 
     # Between the solver's (u, intercept) and what Block.raw takes and Block.pullback gives.
     def outward(self, u: Array, intercept: Any) -> tuple[Array, Any]:
@@ -277,10 +291,31 @@ class Whole:
         return pulled
 
 
+def _add(one: tuple[Any, ...], other: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(a + b for a, b in zip(one, other, strict=True))
+
+
 def diagonal(entries: Array) -> Any:
     """Return a sparse diagonal matrix (older releases of SciPy have no ``diags_array``)."""
     n = len(entries)
     return sp.csr_array((entries, np.arange(n), np.arange(n + 1)), shape=(n, n))
+
+
+def largest(X: Array) -> float:
+    """Return a bound on the size of the entries of a dense array, at the speed of memory.
+
+    Not finite where an entry is not, nor where one is beyond the root of the largest number.
+    """
+    if not (X.flags.c_contiguous or X.flags.f_contiguous):
+        return max(float(X.max(initial=0.0)), -float(X.min(initial=0.0)))
+    flat = X.ravel(order="K")
+
+    def square(part: slice) -> float:
+        some = flat[part].astype(np.float64, copy=False)
+        with np.errstate(over="ignore"):
+            return float(some @ some)
+
+    return float(np.sqrt(sum(in_order(square, list(gen_batches(flat.size, BLOCK_BYTES // 8))))))
 
 
 def floats(X: Any, *, dense: bool) -> Any:

@@ -20,6 +20,7 @@ from robustreg.data import (
     BLOCK_BYTES,
     KEEP_BYTES,
     Data,
+    Passes,
     diagonal,
     floats,
     subsample,
@@ -30,6 +31,8 @@ from robustreg.data import (
 DENSE_SHARE = 0.1
 #: beyond this the blocks of X are centred one by one, because sums over raw X would cancel
 MAX_OFFSET = 1e3
+#: a column of this many times the size that a sample sees is judged by all rows
+FAR = 1e4
 #: columns whose largest entry is below this have lost their digits
 DENORMAL = 1e-300
 
@@ -75,7 +78,7 @@ def prepare(
     size = subsample_size(data)
     sample = data.subset(subsample(data, size), keep=False) if size else data
     found = _choose(sample, reduce, certain=sample is data)
-    if found is None or not _safe(data, found[0]):
+    if found is None or (sample is not data and not _safe(data, found[0])):
         found = _choose(data, reduce, certain=True)
         assert found is not None
     data.coordinates, rank = found
@@ -215,15 +218,15 @@ def _shortest(values: Array, basis: Array, size: Array, n: int) -> Array:
 
 
 def _safe(data: Data, coordinates: Coordinates) -> bool:
-    """Whether no row of the whole data is so large in a sample's coordinates that squares overflow."""
+    """Whether no row of the whole data is far beyond what the sample shows of its column."""
     if is_sparse(data.X):
-        largest = abs(data.X).max()
-    elif data.X.flags.c_contiguous or data.X.flags.f_contiguous:
-        flat = data.X.ravel(order="K")
-        largest = float(np.sqrt(flat @ flat))  # a bound, at the speed of memory
+        size = abs(data.X).max(axis=0).toarray().ravel()
     else:
-        largest = max(float(data.X.max()), -float(data.X.min()))
-    return bool(largest * np.abs(coordinates.transform).max(initial=0.0) < 1e100)
+        everything = replace(data, rows=None, explicit=False, passes=Passes())
+        everything.y, everything.weight = np.broadcast_to(0.0, len(data.X)), None
+        (square,) = everything.sum(lambda block: (np.einsum("ij,ij->j", block.X, block.X),))
+        size = np.sqrt(square / len(data.X))  # of one far row, its size by the root of their number
+    return bool(np.all(size * np.abs(coordinates.transform) < FAR))
 
 
 def _prepare_sparse(data: Data) -> tuple[Data, int]:

@@ -16,6 +16,7 @@ from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted
 
 from robustreg._array import Array, is_sparse
+from robustreg._threads import in_order
 from robustreg.data import Data
 from robustreg.estimators._callbacks import CallbackSupportMixin, Progress, with_callbacks
 from robustreg.estimators._validation import (
@@ -263,11 +264,16 @@ class LinearRegressor(RegressorMixin, LinearModel):
         return self._decision(check_data(self, X))
 
     def _decision(self, X: Any) -> Array:
-        if is_sparse(X) or X.dtype == np.float64:
+        if is_sparse(X):
             return np.asarray(safe_sparse_dot(X, self.coef_)) + self.intercept_
-        # in parts, or NumPy would make a copy of all of X in double precision
-        parts = [X[part] @ self.coef_ for part in gen_batches(len(X), 8192)]
-        return np.concatenate(parts) + self.intercept_
+
+        # in parts, or NumPy would make a copy of all of a single-precision X in double precision
+        def part(rows: slice) -> Array:
+            raw: Array = X[rows] @ self.coef_
+            raw += self.intercept_
+            return raw
+
+        return np.concatenate(in_order(part, list(gen_batches(len(X), 8192))))
 
     def _start(self, prepared: Prepared) -> Array | None:
         data, units, _ = prepared

@@ -7,9 +7,10 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_array, validate_data
+from sklearn.utils.validation import assert_all_finite, check_array, validate_data
 
 from robustreg._array import Array
+from robustreg.data import BLOCK_BYTES, largest
 
 #: below this, y cannot be scaled to size one without losing digits
 SMALLEST = 1e-290
@@ -76,9 +77,16 @@ def check_data(estimator: Any, X: Any, y: Any = None, *, fit: bool = False, **op
     _refuse_columns(X)
     rows: dict[str, Any] = {"accept_sparse": ["csr", "csc"], "dtype": [np.float64, np.float32]}
     try:
-        if not fit:
-            return validate_data(estimator, X, reset=False, **rows, **options)
-        return validate_data(estimator, X, y, **rows, **options)
+        many = isinstance(X, np.ndarray) and X.nbytes > BLOCK_BYTES and X.dtype in rows["dtype"]
+        if many:
+            rows["ensure_all_finite"] = False
+        if fit:
+            X, y = checked = validate_data(estimator, X, y, **rows, **options)
+        else:
+            X = checked = validate_data(estimator, X, reset=False, **rows, **options)
+        if many and not np.isfinite(largest(X)):
+            assert_all_finite(X, estimator_name=type(estimator).__name__, input_name="X")
+        return checked
     except ValueError as error:
         missing = _missing_columns(X) if "NaN" in str(error) else []
         if missing:
