@@ -4,6 +4,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from docutils import nodes
 from sphinx.util.fileutil import copy_asset
 
 import robustreg
@@ -37,6 +38,7 @@ myst_heading_anchors = 3
 
 autosummary_generate = True
 autodoc_typehints = "none"
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
@@ -93,5 +95,12 @@ def _copy_mathjax(app, error):
         copy_asset(package / "static" / "mathjax" / "tex-svg.js", app.outdir / "_static")
 
 
+def _keep_percent_with_its_number(app, doctree, name):
+    for text in list(doctree.findall(nodes.Text)):
+        if " %" in text and not isinstance(text.parent, nodes.literal | nodes.FixedTextElement):
+            text.parent.replace(text, nodes.Text(text.replace(" %", "\N{NO-BREAK SPACE}%")))
+
+
 def setup(app):
     app.connect("build-finished", _copy_mathjax)
+    app.connect("doctree-resolved", _keep_percent_with_its_number)

@@ -59,8 +59,13 @@ careful = make_pipeline(encode, HuberRegressorCV(one_standard_error=True)).fit(X
 print(f"within one standard error: epsilon {careful.epsilon_:.3f}, delta {careful.delta_:.1f}")
 
 # %%
-# Score, scale and flagged rows along the path, then the coefficients.
+# Score, scale and flagged rows along the path.
 
 DeltaCurveDisplay.from_estimator(tuned)
+plt.show()
+
+# %%
+# The coefficients move where the wrong targets begin to be heard.
+
 CoefficientPathDisplay.from_estimator(model)
 plt.show()
