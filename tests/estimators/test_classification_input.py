@@ -266,7 +266,7 @@ def test_sparse_is_dense(model):
 )
 def test_large_sparse_is_dense(model):
     rng = np.random.default_rng(0)
-    X = sp.random_array((30_000, 50), density=0.04, rng=rng, format="csr")
+    X = sp.random(30_000, 50, density=0.04, random_state=rng, format="csr")
     y = (X @ rng.normal(size=50) + 0.3 * rng.normal(size=30_000) > 0.1).astype(int)
     found = clone(model).fit(X, y)
     expected = clone(model).fit(X.toarray(), y)
