@@ -66,7 +66,7 @@ class LogisticClassifier(EntropyClassifier):
 
     Minimises
 
-    .. math:: \sum_i -w_i \log p_{y_i}(x_i) + \tfrac{\alpha}{2} \|coef\|_2^2
+    .. math:: \sum_i -w_i \log p_{y_i}(x_i) + \tfrac{\alpha}{2} \|\mathrm{coef}\|_2^2
 
     with p the sigmoid of one score for two classes and the softmax of the scores for more. With a
     matrix y of 0 and 1 the losses of its columns are added: one binary fit for each.
@@ -171,7 +171,7 @@ class FocalClassifier(EntropyClassifier):
     Minimises
 
     .. math:: \sum_i -w_i \, a_{y_i} (1 - p_{y_i})^\gamma \log p_{y_i}
-        + \tfrac{\alpha}{2} \|coef\|_2^2
+        + \tfrac{\alpha}{2} \|\mathrm{coef}\|_2^2
 
     with p the sigmoid of one score or the softmax of several. The loss is not convex: the fit starts
     from the one of cross-entropy, to which ``gamma=0`` is equal. The sigmoid of a score is not the
@@ -286,7 +286,7 @@ class PolyClassifier(EntropyClassifier):
     Minimises
 
     .. math:: \sum_i w_i \big(-\log p_{y_i} + \epsilon (1 - p_{y_i})\big)
-        + \tfrac{\alpha}{2} \|coef\|_2^2
+        + \tfrac{\alpha}{2} \|\mathrm{coef}\|_2^2
 
     with p the sigmoid of one score or the softmax of several. Beyond ``epsilon=1`` the loss is not
     convex: the fit starts from the one of cross-entropy, to which ``epsilon=0`` is equal. The

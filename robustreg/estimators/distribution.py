@@ -25,7 +25,7 @@ class KLRegressor(RegressorMixin, LinearScores):
     Minimises, with q the softmax of the scores of row i,
 
     .. math:: \sum_i w_i \sum_k y_{ik} \log \frac{y_{ik}}{q_k(x_i)}
-        + \tfrac{\alpha}{2} \|coef\|_2^2 .
+        + \tfrac{\alpha}{2} \|\mathrm{coef}\|_2^2 .
 
     For rows that are certain (one entry 1, the others 0) this is multinomial logistic regression.
 

@@ -38,12 +38,12 @@ class HingeClassifier(LinearClassifier):
     Minimises, for each class against the rest (two classes: once), with t = 1 for rows of the class
     and -1 for the others,
 
-    .. math:: \sum_i w_i \max(0, 1 - t_i f(x_i)) + \tfrac{\alpha}{2} \|coef\|_2^2
+    .. math:: \sum_i w_i \max(0, 1 - t_i f(x_i)) + \tfrac{\alpha}{2} \|\mathrm{coef}\|_2^2
 
     or, with ``multi_class="crammer_singer"``, all classes together:
 
     .. math:: \sum_i w_i \max_{k \ne y_i} \max(0, 1 + f_k(x_i) - f_{y_i}(x_i))
-        + \tfrac{\alpha}{2} \|coef\|_2^2 .
+        + \tfrac{\alpha}{2} \|\mathrm{coef}\|_2^2 .
 
     The optimum is found on the rows that lie on their margins, and certified by a duality gap.
     Where the best intercepts are an interval, its middle is taken.

@@ -22,7 +22,7 @@ class DiceClassifier(LinearClassifier):
     With g = 1 for rows of ``classes_[1]`` and p the sigmoid of the score, minimises
 
     .. math:: \Big(\sum_i w_i\Big) \Big(1 - \frac{2 \sum_i w_i p_i g_i + s}
-        {\sum_i w_i p_i^2 + \sum_i w_i g_i^2 + s}\Big) + \tfrac{\alpha}{2} \|coef\|_2^2 ,
+        {\sum_i w_i p_i^2 + \sum_i w_i g_i^2 + s}\Big) + \tfrac{\alpha}{2} \|\mathrm{coef}\|_2^2 ,
 
     one minus a smooth form of the F1 score of ``classes_[1]`` over all rows at once, so that rows of
     the other class that are clearly right count for nothing. The loss is not convex: the fit starts

@@ -131,7 +131,7 @@ class HuberRegressor(ResidualRegressor):
     Minimises, over coefficients and scale jointly and convexly,
 
     .. math:: \sum_i w_i \sigma \rho_\epsilon(r_i / \sigma)
-        + \tfrac{\kappa}{2} \Big(\sum_i w_i - p\Big) \sigma + \tfrac{\alpha}{2} \|coef\|_2^2
+        + \tfrac{\kappa}{2} \Big(\sum_i w_i - p\Big) \sigma + \tfrac{\alpha}{2} \|\mathrm{coef}\|_2^2
 
     with :math:`\rho_\epsilon(z) = z^2/2` for :math:`|z| \le \epsilon` and
     :math:`\epsilon |z| - \epsilon^2/2` beyond, :math:`\kappa = E \min(Z^2, \epsilon^2)` and p the
@@ -247,8 +247,8 @@ class HuberRegressor(ResidualRegressor):
 class RobustRegressor(ResidualRegressor):
     r"""Linear regression with any residual loss.
 
-    Minimises :math:`\sum_i w_i \rho(r_i) + \tfrac{\alpha}{2} \|coef\|_2^2`, where the thresholds
-    of the loss are multiplied by the scale.
+    Minimises :math:`\sum_i w_i \rho(r_i) + \tfrac{\alpha}{2} \|\mathrm{coef}\|_2^2`, where the
+    thresholds of the loss are multiplied by the scale.
 
     Parameters
     ----------
@@ -385,9 +385,9 @@ def check_scale(estimator: Any, names: tuple[str, ...]) -> None:
 class L2Regressor(ResidualRegressor):
     r"""Least squares with an L2 penalty, exact on badly scaled and nearly collinear columns.
 
-    Minimises :math:`\tfrac12 \sum_i w_i r_i^2 + \tfrac{\alpha}{2} \|coef\|_2^2`: ridge regression
-    with the same alpha, ordinary least squares at 0. Where columns are dependent, the solution of
-    least norm is returned.
+    Minimises :math:`\tfrac12 \sum_i w_i r_i^2 + \tfrac{\alpha}{2} \|\mathrm{coef}\|_2^2`: ridge
+    regression with the same alpha, ordinary least squares at 0. Where columns are dependent, the
+    solution of least norm is returned.
 
     Parameters
     ----------
@@ -456,8 +456,8 @@ class L2Regressor(ResidualRegressor):
 class L1Regressor(ResidualRegressor):
     r"""Least absolute deviations with an L2 penalty, exact.
 
-    Minimises :math:`\sum_i w_i |r_i| + \tfrac{\alpha}{2} \|coef\|_2^2`. Without a penalty the
-    solution is a vertex: it passes through as many rows as there are parameters.
+    Minimises :math:`\sum_i w_i |r_i| + \tfrac{\alpha}{2} \|\mathrm{coef}\|_2^2`. Without a penalty
+    the solution is a vertex: it passes through as many rows as there are parameters.
 
     Parameters
     ----------
@@ -532,7 +532,7 @@ class QuantileRegressor(ResidualRegressor):
     A drop-in for scikit-learn's estimator of the same name: it minimises the mean pinball loss
     plus an L1 penalty,
 
-    .. math:: \frac{\sum_i w_i \, \max(q r_i, (q - 1) r_i)}{\sum_i w_i} + \alpha \|coef\|_1 .
+    .. math:: \frac{\sum_i w_i \, \max(q r_i, (q - 1) r_i)}{\sum_i w_i} + \alpha \|\mathrm{coef}\|_1 .
 
     For an L2 penalty use ``RobustRegressor(loss=Pinball(q), alpha=...)``.
 
