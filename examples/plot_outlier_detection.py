@@ -12,7 +12,6 @@ import numpy as np
 from robustreg import HuberRegressor, RobustRegressor
 from robustreg.datasets import load_phones
 from robustreg.plotting import ResidualDisplay
-from robustreg.scales import mad
 
 phones = load_phones()
 X, y = phones[["year"]], phones["calls"]
@@ -38,7 +37,7 @@ print("mad:       ", *y.index[model.outliers_], f" sigma {model.scale_:.1f}")
 
 model = RobustRegressor(loss="tukey").fit(X, y)
 residual = y.to_numpy() - model.predict(X)
-flagged = np.abs(residual) > 2.5 * mad(residual)
+flagged = np.abs(residual) > 2.5 * np.median(np.abs(residual)) / 0.6745
 print("tukey:     ", *y.index[flagged], f" sigma {model.scale_:.1f}")
 print(f"slope {model.coef_[0]:.2f}; of the undisputed years alone it is 1.08 by least squares")
 
