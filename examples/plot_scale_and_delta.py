@@ -9,10 +9,8 @@ spread of the slopes with that of least squares.
 
 import matplotlib.pyplot as plt
 import numpy as np
-from scipy.stats import norm
 
-from robustreg import HuberRegressor, L2Regressor
-from robustreg.scales import huber_consistency
+from robustreg import HuberRegressor, L2Regressor, efficiency_of
 
 rng = np.random.default_rng(0)
 n_tables, n_rows, n_features = 1000, 200, 5
@@ -46,15 +44,13 @@ for name in models:
 # The concomitant scale tends to 0.681 of it, so 1.35 is really 0.92.
 
 cut = np.linspace(0.2, 3, 200)
-kappa = np.array([huber_consistency(c) for c in cut])
 figure, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-ax.plot(cut, (2 * norm.cdf(cut) - 1) ** 2 / kappa, color="0.3")
+ax.plot(cut, [efficiency_of(c) for c in cut], color="0.3")
 for c, name in [
     (1.345, "Proposal 2, epsilon 1.345"),
     (1.35 * 0.681256, "scikit-learn, epsilon 1.35"),
 ]:
-    efficiency = (2 * norm.cdf(c) - 1) ** 2 / huber_consistency(c)
-    ax.plot(c, efficiency, "o", label=f"{name}: {efficiency:.1%}")
+    ax.plot(c, efficiency_of(c), "o", label=f"{name}: {efficiency_of(c):.1%}")
 ax.set(xlabel="threshold in true sigma", ylabel="efficiency at the normal")
 ax.legend(loc="lower right")
 plt.show()
