@@ -32,9 +32,13 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the site, examples executed, warnings as errors."""
+    """Build the site, examples executed, warnings as errors; it reads offline."""
     session.install("-e", ".[docs]")
     session.run("sphinx-build", "-q", "-W", "--keep-going", "-E", "docs", "docs/_build/html")
+    remote = (
+        "grep -rlE '<(script|link|img)[^>]+(src|href)=.https?:' --include=*.html docs/_build/html"
+    )
+    session.run("bash", "-c", f"! {remote}", external=True)
 
 
 @nox.session
