@@ -21,6 +21,9 @@ Array = Any
 # NumPy 2 speaks the standard itself, and faster than through a wrapper.
 NUMPY: Any = np if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else array_api_compat.numpy
 
+#: columns up to which a row is short
+FEW = 16
+
 EMPTY = np.empty(0)
 EMPTY.setflags(write=False)
 
@@ -236,6 +239,24 @@ def exp_minus_abs(x: Array) -> Array:
         return xp.exp(-xp.abs(x))
     out = np.abs(x)
     return np.exp(np.negative(out, out=out), out=out)
+
+
+def row_max(x: Array) -> Array:
+    """Largest entry of each row, as a column."""
+    if type(x) is not np.ndarray or x.ndim != 2 or not 0 < x.shape[1] <= FEW:
+        return array_namespace(x).max(x, axis=-1, keepdims=True)
+    # NumPy reduces short rows one by one, and whole columns at once.
+    largest = x[:, 0].copy()
+    for column in x.T[1:]:
+        np.maximum(largest, column, out=largest)
+    return largest[:, None]
+
+
+def row_sum(x: Array) -> Array:
+    """Sum of the finite entries of each row, as a column."""
+    if type(x) is not np.ndarray or x.ndim != 2 or not 0 < x.shape[1] <= FEW:
+        return array_namespace(x).sum(x, axis=-1, keepdims=True)
+    return x @ np.ones((x.shape[1], 1), x.dtype)
 
 
 def replace(x: Array, column: Array, value: Any) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from robustreg._array import Array, array_namespace, clip
+from robustreg._array import Array, array_namespace, clip, row_max, row_sum
 from robustreg.losses import _softmax
 from robustreg.losses._base import Argument
 from robustreg.losses._extended import ratio, x_log_y
@@ -31,24 +31,24 @@ class SoftmaxLoss(ProbabilityLoss, SeparableLoss):
     def terms(self, y: Array, raw: Array) -> tuple[Array, Array]:
         xp, y = array_namespace(raw), self.distribution(y, raw)
         if self.from_logits:
-            shifted = raw - xp.max(raw, axis=-1, keepdims=True)
+            shifted = raw - row_max(raw)
             # A difference of minus infinity would be NaN times a target of 0.
             shifted = clip(shifted, -0.5 * float(xp.finfo(raw.dtype).max), 0.0)
             e = xp.exp(shifted)
-            total = xp.sum(e, axis=-1, keepdims=True)
+            total = row_sum(e)
             each = y * (self.constant(y) + xp.log(total) - shifted)
             mass = xp.sum(y, axis=-1, keepdims=True)
             return xp.sum(each, axis=-1), e * (mass / total) - y
         return xp.sum(y * self.constant(y) - x_log_y(y, raw), axis=-1), -ratio(y, raw)
 
     def product(self, y: Array, raw: Array, d_raw: Array) -> Array:
-        xp, y = array_namespace(raw), self.distribution(y, raw)
         if not self.from_logits:
+            y = self.distribution(y, raw)
             return ratio(ratio(y, raw), raw) * d_raw
-        e = xp.exp(raw - xp.max(raw, axis=-1, keepdims=True))
-        p = e / xp.sum(e, axis=-1, keepdims=True)
-        mass = xp.sum(y, axis=-1, keepdims=True)
-        return mass * p * (d_raw - xp.sum(p * d_raw, axis=-1, keepdims=True))
+        e = array_namespace(raw).exp(raw - row_max(raw))
+        p = e / row_sum(e)
+        bend = p * (d_raw - row_sum(p * d_raw))
+        return bend if y.ndim == 1 else row_sum(y) * bend  # labels have mass one
 
 
 @dataclass(eq=False)

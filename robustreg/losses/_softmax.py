@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from robustreg._array import Array, arange_like, array_namespace, replace
+from robustreg._array import Array, arange_like, array_namespace, replace, row_max, row_sum
 from robustreg.losses._extended import ratio, x_log_y
 
 
@@ -34,10 +34,10 @@ def from_logits(z: Array, y: Array) -> TrueClass:
     """Terms of the true class from labels and a matrix of logits."""
     xp = array_namespace(z)
     column = xp.astype(y, xp.int64)
-    shifted = z - xp.max(z, axis=-1, keepdims=True)
+    shifted = z - row_max(z)
     own = xp.take_along_axis(shifted, column[:, None], axis=-1)[:, 0]
     others = replace(xp.exp(shifted), column, 0.0)
-    true, rest = xp.exp(own), xp.sum(others, axis=-1)
+    true, rest = xp.exp(own), row_sum(others)[:, 0]
     total = true + rest
     # Where the true class leads, true = 1 exactly and log1p keeps the tail; elsewhere rest >= 1.
     entropy = xp.log1p(rest + (true - 1.0)) - own
@@ -60,4 +60,4 @@ def product(slope: Array, mask: Array, direction: Array) -> Array:
     """Hessian of c in the logits of a row, diag(p) - p p', times a direction."""
     xp = array_namespace(slope)
     p = xp.where(mask, 1.0 + slope, slope)
-    return p * (direction - xp.sum(p * direction, axis=-1, keepdims=True))
+    return p * (direction - row_sum(p * direction))

@@ -153,8 +153,8 @@ def kept_metric(objective: Objective, theta: Array, method: str) -> DenseMetric 
     """
     if method not in ("auto", "newton") or choose_method(objective) != "newton":
         return None
-    n = objective.data.n_rows
-    size = max(n // 10, min(100 * objective.size, n // 2), subsample_size(objective.data))
+    n, columns = objective.data.n_rows, objective.size // (objective.n_outputs or 1)
+    size = max(n // 10, min(100 * columns, n // 2), subsample_size(objective.data))
     data = objective.data.subset(spread_rows(objective.data.n_rows, size), keep=False)
     penalty = objective.penalty.scaled(data.n_rows / objective.data.n_rows)
     return DenseMetric(replace(objective, data=data, penalty=penalty).hess(theta))
