@@ -15,6 +15,13 @@ from robustreg.estimators._validation import check_real
 from robustreg.losses import Dice, Logistic
 from robustreg.solvers import Result, solve_each
 
+#: a loss that is none
+LOSSLESS = 1e-12
+SEPARABLE = (
+    "The overlap still grows with the coefficients and no finite ones are best, as where a "
+    "hyperplane separates the classes. Set alpha above 0 (or higher) for a penalty that bounds them."
+)
+
 
 class DiceClassifier(LinearClassifier):
     r"""Linear classifier of two classes, one of them rare, with the Dice loss.
@@ -124,6 +131,8 @@ class DiceClassifier(LinearClassifier):
         settle = partial(self._settle, warm=True, max_iter=max(self.max_iter - nit, 1))
         found = solve_each([dice], start, settle, callback)
         found.nit += nit
+        if found.growing or (self.alpha == 0 and found.fun <= LOSSLESS):
+            found.advice = SEPARABLE
         return found
 
     def __sklearn_tags__(self) -> Any:

@@ -24,8 +24,12 @@ from robustreg.solvers._result import Result, minimize
 GAP = 1e-13
 #: a duality gap of this share of the value is rounding
 CLOSED = 1e-14
+#: what rounding leaves of scores of size one
+ROUNDING = 64 * float(np.finfo(float).eps)
 #: steps without gain after which it stops
 PATIENCE = 5
+#: curvature of a penalty, in standardised units, beside which losses of size one are all that counts
+NEGLIGIBLE = 1e-20
 #: times that ties are dropped and added until they fit
 ROUNDS = 5
 
@@ -107,6 +111,9 @@ class _Problem:
 
     def gap(self, theta: Array, shares: Array, lead: Array, square: Array) -> float:
         """Duality gap of a point and shares, at least 0: Fenchel row by row, and what is unbalanced."""
+        # A lead of zero is one up to the rounding of its scores.
+        size = 1.0 + np.abs(lead).max(axis=1, keepdims=True)
+        lead = np.where(np.abs(lead) <= ROUNDING * size, 0.0, lead)
         rows = self.weight * lead.max(axis=1) - (shares * lead).sum(axis=1)
         rest = self.missed(theta, shares)
         bent = np.diag(square) > 0
@@ -148,11 +155,14 @@ def solve_multiclass(
     """
     assert objective.n_outputs is not None
     problem = _Problem.of(objective, objective.n_outputs + 1)
+    square = problem.square()
+    if 0 < square.max() < NEGLIGIBLE:
+        objective = replace(objective, penalty=objective.penalty.scaled(0.0))
+        problem, square = replace(problem, objective=objective), np.zeros_like(square)
     found = minimize(
         objective.fun_jac, theta, jac=True, method=_interior_point, callback=callback,
         options={"problem": problem, "maxiter": max_iter},
     )  # fmt: skip
-    square = problem.square()
     best = found.x, found.shares
     gap = problem.gap(*best, problem.lead(found.x), square)
     if found.status != 99:
@@ -176,7 +186,7 @@ def solve_multiclass(
     lead = problem.lead(best[0])
     value = problem.value(best[0], lead)
     # What rounding of the scores leaves of the loss is nothing.
-    rounding = 64 * np.finfo(float).eps * float(problem.weight @ (1.0 + np.abs(lead).max(axis=1)))
+    rounding = ROUNDING * float(problem.weight @ (1.0 + np.abs(lead).max(axis=1)))
     optimality = gap / max(value, rounding) if gap > rounding * (value <= rounding) else 0.0
     status = 0 if optimality <= tol else found.status or 2
     return Result(
@@ -251,7 +261,8 @@ class _System:
         self.rates = shares / slack
         self.top = self.rates.argmax(axis=1)
         self.part = self.rates / self.rates.sum(axis=1, keepdims=True)
-        self.metric = DenseMetric(problem.local(self.rates).hess(theta))
+        self.hessian = problem.local(self.rates).hess(theta)
+        self.metric = DenseMetric(self.hessian)
 
     def direction(self, products: Array) -> tuple[Array, Array, Array]:
         """Step in coefficients, shares and slacks that changes shares times slacks by ``products``.
@@ -261,7 +272,10 @@ class _System:
         change = products / self.slack
         change = _balanced(change - self.part * change.sum(axis=1, keepdims=True), self.top)
         pulled = self.problem.missed(np.zeros_like(self.missed), change)
-        step = -self.metric.solve(self.missed + pulled)
+        wanted = -(self.missed + pulled)
+        step = self.metric.solve(wanted)
+        for _ in range(2):  # near the end the Hessian is lifted beyond a small penalty
+            step = step + self.metric.solve(wanted - self.hessian @ step)
         rise = self.problem.lead(step, 0.0)
         rise = rise - np.take_along_axis(rise, self.top[:, None], axis=1)
         common = (self.part * rise).sum(axis=1, keepdims=True)

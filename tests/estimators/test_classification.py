@@ -140,6 +140,22 @@ def test_middle_of_equally_good_intercepts():
     assert_allclose(flat, flat[0])
 
 
+@pytest.mark.parametrize(
+    "model", [model for model in ALL if getattr(model, "multi_class", "") != "ovr"], ids=str
+)
+def test_scores_of_several_classes_sum_to_zero(model):
+    X, y, weight = blobs(k=4)
+    model = clone(model).fit(X, y, sample_weight=weight)
+    assert_allclose(model.coef_.sum(axis=0), 0.0, atol=1e-12)
+    assert_allclose(model.intercept_.sum(), 0.0, atol=1e-12)
+
+
+def test_who_knows_no_probabilities_offers_none():
+    for model in (*ALL, DiceClassifier()):
+        known = not isinstance(model, HingeClassifier | DiceClassifier)
+        assert hasattr(model, "predict_proba") == hasattr(model, "predict_log_proba") == known
+
+
 @pytest.mark.parametrize("loss", ["focal", "poly"])
 @pytest.mark.parametrize("k", [2, 4])
 def test_bent_losses_meet_cross_entropy(loss, k):

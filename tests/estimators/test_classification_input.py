@@ -184,6 +184,27 @@ def test_separable_classes_without_a_penalty(model, k):
         clone(model).set_params(alpha=1e-6).fit(X, y)
 
 
+@pytest.mark.parametrize("smooth", [0.0, 1.0])
+def test_separable_classes_without_a_penalty_of_dice(smooth):
+    y = np.arange(60) % 2
+    X = np.random.default_rng(0).normal(size=(60, 3)) + 20.0 * np.eye(3)[y]
+    with pytest.warns(ConvergenceWarning, match=r"a hyperplane separates.*alpha above 0"):
+        model = DiceClassifier(alpha=0.0, smooth=smooth).fit(X, y)
+    assert np.isfinite(model.coef_).all()
+    assert (model.predict(X) == y).all()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        DiceClassifier(alpha=1e-6, smooth=smooth).fit(X, y)
+
+
+def test_certain_distributions_without_a_penalty():
+    y = np.arange(60) % 3
+    X = np.random.default_rng(0).normal(size=(60, 3)) + 20.0 * np.eye(3)[y]
+    with pytest.warns(ConvergenceWarning, match=r"entries of 0 in y.*alpha above 0"):
+        model = KLRegressor(alpha=0.0).fit(X, np.eye(3)[y])
+    assert np.isfinite(model.coef_).all()
+
+
 def test_partly_separable_classes_without_a_penalty():
     # Along the second column the classes touch at 0 only: part of the rows can run away.
     X = np.array([[0, 0], [1, 0], [0, 0], [1, 0], [0, 1], [1, 2], [0, -1], [1, -2]], float)
@@ -215,6 +236,19 @@ def test_separable_columns_of_1e150_return_in_bounded_time(model):
     assert model.score(1e150 * X, y) > 0.9
 
 
+@each_several
+@pytest.mark.parametrize("factor", [1e6, 1e10, 1e20, 1e150])
+def test_several_classes_and_large_columns(model, factor):
+    X, y = load_iris(return_X_y=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # poly runs away without a penalty
+        model = clone(model).fit(factor * X, y)
+    assert np.isfinite(model.coef_).all()
+    assert model.n_iter_ <= model.max_iter
+    assert model.optimality_ <= model.tol
+    assert model.score(factor * X, y) > 0.95
+
+
 @each_binary
 @pytest.mark.parametrize("shift", [1e3, 1e6])
 def test_offsets_change_the_intercept_alone(model, shift):
@@ -235,6 +269,18 @@ def test_weights_of_any_size(model):
     for factor in (1e-300, 1e300):
         scaled = clone(model).fit(X, y, sample_weight=factor * weight)
         assert_allclose(scaled.coef_, plain.coef_, rtol=1e-6, atol=1e-9)
+
+
+@each_binary
+def test_two_classes_and_scores_of_1e300(model):
+    X, y, _ = blobs(k=2)
+    model = clone(model).fit(X, y)
+    far = 1e300 * X[:5]
+    assert np.isfinite(model.decision_function(far)).all()
+    assert (model.predict(far) == (model.decision_function(far) > 0)).all()
+    if hasattr(model, "predict_proba"):
+        assert_allclose(model.predict_proba(far).sum(axis=1), 1.0)
+        assert not np.isnan(model.predict_log_proba(far)).any()
 
 
 @each_several
