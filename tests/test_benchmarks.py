@@ -11,7 +11,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["huber", "l1", "growth", "memory"])
+@pytest.mark.parametrize("name", ["huber", "l1", "classification", "growth", "memory"])
 def test_script_runs(name, tmp_path):
     pytest.importorskip("statsmodels")
     pytest.importorskip("threadpoolctl")
