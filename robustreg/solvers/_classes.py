@@ -22,8 +22,9 @@ from robustreg.solvers._result import Result
 from robustreg.solvers._smooth import (
     KEEP_WORK,
     choose_method,
-    kept_metric,
+    keeps_metric,
     on_sample,
+    on_spread,
     solve_smooth,
 )
 
@@ -68,13 +69,21 @@ def solve_settled(
     """
     nit, metric = 0, None
     many = objective.data.n_rows * objective.size**2 > KEEP_WORK
-    small = None if warm else on_sample(objective)
+    small = None if warm or max_iter < 2 else on_sample(objective)
     if small is not None:
         found = solve_smooth(
-            small, theta, method=method, tol=ROUGH, max_iter=max_iter, callback=callback
+            small, theta, method=method, tol=ROUGH, max_iter=max_iter - 1, callback=callback
         )
         theta, nit = found.x, found.nit
-        metric = kept_metric(objective, theta, method)
+        if keeps_metric(objective, method):
+            # One step on more rows first: the Hessian is the better for it, and kept for long. Where
+            # classes are separated in the sample and not in these, the step has no end.
+            more = on_spread(objective)
+            if found.metric is not None:
+                step = -found.metric.solve(more.fun_jac(theta)[1])
+                if np.abs(step).max() <= 1 + np.abs(theta).max():
+                    theta = theta + step
+            metric = DenseMetric(more.hess(theta))
     found = solve_smooth(
         objective, theta, method=method, tol=tol if many else min(tol, EXACT),
         max_iter=max(max_iter - nit, 1), at_least=int(nit == 0), callback=callback, metric=metric,

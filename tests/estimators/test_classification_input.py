@@ -363,6 +363,11 @@ def test_max_iter_is_honoured_and_said():
         model = LogisticClassifier(max_iter=2).fit(X, y)
     assert model.n_iter_ == 2
     assert model.optimality_ > 1e-8
+    X, y, _ = blobs(n=30_000, k=2)
+    for most in (1, 2, 5):  # those on a sample are counted
+        with pytest.warns(ConvergenceWarning, match="Increase max_iter"):
+            model = LogisticClassifier(max_iter=most).fit(X, y)
+        assert model.n_iter_ == most
 
 
 def test_pipeline_and_search():
