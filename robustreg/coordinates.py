@@ -69,7 +69,10 @@ class Coordinates:
     def apply(self, X: Array) -> Array:
         """Return dense rows of X in the solver's coordinates."""
         centred = X - self.center
-        return centred * self.transform if self.diagonal else centred @ self.transform
+        if not self.diagonal:
+            return centred @ self.transform
+        centred *= self.transform
+        return centred
 
 
 def condition_number(gram: Array) -> float:

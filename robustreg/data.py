@@ -5,9 +5,11 @@ Nothing else in the package does arithmetic with X.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import reduce
+from threading import local
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,15 +49,22 @@ class Block(NamedTuple):
 
     def gram(self, curvature: Array) -> Array:
         """Return ``X.T @ diag(curvature) @ X``."""
-        bent = np.flatnonzero(curvature)
-        if 2 * len(bent) < len(curvature):  # the band of a narrow envelope holds few rows
-            return Block(self.X[bent], self.y[bent], None).gram(curvature[bent])
         if is_sparse(self.X):
             return (self.X.T @ (diagonal(curvature) @ self.X)).toarray()
-        if curvature.min(initial=0.0) < 0:
-            return self.X.T @ (curvature[:, None] * self.X)
-        root = np.sqrt(curvature)[:, None] * self.X
-        return root.T @ root  # NumPy sees the same array twice and does half the work
+        X, bent = self.X, np.flatnonzero(curvature != 0)
+        if not len(bent):
+            return np.zeros((X.shape[1], X.shape[1]))
+        some = len(bent) < len(curvature)
+        if some:  # rows beyond Huber's threshold, or outside the band of a narrow envelope
+            X = X.take(bent, axis=0, out=_scratch((len(bent), X.shape[1])), mode="clip")
+            curvature = curvature[bent]
+        low, high = curvature.min(), curvature.max()
+        if low == high:
+            return low * (X.T @ X)  # NumPy sees the same array twice and does half the work
+        if low < 0:
+            return X.T @ (curvature[:, None] * X)
+        root = np.multiply(np.sqrt(curvature)[:, None], X, out=X if some else _scratch(X.shape))
+        return root.T @ root
 
     def grams(self, curvatures: Array) -> Array:
         """Return :meth:`gram` of each column of curvatures, stacked."""
@@ -64,6 +73,23 @@ class Block(NamedTuple):
         n, k = curvatures.shape
         bent = (curvatures[:, :, None] * self.X[:, None, :]).reshape(n, -1)
         return (self.X.T @ bent).reshape(-1, k, self.X.shape[1]).swapaxes(0, 1)
+
+
+_local = local()
+
+
+def _scratch(shape: tuple[int, ...]) -> Array:
+    """Return an array for this thread to write to and to forget before it asks again.
+
+    Memory fresh from the system costs more at its first touch than the arithmetic of a block.
+    """
+    size = math.prod(shape)
+    kept: Array | None = getattr(_local, "kept", None)
+    if kept is None or kept.size < size:
+        kept = np.empty(max(size, BLOCK_BYTES // 8))
+        if kept.nbytes <= 4 * BLOCK_BYTES:
+            _local.kept = kept
+    return kept[:size].reshape(shape)
 
 
 class Passes:

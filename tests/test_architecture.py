@@ -18,14 +18,15 @@ _FORMULAS = {"losses": {"_array"}, "penalties": {"_array"}, "scales": {"_array"}
 _CORE = {"_array", *_FORMULAS, "coordinates", "data", "objective"}
 ALLOWED = {
     "_array": set(),
+    "_threads": set(),
     **_FORMULAS,
     "datasets": set(),
     "coordinates": {"_array"},
-    "data": {"_array", "coordinates"},
+    "data": {"_array", "_threads", "coordinates"},
     "preparation": {"_array", "coordinates", "data"},
     "objective": _CORE - {"objective"},
     "solvers": _CORE,
-    "estimators": _CORE | {"preparation", "solvers"},
+    "estimators": _CORE | {"_threads", "preparation", "solvers"},
     "model_selection": _CORE | {"preparation", "solvers", "estimators"},
     "plotting": _CORE | {"preparation", "solvers", "estimators"},
 }

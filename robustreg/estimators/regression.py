@@ -22,6 +22,7 @@ from robustreg.penalties import L1, Penalty
 from robustreg.scales import huber_consistency, mad
 from robustreg.solvers import (
     MANY,
+    Parts,
     Problem,
     Result,
     solve_columns,
@@ -51,21 +52,13 @@ class ResidualRegressor(LinearRegressor):
     def _minimise(
         self, prepared: Prepared, start: Array | None, callback: Any = None, metric: Any = None
     ) -> Result:
-        data, units, rank = prepared
-        loss, total = self._loss(), data.total * units.mass
-        method = choose_solver(self, loss, self.alpha)
+        data, units, _ = prepared
+        loss = self._loss()
         if loss.kinks(data.y) is not None:
-            return self._minimise_kinked(loss, prepared, method, start, callback)
-        joint = self.scale in JOINT
-        penalty = units.penalty(self._penalty(total), 1 if joint else loss.degree)
-        problem = Problem(loss, data, penalty, method, self.tol, self.max_iter, callback, metric)
-        if joint:
-            kappa = 1.0
-            if self.scale == "proposal2":
-                kappa = huber_consistency(problem.threshold) * (
-                    1 - rank / total if total > rank else 1.0
-                )
-            return solve_joint(problem, kappa, start)
+            return self._minimise_kinked(loss, prepared, start, callback)
+        problem = replace(self._problem(prepared), callback=callback, metric=metric)
+        if self.scale in JOINT:
+            return solve_joint(problem, self._kappa(problem, prepared), start)
         if not loss.threshold:
             return solve_fixed(problem, 1.0, None if start is None else start[: problem.size])
         if start is None and not loss.convex:
@@ -77,15 +70,52 @@ class ResidualRegressor(LinearRegressor):
         found.x = np.append(found.x, sigma)
         return found
 
+    def _problem(self, prepared: Prepared) -> Problem:
+        """Return what is minimised where the loss is smooth."""
+        data, units, _ = prepared
+        loss = self._loss()
+        method = choose_solver(self, loss, self.alpha)
+        penalty = units.penalty(
+            self._penalty(data.total * units.mass), 1 if self.scale in JOINT else loss.degree
+        )
+        return Problem(loss, data, penalty, method, self.tol, self.max_iter)
+
+    def _kappa(self, problem: Problem, prepared: Prepared) -> float:
+        """Return the price of a scale that is estimated jointly."""
+        if self.scale != "proposal2":
+            return 1.0
+        data, units, rank = prepared
+        total = data.total * units.mass
+        return huber_consistency(problem.threshold) * (1 - rank / total if total > rank else 1.0)
+
+    def _minimise_parts(
+        self, parts: Parts, prepared: Prepared, found: Result, shares: list[Prepared]
+    ) -> list[Result | None]:
+        """Solve for parts of the rows, None for each that does not follow from the fit to all."""
+        problem = self._problem(prepared)
+        joint = self.scale in JOINT
+        sigma = float(found.x[-1] if joint else 0.0 if self.scale == "mad" else self.scale)
+        sigma = sigma if joint else sigma / prepared.units.spread
+        line = problem.loss.rescaled(sigma).line if sigma > 0 else None
+        if line is None or problem.method not in ("auto", "newton"):
+            return [None] * len(shares)
+        kappas = [self._kappa(problem, share) for share in shares] if joint else None
+        objective = problem.joint(self._kappa(problem, prepared)) if joint else problem.at(sigma)
+        solved = parts.solve(objective, found, line, kappas, tol=self.tol, max_iter=self.max_iter)
+        for one in solved:
+            if one is not None and not joint:
+                one.x = np.append(one.x, sigma)
+        return solved
+
     def _minimise_kinked(
         self,
         loss: ResidualLoss,
         prepared: Prepared,
-        method: str,
         start: Array | None,
         callback: Any,
     ) -> Result:
         data, units, _ = prepared
+        method = choose_solver(self, loss, self.alpha)
         penalty = units.penalty(self._penalty(data.total * units.mass), loss.degree)
         objective = Objective(loss, data, penalty)
         if method == "auto":

@@ -54,6 +54,11 @@ class CutLineLoss(ResidualLoss):
         """Smallest and largest value of psi."""
         return -1.0, 1.0
 
+    @property
+    def line(self) -> tuple[float, float]:
+        lower, upper = self.slopes
+        return lower * self.width, upper * self.width
+
     def rho(self, r: Array) -> Array:
         psi = self.psi(r)
         return psi * (r - (0.5 * self.width) * psi)

@@ -111,6 +111,11 @@ class ResidualLoss(PointwiseLoss):
         """Weighted sum of `excess`, and weighted psi."""
         return total(self.excess(r), weight), weigh(self.psi(r), weight)
 
+    @property
+    def line(self) -> tuple[float, float] | None:
+        """Residuals between which psi is a line and beyond which it is flat; None for other psi."""
+        return None
+
     def rescaled(self, sigma: float) -> Self:
         """Copy of the loss with its thresholds multiplied by a scale.
 

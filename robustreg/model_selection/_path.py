@@ -14,7 +14,7 @@ from robustreg._array import Array
 from robustreg.estimators import HuberRegressor
 from robustreg.estimators._base import LinearRegressor, Prepared
 from robustreg.model_selection._efficiency import epsilon_grid
-from robustreg.solvers import Result
+from robustreg.solvers import Parts, Result
 
 #: what fits of a path are solved to at least, so that where they started does not show in them
 TIGHT = 1e-10
@@ -129,7 +129,7 @@ def huber_path(
     walk = Walk(model, Table(X, y, weight, mass))
     fits = []
     for value in epsilon.tolist():
-        walk.step({"epsilon": value})
+        walk.step({"epsilon": value, "alpha": alpha})
         fits.append(walk.summary())
     warn_unsolved("huber_path", walk.reached, model)
     columns = (np.array([fit[f"{name}_"] for fit in fits]) for name in HuberPath._fields[1:])
@@ -153,8 +153,9 @@ class Table(NamedTuple):
 class Walk:
     """Some rows on their way along a grid.
 
-    Each fit starts where the last one was. Rows that follow a leader, the table they are part of,
-    start where the leader is now, as far from it as they were from where it was before.
+    Each fit starts where the last ones point to. Rows that follow a leader, the table they are part
+    of, are fitted with it; where that fails they start where the leader is now, as far from it as
+    they were from where it was before.
 
     Parameters
     ----------
@@ -176,27 +177,38 @@ class Walk:
         self.table = table
         self.before: Result | None = None
         self.now: Result | None = None
+        self.points: list[dict[str, float]] = []
         self.reached: list[float] = []
+        self.followers: list[Walk] = []
+        self.parts: Parts | None = None
+        self.given: Result | None = None
+        self.rows = part
         with np.errstate(all="ignore"):
-            shared = None if leader is None else leader.share(part)
+            shared = None if leader is None else leader.share(self)
             own = table if part is None or shared is not None else table.part(part)
             self.prepared = shared or self.model._prepare(*own)
         self.leader = leader if shared else None
 
-    def share(self, part: Array) -> Prepared | None:
+    def share(self, follower: Walk) -> Prepared | None:
         """Return some rows in the coordinates of all, or None where they need their own."""
-        weight = self.table.weight
+        rows, weight = follower.rows, self.table.weight
         if weight is not None:  # rows of weight 0 were left out when the others were prepared
-            part = (np.cumsum(weight > 0) - 1)[part[weight[part] > 0]]
-        data = self.prepared.data.subset(part)
-        return self.prepared._replace(data=data) if data.spans() else None
+            rows = (np.cumsum(weight > 0) - 1)[rows[weight[rows] > 0]]
+        data = self.prepared.data.subset(rows, keep=False)
+        if not data.spans():
+            return None
+        follower.rows = rows
+        self.followers.append(follower)
+        return self.prepared._replace(data=data)
 
     def step(self, point: dict[str, float]) -> None:
         """Fit at a point of the grid; a leader goes first."""
         self.model.set_params(**point)
-        start, metric = self._start()
+        start, metric = self._start(point)
+        found, self.given = self.given, None
         with np.errstate(all="ignore"):
-            found = self.model._minimise(self.prepared, start, metric=metric)
+            if found is None:
+                found = self.model._minimise(self.prepared, start, metric=metric)
             if start is not None and found.optimality > self.model.tol:
                 cold = self.model._minimise(self.prepared, None)
                 found = min(found, cold, key=lambda fit: float(fit.optimality))
@@ -204,11 +216,12 @@ class Walk:
         scale = self.model.scale_
         self.model.delta_ = float(self.model.epsilon * scale) if scale > 0 else 0.0
         self.before, self.now = self.now, found
+        self.points.append(point)
         self.reached.append(self.model.optimality_)
 
-    def _start(self) -> tuple[Array | None, Any]:
+    def _start(self, point: dict[str, float]) -> tuple[Array | None, Any]:
         if self.leader is None:
-            return (None if self.now is None else self.now.x), None
+            return self._ahead(point)
         ahead, behind = self.leader.now, self.leader.before
         assert ahead is not None
         start = ahead.x
@@ -216,6 +229,31 @@ class Walk:
             start = start + self.now.x - behind.x
         # Where the scale is zero there is nothing to start from.
         return (start if start[-1] > 0 else None), ahead.get("metric")
+
+    def _ahead(self, point: dict[str, float]) -> tuple[Array | None, Any]:
+        """Return where the last two fits of the same penalty point to."""
+        if self.now is None:
+            return None, None
+        start = self.now.x
+        if self.before is not None and self.points[-2]["alpha"] == point["alpha"]:
+            old, last = (at["epsilon"] for at in self.points[-2:])
+            share = (point["epsilon"] - last) / (last - old) if last != old else 0.0
+            if 0 < share <= 2:
+                start = start + share * (self.now.x - self.before.x)
+        return (start if start[-1] > 0 else self.now.x), self.now.get("metric")
+
+    def guide(self) -> None:
+        """Give the followers those of their fits that follow from the leader's."""
+        if not self.followers:
+            return
+        assert self.now is not None
+        if self.parts is None:
+            self.parts = Parts(self.prepared.data, [walk.rows for walk in self.followers])
+        shares = [walk.prepared for walk in self.followers]
+        with np.errstate(all="ignore"):
+            fits = self.model._minimise_parts(self.parts, self.prepared, self.now, shares)
+        for walk, fit in zip(self.followers, fits, strict=True):
+            walk.given = fit
 
     def summary(self) -> dict[str, Any]:
         """Return the attributes of the last fit, of its outliers only the number."""

@@ -204,6 +204,7 @@ class HuberRegressorCV(LinearRegressor):
             for point in points:
                 lead.step(point)
                 fits.append(point | lead.summary())
+                lead.guide()
                 scores.append(parallel(delayed(fold.score)(point, score) for fold in folds))
                 if progress.tell(None):
                     break

@@ -6,6 +6,7 @@ from robustreg.solvers._kinked import solve_kinked
 from robustreg.solvers._middle import middle_intercept
 from robustreg.solvers._multiclass import solve_multiclass
 from robustreg.solvers._newton import newton
+from robustreg.solvers._parts import Parts
 from robustreg.solvers._program import solve_program
 from robustreg.solvers._result import Result
 from robustreg.solvers._scale import Problem, solve_fixed, solve_joint, solve_mad
@@ -13,6 +14,7 @@ from robustreg.solvers._smooth import solve_smooth
 
 __all__ = [
     "MANY",
+    "Parts",
     "Problem",
     "Result",
     "middle_intercept",

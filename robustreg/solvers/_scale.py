@@ -29,6 +29,8 @@ SUSPECT = (1e-6, 1e-12)
 NARROW = 0.02
 #: epsilon below which the joint objective starts from the L1 fit
 NARROW_JOINT = 0.4
+#: tol of a fit to a sample, whose optimum is some hundredths away from that of all rows
+ROUGH = 1e-3
 #: a scale, in spreads of y, below which rounding of y would be all that it measures
 NOTHING = 1e-11
 
@@ -123,7 +125,7 @@ def solve_fixed(problem: Problem, sigma: float, theta: Array | None = None) -> R
         small = on_sample(objective) if problem.loss.threshold else None
         if small is None:
             return _from_wide(problem, sigma, problem.start())
-        inner = replace(problem, data=small.data, penalty=small.penalty)
+        inner = replace(problem, data=small.data, penalty=small.penalty, tol=ROUGH)
         first = _from_wide(inner, sigma, inner.start())
         metric = kept_metric(objective, first.x, problem.method)
     left = replace(problem, max_iter=max(problem.max_iter - first.nit, 1))
@@ -190,7 +192,7 @@ def _joint_start(problem: Problem, kappa: float) -> tuple[Array, int]:
     small = on_sample(problem.joint(kappa))
     if small is None:
         return _with_huber_scale(problem, problem.start()), 0
-    inner = replace(problem, data=small.data, penalty=small.penalty)
+    inner = replace(problem, data=small.data, penalty=small.penalty, tol=ROUGH)
     theta = _with_huber_scale(inner, inner.start())
     found = _joint(inner, small, kappa, theta, 1)
     found.x[-1] = found.x[-1] or theta[-1]
