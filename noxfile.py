@@ -64,21 +64,22 @@ def oldest(session: nox.Session) -> None:
     pins += ["polars==1.0", "pyarrow==14.0"]  # newer ones do not understand such old libraries
     session.install("-e", ".[test]", *pins)
     old = "-Wignore::DeprecationWarning"  # of old libraries about each other
-    session.run("pytest", "-m", "not slow", old, *session.posargs)
+    session.run("pytest", "-n", "auto", "-m", "not slow", old, *session.posargs)
 
 
 @nox.session
 def array_api(session: nox.Session) -> None:
     """Run the quick tests with SciPy's array API support switched on."""
     session.install("-e", ".[test]")
-    session.run("pytest", "tests", "-m", "not slow", *session.posargs, env={"SCIPY_ARRAY_API": "1"})
+    quick = ("-n", "auto", "-m", "not slow")
+    session.run("pytest", "tests", *quick, *session.posargs, env={"SCIPY_ARRAY_API": "1"})
 
 
 @nox.session(default=False)
 def tests(session: nox.Session) -> None:
     """Run every test and doctest, with coverage."""
     session.install("-e", ".[test]")
-    session.run("pytest", "--cov", *session.posargs)
+    session.run("pytest", "-n", "auto", "--cov", *session.posargs)
 
 
 if __name__ == "__main__":

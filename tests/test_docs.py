@@ -19,7 +19,7 @@ PAGES = [
 FENCE = re.compile(r"^```python\n(?P<code>>>>.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMANDS = [
     'python3 -m venv .venv && .venv/bin/pip install ".[plot]" && .venv/bin/python examples/quickstart.py',
-    'python3 -m venv .venv && .venv/bin/pip install -e ".[test]" && .venv/bin/python -m pytest',
+    'python3 -m venv .venv && .venv/bin/pip install -e ".[test]" && .venv/bin/python -m pytest -n auto',
 ]
 
 

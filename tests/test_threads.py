@@ -21,6 +21,11 @@ def blas_threads():
     return [one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"]
 
 
+@pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="pytest runs without -n")
+def test_workers_of_pytest_do_not_share_cores_out_once_more():
+    assert max(blas_threads(), default=1) == int(os.environ["OPENBLAS_NUM_THREADS"])
+
+
 def test_answers_come_in_order_and_blas_gets_its_threads_back():
     before = blas_threads()
     assert in_order(lambda i: i * i, range(100)) == [i * i for i in range(100)]
