@@ -33,7 +33,7 @@ from robustreg.data import Passes
 
 RESULTS = Path(__file__).parent / "results"
 #: Seconds after which a fit is not repeated, and rounds at the most.
-BUDGET, ROUNDS = 4.0, 9
+BUDGET, ROUNDS = 3.0, 9
 MIB = 2**20
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
-QUOTED = ("huber", "l1", "classification")
-SCRIPTS = ("huber", "l1", "classification", "growth", "memory")
+QUOTED = ("huber", "l1", "classification", "tuning")
+SCRIPTS = (*QUOTED, "growth", "memory")
 
 
 def short(name: str) -> str:

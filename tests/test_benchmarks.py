@@ -1,17 +1,20 @@
-"""The benchmarks run; what they measure is not asserted."""
+"""The benchmarks run and are read; what they measure is not asserted."""
 
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+ROOT = Path(__file__).parents[1]
+BENCHMARKS = ROOT / "benchmarks"
+SCRIPTS = runpy.run_path(str(BENCHMARKS / "run_all.py"))["SCRIPTS"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["huber", "l1", "classification", "growth", "memory"])
+@pytest.mark.parametrize("name", SCRIPTS)
 def test_script_runs(name, tmp_path):
     pytest.importorskip("statsmodels")
     pytest.importorskip("threadpoolctl")
@@ -23,3 +26,12 @@ def test_script_runs(name, tmp_path):
     page = (tmp_path / f"{name}.md").read_text("utf-8")
     assert page.strip() == done.stdout.strip()
     assert page.count("| -- |") >= 2
+
+
+def test_page_of_performance_has_every_script_and_its_results():
+    page = (ROOT / "docs" / "performance.md").read_text("utf-8")
+    for script in BENCHMARKS.glob("[a-z]*.py"):
+        assert f"python benchmarks/{script.name} " in page
+    for name in SCRIPTS:
+        assert f"```{{include}} ../benchmarks/results/{name}.md\n" in page
+        assert (BENCHMARKS / "results" / f"{name}.md").exists()
