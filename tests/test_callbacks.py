@@ -12,6 +12,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from robustreg import (
+    DiceClassifier,
+    FocalClassifier,
     HuberRegressor,
     HuberRegressorCV,
     L1Regressor,
@@ -100,6 +102,15 @@ def test_stop_keeps_the_iterate_and_says_nothing(model, data):
     assert model.optimality_ > model.tol
     assert np.isfinite(model.predict(X)).all()
     assert stopper.events[-2:] == ["end fit", "teardown"]
+
+
+@pytest.mark.parametrize("model", [FocalClassifier(), DiceClassifier(), LogisticClassifier()])
+def test_stop_in_the_first_phase_is_the_end(model):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(30_000, 4))
+    y = X[:, 0] + rng.normal(size=30_000) > 0
+    model.set_callbacks(Recorder(stop_after=1)).fit(X, y)
+    assert model.n_iter_ == 1
 
 
 @pytest.mark.parametrize("make", [L1Regressor, lambda: QuantileRegressor(alpha=0.0)])

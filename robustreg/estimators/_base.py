@@ -27,6 +27,7 @@ from robustreg.estimators._validation import (
     check_size,
     check_weight,
 )
+from robustreg.objective import Objective
 from robustreg.penalties import L2, Penalty
 from robustreg.preparation import prepare
 from robustreg.scales import MAD_FACTOR, weighted_median
@@ -85,6 +86,11 @@ def _middle(y: Array, weight: Array | None, intercept: bool) -> tuple[float, flo
     spread = MAD_FACTOR * weighted_median(size, weight)
     # where most y are equal: the typical distance of the others
     return center, spread if spread > 1e-12 * size.max() else weighted_median(size[size > 0])
+
+
+def beats_zero(objective: Objective, theta: Array) -> bool:
+    """Whether a start is better than none; far out a loss that lets go is flat and looks solved."""
+    return objective.fun_jac(theta)[0] < objective.fun_jac(np.zeros_like(theta))[0]
 
 
 class Prepared(NamedTuple):
@@ -179,7 +185,7 @@ class LinearModel(CallbackSupportMixin, BaseEstimator):
         with np.errstate(all="ignore"):
             prepared = self._prepare(rows, target, weight, mass)
             progress = Progress(self, X, y, sample_weight, partial(self._fitted, prepared))
-            found = self._minimise(prepared, self._start(prepared), progress)
+            found = self._solve_from(self._start(prepared), prepared, progress)
             self._store(found, prepared)
             self._describe(rows, target, weight, found)
         progress.end()
@@ -196,6 +202,20 @@ class LinearModel(CallbackSupportMixin, BaseEstimator):
         )  # fmt: skip
         data.base = abs(units.center) / units.spread
         return Prepared(data, units, rank)
+
+    def _solve_from(self, start: Array | None, prepared: Prepared, progress: Progress) -> Result:
+        """Solve; once more without the start where it led nowhere, as after a change of units.
+
+        Each attempt may take ``max_iter`` iterations, and the better one is returned with its own.
+        """
+        found = self._minimise(prepared, start, progress)
+        if start is None or progress.stopped or not self._falls_short(found):
+            return found
+        cold = self._minimise(prepared, None, progress)
+        return min(found, cold, key=lambda fit: (self._falls_short(fit), fit.optimality))
+
+    def _falls_short(self, found: Result) -> bool:
+        return found.optimality > self.tol or bool(found.get("growing", False))
 
     def _store(self, found: Result, prepared: Prepared) -> None:
         self.__dict__.update(self._fitted(prepared, found.x))

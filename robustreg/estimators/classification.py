@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from robustreg._array import Array
-from robustreg.estimators._base import Prepared
+from robustreg.estimators._base import Prepared, beats_zero
 from robustreg.estimators._classifier_base import ProbabilityClassifier
 from robustreg.estimators._labels import class_factors, require_classes
 from robustreg.estimators._probability import conditional
@@ -34,16 +34,24 @@ class EntropyClassifier(ProbabilityClassifier):
         """Return the loss, of a vector or a matrix of scores."""
 
     def _minimise(self, prepared: Prepared, start: Array | None, callback: Any = None) -> Result:
-        n_scores, warm = self._n_scores(prepared.data.y), start is not None
-        if start is None:
-            start = np.zeros((n_scores, prepared.data.size + prepared.data.intercept))
+        data, nit = prepared.data, 0
+        n_scores = self._n_scores(data.y)
         loss, entropy = self._loss(n_scores > 1), CrossEntropy() if n_scores > 1 else Logistic()
-        nit = 0
-        if not loss.convex and not warm:
+        warm = start is not None
+        if start is not None and not loss.convex:
+            outputs = n_scores if n_scores > 1 else None
+            objective = self._objective(loss, data, prepared.units.mass, n_outputs=outputs)
+            warm = beats_zero(objective, start.T.ravel())
+        if start is None or not warm:
+            start = np.zeros((n_scores, data.size + data.intercept))
+        if not (loss.convex or warm) and self.max_iter > 1:
             # Far from its optimum the loss is flat; cross-entropy is not, and ends close.
-            found = self._solve(entropy, prepared, start, callback=callback)
+            most = self.max_iter - 1
+            found = self._solve(entropy, prepared, start, max_iter=most, callback=callback)
+            if found.status == 99:
+                return found
             start, nit, warm = found.x, found.nit, True
-        left = max(self.max_iter - nit, 1)
+        left = self.max_iter - nit
         found = self._solve(loss, prepared, start, warm=warm, max_iter=left, callback=callback)
         found.nit += nit
         if found.growing:

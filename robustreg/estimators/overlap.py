@@ -9,14 +9,17 @@ import numpy as np
 from sklearn.utils.multiclass import type_of_target
 
 from robustreg._array import Array
-from robustreg.estimators._base import Prepared
+from robustreg.estimators._base import Prepared, beats_zero
 from robustreg.estimators._classifier_base import LinearClassifier
 from robustreg.estimators._validation import check_real
 from robustreg.losses import Dice, Logistic
+from robustreg.objective import Objective
 from robustreg.solvers import Result, solve_each
 
 #: a loss that is none
 LOSSLESS = 1e-12
+#: a score beyond which a sigmoid is 0 or 1 to all digits
+DECIDED = 37.0
 SEPARABLE = (
     "The overlap still grows with the coefficients and no finite ones are best, as where a "
     "hyperplane separates the classes. Set alpha above 0 (or higher) for a penalty that bounds them."
@@ -115,25 +118,38 @@ class DiceClassifier(LinearClassifier):
         return X, codes
 
     def _minimise(self, prepared: Prepared, start: Array | None, callback: Any = None) -> Result:
-        data, mass = prepared.data, prepared.units.mass
-        nit = 0
-        if start is None:
-            start = np.zeros((1, data.size + data.intercept))
-            logistic = self._objective(Logistic(), data, mass)
-            found = solve_each([logistic], start, self._settle, callback)
-            start, nit = found.x, found.nit
+        data, mass, nit = prepared.data, prepared.units.mass, 0
         # Weights have mean one inside, and the loss is one number for all rows: its smoothing and
         # its penalty are given per unit of weight.
         dice = self._objective(
             Dice(smoothing=float(self.smooth) / mass), data, mass * data.total,
             unit=1 / data.total,
         )  # fmt: skip
-        settle = partial(self._settle, warm=True, max_iter=max(self.max_iter - nit, 1))
+        if start is None or not beats_zero(dice, start[0]):
+            start = np.zeros((1, data.size + data.intercept))
+            if self.max_iter > 1:
+                logistic = self._objective(Logistic(), data, mass)
+                settle = partial(self._settle, max_iter=self.max_iter - 1)
+                found = solve_each([logistic], start, settle, callback)
+                if found.status == 99:
+                    return found
+                start, nit = found.x, found.nit
+        settle = partial(self._settle, warm=True, max_iter=self.max_iter - nit)
         found = solve_each([dice], start, settle, callback)
         found.nit += nit
-        if found.growing or (self.alpha == 0 and found.fun <= LOSSLESS):
+        if self.alpha == 0:
+            found.growing |= found.fun <= LOSSLESS or self._decided(dice, found.x[0])
+        if found.growing:
             found.advice = SEPARABLE
         return found
+
+    def _decided(self, objective: Objective, theta: Array) -> bool:
+        """Whether fewer rows than coefficients are undecided: then some direction costs nothing.
+
+        Such a point looks solved, as gradient and Hessian are both zero.
+        """
+        undecided = np.abs(objective.raw(theta)) < DECIDED
+        return bool(undecided.sum() < min(np.count_nonzero(theta), len(undecided)))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -11,7 +11,7 @@ from typing import Any, Self, cast
 import numpy as np
 
 from robustreg._array import Array
-from robustreg.estimators._base import LinearRegressor, Prepared
+from robustreg.estimators._base import LinearRegressor, Prepared, beats_zero
 from robustreg.estimators._validation import (
     check_real,
     complain,
@@ -61,11 +61,16 @@ class ResidualRegressor(LinearRegressor):
             return solve_joint(problem, self._kappa(problem, prepared), start)
         if not loss.threshold:
             return solve_fixed(problem, 1.0, None if start is None else start[: problem.size])
-        if start is None and not loss.convex:
-            start = solve_mad(replace(problem, loss=Huber())).x
-        if self.scale == "mad":
+        fixed = None if self.scale == "mad" else float(self.scale) / units.spread
+        if not loss.convex:
+            if start is not None:
+                near = problem.at(fixed or float(start[-1]) or 1.0)
+                start = start if beats_zero(near, start[: problem.size]) else None
+            if start is None:
+                start = solve_mad(replace(problem, loss=Huber())).x
+        if fixed is None:
             return solve_mad(problem, start)
-        sigma = float(self.scale) / units.spread
+        sigma = fixed
         found = solve_fixed(problem, sigma, None if start is None else start[: problem.size])
         found.x = np.append(found.x, sigma)
         return found

@@ -75,6 +75,9 @@ def solve_settled(
             small, theta, method=method, tol=ROUGH, max_iter=max_iter - 1, callback=callback
         )
         theta, nit = found.x, found.nit
+        if found.status == 99:
+            found.growing = False
+            return found
         if keeps_metric(objective, method):
             # One step on more rows first: the Hessian is the better for it, and kept for long. Where
             # classes are separated in the sample and not in these, the step has no end.

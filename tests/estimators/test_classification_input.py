@@ -197,6 +197,14 @@ def test_separable_classes_without_a_penalty_of_dice(smooth):
         DiceClassifier(alpha=1e-6, smooth=smooth).fit(X, y)
 
 
+def test_scores_that_are_all_decided_are_no_optimum_of_dice():
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(200, 4))
+    y = X @ [1, 1, 0, 0] + rng.normal(size=200) > 2
+    with pytest.warns(ConvergenceWarning, match="overlap still grows"):
+        DiceClassifier(alpha=0.0).fit(X, y)
+
+
 def test_certain_distributions_without_a_penalty():
     y = np.arange(60) % 3
     X = np.random.default_rng(0).normal(size=(60, 3)) + 20.0 * np.eye(3)[y]
@@ -368,6 +376,17 @@ def test_max_iter_is_honoured_and_said():
         with pytest.warns(ConvergenceWarning, match="Increase max_iter"):
             model = LogisticClassifier(max_iter=most).fit(X, y)
         assert model.n_iter_ == most
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+@pytest.mark.parametrize(
+    "model", [FocalClassifier(), PolyClassifier(epsilon=3.0), DiceClassifier()], ids=str
+)
+def test_max_iter_holds_for_start_and_fit_together(model, most):
+    X, y, _ = blobs(k=2)
+    with pytest.warns(ConvergenceWarning, match="Increase max_iter"):
+        model = clone(model).set_params(max_iter=most).fit(X, y)
+    assert model.n_iter_ == most
 
 
 def test_pipeline_and_search():
