@@ -7,13 +7,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from sklearn.datasets import load_diabetes
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from robustreg import HuberRegressor, HuberRegressorCV, L2Regressor, datasets, huber_path
-from robustreg.losses import LOSSES, MarginLoss, ResidualLoss, Tukey
+from robustreg.losses import LOSSES, Logistic, MarginLoss, ResidualLoss, Tukey
 from robustreg.plotting import (
     CoefficientPathDisplay,
     DeltaCurveDisplay,
@@ -70,7 +71,21 @@ def test_loss_display_marks_thresholds_and_takes_axes():
         LossDisplay.from_loss("huber", ax=axes[:2])
 
 
-@pytest.mark.parametrize("loss", ["triplet", "nonsense", 3])
+@pytest.mark.parametrize(
+    "loss",
+    ["logistic", "multilabel", Logistic(from_logits=False), Logistic(pos_weight=2.0)],
+    ids=str,
+)
+def test_logistic_loss_is_one_of_a_margin(loss):
+    display = LossDisplay.from_loss(loss, limit=5.0)
+    m, value = line(display.ax_[0]).T
+    factor = getattr(loss, "pos_weight", None) or 1.0
+    np.testing.assert_allclose(value, factor * np.log1p(np.exp(-m)), rtol=1e-12)
+    np.testing.assert_allclose(line(display.ax_[1])[:, 1], factor / (1 + np.exp(m)), rtol=1e-12)
+    assert display.ax_[0].get_xlabel() == "margin m"
+
+
+@pytest.mark.parametrize("loss", ["triplet", "cross_entropy", "dice", "nonsense", 3])
 def test_other_losses_are_refused(loss):
     with pytest.raises(TypeError, match="function of one residual or one margin"):
         LossDisplay.from_loss(loss)
@@ -141,6 +156,33 @@ def test_curve_of_a_grid_search(diabetes):
     other = GridSearchCV(HuberRegressor(), {"alpha": [0.0, 1.0]}).fit(X, y)
     with pytest.raises(ValueError, match="no epsilon and no delta in its grid"):
         DeltaCurveDisplay.from_estimator(other)
+
+
+def test_curve_of_a_grid_search_with_several_scores(diabetes):
+    grid, scoring = {"epsilon": [0.5, 1.345, 3.0]}, ["r2", "neg_mean_squared_error"]
+    search = GridSearchCV(HuberRegressor(), grid, scoring=scoring, refit="r2").fit(*diabetes)
+    display = DeltaCurveDisplay.from_estimator(search)
+    np.testing.assert_allclose(display.score, search.cv_results_["mean_test_r2"])
+    assert display.chosen == search.best_params_["epsilon"]
+    for refit in (False, lambda results: 0):
+        search.set_params(refit=refit).fit(*diabetes)
+        with pytest.raises(ValueError, match="does not say which to draw"):
+            DeltaCurveDisplay.from_estimator(search)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        HuberRegressorCV(),
+        GridSearchCV(HuberRegressor(), {"epsilon": [1.0]}),
+        make_pipeline(StandardScaler(), HuberRegressorCV()),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+@pytest.mark.parametrize("display", [DeltaCurveDisplay, CoefficientPathDisplay])
+def test_a_search_that_is_not_fitted_is_refused(display, model):
+    with pytest.raises(NotFittedError):
+        display.from_estimator(model)
 
 
 def test_coefficients_of_a_search_are_named(search):

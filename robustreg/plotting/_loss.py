@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Self, TypeGuard
 
 import numpy as np
+from sklearn.base import clone
 
 from robustreg._array import Array
-from robustreg.losses import LOSSES, MarginLoss, ResidualLoss
+from robustreg.losses import LOSSES, MarginLoss, PointwiseLoss, ResidualLoss
+from robustreg.losses._targets import Labels, Probability
 from robustreg.plotting._axes import axes_for
 
 
@@ -66,7 +68,7 @@ class LossDisplay:
     @classmethod
     def from_loss(
         cls,
-        loss: str | ResidualLoss | MarginLoss,
+        loss: str | PointwiseLoss,
         *,
         limit: float | None = None,
         ax: Any = None,
@@ -77,7 +79,8 @@ class LossDisplay:
         Parameters
         ----------
         loss : str or loss
-            A name from ``robustreg.losses.LOSSES`` for the loss at its defaults, or an instance.
+            A name from ``robustreg.losses.LOSSES`` for the loss at its defaults, or an instance. One
+            of two classes is drawn for the positive class, by the margin of its logits.
         limit : float, default=None
             Largest argument; by default what shows all thresholds.
         ax : array of Axes, default=None
@@ -101,7 +104,7 @@ class LossDisplay:
         if isinstance(found, ResidualLoss):
             found.validate()
             display = cls._of_residual(found, limit)
-        elif isinstance(found, MarginLoss):
+        elif _has_margin(found):
             found.validate()
             display = cls._of_margin(found, limit)
         else:
@@ -118,9 +121,10 @@ class LossDisplay:
         return cls(r, curves, name=repr(loss), label="residual r", thresholds=marks)
 
     @classmethod
-    def _of_margin(cls, loss: MarginLoss, limit: float | None) -> Self:
+    def _of_margin(cls, loss: PointwiseLoss, limit: float | None) -> Self:
         m = _points(limit or 3.0)
-        curves = {"loss phi": loss.phi(m), "pull -phi'": -loss.dphi(m)}
+        value, slope = _of_positive(loss, m)
+        curves = {"loss phi": value, "pull -phi'": -slope}
         return cls(m, curves, name=repr(loss), label="margin m")
 
     def plot(self, ax: Any = None, *, line_kw: dict[str, Any] | None = None) -> Self:
@@ -158,6 +162,20 @@ class LossDisplay:
         if ax is None:
             self.figure_.suptitle(self.name)
         return self
+
+
+def _has_margin(loss: Any) -> TypeGuard[PointwiseLoss]:
+    """Whether a loss is one of two classes and of one number a row."""
+    return isinstance(loss, PointwiseLoss) and isinstance(loss.target, Labels | Probability)
+
+
+def _of_positive(loss: PointwiseLoss, m: Array) -> tuple[Array, Array]:
+    """Loss and slope of a row of the positive class, whose margin is the raw prediction."""
+    if isinstance(loss, MarginLoss):
+        return loss.phi_dphi(m)
+    if not getattr(loss, "from_logits", True):  # probabilities have no margin, their logits do
+        loss = clone(loss).set_params(from_logits=True)
+    return loss.pointwise(np.ones_like(m), m)
 
 
 def _points(limit: float) -> Array:

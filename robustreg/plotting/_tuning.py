@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Self
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
 
 from robustreg._array import Array
 from robustreg.plotting._axes import (
@@ -90,7 +92,7 @@ class DeltaCurveDisplay:
         ----------
         estimator : HuberRegressorCV or GridSearchCV
             Fitted. A grid search must have had an ``epsilon`` or a ``delta`` in its grid; its other
-            parameters are held at their best.
+            parameters are held at their best. Of several scores that of ``refit`` is drawn.
         X : array-like of shape (n_samples, n_features), default=None
             For a grid search: with y, what to fit its candidates to for scales and outliers.
         y : array-like of shape (n_samples,), default=None
@@ -105,12 +107,23 @@ class DeltaCurveDisplay:
 
         Raises
         ------
+        NotFittedError
+            If the search is not fitted.
         ValueError
-            If the search had no threshold in its grid.
+            If the search had no threshold in its grid, or several scores of which ``refit`` names none.
         ImportError
             If matplotlib is not installed.
         """
+        check_is_fitted(estimator)
         results = estimator.cv_results_
+        metric = "score"
+        if getattr(estimator, "multimetric_", False):
+            metric = estimator.refit
+            if not isinstance(metric, str):
+                raise ValueError(
+                    f"The search has several scores and refit={metric!r} does not say which to draw: "
+                    "set refit to the name of one."
+                )
         if not hasattr(estimator, "best_params_"):
             rows = _sorted_rows(results, "param_epsilon", {"param_alpha": estimator.alpha_})
             columns = {key: np.asarray(results[key])[rows] for key in ("scale", "n_outliers")}
@@ -123,7 +136,7 @@ class DeltaCurveDisplay:
             columns = {}
             if X is not None:
                 columns = _refits(estimator, name, np.asarray(results[f"param_{name}"])[rows], X, y)
-        folds = [key for key in results if key.startswith("split") and key.endswith("_test_score")]
+        folds = [key for key in results if re.fullmatch(rf"split\d+_test_{re.escape(metric)}", key)]
         scores = np.array([results[key] for key in folds], dtype=float)[:, rows]
         error = scores.std(axis=0, ddof=min(1, len(folds) - 1)) / np.sqrt(len(folds))
         epsilon = np.asarray(results[f"param_{name}"])[rows].astype(float)
@@ -226,9 +239,12 @@ class CoefficientPathDisplay:
 
         Raises
         ------
+        NotFittedError
+            If the estimator is not fitted.
         ImportError
             If matplotlib is not installed.
         """
+        check_is_fitted(estimator)
         names = None
         if hasattr(estimator, "steps"):
             names = estimator[:-1].get_feature_names_out()
