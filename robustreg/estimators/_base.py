@@ -56,8 +56,18 @@ class Units:
     mass: float = 1.0
 
     @classmethod
-    def of(cls, y: Array, weight: Array | None, mass: float, intercept: bool) -> Units:
-        """Median and MAD of y, so that no single value moves them; some rows of many are enough."""
+    def of(
+        cls, y: Array, weight: Array | None, mass: float, intercept: bool, *, bounded: bool = True
+    ) -> Units:
+        """Median and MAD of y, so that no single value moves them; some rows of many are enough.
+
+        Where the influence of a value is not ``bounded`` either, the root of the mean square.
+        """
+        if not bounded:
+            center = weighted_median(y, weight) if intercept else 0.0
+            largest = float(np.abs(y - center).max()) or 1.0
+            share = np.average(((y - center) / largest) ** 2, weights=weight)
+            return cls(center, largest * float(np.sqrt(share)) or 1.0, mass)
         step = max(len(y) // ENOUGH, 1)
         center, spread = _middle(y[::step], None if weight is None else weight[::step], intercept)
         if spread == 0 and step > 1:

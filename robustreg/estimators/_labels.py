@@ -10,6 +10,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from robustreg._array import Array, is_sparse
+from robustreg.estimators._validation import table_columns
 
 
 def plain_labels(y: Any) -> Any:
@@ -20,12 +21,21 @@ def plain_labels(y: Any) -> Any:
     ValueError
         If a label is missing.
     """
-    kind = getattr(getattr(y, "dtype", None), "numpy_dtype", None)
-    if kind is None or not hasattr(y, "isna"):
+    columns = [column for _, column in table_columns(y)] or [y]
+    if not any(map(_is_nullable, columns)):
         return y
-    if y.isna().any():
-        raise ValueError("y contains missing values: drop those rows or give them a label.")
-    return y.to_numpy(dtype=kind)
+    plain = []
+    for column in columns:
+        if _is_nullable(column):
+            if column.isna().any():
+                raise ValueError("y contains missing values: drop those rows or give them a label.")
+            column = column.to_numpy(dtype=column.dtype.numpy_dtype)
+        plain.append(np.asarray(column))
+    return plain[0] if len(plain) == 1 else np.column_stack(plain)
+
+
+def _is_nullable(column: Any) -> bool:
+    return hasattr(getattr(column, "dtype", None), "numpy_dtype") and hasattr(column, "isna")
 
 
 def encode(y: Any) -> tuple[Array, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import RegressorMixin
 
-from robustreg._array import Array
+from robustreg._array import Array, is_sparse
 from robustreg.estimators._base import Prepared
 from robustreg.estimators._classifier_base import SOLVERS, LinearScores
 from robustreg.estimators._validation import check_data, check_option
@@ -95,6 +95,8 @@ class KLRegressor(RegressorMixin, LinearScores):
         check_option(self, "solver", SOLVERS)
 
     def _read(self, X: Any, y: Any) -> tuple[Any, Array]:
+        if is_sparse(y):
+            raise ValueError("y is a sparse matrix: pass y.toarray(), a distribution in each row.")
         X, y = check_data(self, X, y, fit=True, multi_output=True, y_numeric=True)
         y = y.astype(np.float64, copy=False)
         if y.ndim != 2 or y.shape[1] < 2:
@@ -122,7 +124,14 @@ class KLRegressor(RegressorMixin, LinearScores):
         make = partial(self._objective, data=data, mass=prepared.units.mass)
         settle = partial(self._settle, warm=warm)
         found = solve_together(KLDivergence(), make, start, settle, callback)
-        if found.growing:
+        never = np.flatnonzero(data.y.max(axis=0) == 0).tolist()
+        # the intercept has no penalty, and is soon so low that no step shows it falling
+        if never and (self.fit_intercept or found.growing):
+            found.advice = (
+                f"No row has any probability in column {', '.join(map(str, never))} of y: no "
+                "finite intercept is low enough. Leave that column out of y."
+            )
+        elif found.growing:
             found.advice = (
                 "The coefficients still grow and no finite ones are best: entries of 0 in y can be "
                 "met ever better. Set alpha above 0 (or higher) for a penalty that bounds them."

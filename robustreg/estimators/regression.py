@@ -11,7 +11,7 @@ from typing import Any, Self, cast
 import numpy as np
 
 from robustreg._array import Array
-from robustreg.estimators._base import LinearRegressor, Prepared, beats_zero
+from robustreg.estimators._base import LinearRegressor, Prepared, Units, beats_zero
 from robustreg.estimators._validation import (
     check_real,
     complain,
@@ -48,6 +48,12 @@ class ResidualRegressor(LinearRegressor):
     @abstractmethod
     def _loss(self) -> ResidualLoss:
         """Return the loss, its thresholds in units of the scale."""
+
+    def _units(self, y: Array, weight: Array | None, mass: float) -> Units:
+        loss = self._loss()
+        widths = [getattr(loss, name) for name in loss.threshold]
+        bounded = loss.degree != 2 or (bool(widths) and bool(np.isfinite(widths).all()))
+        return Units.of(y, weight, mass, self.fit_intercept, bounded=bounded)
 
     def _minimise(
         self, prepared: Prepared, start: Array | None, callback: Any = None, metric: Any = None

@@ -75,6 +75,23 @@ def test_labels_of_any_type_come_back(model, labels):
     assert (named.predict(X) == np.asarray(named.classes_)[plain.predict(X)]).all()
 
 
+@pytest.mark.filterwarnings("ignore:A column-vector y")
+def test_nullable_labels_of_a_data_frame_stay_integers():
+    X, y, _ = blobs(k=2)
+    one = pd.DataFrame({"a": pd.array(y + 3, dtype="Int64")})
+    model = LogisticClassifier().fit(X, one)
+    assert model.classes_.dtype.kind == model.predict(X).dtype.kind == "i"
+    assert model.classes_.tolist() == [3, 4]
+    two = pd.DataFrame({"a": pd.array(y, dtype="Int64"), "b": 1 - y})
+    model = LogisticClassifier().fit(X, two)
+    assert [classes.dtype.kind for classes in model.classes_] == ["i", "i"]
+    assert model.predict(X).dtype.kind == "i"
+    for table in (one, two):
+        table.loc[3, "a"] = pd.NA
+        with pytest.raises(ValueError, match="missing values"):
+            LogisticClassifier().fit(X, table)
+
+
 @each_binary
 def test_wrong_targets_are_refused(model):
     X, y, _ = blobs(k=2)
@@ -127,6 +144,7 @@ def test_wrong_labels_of_several_columns_are_refused():
         ([[0.5, 0.6], [0.5, 0.5], [1, 0]], "row 0 sums to 1.1"),
         ([[1.5, -0.5], [0.5, 0.5], [1, 0]], "negative"),
         ([[np.nan, 1.0], [0.5, 0.5], [1, 0]], "NaN"),
+        (sp.csr_matrix([[0.5, 0.5], [0.5, 0.5], [1, 0]]), r"sparse.*toarray"),
     ],
 )
 def test_no_distribution(y, message):
@@ -211,6 +229,16 @@ def test_certain_distributions_without_a_penalty():
     with pytest.warns(ConvergenceWarning, match=r"entries of 0 in y.*alpha above 0"):
         model = KLRegressor(alpha=0.0).fit(X, np.eye(3)[y])
     assert np.isfinite(model.coef_).all()
+
+
+def test_outcome_that_no_row_has():
+    X, y, _ = blobs(k=3)
+    outcomes = np.insert(np.eye(3)[y], 1, 0.0, axis=1)
+    with pytest.warns(ConvergenceWarning, match="column 1 of y.*Leave that column out"):
+        KLRegressor().fit(X, outcomes)
+    weight = np.where(y == 2, 0.0, 1.0)
+    with pytest.warns(ConvergenceWarning, match="column 1, 3 of y"):
+        KLRegressor().fit(X, outcomes, sample_weight=weight)
 
 
 def test_partly_separable_classes_without_a_penalty():

@@ -98,6 +98,20 @@ def test_one_y_far_out_has_bounded_influence(name, far):
     assert_allclose(model.intercept_, near.intercept_, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "model",
+    [L2Regressor(), L2Regressor(solver="lbfgs"), HuberRegressor(epsilon=np.inf, scale=1.0)],
+    ids=str,
+)
+def test_one_y_far_out_of_least_squares(model):
+    y = Y.copy()
+    y[0] = 1e12
+    model = clone(model).set_params(alpha=0.0).fit(X, y)
+    expected = np.linalg.lstsq(np.c_[X, np.ones(len(y))], y, rcond=None)[0]
+    assert_allclose([*model.coef_, model.intercept_], expected, rtol=1e-7)
+    assert model.optimality_ <= model.tol
+
+
 def test_one_y_far_out_with_a_smooth_psi():
     # psi of pseudo-Huber tends to its bound like 1 / r^2: from 1e6 on there is no difference left.
     models = []
