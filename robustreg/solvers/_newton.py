@@ -17,6 +17,10 @@ from robustreg.solvers._result import Result
 SUFFICIENT = 1e-4
 #: the largest share of the way to a bound that one step may go
 TO_BOUND = 0.6
+#: a step of which only this share can be taken was wrong in its direction as well
+SHORT = 0.3
+#: the slope along a short step at which it ends, as a share of that at its beginning
+FLAT = 0.1
 #: a gradient that shrinks less than this by one step asks for a new Hessian
 PAYS = 0.5
 #: a step this many times tol is as good as none
@@ -192,10 +196,12 @@ def newton(
             continue
         nit += 1
         # Levenberg's remedy where the Hessian promises too much: a band with few rows, say.
-        if length < 0.3:
-            lift = max(10 * lift, 1e-3)
+        # Small and short-lived: where rows far out in X have nearly all of the Hessian, a lift that
+        # stays makes every later step tiny.
+        if length < SHORT:
+            lift = max(10 * lift, 1e-8)
         elif length > 0.9:
-            lift = 0.1 * lift if lift > 1e-9 else 0.0
+            lift = 0.0
         pairs.append((following.x - state.x, following.gradient - state.gradient))
         shrunk = following.norm / state.norm
         stalled = (
@@ -208,7 +214,7 @@ def newton(
         if stalled >= 4:
             status = 0 if state.norm <= tol else 2
             break
-        if not lazy or shrunk > PAYS or length < 0.3:
+        if not lazy or shrunk > PAYS or length < SHORT:
             metric = None
         fresh = False
     return Result(
@@ -266,6 +272,8 @@ def _search(
         if np.isfinite(trial.value) and np.isfinite(trial.gradient).all():
             gain = state.value - trial.value
             if gain >= -SUFFICIENT * length * slope and gain > 0:
+                if length < SHORT and lower is None:
+                    return _to_floor(evaluate, state, step, slope, trial, length)
                 return trial, length
             ahead = float(trial.gradient @ step)
             if abs(gain) <= _noise(state) and (ahead <= -0.5 * slope or trial.norm < state.norm):
@@ -279,6 +287,42 @@ def _search(
         if np.all(state.x + length * step == state.x):
             break
     return None, 0.0
+
+
+def _to_floor(
+    evaluate: Callable[[Array], _State],
+    state: _State,
+    step: Array,
+    slope: float,
+    best: _State,
+    length: float,
+) -> tuple[_State, float]:
+    """Go on to where the line is nearly level, from a step of which little could be taken.
+
+    Where the slope has kinks (squared hinge) short steps that end elsewhere zigzag for ever.
+    """
+    low, high, at = (0.0, slope), (np.inf, np.inf), length
+    ahead = float(best.gradient @ step)
+    for _ in range(10):
+        if abs(ahead) <= FLAT * abs(slope):
+            break
+        if ahead > 0:
+            high = at, ahead
+        else:
+            low = at, ahead
+        width = high[0] - low[0]
+        if np.isfinite(width):
+            at = low[0] - low[1] * width / (high[1] - low[1])
+            at = min(max(at, low[0] + 0.05 * width), high[0] - 0.05 * width)
+        else:
+            at = 2 * low[0]
+        trial = evaluate(state.x + at * step)
+        if not (np.isfinite(trial.value) and np.isfinite(trial.gradient).all()):
+            break
+        ahead = float(trial.gradient @ step)
+        if trial.value < best.value:
+            best, length = trial, at
+    return best, length
 
 
 def _corrected(gradient: Array, metric: Any, pairs: deque[tuple[Array, Array]]) -> Array:

@@ -125,6 +125,17 @@ def test_ties_that_an_interior_point_leaves_open(n, k, alpha, seed):
     assert model.optimality_ < 1e-10
 
 
+@pytest.mark.parametrize("alpha", [1.0, 0.01])
+@pytest.mark.parametrize("seed", [3, 5])
+def test_squared_hinge_of_rows_far_out(seed, alpha):
+    rng = np.random.default_rng(seed)
+    X = np.exp(3 * rng.normal(size=(2000, 4)))
+    z = X @ [1.0, 2.0, 3.0, 4.0] + rng.normal(size=2000)
+    model = HingeClassifier(squared=True, alpha=alpha).fit(X, z > np.quantile(z, 0.99))
+    assert model.optimality_ <= model.tol
+    assert model.n_iter_ < 200
+
+
 def test_middle_of_equally_good_intercepts():
     # Two classes at -1 and 1 and a penalty so strong that all rows lie inside the margin.
     X, y = np.array([[-1.0], [1.0]]), [0, 1]
