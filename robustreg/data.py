@@ -20,8 +20,9 @@ from robustreg._array import Array, is_sparse
 from robustreg._threads import in_order
 from robustreg.coordinates import MAX_CONDITION, Coordinates, condition_number
 
-#: bytes of X in one block: small enough to stay in cache through raw, loss and pullback
-BLOCK_BYTES = 1 << 20
+#: bytes of X in one block at the most: little enough to stay in cache through raw, loss and pullback,
+#: and enough for threads, which hand over Python's lock between any two steps, not to wait for it
+BLOCK_BYTES = 1 << 22
 #: sums over blocks are sums of about so many sums, each of which is one thread's work
 CHUNKS = 16
 #: below this many bytes standardised columns are kept instead of being made anew for each pass
@@ -172,7 +173,8 @@ class Data:
         n, p = self.n_rows, max(self.X.shape[1], 1)
         whole = is_sparse(self.X) and not self.explicit
         # A Gram matrix has to be made of more rows than it has itself to be worth its memory.
-        step = max(n, 1) if whole else max(256, p, BLOCK_BYTES // (8 * p))
+        most = max(n, 1) if whole else max(256, p, BLOCK_BYTES // (8 * p))
+        step = -(-n // max(-(-n // most), 1)) or 1
         return [slice(start, min(start + step, n)) for start in range(0, n, step)]
 
     def _block(self, part: slice) -> Block:

@@ -7,6 +7,7 @@ nearly or exactly dependent, orthonormal. The optimum stays the user's.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +21,6 @@ from robustreg.data import (
     BLOCK_BYTES,
     KEEP_BYTES,
     Data,
-    Passes,
     diagonal,
     floats,
     subsample,
@@ -38,7 +38,13 @@ DENORMAL = 1e-300
 
 
 def prepare(
-    X: Any, y: Array, weight: Array | None = None, *, intercept: bool = True, reduce: bool = True
+    X: Any,
+    y: Array,
+    weight: Array | None = None,
+    *,
+    intercept: bool = True,
+    reduce: bool = True,
+    refuse: Callable[[Any], None] | None = None,
 ) -> tuple[Data, int]:
     """Choose coordinates for X and say how many parameters it can tell apart.
 
@@ -55,6 +61,9 @@ def prepare(
     reduce : bool, default=True
         Whether coefficients that X cannot tell apart may be merged into fewer. A penalty that is
         not the Euclidean norm needs each of the user's coefficients.
+    refuse : callable, optional
+        Raises for an X that is not finite. Asked where a large dense X may not be, whose first look is
+        this one.
 
     Returns
     -------
@@ -75,10 +84,18 @@ def prepare(
     data = Data(X, y, weight, blank, intercept, explicit=dense, rows=rows)
     if not dense:
         return _prepare_sparse(data)
+    square = _column_squares(X)
+    if refuse is not None and not np.isfinite(square).all():
+        refuse(X)
     size = subsample_size(data)
-    sample = data.subset(subsample(data, size), keep=False) if size else data
+    sample = data
+    if size:
+        some = subsample(data, size)
+        sample = data.with_target(y[some], None if weight is None else weight[some])
+        sample = replace(sample, X=X[some if rows is None else rows[some]], rows=None)
+        sample.share = size / data.n_rows
     found = _choose(sample, reduce, certain=sample is data)
-    if found is None or (sample is not data and not _safe(data, found[0])):
+    if found is None or (sample is not data and not _safe(square, found[0])):
         found = _choose(data, reduce, certain=True)
         assert found is not None
     data.coordinates, rank = found
@@ -217,16 +234,21 @@ def _shortest(values: Array, basis: Array, size: Array, n: int) -> Array:
     return rows @ inverse.T * (np.sqrt(n) / values)
 
 
-def _safe(data: Data, coordinates: Coordinates) -> bool:
+def _column_squares(X: Any) -> Array:
+    """Return the mean square of each column: one pass. Not finite where an entry is not."""
+    n, n_features = X.shape
+    if is_sparse(X):
+        square = X.multiply(X).sum(axis=0) / n
+        return np.asarray(square, dtype=float)
+    blank = Coordinates(np.zeros(n_features), np.ones(n_features))
+    rows = Data(X, np.broadcast_to(0.0, n), None, blank, explicit=False)
+    (square,) = rows.sum(lambda block: (np.einsum("ij,ij->j", block.X, block.X),))
+    return np.asarray(square / n)
+
+
+def _safe(square: Array, coordinates: Coordinates) -> bool:
     """Whether no row of the whole data is far beyond what the sample shows of its column."""
-    if is_sparse(data.X):
-        size = abs(data.X).max(axis=0).toarray().ravel()
-    else:
-        everything = replace(data, rows=None, explicit=False, passes=Passes())
-        everything.y, everything.weight = np.broadcast_to(0.0, len(data.X)), None
-        (square,) = everything.sum(lambda block: (np.einsum("ij,ij->j", block.X, block.X),))
-        size = np.sqrt(square / len(data.X))  # of one far row, its size by the root of their number
-    return bool(np.all(size * np.abs(coordinates.transform) < FAR))
+    return bool(np.all(np.sqrt(square) * np.abs(coordinates.transform) < FAR))
 
 
 def _prepare_sparse(data: Data) -> tuple[Data, int]:

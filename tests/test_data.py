@@ -11,7 +11,7 @@ from sklearn.base import clone
 
 from robustreg import HuberRegressor, L1Regressor
 from robustreg.coordinates import Coordinates
-from robustreg.data import KEEP_BYTES, Block, spread_rows, subsample, subsample_size
+from robustreg.data import BLOCK_BYTES, KEEP_BYTES, Block, spread_rows, subsample, subsample_size
 from robustreg.losses import Squared
 from robustreg.objective import Objective
 from robustreg.penalties import L2
@@ -167,8 +167,8 @@ def test_blocks_hold_all_rows_in_order_and_few_at_a_time():
     blocks = list(data.blocks())
     assert np.array_equal(np.concatenate([block.y for block in blocks]), y[weight > 0])
     assert np.array_equal(np.concatenate([block.weight for block in blocks]), weight[weight > 0])
-    assert max(block.X.nbytes for block in blocks) <= 2 << 20
-    assert len(blocks) > 3
+    assert max(block.X.nbytes for block in blocks) <= BLOCK_BYTES
+    assert len(blocks) > 1
     assert data.total == pytest.approx(weight.sum())
 
 

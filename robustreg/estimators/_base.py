@@ -26,6 +26,7 @@ from robustreg.estimators._validation import (
     check_real,
     check_size,
     check_weight,
+    refuse_infinite,
 )
 from robustreg.objective import Objective
 from robustreg.penalties import L2, Penalty
@@ -208,7 +209,7 @@ class LinearModel(CallbackSupportMixin, BaseEstimator):
         penalty = self._penalty(1.0)
         data, rank = prepare(
             X, units.inward(y), weight, intercept=self.fit_intercept,
-            reduce=penalty.degree == 2 or penalty.alpha == 0,
+            reduce=penalty.degree == 2 or penalty.alpha == 0, refuse=partial(refuse_infinite, self),
         )  # fmt: skip
         data.base = abs(units.center) / units.spread
         return Prepared(data, units, rank)

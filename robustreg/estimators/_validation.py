@@ -67,6 +67,8 @@ def check_option(estimator: Any, name: str, options: tuple[str, ...]) -> None:
 def check_data(estimator: Any, X: Any, y: Any = None, *, fit: bool = False, **options: Any) -> Any:
     """Validate input as scikit-learn does, and name the column where a table holds the trouble.
 
+    Large arrays to ``fit`` may still hold NaN: `prepare` looks at all of X anyway.
+
     Raises
     ------
     ValueError
@@ -81,18 +83,22 @@ def check_data(estimator: Any, X: Any, y: Any = None, *, fit: bool = False, **op
         if many:
             rows["ensure_all_finite"] = False
         if fit:
-            X, y = checked = validate_data(estimator, X, y, **rows, **options)
-        else:
-            X = checked = validate_data(estimator, X, reset=False, **rows, **options)
+            return validate_data(estimator, X, y, **rows, **options)
+        X = validate_data(estimator, X, reset=False, **rows, **options)
         if many and not np.isfinite(largest(X)):
-            assert_all_finite(X, estimator_name=type(estimator).__name__, input_name="X")
-        return checked
+            refuse_infinite(estimator, X)
+        return X
     except ValueError as error:
         missing = _missing_columns(X) if "NaN" in str(error) else []
         if missing:
             note = f" Columns with missing values: {', '.join(map(repr, missing))}."
             raise ValueError(str(error) + note) from error
         raise
+
+
+def refuse_infinite(estimator: Any, X: Any) -> None:
+    """Refuse an array with missing or infinite values."""
+    assert_all_finite(X, estimator_name=type(estimator).__name__, input_name="X")
 
 
 def refuse_mask(name: str, part: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from robustreg._array import EMPTY, Array, array_namespace, dot, to_numpy, total, weigh
+from robustreg._array import EMPTY, Array, array_namespace, dot, negative, to_numpy, total, weigh
 from robustreg.losses._base import Extra, Loss
 from robustreg.losses._cut_line import Huber, Pinball, cut_line, in_band
 from robustreg.losses._parameters import real
@@ -89,7 +89,7 @@ class Concomitant(PointwiseLoss):
         count = float(r.shape[0]) if weight is None else total(weight)
         slope = excess + 0.5 * float(self.kappa) * count
         # Of degree one in (r, sigma): by Euler's theorem the value follows from the derivatives.
-        return sigma * slope + dot(psi, r), -psi, _vector(extra, slope)
+        return sigma * slope + dot(psi, r), negative(psi), _vector(extra, slope)
 
     def curvature(
         self,

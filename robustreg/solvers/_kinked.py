@@ -26,6 +26,10 @@ from robustreg.solvers._smooth import on_rows
 
 #: rows within this many widths of the envelope are kept
 KEPT_WIDTHS = 4.0
+#: a sample's envelope is this much narrower than the one before
+NARROWER = 0.2
+#: iterations after which an envelope is given up: it is only a start
+PATIENCE = 40
 #: a spread of offsets, y having spread one, that says most rows lie on a hyperplane
 FLAT = 1e-6
 #: an offset that is zero may be computed as this many times the size of what it is computed from
@@ -73,7 +77,7 @@ def solve_kinked(
         kept = np.arange(objective.data.n_rows)
     else:
         kept = np.flatnonzero(np.abs(s) <= KEPT_WIDTHS * width)
-    width = _typical(s, objective.data.weight) or 1.0 if width is None else width
+    width = _reach(s, objective.data.weight, 0.5) or 1.0 if width is None else width
     for _ in range(100):
         rows = rows_of(objective, s, kept)
         vertex = solve_rows(rows, theta, width, max(max_iter - nit, 1))
@@ -103,45 +107,56 @@ def _approach(
     data = objective.data
     if not subsample_size(data) and data.small:
         return theta, 0, None
-    nit, metric, n = 0, None, data.n_rows
-    share = np.sqrt(len(theta) / n)
+    metric, n = None, data.n_rows
+    share = np.sqrt(_variance(objective) * len(theta) / n)
+    if not (warm or subsample_size(data)):
+        theta, nit, _, width = _descend(objective, theta, share, max_iter, callback)
+        return theta, nit, width
     if warm:
-        spread = _typical(offsets(objective, theta), data.weight)
-    elif subsample_size(data):
-        small = on_rows(objective, subsample(data, subsample_size(data)))
-        sampled = np.sqrt(len(theta) / small.data.n_rows)
-        theta, nit, metric, spread = _descend(small, theta, sampled, max_iter, callback)
+        nit, width = 0, max(_reach(offsets(objective, theta), data.weight, share), FLAT)
     else:
-        theta, nit, _, spread = _descend(objective, theta, 2 * share, max_iter, callback)
-        return theta, nit, max(2 * share * spread, FLAT)
-    width = 2 * spread * share
-    if spread < FLAT or nit >= max_iter:
-        return theta, nit, max(width, FLAT)
-    loose = 0.3 / np.sqrt(n)
-    found = _envelope(objective, theta, width, loose, max_iter - nit, callback, metric)
+        small = on_rows(objective, subsample(data, subsample_size(data)))
+        sampled = np.sqrt(n / small.data.n_rows) * share
+        theta, nit, metric, width = _descend(small, theta, sampled, max_iter, callback)
+        width = width * share / sampled if width > FLAT else FLAT
+    if width <= FLAT or nit >= max_iter:
+        return theta, nit, FLAT
+    loose, most = 0.3 / np.sqrt(n), min(max_iter - nit, PATIENCE)
+    found = _envelope(objective, theta, width, loose, most, callback, metric)
     return found.x, nit + found.nit, width
+
+
+def _variance(objective: Objective) -> float:
+    """Variance of the slope of a row, 1 for the absolute error: an extreme quantile has few rows beyond."""
+    kinks = objective.loss.kinks(objective.data.y)
+    assert kinks is not None
+    lower, upper = float(np.min(kinks.lower)), float(np.max(kinks.upper))
+    return max(-4 * lower * upper / (upper - lower) ** 2, 1e-3) if lower < 0 < upper else 1.0
 
 
 def _descend(
     objective: Objective, theta: Array, share: float, max_iter: int, callback: Any
 ) -> tuple[Array, int, Any, float]:
-    """Minimise envelopes down to ``share`` of the spread of the offsets.
+    """Minimise envelopes down to one within which a ``share`` of the rows lie.
 
     Also returns the Hessian of a wide one, which is much like that of a narrow one on more rows,
-    and the spread.
+    and the last width.
     """
-    nit, metric = 0, None
-    width = spread = _typical(offsets(objective, theta), objective.data.weight)
+    nit, metric, weight = 0, None, objective.data.weight
+    s = offsets(objective, theta)
+    width, near = _reach(s, weight, 0.5), _reach(s, weight, share)
     while width > FLAT and nit < max_iter:
-        found = _envelope(objective, theta, width, 1e-4, max_iter - nit, callback, None)
+        most = min(max_iter - nit, PATIENCE)
+        found = _envelope(objective, theta, width, 1e-4, most, callback, None)
         theta, nit = found.x, nit + found.nit
-        spread = _typical(offsets(objective, theta), objective.data.weight)
-        if width <= 0.5 * spread and metric is None:
+        s = offsets(objective, theta)
+        near = _reach(s, weight, share)
+        if metric is None and width <= 0.5 * _reach(s, weight, 0.5):
             metric = DenseMetric(_smooth(objective, width).hess(theta))
-        if width <= share * spread:
+        if width <= 1.1 * near or found.status == 1:
             break
-        width = max(0.2 * min(width, spread), share * spread)
-    return theta, nit, metric, spread
+        width = max(NARROWER * width, near)
+    return theta, nit, metric, max(near, FLAT)
 
 
 def _smooth(objective: Objective, width: float) -> Objective:
@@ -165,7 +180,7 @@ def _envelope(
     metric: Any,
 ) -> Result:
     smooth = _smooth(objective, width)
-    options = {"tol": tol, "maxiter": max_iter, "metric": metric, "lazy": metric is not None}
+    options = {"tol": tol, "maxiter": max_iter, "metric": metric, "lazy": True}
     return minimize(
         smooth.fun_jac,
         theta,
@@ -184,10 +199,17 @@ def offsets(objective: Objective, theta: Array) -> Array:
     return objective.raw(theta) - kinks.position
 
 
-def _typical(s: Array, weight: Array | None) -> float:
-    """Spread of the offsets: their median size, or their mean where most are zero."""
+def _reach(s: Array, weight: Array | None, share: float) -> float:
+    """Distance within which a share of the offsets lie, or their mean size where those are zero."""
     size = np.abs(s)
-    return weighted_median(size, weight) or float(np.average(size, weights=weight))
+    if weight is None:
+        k = min(int(share * len(s)), len(s) - 1)
+        reach = float(np.partition(size, k)[k])
+    else:
+        order = np.argsort(size)
+        total = np.cumsum(weight[order])
+        reach = float(size[order[np.searchsorted(total, share * total[-1])]])
+    return reach or float(np.average(size, weights=weight))
 
 
 def rows_of(objective: Objective, s: Array, kept: Array) -> Rows:

@@ -25,8 +25,12 @@ TIED = 1e-12
 OPEN = 1e-6
 #: an envelope is this much narrower than the one before
 NARROWER = 0.15
+#: an envelope that bends no more than this many rows for each coefficient is the last
+BAND = 12
 #: iterations after which an envelope is given up
 PATIENCE = 60
+#: an offset, y having spread one, of a row that may lie on a hyperplane with many others
+ON = 1e-12
 #: offsets beyond this many median ones are folded before a program is solved
 FAR = 1e3
 
@@ -162,7 +166,7 @@ def solve_rows(rows: Rows, theta: Array, width: float, maxiter: int) -> Vertex:
     few = 4 * q + 100
     # The start need not be near the end of any envelope: how many rows it bends says nothing.
     while len(rows.weight) > few and mu > 1e-9 * width:
-        if nit and len(rows.band(theta, mu)) <= 6 * q:
+        if nit and len(rows.band(theta, mu / NARROWER)) <= BAND * q:
             break
         found = rows.envelope(theta, mu, 1e-9, min(max(maxiter - nit, 1), PATIENCE))
         nit, mu = nit + found.nit, mu * NARROWER
@@ -170,6 +174,11 @@ def solve_rows(rows: Rows, theta: Array, width: float, maxiter: int) -> Vertex:
             break
         theta = found.x
     s = rows.offsets(theta)
+    tied = np.abs(s) <= np.maximum(rows.rounding(theta), ON)
+    if rows.quadratic is None and tied.sum() > few:
+        vertex = _on_hyperplane(rows, theta, tied, nit)
+        if vertex.success:
+            return vertex
     order = np.argsort(np.abs(s), kind="stable")
     # Rows far out only say on which side they lie: beside one of 1e10 a program loses the others.
     size = np.abs(s)
@@ -205,3 +214,31 @@ def solve_rows(rows: Rows, theta: Array, width: float, maxiter: int) -> Vertex:
         success = not flipped.any()
         kept = np.concatenate([kept, np.flatnonzero(flipped)])
     return Vertex(theta, slopes, nit, success)
+
+
+def _on_hyperplane(rows: Rows, theta: Array, tied: Array, nit: int) -> Vertex:
+    """Return the point at which many rows are on their kinks, proven if their slopes can balance it.
+
+    Thousands of rows on one hyperplane, as of a y with many zeros, have balanced slopes in plenty,
+    for which a program would search long: the smallest ones are tried. Those that leave their bounds
+    are cut off there, and the others balance what that leaves, some times.
+    """
+    X = rows.X[tied]
+    for _ in range(2):
+        theta = theta - np.linalg.lstsq(X.T @ X, X.T @ rows.offsets(theta)[tied], rcond=None)[0]
+    slopes: Array = np.where(rows.offsets(theta) > 0, rows.upper, rows.lower)
+    slopes[tied] = 0.5 * (rows.lower + rows.upper)[tied]
+    free = tied.copy()
+    for _ in range(10):
+        X, weight = rows.X[free], rows.weight[free]
+        rest = rows.X.T @ slopes + rows.linear
+        gram = X.T @ (weight[:, None] * X)
+        slopes[free] -= weight * (X @ np.linalg.lstsq(gram, rest, rcond=None)[0])
+        out = free & ((slopes < rows.lower) | (slopes > rows.upper))
+        if not out.any():
+            break
+        slopes = np.clip(slopes, rows.lower, rows.upper)
+        free &= ~out
+    nothing = max(TIED * abs(rows.value(theta)), np.finfo(float).eps ** 2)  # y has spread one
+    proven = not out.any() and rows.gap(theta, slopes) <= nothing
+    return Vertex(theta, slopes, nit, proven)

@@ -17,7 +17,7 @@ from robustreg.penalties import Penalty
 from robustreg.scales import huber_scale, mad
 from robustreg.solvers._kinked import solve_kinked
 from robustreg.solvers._result import Result
-from robustreg.solvers._smooth import kept_metric, on_sample, solve_smooth
+from robustreg.solvers._smooth import ROUGH, kept_metric, on_sample, solve_smooth
 
 #: y beyond this many of its spreads does not move the least-squares start
 CLIP = 10.0
@@ -29,8 +29,6 @@ SUSPECT = (1e-6, 1e-12)
 NARROW = 0.02
 #: epsilon below which the joint objective starts from the L1 fit
 NARROW_JOINT = 0.4
-#: tol of a fit to a sample, whose optimum is some hundredths away from that of all rows
-ROUGH = 1e-3
 #: a scale, in spreads of y, below which rounding of y would be all that it measures
 NOTHING = 1e-11
 

@@ -18,6 +18,8 @@ from robustreg.solvers._result import Result, minimize
 MAX_DENSE = 3000
 #: work of a Gram matrix from which on a Hessian is worth keeping over several steps
 KEEP_WORK = 2e7
+#: tol of a fit to a sample, whose optimum is some hundredths away from that of all rows anyway
+ROUGH = 1e-3
 
 
 def choose_method(objective: Objective) -> str:
@@ -74,7 +76,7 @@ def solve_smooth(
         "tol": tol, "maxiter": max_iter, "at_least": at_least, "lower": lower, "metric": metric,
     }  # fmt: skip
     if method == "newton":
-        options["lazy"] = work > KEEP_WORK or metric is not None
+        options["lazy"] = work > KEEP_WORK or metric is not None or tol >= ROUGH
         hessian: dict[str, Any] = {"hess": objective.hess}
     else:
         hessian = {"hessp": objective.hessp}
