@@ -201,7 +201,8 @@ def _with_huber_scale(problem: Problem, theta: Array) -> Array:
     """Append the Proposal 2 scale of the residuals, or their mean size where that is zero."""
     residual = problem.residual(theta)
     sigma = huber_scale(residual, problem.data.weight, epsilon=problem.threshold)
-    return np.append(theta, sigma or float(np.abs(residual).mean()) or 1.0)
+    # without any residual it is asked at once whether the scale is zero
+    return np.append(theta, sigma or float(np.abs(residual).mean()) or 0.5 * SUSPECT[0])
 
 
 def _joint(
