@@ -95,6 +95,9 @@ def test_quadrature_is_exact_at_kinks():
 def test_limits():
     assert efficiency_of(np.inf) == 1.0
     assert_allclose(efficiency_of(1e-6), 2 / np.pi, rtol=1e-5)
+    for epsilon in (1e-20, 1e-160, 1e-300, 5e-324):
+        assert_allclose(efficiency_of(epsilon), 2 / np.pi, rtol=1e-12)
+        assert efficiency_of(epsilon, "tukey") < 1e-15
     assert efficiency_of(1e-4, "tukey") < 1e-10
 
 
@@ -111,14 +114,15 @@ def test_loss_without_threshold_is_refused(loss):
         efficiency_of(1.0, loss)
 
 
-@pytest.mark.parametrize("epsilon", [0.0, -1.0, np.nan])
+@pytest.mark.parametrize("epsilon", [0.0, -1.0, np.nan, "a", None])
 def test_threshold_out_of_range_is_refused(epsilon):
     with pytest.raises(ValueError, match="epsilon must be a number in the range"):
         efficiency_of(epsilon)
 
 
 @pytest.mark.parametrize(
-    ("efficiency", "loss"), [(0.5, "huber"), (1.0, "huber"), (0.0, "tukey"), (np.nan, "huber")]
+    ("efficiency", "loss"),
+    [(0.5, "huber"), (1.0, "huber"), (0.0, "tukey"), (np.nan, "huber"), ("a", "huber")],
 )
 def test_efficiency_out_of_reach_is_refused(efficiency, loss):
     with pytest.raises(ValueError, match="efficiency must be a number between"):
@@ -293,6 +297,10 @@ def test_folds_refuse_what_cannot_be_split():
         list(RobustKFold(5).split(X, [1.0, 2.0, 3.0]))
     with pytest.raises(ValueError, match="needs y"):
         list(RobustKFold(2).split(X))
-    with pytest.raises(ValueError, match="'n_splits' parameter of RobustKFold"):
-        list(RobustKFold(1).split(X, [1.0, 2.0, 3.0]))
+    for n_splits in (1, 2.5, "a"):
+        folds = RobustKFold(n_splits)
+        with pytest.raises(ValueError, match="'n_splits' parameter of RobustKFold"):
+            list(folds.split(X, [1.0, 2.0, 3.0]))
+        with pytest.raises(ValueError, match="'n_splits' parameter of RobustKFold"):
+            folds.get_n_splits()
     assert repr(RobustKFold(3)) == "RobustKFold(n_splits=3, random_state=None, shuffle=False)"

@@ -10,7 +10,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_diabetes
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import make_scorer, max_error
-from sklearn.model_selection import GridSearchCV, KFold, ShuffleSplit, train_test_split
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    KFold,
+    ShuffleSplit,
+    train_test_split,
+)
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from robustreg import (
@@ -191,6 +197,17 @@ def test_scorer_without_weights_is_called_without(diabetes):
     assert np.isfinite(model.fit(X, y, sample_weight=np.arange(1.0, len(y) + 1)).best_score_)
 
 
+def test_groups_are_for_the_splitter(diabetes):
+    X, y = diabetes
+    groups, folds = np.arange(len(y)) % 7, GroupKFold(3)
+    grouped = HuberRegressorCV(cv=folds, epsilons=EPSILONS).fit(X, y, groups=groups)
+    by_hand = list(folds.split(X, y, groups))
+    listed = HuberRegressorCV(cv=by_hand, epsilons=EPSILONS).fit(X, y)
+    assert grouped.n_splits_ == 3
+    for key, column in listed.cv_results_.items():
+        assert_array_equal(grouped.cv_results_[key], column)
+
+
 def test_defaults_and_the_table_of_results(diabetes):
     model = HuberRegressorCV().fit(*diabetes)
     table = pd.DataFrame(model.cv_results_)
@@ -310,6 +327,7 @@ def test_tuned_on_gross_outliers_is_nearly_the_oracle(diabetes, seed):
         ({"alphas": []}, "alphas must be a list or array"),
         ({"alphas": [0.0, -1e-3]}, r"alphas\[1\] = -0.001"),
         ({"alphas": [np.nan]}, r"alphas\[0\] = nan"),
+        ({"alphas": [1.0, np.inf]}, r"range \[0.0, inf\).*alphas\[1\] = inf"),
         ({"cv": 1000}, "n_splits=1000 greater than the number of samples: n_samples=442"),
         ({"cv": ShuffleSplit(2, train_size=1)}, "Fold 0 of cv is too small: .* 1 are to fit"),
         (
@@ -317,7 +335,15 @@ def test_tuned_on_gross_outliers_is_nearly_the_oracle(diabetes, seed):
             "Fold 0 of cv is too small.* 0 to score",
         ),
         ({"cv": []}, "cv gives no folds"),
-        ({"scoring": lambda model, X, y: np.nan}, "scorer returned NaN for .*epsilon"),
+        ({"scoring": lambda model, X, y: np.nan}, "scorer returned NaN for .*epsilon.* in fold 0"),
+        ({"scoring": lambda model, X, y: np.inf}, "scorer returned inf for .*epsilon.* in fold 0"),
+        (
+            {"scoring": lambda model, X, y: -np.inf if len(y) < 89 else 1.0, "epsilons": [1.0]},
+            r"scorer returned -inf for \{'epsilon': 1.0, 'alpha': 0.0001\} in fold 2",
+        ),
+        ({"scoring": ["r2"]}, "'scoring' parameter of HuberRegressorCV"),
+        ({"scoring": 3}, "'scoring' parameter of HuberRegressorCV"),
+        ({"cv": GroupKFold(3)}, "'groups' parameter should not be None"),
         ({"scoring": "nonsense"}, "nonsense"),
         ({"one_standard_error": 3}, "'one_standard_error' parameter of HuberRegressorCV"),
         ({"scale": "nonsense"}, "'scale' parameter"),

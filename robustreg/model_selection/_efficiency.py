@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from functools import cache
-from numbers import Integral
-from typing import SupportsIndex, cast
+from numbers import Integral, Real
+from typing import Any, SupportsIndex, cast
 
 import numpy as np
 from scipy.optimize import brentq
@@ -18,6 +18,8 @@ from robustreg.losses import LOSSES, ResidualLoss
 FAR = 12.0
 #: Gauss-Legendre points on each interval on which psi is analytic
 POINTS = 24
+#: the efficiency is that of a threshold of zero to all digits below, where squares would underflow
+LEAST = 1e-20
 
 
 def efficiency_of(epsilon: float, loss: str | ResidualLoss = "huber") -> float:
@@ -58,12 +60,11 @@ def efficiency_of(epsilon: float, loss: str | ResidualLoss = "huber") -> float:
     0.95
     """
     loss = _with_threshold(loss)
-    epsilon = float(epsilon)
-    if not epsilon > 0:
+    if not _number(epsilon) > 0:
         raise ValueError(f"epsilon must be a number in the range (0.0, inf]. Got {epsilon!r}.")
     if math.isinf(epsilon):
         return 1.0
-    loss = _at(loss, epsilon)
+    loss = _at(loss, max(epsilon, LEAST))
     x, density = _quadrature([float(getattr(loss, name)) for name in loss.threshold])
     psi = loss.psi(x)
     return float((density @ (x * psi)) ** 2 / (density @ psi**2))
@@ -104,7 +105,7 @@ def epsilon_for(efficiency: float, loss: str | ResidualLoss = "huber") -> float:
     """
     loss = _with_threshold(loss)
     least = efficiency_of(1e-6, loss)
-    if not least < efficiency < 1:
+    if not least < _number(efficiency) < 1:
         raise ValueError(
             f"efficiency must be a number between {least:.4g} (what {type(loss).__name__} has at a "
             f"threshold of zero) and 1, both excluded. Got {efficiency!r}."
@@ -157,6 +158,11 @@ def epsilon_grid(
         raise ValueError(f"n must be an int of at least 1. Got {n!r}.")
     low, high = efficiency
     return np.array([epsilon_for(float(share), loss) for share in np.linspace(low, high, int(n))])
+
+
+def _number(value: Any) -> float:
+    """Return NaN, which is in no range, for what is no number."""
+    return float(value) if isinstance(value, Real) else math.nan
 
 
 def _with_threshold(loss: str | ResidualLoss) -> ResidualLoss:

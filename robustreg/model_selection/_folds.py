@@ -68,6 +68,7 @@ class RobustKFold(BaseCrossValidator):
         int
             The number of folds.
         """
+        check_integer(self, "n_splits", 2)
         return int(self.n_splits)
 
     def _iter_test_indices(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[Array]:

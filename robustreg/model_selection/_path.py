@@ -278,15 +278,17 @@ def threshold_grid(estimator: Any, name: str, values: Any) -> Array:
     return check_grid(name, values, low=1.0 if above_one else 0.0, closed=False)
 
 
-def check_grid(name: str, values: Any, *, low: float, closed: bool) -> Array:
+def check_grid(name: str, values: Any, *, low: float, closed: bool, finite: bool = False) -> Array:
     """Return a grid as a float array, or say which of its values is wrong.
+
+    The interval begins at ``low``, included if ``closed``, and ends at infinity, unless ``finite``.
 
     Raises
     ------
     ValueError
         If the grid is empty, not one-dimensional, or a value is no number of the range.
     """
-    wanted = f"numbers in the range {'[' if closed else '('}{low}, inf]"
+    wanted = f"numbers in the range {'[' if closed else '('}{low}, inf{')' if finite else ']'}"
     try:
         grid = np.asarray(values, dtype=float)
     except (TypeError, ValueError):
@@ -296,7 +298,7 @@ def check_grid(name: str, values: Any, *, low: float, closed: bool) -> Array:
             f"{name} must be a list or array of one dimension with at least one value. Got {values!r}."
         )
     for i, value in enumerate(grid):
-        if not (value >= low if closed else value > low):
+        if not (value >= low if closed else value > low) or (finite and value == np.inf):
             raise ValueError(f"{name} must hold {wanted}. Got {name}[{i}] = {value}.")
     return grid
 

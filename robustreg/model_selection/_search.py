@@ -17,7 +17,7 @@ from robustreg._array import Array
 from robustreg.estimators import HuberRegressor
 from robustreg.estimators._base import LinearRegressor
 from robustreg.estimators._callbacks import Progress, with_callbacks
-from robustreg.estimators._validation import check_bool
+from robustreg.estimators._validation import check_bool, complain
 from robustreg.model_selection._path import (
     Table,
     Walk,
@@ -153,7 +153,7 @@ class HuberRegressorCV(LinearRegressor):
         model._check_parameters()
 
     @with_callbacks  # type: ignore[untyped-decorator]
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
         """Fit the grid on every fold, choose, and keep the choice's fit to all rows.
 
         A callback that asks to stop ends the search after the candidate it was told of; the choice
@@ -167,6 +167,8 @@ class HuberRegressorCV(LinearRegressor):
             Targets.
         sample_weight : array-like of shape (n_samples,), optional
             Non-negative weights, in fits and in scores.
+        groups : array-like of shape (n_samples,), optional
+            Passed on to `cv`, for splitters such as ``GroupKFold`` that keep groups together.
 
         Returns
         -------
@@ -176,13 +178,13 @@ class HuberRegressorCV(LinearRegressor):
         Raises
         ------
         ValueError
-            If a grid is empty or a value of it out of range, a fold has too few rows, the scorer
-            returns NaN, or the input is not finite, not numeric or of the wrong shape.
+            If a grid is empty or a value of it out of range, a fold has too few rows, a score is not
+            a finite number, or the input is not finite, not numeric or of the wrong shape.
         """
         self._check_parameters()
         epsilons = threshold_grid(self, "epsilons", self.epsilons)
         alphas = [1e-4] if self.alphas is None else self.alphas
-        alphas = check_grid("alphas", alphas, low=0.0, closed=True)
+        alphas = check_grid("alphas", alphas, low=0.0, closed=True, finite=True)
         points = [{"epsilon": e, "alpha": a} for a in alphas.tolist() for e in epsilons.tolist()]
         rows, target = self._read(X, y)
         weight, mass = self._weigh(target, sample_weight)
@@ -192,7 +194,7 @@ class HuberRegressorCV(LinearRegressor):
         given = None
         if sample_weight is not None:
             given = np.broadcast_to(np.asarray(sample_weight, dtype=float), target.shape)
-        splits = checked_splits(self.cv, rows, target, weight)
+        splits = checked_splits(self.cv, rows, target, weight, groups)
         folds = [Fold(lead, rows, target, given, *split) for split in splits]
         score = scorer_of(self, given is not None)
         fits: list[dict[str, Any]] = []
@@ -206,6 +208,7 @@ class HuberRegressorCV(LinearRegressor):
                 fits.append(point | lead.summary())
                 lead.guide()
                 scores.append(parallel(delayed(fold.score)(point, score) for fold in folds))
+                refuse_infinite_scores(point, scores[-1])
                 if progress.tell(None):
                     break
         self._choose(lead, folds, fits, np.array(scores))
@@ -249,15 +252,20 @@ class Fold(Walk):
     def score(self, point: dict[str, float], score: Callable[..., float]) -> float:
         """Fit at a point of the grid; return the score on the test rows."""
         self.step(point)
-        value = float(score(self.model, *self.test))
-        if math.isnan(value):
-            raise ValueError(
-                f"The scorer returned NaN for {point} in a fold of {len(self.test[1])} rows."
-            )
-        return value
+        return float(score(self.model, *self.test))
 
 
-def checked_splits(cv: Any, X: Any, y: Array, weight: Array | None) -> list[tuple[Array, Array]]:
+def refuse_infinite_scores(point: dict[str, float], scores: list[float]) -> None:
+    """Refuse scores that no mean over the folds can be made of."""
+    for k, value in enumerate(scores):
+        if not math.isfinite(value):
+            word = "NaN" if math.isnan(value) else str(value)
+            raise ValueError(f"The scorer returned {word} for {point} in fold {k} of cv.")
+
+
+def checked_splits(
+    cv: Any, X: Any, y: Array, weight: Array | None, groups: Any = None
+) -> list[tuple[Array, Array]]:
     """Return the folds as rows, each with enough of positive weight.
 
     Raises
@@ -268,7 +276,7 @@ def checked_splits(cv: Any, X: Any, y: Array, weight: Array | None) -> list[tupl
     n = len(y)
     counted = np.ones(n, dtype=bool) if weight is None else weight > 0
     splits = []
-    for k, split in enumerate(check_cv(cv).split(X, y)):
+    for k, split in enumerate(check_cv(cv).split(X, y, groups)):
         train, test = (np.arange(n)[part] for part in split)
         n_train, n_test = (np.count_nonzero(counted[part]) for part in (train, test))
         if n_train < 2 or n_test < 1:
@@ -286,6 +294,8 @@ def scorer_of(estimator: HuberRegressorCV, weighted: bool) -> Callable[..., floa
     """Return ``score(model, X, y, weight)``, with the weight left out where it is not taken."""
     if estimator.scoring is None:
         return _neg_median_absolute_error
+    if not isinstance(estimator.scoring, str) and not callable(estimator.scoring):
+        raise complain(estimator, "scoring", "one scorer's name, a callable or None")
     scorer = check_scoring(estimator, scoring=estimator.scoring)
     names = inspect.signature(getattr(scorer, "_score_func", scorer)).parameters
     if weighted and "sample_weight" in names:
