@@ -48,6 +48,7 @@ def solve_columns(objective: Objective, theta: Array, *, max_iter: int, **option
     kept, nit = np.flatnonzero(theta[:size]), 0
     if not len(kept) and not objective.data.intercept:
         kept = np.arange(min(FIRST, size))
+    best = np.inf
     while True:
         small = replace(objective, data=objective.data.columns(kept))
         edge = theta[size:]
@@ -58,16 +59,18 @@ def solve_columns(objective: Objective, theta: Array, *, max_iter: int, **option
         theta = np.zeros(objective.size)
         theta[kept], theta[size:] = found.x[: len(kept)], found.x[len(kept) :]
         pull = np.abs(gradient_of(objective, found.slopes / objective.total)[:size])
-        pull[kept] = 0.0
-        excess = np.flatnonzero(pull > limit * (1 + EXCESS))
+        share = np.divide(pull, limit, out=np.zeros(size), where=limit > 0)
+        out = np.ones(size, dtype=bool)
+        out[kept] = False
+        excess = share[out & (share > 1 + EXCESS)]
         if not len(excess) or nit >= max_iter:
             break
-        order = excess[np.argsort(-(pull[excess] / limit[excess]), kind="stable")]
-        kept = np.union1d(kept, order[: max(FIRST, len(kept))])
+        used = np.flatnonzero(theta[:size])
+        if found.fun < best * (1 - EXCESS):  # or those that are dropped could come back for ever
+            best, kept = found.fun, used
+        pulled = np.argsort(-share, kind="stable")[: len(used) + max(FIRST, len(used))]
+        kept = np.union1d(kept, pulled)
     if len(excess):
-        found.status, found.optimality = (
-            1,
-            max(found.optimality, float((pull / limit)[excess].max()) - 1),
-        )
+        found.status, found.optimality = 1, max(found.optimality, float(excess.max()) - 1)
     found.x, found.nit = theta, nit
     return found
