@@ -81,13 +81,16 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
 
 
-def in_order(function: Callable[[Item], Answer], items: Sequence[Item]) -> list[Answer]:
+def in_order(
+    function: Callable[[Item], Answer], items: Sequence[Item], *, few: int = 1
+) -> list[Answer]:
     """Return what ``function`` says of each of the items, in their order.
 
-    It runs on several threads at once, and under the caller's `numpy.errstate`.
+    It runs on several threads at once, and under the caller's `numpy.errstate`; for a few items,
+    which are done before a second thread has woken, on one.
     """
     with _blas().aside() as threads:
-        if threads < 2 or len(items) < 2:
+        if threads < 2 or len(items) <= few:
             return [function(item) for item in items]
         waiting = deque(range(len(items)))
         answers: dict[int, Answer] = {}

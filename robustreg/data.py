@@ -23,6 +23,8 @@ from robustreg.coordinates import MAX_CONDITION, Coordinates, condition_number
 #: bytes of X in one block at the most: little enough to stay in cache through raw, loss and pullback,
 #: and enough for threads, which hand over Python's lock between any two steps, not to wait for it
 BLOCK_BYTES = 1 << 22
+#: so many blocks are not worth a second thread: waking it and handing over takes as long
+FEW = 11
 #: sums over blocks are sums of about so many sums, each of which is one thread's work
 CHUNKS = 16
 #: below this many bytes standardised columns are kept instead of being made anew for each pass
@@ -200,12 +202,14 @@ class Data:
         def chunk(start: int) -> tuple[Any, ...]:
             return reduce(_add, (function(self._block(p)) for p in parts[start : start + some]))
 
-        return reduce(_add, in_order(chunk, range(0, len(parts), some)))
+        few = CHUNKS if len(parts) <= FEW else 1
+        return reduce(_add, in_order(chunk, range(0, len(parts), some), few=few))
 
     def rowwise(self, function: Callable[[Block], Array]) -> Array:
         """Return what ``function`` says of each row, for all rows: one pass."""
         self.passes.count += self.share
-        return np.concatenate(in_order(lambda part: function(self._block(part)), self._parts()))
+        parts = self._parts()
+        return np.concatenate(in_order(lambda part: function(self._block(part)), parts, few=FEW))
 
     # Between the solver's (u, intercept) and what Block.raw takes and Block.pullback gives.
     def outward(self, u: Array, intercept: Any) -> tuple[Array, Any]:
@@ -343,7 +347,8 @@ def largest(X: Array) -> float:
         with np.errstate(over="ignore"):
             return float(some @ some)
 
-    return float(np.sqrt(sum(in_order(square, list(gen_batches(flat.size, BLOCK_BYTES // 8))))))
+    parts = list(gen_batches(flat.size, BLOCK_BYTES // 8))
+    return float(np.sqrt(sum(in_order(square, parts, few=FEW))))
 
 
 def floats(X: Any, *, dense: bool) -> Any:

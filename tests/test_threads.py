@@ -12,9 +12,17 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from robustreg import HuberRegressor, L1Regressor
 from robustreg._threads import in_order
+from robustreg.data import FEW, Block
 
 ROWS = np.random.default_rng(0).normal(size=(30_000, 12))
 TARGET = ROWS[:, 0] + np.random.default_rng(1).standard_t(2, size=len(ROWS))
+
+
+@pytest.fixture(autouse=True)
+def many_blocks(monkeypatch):
+    """Few rows in enough blocks for a second thread."""
+    monkeypatch.setattr("robustreg.data.BLOCK_BYTES", 1 << 17)
+    assert ROWS.nbytes > FEW << 17
 
 
 def blas_threads():
@@ -30,6 +38,29 @@ def test_answers_come_in_order_and_blas_gets_its_threads_back():
     before = blas_threads()
     assert in_order(lambda i: i * i, range(100)) == [i * i for i in range(100)]
     assert blas_threads() == before
+
+
+def test_few_items_stay_in_the_thread_of_the_caller():
+    def name(_):
+        return threading.current_thread().name
+
+    with threadpool_limits(2, user_api="blas"):
+        assert set(in_order(name, range(4), few=4)) == {threading.current_thread().name}
+
+
+def test_a_fit_of_many_blocks_has_helpers(monkeypatch):
+    seen = set()
+
+    def spied(block, *args):
+        seen.add(threading.current_thread().name)
+        return raw(block, *args)
+
+    raw = Block.raw
+    monkeypatch.setattr(Block, "raw", spied)
+    with threadpool_limits(2, user_api="blas"):
+        granted = min(blas_threads(), default=1)
+        HuberRegressor().fit(ROWS, TARGET)
+    assert (len(seen) > 1) == (granted > 1)
 
 
 def test_blas_keeps_to_one_thread_meanwhile():

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from robustreg._array import Array, is_sparse
 from robustreg._threads import in_order
-from robustreg.data import Data
+from robustreg.data import FEW, Data
 from robustreg.estimators._callbacks import CallbackSupportMixin, Progress, with_callbacks
 from robustreg.estimators._validation import (
     check_bool,
@@ -304,7 +304,7 @@ class LinearRegressor(RegressorMixin, LinearModel):
             raw += self.intercept_
             return raw
 
-        return np.concatenate(in_order(part, list(gen_batches(len(X), 8192))))
+        return np.concatenate(in_order(part, list(gen_batches(len(X), 8192)), few=FEW))
 
     def _start(self, prepared: Prepared) -> Array | None:
         data, units, _ = prepared
