@@ -66,7 +66,12 @@ def _simplex(rows: Rows) -> tuple[Array, Array] | None:
         b_eq=-rows.linear / unit,
         bounds=np.column_stack([rows.lower, rows.upper]) / unit,
         method="highs",
-        options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
+        # Presolve finds nothing to remove: rows that matter little are folded already.
+        options={
+            "presolve": False,
+            "primal_feasibility_tolerance": 1e-10,
+            "dual_feasibility_tolerance": 1e-10,
+        },
     )
     if found.x is None:
         return None

@@ -27,6 +27,8 @@ OPEN = 1e-6
 NARROWER = 0.15
 #: an envelope that bends no more than this many rows for each coefficient is the last
 BAND = 12
+#: rows within this many widths of an envelope may bend the next one
+KEPT = 4.0
 #: iterations after which an envelope is given up
 PATIENCE = 60
 #: an offset, y having spread one, of a row that may lie on a hyperplane with many others
@@ -165,14 +167,22 @@ def solve_rows(rows: Rows, theta: Array, width: float, maxiter: int) -> Vertex:
     q, nit, mu = len(theta), 0, width
     few = 4 * q + 100
     # The start need not be near the end of any envelope: how many rows it bends says nothing.
-    while len(rows.weight) > few and mu > 1e-9 * width:
-        if nit and len(rows.band(theta, mu / NARROWER)) <= BAND * q:
+    wide = rows
+    while len(wide.weight) > few and mu > 1e-9 * width:
+        if nit and len(wide.band(theta, mu / NARROWER)) <= BAND * q:
             break
-        found = rows.envelope(theta, mu, 1e-9, min(max(maxiter - nit, 1), PATIENCE))
-        nit, mu = nit + found.nit, mu * NARROWER
+        found = wide.envelope(theta, mu, 1e-9, min(max(maxiter - nit, 1), PATIENCE))
         if found.status == 1:  # runs away, or would take for ever: the programs are asked at once
+            nit += found.nit
             break
-        theta = found.x
+        theta, nit = found.x, nit + found.nit
+        s = wide.offsets(theta)
+        near = np.flatnonzero(np.abs(s) <= KEPT * mu)
+        if (
+            few < len(near) < 0.5 * len(s)
+        ):  # the others hardly bend the next one: it is only a start
+            wide = wide.fold(near, s)
+        mu *= NARROWER
     s = rows.offsets(theta)
     tied = np.abs(s) <= np.maximum(rows.rounding(theta), ON)
     if rows.quadratic is None and tied.sum() > few:
