@@ -35,6 +35,8 @@ RESULTS = Path(__file__).parent / "results"
 #: Seconds after which a fit is not repeated, and rounds at the most.
 BUDGET, ROUNDS = 3.0, 9
 MIB = 2**20
+#: Between a number and its unit, so that a narrow column does not part them.
+NARROW = "\N{NO-BREAK SPACE}"
 
 
 # --- Data -------------------------------------------------------------------------------------
@@ -260,7 +262,7 @@ def processor() -> str:
 
 def milliseconds(seconds: float) -> str:
     """Seconds as text, in the unit that reads best."""
-    return f"{seconds:.3g} s" if seconds >= 1 else f"{1e3 * seconds:.3g} ms"
+    return f"{seconds:.3g}{NARROW}s" if seconds >= 1 else f"{1e3 * seconds:.3g}{NARROW}ms"
 
 
 def times(ratio: float) -> str:
@@ -270,7 +272,7 @@ def times(ratio: float) -> str:
 
 def size(count: float) -> str:
     """Bytes as text."""
-    return "-" if np.isnan(count) else f"{count / MIB:,.0f} MiB"
+    return "-" if np.isnan(count) else f"{count / MIB:,.0f}{NARROW}MiB"
 
 
 def above(value: float, best: float) -> str:
