@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from robustreg._array import Array
+from robustreg.data import subsample_size
 from robustreg.estimators import HuberRegressor
 from robustreg.estimators._base import LinearRegressor, Prepared
 from robustreg.model_selection._efficiency import epsilon_grid
@@ -240,7 +241,9 @@ class Walk:
             share = (point["epsilon"] - last) / (last - old) if last != old else 0.0
             if 0 < share <= 2:
                 start = start + share * (self.now.x - self.before.x)
-        return (start if start[-1] > 0 else self.now.x), self.now.get("metric")
+        # With few rows a Hessian costs little, and a new one brings the fit closer than a kept one.
+        kept = self.now.get("metric") if subsample_size(self.prepared.data) else None
+        return (start if start[-1] > 0 else self.now.x), kept
 
     def guide(self) -> None:
         """Give the followers those of their fits that follow from the leader's."""
