@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.utils import gen_batches
 
 from robustreg._array import Array, is_sparse
 from robustreg._threads import in_order
@@ -333,22 +332,16 @@ def diagonal(entries: Array) -> Any:
     return sp.csr_array((entries, np.arange(n), np.arange(n + 1)), shape=(n, n))
 
 
-def largest(X: Array) -> float:
-    """Return a bound on the size of the entries of a dense array, at the speed of memory.
-
-    Not finite where an entry is not, nor where one is beyond the root of the largest number.
-    """
-    if not (X.flags.c_contiguous or X.flags.f_contiguous):
-        return max(float(X.max(initial=0.0)), -float(X.min(initial=0.0)))
-    flat = X.ravel(order="K")
-
-    def square(part: slice) -> float:
-        some = flat[part].astype(np.float64, copy=False)
-        with np.errstate(over="ignore"):
-            return float(some @ some)
-
-    parts = list(gen_batches(flat.size, BLOCK_BYTES // 8))
-    return float(np.sqrt(sum(in_order(square, parts, few=FEW))))
+def column_squares(X: Any) -> Array:
+    """Return the mean square of each column: one pass. Not finite where an entry is not."""
+    n, n_features = X.shape
+    if is_sparse(X):
+        return np.asarray(X.multiply(X).sum(axis=0) / n, dtype=float)
+    blank = Coordinates(np.zeros(n_features), np.ones(n_features))
+    rows = Data(X, np.broadcast_to(0.0, n), None, blank, explicit=False)
+    with np.errstate(over="ignore", invalid="ignore"):
+        (square,) = rows.sum(lambda block: (np.einsum("ij,ij->j", block.X, block.X),))
+    return np.asarray(square / n)
 
 
 def floats(X: Any, *, dense: bool) -> Any:

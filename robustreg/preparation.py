@@ -21,6 +21,7 @@ from robustreg.data import (
     BLOCK_BYTES,
     KEEP_BYTES,
     Data,
+    column_squares,
     diagonal,
     floats,
     subsample,
@@ -84,7 +85,7 @@ def prepare(
     data = Data(X, y, weight, blank, intercept, explicit=dense, rows=rows)
     if not dense:
         return _prepare_sparse(data)
-    square = _column_squares(X)
+    square = column_squares(X)
     if refuse is not None and not np.isfinite(square).all():
         refuse(X)
     size = subsample_size(data)
@@ -232,18 +233,6 @@ def _shortest(values: Array, basis: Array, size: Array, n: int) -> Array:
     rows, triangle = scipy.linalg.qr(span, mode="economic", check_finite=False)
     inverse = scipy.linalg.solve_triangular(triangle, np.eye(len(values)), check_finite=False)
     return rows @ inverse.T * (np.sqrt(n) / values)
-
-
-def _column_squares(X: Any) -> Array:
-    """Return the mean square of each column: one pass. Not finite where an entry is not."""
-    n, n_features = X.shape
-    if is_sparse(X):
-        square = X.multiply(X).sum(axis=0) / n
-        return np.asarray(square, dtype=float)
-    blank = Coordinates(np.zeros(n_features), np.ones(n_features))
-    rows = Data(X, np.broadcast_to(0.0, n), None, blank, explicit=False)
-    (square,) = rows.sum(lambda block: (np.einsum("ij,ij->j", block.X, block.X),))
-    return np.asarray(square / n)
 
 
 def _safe(square: Array, coordinates: Coordinates) -> bool:

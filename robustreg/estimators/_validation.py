@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils.validation import assert_all_finite, check_array, validate_data
 
 from robustreg._array import Array
-from robustreg.data import BLOCK_BYTES, largest
+from robustreg.data import BLOCK_BYTES, column_squares
 
 #: below this, y cannot be scaled to size one without losing digits
 SMALLEST = 1e-290
@@ -85,7 +85,7 @@ def check_data(estimator: Any, X: Any, y: Any = None, *, fit: bool = False, **op
         if fit:
             return validate_data(estimator, X, y, **rows, **options)
         X = validate_data(estimator, X, reset=False, **rows, **options)
-        if many and not np.isfinite(largest(X)):
+        if many and not np.isfinite(column_squares(X)).all():
             refuse_infinite(estimator, X)
         return X
     except ValueError as error:

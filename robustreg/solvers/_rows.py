@@ -178,9 +178,8 @@ def solve_rows(rows: Rows, theta: Array, width: float, maxiter: int) -> Vertex:
         theta, nit = found.x, nit + found.nit
         s = wide.offsets(theta)
         near = np.flatnonzero(np.abs(s) <= KEPT * mu)
-        if (
-            few < len(near) < 0.5 * len(s)
-        ):  # the others hardly bend the next one: it is only a start
+        # The others hardly bend the next envelope, which only makes a start.
+        if few < len(near) < 0.5 * len(s):
             wide = wide.fold(near, s)
         mu *= NARROWER
     s = rows.offsets(theta)
