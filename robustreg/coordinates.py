@@ -56,6 +56,8 @@ class Coordinates:
         """Return ``transform.T @ diag(diagonal) @ transform``."""
         if self.diagonal:
             return np.diag(diagonal * self.transform**2)
+        if diagonal.min() == diagonal.max():  # no copy, and half of the work
+            return diagonal[0] * (self.transform.T @ self.transform)
         return self.transform.T @ (diagonal[:, None] * self.transform)
 
     def solver(self, coef: Array) -> Array:

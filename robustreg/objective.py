@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -131,26 +132,53 @@ class Objective:
         if not self.loss.additive:
             columns = np.column_stack([self.hessp(theta, unit) for unit in np.eye(self.size)])
             return 0.5 * (columns + columns.T)
-        u, intercept, extra = self.split(theta)
-        coef, offset = self.data.outward(u, intercept)
-        directions = self._directions()
+        hessian = self._assemble(self.data.sum(partial(self._bends, self._at(theta))))
+        return self._with_penalty(theta, hessian) / self.total
+
+    def expand(self, theta: Array) -> tuple[float, Array, Array, Array]:
+        """Sums of values, gradients and Hessians of the rows, and raw predictions, in one pass.
+
+        Without penalty, and not per unit of weight. The loss must be a sum over rows.
+        """
+        at = self._at(theta)
 
         def part(block: Block) -> tuple[Any, ...]:
-            raw = block.raw(coef, offset)
-            parts: list[Any] = []
-            for j, (d_raw, d_extra) in enumerate(directions):
-                bend, c_extra = self.loss.curvature(
-                    block.y, raw, block.weight, extra, d_raw, d_extra
-                )
-                if d_extra is None:
-                    parts += [block.grams(bend.reshape(len(bend), -1)[:, j:])]
-                parts += [block.pullback(bend), bend.sum(axis=0), np.asarray(c_extra)]
-            return tuple(parts)
+            raw = block.raw(*at[:2])
+            value, slope, d_extra = self.loss.value_gradient(block.y, raw, block.weight, at[2])
+            bends = self._bends(at, block, raw)
+            return value, block.pullback(slope), slope.sum(axis=0), d_extra, [raw], *bends
 
-        hessian = self._assemble(self._sum(part))
-        curvature = self.penalty.curvature(self.data.coordinates.coef(u))
-        self._add_penalty(hessian, curvature)
-        return hessian / self.total
+        value, gradient, d_intercept, d_extra, raw, *bends = self.data.sum(part)
+        gradient = self.join(self.data.inward(gradient, d_intercept), d_intercept, d_extra)
+        return float(value), gradient, self._assemble(tuple(bends)), np.concatenate(raw)
+
+    def penalised(
+        self, theta: Array, value: float, gradient: Array, hessian: Array
+    ) -> tuple[float, Array, Array]:
+        """Make value, gradient and Hessian of this function from those of :meth:`expand`."""
+        u, intercept, extra = self.split(theta)
+        penalty, pull = self.penalty.value_gradient(self.data.coordinates.coef(u))
+        pull = self.join(self.data.coordinates.adjoint(pull), 0.0 * intercept, 0.0 * extra)
+        hessian = self._with_penalty(theta, hessian)
+        return (value + penalty) / self.total, (gradient + pull) / self.total, hessian / self.total
+
+    def _at(self, theta: Array) -> tuple[Array, Any, Array]:
+        """Coefficients and intercept for the blocks, and the loss's own parameters."""
+        u, intercept, extra = self.split(theta)
+        return *self.data.outward(u, intercept), extra
+
+    def _bends(
+        self, at: tuple[Array, Any, Array], block: Block, raw: Array | None = None
+    ) -> tuple[Any, ...]:
+        """Return what :meth:`_assemble` puts together, of one block."""
+        raw = block.raw(*at[:2]) if raw is None else raw
+        parts: list[Any] = []
+        for j, (d_raw, d_extra) in enumerate(self._directions()):
+            bend, c_extra = self.loss.curvature(block.y, raw, block.weight, at[2], d_raw, d_extra)
+            if d_extra is None:
+                parts += [block.grams(bend.reshape(len(bend), -1)[:, j:])]
+            parts += [block.pullback(bend), bend.sum(axis=0), np.asarray(c_extra)]
+        return tuple(parts)
 
     def _directions(self) -> list[tuple[Any, Any]]:
         """Unit directions of raw predictions, then of the loss's own parameters."""
@@ -183,11 +211,14 @@ class Objective:
             hessian[edge + j, :] = hessian[:, edge + j] = column
         return hessian
 
-    def _add_penalty(self, hessian: Array, curvature: Array) -> None:
+    def _with_penalty(self, theta: Array, hessian: Array) -> Array:
+        curvature = self.penalty.curvature(self.data.coordinates.coef(self.split(theta)[0]))
         if not np.any(curvature):
-            return
+            return hessian
+        hessian = hessian.copy()
         n_coef, outputs = self._shapes[0], self.n_outputs or 1
         columns = curvature.reshape(len(curvature), -1)
         for k in range(outputs):
             part = slice(k, n_coef, outputs)
             hessian[part, part] += self.data.coordinates.quadratic(columns[:, k])
+        return hessian

@@ -86,6 +86,32 @@ def test_nearly_dependent_columns_become_orthonormal():
     assert rank == 5
 
 
+@pytest.mark.parametrize("intercept", [True, False])
+def test_wide_tables_are_held_as_their_rows(intercept):
+    """As many coordinates as rows, which give the shortest of all coefficients."""
+    X = RNG.normal(size=(60, 3000)) * np.geomspace(1e-3, 1e3, 3000) + 5.0
+    y = RNG.normal(size=60)
+    data, rank = prepare(X, y, intercept=intercept)
+    assert rank == 60
+    rows = data.take(np.arange(60))
+    assert_allclose(rows.T @ rows, 60 * np.eye(data.size), atol=1e-8)
+    u = np.linalg.lstsq(rows, y - intercept * y.mean(), rcond=None)[0]
+    centred = X - intercept * X.mean(axis=0)
+    shortest = np.linalg.lstsq(centred, y - intercept * y.mean(), rcond=1e-12)[0]
+    assert_allclose(data.coordinates.coef(u), shortest, rtol=1e-7, atol=1e-12)
+
+
+def test_wide_tables_take_little_more_than_one_copy():
+    X, y = RNG.normal(size=(400, 5000)), RNG.normal(size=400)
+    tracemalloc.start()
+    try:
+        prepare(X, y)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2.5 * X.nbytes
+
+
 X3 = sample()[0]
 RANKS = {
     "full": X3,
@@ -94,6 +120,9 @@ RANKS = {
     "collinear": np.column_stack([X3, 1e6 * (X3[:, 0] - X3[:, 1])]),
     "zero": np.column_stack([X3, np.zeros(60)]),
     "wide": RNG.normal(size=(10, 30)),
+    "wide, rows twice": np.repeat(RNG.normal(size=(5, 30)), 2, axis=0),
+    "wide, rows alike": RNG.normal(size=(10, 1)) * RNG.normal(size=30)
+    + 1e-6 * RNG.normal(size=(10, 30)),
     "square": RNG.normal(size=(10, 10)),
     "dummies": np.column_stack([X3, np.eye(3)[np.arange(60) % 3]]),
 }

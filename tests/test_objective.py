@@ -115,6 +115,20 @@ def test_hessian(name, way):
         assert_allclose(objective.hessp(theta, v), hessian @ v, rtol=1e-10, atol=1e-11)
 
 
+@NAMES
+@EVERY
+def test_all_at_once(name, way):
+    objective, theta = composed(name, way)
+    if not objective.loss.additive:
+        pytest.skip("is no sum over rows")
+    value, gradient, hessian, raw = objective.expand(theta)
+    assert_allclose(raw, objective.raw(theta), rtol=1e-12)
+    value, gradient, hessian = objective.penalised(theta, value, gradient, hessian)
+    assert_allclose(value, objective.fun_jac(theta)[0], rtol=1e-12)
+    assert_allclose(gradient, objective.fun_jac(theta)[1], rtol=1e-10, atol=1e-12)
+    assert_allclose(hessian, objective.hess(theta), rtol=1e-10, atol=1e-12)
+
+
 @pytest.mark.parametrize("name", ["squared", "huber", "smoothed pinball", "pseudo_huber"])
 @pytest.mark.parametrize("way", [way for way in holdings() if way != "whitened"])
 def test_value_is_the_mean_loss_and_the_penalty_in_the_users_units(name, way):

@@ -107,12 +107,11 @@ class ResidualRegressor(LinearRegressor):
         joint = self.scale in JOINT
         sigma = float(found.x[-1] if joint else 0.0 if self.scale == "mad" else self.scale)
         sigma = sigma if joint else sigma / prepared.units.spread
-        line = problem.loss.rescaled(sigma).line if sigma > 0 else None
-        if line is None or problem.method not in ("auto", "newton"):
+        if not sigma > 0 or problem.loss.line is None or problem.method not in ("auto", "newton"):
             return [None] * len(shares)
         kappas = [self._kappa(problem, share) for share in shares] if joint else None
         objective = problem.joint(self._kappa(problem, prepared)) if joint else problem.at(sigma)
-        solved = parts.solve(objective, found, line, kappas, tol=self.tol, max_iter=self.max_iter)
+        solved = parts.solve(objective, found, kappas, tol=self.tol, max_iter=self.max_iter)
         for one in solved:
             if one is not None and not joint:
                 one.x = np.append(one.x, sigma)

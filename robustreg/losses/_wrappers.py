@@ -54,6 +54,11 @@ class Concomitant(PointwiseLoss):
         """Whether the base is convex."""
         return self.base.convex
 
+    @property
+    def line(self) -> tuple[float, float] | None:
+        """Residuals, in units of sigma, between which psi is a line; None for other psi."""
+        return self.base.line
+
     def validate(self) -> None:
         super().validate()
         require(

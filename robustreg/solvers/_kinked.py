@@ -9,20 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 
 from robustreg._array import Array, is_sparse
 from robustreg.data import Block, subsample, subsample_size
-from robustreg.losses import Smoothed
+from robustreg.losses import Absolute, Smoothed
 from robustreg.objective import Objective
 from robustreg.scales import weighted_median
 from robustreg.solvers._newton import DenseMetric, newton
 from robustreg.solvers._result import Result, minimize
 from robustreg.solvers._rows import Rows, Vertex, solve_rows
-from robustreg.solvers._smooth import on_rows
+from robustreg.solvers._smooth import ROUGH, largest_move, on_rows, on_spread
 
 #: rows within this many widths of the envelope are kept
 KEPT_WIDTHS = 4.0
@@ -34,6 +34,18 @@ PATIENCE = 40
 FLAT = 1e-6
 #: an offset that is zero may be computed as this many times the size of what it is computed from
 ROUNDING = 1e-13
+#: rows within this share of them, the nearest to their kinks, tell how the minimum moves
+BAND = 0.1
+#: an envelope of a sample within which this share of the rows lie is narrow enough
+ENOUGH = 0.2
+#: with a larger share of the rows in doubt a step pays
+MANY = 0.15
+#: steps after which that is given up
+LOOKS = 4
+#: rows are kept that would cross their kinks at this many times the length of a Newton step
+REACH = 1.5
+#: rows that pull more than this, those of all being about one, cannot be taken from a sum again
+LEVERAGE = 10.0
 #: curvature of a penalty, in standardised units, that nothing can come of
 NEGLIGIBLE = 1e-25
 
@@ -71,16 +83,17 @@ def solve_kinked(
         ``slopes`` (each row's contribution to the gradient, the dual point) and ``zero`` (the rows
         on their kinks).
     """
-    theta, nit, width = _approach(objective, theta, max_iter, callback, warm)
-    s = offsets(objective, theta)
-    if width is None:
-        kept = np.arange(objective.data.n_rows)
+    data = objective.data
+    if not subsample_size(data) and data.small:
+        nit, place = 0, _Place(theta, *look(objective, theta), np.inf)
     else:
-        kept = np.flatnonzero(np.abs(s) <= KEPT_WIDTHS * width)
-    width = _reach(s, objective.data.weight, 0.5) or 1.0 if width is None else width
+        nit, place = _approach(objective, theta, max_iter, callback, warm)
+    theta, s, pull, reach = place
+    kept = np.flatnonzero(np.abs(s) <= reach)
+    width = reach / KEPT_WIDTHS if np.isfinite(reach) else _reach(s, data.weight, 0.5) or 1.0
     for _ in range(100):
-        rows = rows_of(objective, s, kept)
-        vertex = solve_rows(rows, theta, width, max(max_iter - nit, 1))
+        rows = rows_of(objective, s, kept, pull)
+        vertex = solve_rows(rows, theta, width, max(max_iter - nit, 1), callback)
         nit += vertex.nit
         if not vertex.success and len(kept) < len(s) and nit < max_iter:
             # What is left cannot hold what the folded rows pull: take more of them, from the same start.
@@ -88,7 +101,7 @@ def solve_kinked(
             kept = np.union1d(kept, nearest[: 4 * len(kept)])
             continue
         theta = vertex.theta
-        now = offsets(objective, theta)
+        now, _ = look(objective, theta)
         flipped = np.where(s > 0, -now, now) > ROUNDING * (1 + np.abs(s) + objective.data.base)
         flipped[kept] = False
         if not flipped.any() or nit >= max_iter:
@@ -100,30 +113,80 @@ def solve_kinked(
     return Result(x=theta, nit=nit, status=status, **found)
 
 
+class _Place(NamedTuple):
+    """Where to go on from, what :func:`look` said nearby, and how far from their kinks rows are in doubt."""
+
+    theta: Array
+    s: Array
+    pull: Array
+    reach: float
+
+
 def _approach(
     objective: Objective, theta: Array, max_iter: int, callback: Any, warm: bool
-) -> tuple[Array, int, float | None]:
-    """Come close through a sample and one envelope; None as width means: few rows, keep them all."""
-    data = objective.data
-    if not subsample_size(data) and data.small:
-        return theta, 0, None
-    metric, n = None, data.n_rows
-    share = np.sqrt(_variance(objective) * len(theta) / n)
-    if not (warm or subsample_size(data)):
-        theta, nit, _, width = _descend(objective, theta, share, max_iter, callback)
-        return theta, nit, width
-    if warm:
-        nit, width = 0, max(_reach(offsets(objective, theta), data.weight, share), FLAT)
-    else:
-        small = on_rows(objective, subsample(data, subsample_size(data)))
-        sampled = np.sqrt(n / small.data.n_rows) * share
-        theta, nit, metric, width = _descend(small, theta, sampled, max_iter, callback)
-        width = width * share / sampled if width > FLAT else FLAT
-    if width <= FLAT or nit >= max_iter:
-        return theta, nit, FLAT
-    loose, most = 0.3 / np.sqrt(n), min(max_iter - nit, PATIENCE)
-    found = _envelope(objective, theta, width, loose, most, callback, metric)
-    return found.x, nit + found.nit, width
+) -> tuple[int, _Place]:
+    """Come close through a sample and steps, or envelopes; also return the iterations."""
+    data, share, nit = objective.data, _share(objective), 0
+    if not warm:
+        size = subsample_size(data)
+        small = on_rows(objective, subsample(data, size)) if size else objective
+        enough = max(_share(small), ENOUGH) if size else share
+        theta, nit, width = _descend(small, theta, enough, max_iter, callback)
+        if not size or width <= FLAT or nit >= max_iter:
+            return nit, _Place(theta, *look(objective, theta), KEPT_WIDTHS * width)
+    place = _near(objective, theta)
+    if place is not None:
+        return nit + 1, place
+    width = max(_reach(offsets(objective, theta), data.weight, share), FLAT)
+    loose, most = 0.3 / np.sqrt(data.n_rows), min(max_iter - nit, PATIENCE)
+    found = _envelope(objective, theta, width, loose, most, callback)
+    return nit + found.nit, _Place(found.x, *look(objective, found.x), KEPT_WIDTHS * width)
+
+
+def _near(objective: Objective, theta: Array) -> _Place | None:
+    """Step by Newton to where few rows are in doubt, a pass each; None where that leads nowhere.
+
+    The Hessian of the mean loss is estimated from some of the rows near their kinks.
+    """
+    weight, before = objective.data.weight, np.inf
+    for _ in range(LOOKS):
+        s, pull = look(objective, theta)
+        even = _evened(objective, max(_reach(s, weight, BAND), FLAT))
+        _, gradient, _ = even.penalised(theta, 0.0, pull * even.total, np.zeros((len(theta),) * 2))
+        some = on_spread(even)
+        some.total = even.total * some.data.n_rows / objective.data.n_rows
+        step = DenseMetric(some.hess(theta)).solve(gradient)
+        moved = REACH * largest_move(objective, step)
+        if not moved < 0.7 * before:
+            return None
+        theta, before = theta - step, moved
+        if moved <= _reach(s, weight, MANY):
+            least = KEPT_WIDTHS * max(_reach(s, weight, 0.5 * _share(objective)), FLAT)
+            return _Place(theta, s, pull, max(moved, least))
+    return None
+
+
+def _evened(objective: Objective, width: float) -> Objective:
+    """Return an envelope with as much room on both sides of a kink, whatever the slopes there.
+
+    Up to a linear term it is the loss smoothed by a uniform kernel, whose curvature is the density
+    of the kinks. Fernandes, M., Guerre, E. and Horta, E. (2021). Smoothing quantile regressions.
+    """
+    data, smooth = objective.data, _smooth(objective, width)
+    kinks: Any = objective.loss.kinks(data.y)
+    jump = np.broadcast_to(0.5 * (kinks.upper - kinks.lower), data.y.shape)
+    weight = jump if data.weight is None else jump * data.weight
+    position = np.broadcast_to(kinks.position, data.y.shape)
+    even = replace(
+        smooth, loss=Smoothed(Absolute(), width), data=data.with_target(position, weight)
+    )
+    even.total = objective.total
+    return even
+
+
+def _share(objective: Objective) -> float:
+    """Share of the rows in a band as wide as rounding off so many kinks moves the minimum."""
+    return float(np.sqrt(_variance(objective) * objective.size / objective.data.n_rows))
 
 
 def _variance(objective: Objective) -> float:
@@ -136,27 +199,20 @@ def _variance(objective: Objective) -> float:
 
 def _descend(
     objective: Objective, theta: Array, share: float, max_iter: int, callback: Any
-) -> tuple[Array, int, Any, float]:
-    """Minimise envelopes down to one within which a ``share`` of the rows lie.
-
-    Also returns the Hessian of a wide one, which is much like that of a narrow one on more rows,
-    and the last width.
-    """
-    nit, metric, weight = 0, None, objective.data.weight
+) -> tuple[Array, int, float]:
+    """Minimise envelopes down to one within which a ``share`` of the rows lie; return its width."""
+    nit, weight = 0, objective.data.weight
     s = offsets(objective, theta)
     width, near = _reach(s, weight, 0.5), _reach(s, weight, share)
     while width > FLAT and nit < max_iter:
         most = min(max_iter - nit, PATIENCE)
-        found = _envelope(objective, theta, width, 1e-4, most, callback, None)
+        found = _envelope(objective, theta, width, ROUGH, most, callback)
         theta, nit = found.x, nit + found.nit
-        s = offsets(objective, theta)
-        near = _reach(s, weight, share)
-        if metric is None and width <= 0.5 * _reach(s, weight, 0.5):
-            metric = DenseMetric(_smooth(objective, width).hess(theta))
+        near = _reach(offsets(objective, theta), weight, share)
         if width <= 1.1 * near or found.status == 1:
             break
         width = max(NARROWER * width, near)
-    return theta, nit, metric, max(near, FLAT)
+    return theta, nit, max(near, FLAT)
 
 
 def _smooth(objective: Objective, width: float) -> Objective:
@@ -177,10 +233,9 @@ def _envelope(
     tol: float,
     max_iter: int,
     callback: Callable[..., Any] | None,
-    metric: Any,
 ) -> Result:
     smooth = _smooth(objective, width)
-    options = {"tol": tol, "maxiter": max_iter, "metric": metric, "lazy": True}
+    options = {"tol": tol, "maxiter": max_iter, "lazy": True}
     return minimize(
         smooth.fun_jac,
         theta,
@@ -199,6 +254,23 @@ def offsets(objective: Objective, theta: Array) -> Array:
     return objective.raw(theta) - kinks.position
 
 
+def look(objective: Objective, theta: Array) -> tuple[Array, Array]:
+    """Return offsets, and the gradient of the loss with slopes by their signs: one pass."""
+    data, (u, intercept, _) = objective.data, objective.split(theta)
+    at = data.outward(u, intercept)
+
+    def part(block: Block) -> tuple[Any, ...]:
+        kinks: Any = objective.loss.kinks(block.y)
+        s = block.raw(*at) - kinks.position
+        slope = np.where(s > 0, kinks.upper, kinks.lower)
+        slope = slope if block.weight is None else slope * block.weight
+        return [s], block.pullback(slope), slope.sum()
+
+    s, gradient, total = data.sum(part)
+    pull = objective.join(data.inward(gradient, total), total)
+    return np.concatenate(s), pull / objective.total
+
+
 def _reach(s: Array, weight: Array | None, share: float) -> float:
     """Distance within which a share of the offsets lie, or their mean size where those are zero."""
     size = np.abs(s)
@@ -212,8 +284,11 @@ def _reach(s: Array, weight: Array | None, share: float) -> float:
     return reach or float(np.average(size, weights=weight))
 
 
-def rows_of(objective: Objective, s: Array, kept: Array) -> Rows:
-    """Keep some rows, fold the others at the side that ``s`` says, and add the penalty."""
+def rows_of(objective: Objective, s: Array, kept: Array, pull: Array | None = None) -> Rows:
+    """Keep some rows, fold the others at the side that ``s`` says, and add the penalty.
+
+    ``pull`` is what :func:`look` says of all rows; without it the others take a pass.
+    """
     data, total = objective.data, objective.total
     kinks = objective.loss.kinks(data.y)
     assert kinks is not None
@@ -221,15 +296,17 @@ def rows_of(objective: Objective, s: Array, kept: Array) -> Rows:
         np.broadcast_to(part, s.shape) for part in (kinks.lower, kinks.upper, kinks.position)
     )
     weight = (np.ones_like(s) if data.weight is None else data.weight) / total
+    X, w = data.take(kept), weight[kept]
+    if data.intercept:
+        X = _stack([X, np.ones((len(kept), 1))], axis=1)
     linear = np.zeros(objective.size)
     if len(kept) < len(s):
         slopes = weight * np.where(s > 0, upper, lower)
-        slopes[kept] = 0.0
-        linear = gradient_of(objective, slopes)
-    X = data.take(kept)
-    if data.intercept:
-        X = _stack([X, np.ones((len(kept), 1))], axis=1)
-    w = weight[kept]
+        if pull is not None and (abs(X).T @ np.abs(slopes[kept])).max() < LEVERAGE:
+            linear = pull - X.T @ slopes[kept]
+        else:
+            slopes[kept] = 0.0
+            linear = gradient_of(objective, slopes)
     hidden = objective.join(data.hidden, 0.0)
     rows = Rows(
         X, position[kept], w * lower[kept], w * upper[kept], w, linear, None, hidden, data.base

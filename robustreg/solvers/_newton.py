@@ -106,6 +106,7 @@ def newton(
     hessp: Callable[..., Array] | None = None,
     callback: Callable[..., Any] | None = None,
     metric: Any = None,
+    known: tuple[float, Array] | None = None,
     lower: Array | None = None,
     tol: float = 1e-8,
     maxiter: int = 100,
@@ -131,6 +132,8 @@ def newton(
         iteration; ends the run by returning True or raising ``StopIteration``.
     metric : object with a method ``solve``, optional
         A factored Hessian to begin with.
+    known : tuple of float and array, optional
+        Value and gradient at ``x0``.
     lower : array of shape (n,), optional
         Open lower bounds.
     tol : float
@@ -161,7 +164,7 @@ def newton(
         forcing = min(0.1, np.sqrt(state.norm))
         return IterativeMetric(lambda v: hessp(state.x, v, *args), forcing)
 
-    state = evaluate(np.array(x0, dtype=float))
+    state = evaluate(np.array(x0, dtype=float)) if known is None else _State(x0, *known)
     pairs: deque[tuple[Array, Array]] = deque(maxlen=MEMORY)
     nit = nhev = 0
     status, stalled, lift = 1, 0, 0.0

@@ -134,7 +134,9 @@ class Rows:
         gram = X.T @ ((weight / mu)[:, None] * X)
         return gram if self.quadratic is None else gram + self.quadratic
 
-    def envelope(self, theta: Array, mu: float, tol: float, maxiter: int) -> Result:
+    def envelope(
+        self, theta: Array, mu: float, tol: float, maxiter: int, callback: Any = None
+    ) -> Result:
         """Minimise the envelope of width ``mu``."""
         options = {"tol": tol, "maxiter": maxiter}
         return minimize(
@@ -144,6 +146,7 @@ class Rows:
             jac=True,
             hess=self.hess,
             method=newton,
+            callback=callback,
             options=options,
         )
 
@@ -158,7 +161,9 @@ class Vertex:
     success: bool
 
 
-def solve_rows(rows: Rows, theta: Array, width: float, maxiter: int) -> Vertex:
+def solve_rows(
+    rows: Rows, theta: Array, width: float, maxiter: int, callback: Any = None
+) -> Vertex:
     """Minimise exactly, starting from ``theta`` whose offsets are about ``width`` off.
 
     Ever narrower envelopes say which rows end up near their kinks. The others are folded, the few
@@ -171,7 +176,8 @@ def solve_rows(rows: Rows, theta: Array, width: float, maxiter: int) -> Vertex:
     while len(wide.weight) > few and mu > 1e-9 * width:
         if nit and len(wide.band(theta, mu / NARROWER)) <= BAND * q:
             break
-        found = wide.envelope(theta, mu, 1e-9, min(max(maxiter - nit, 1), PATIENCE))
+        most = min(max(maxiter - nit, 1), PATIENCE)
+        found = wide.envelope(theta, mu, 1e-9, most, callback)
         if found.status == 1:  # runs away, or would take for ever: the programs are asked at once
             nit += found.nit
             break

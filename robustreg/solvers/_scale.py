@@ -16,8 +16,9 @@ from robustreg.objective import Objective
 from robustreg.penalties import Penalty
 from robustreg.scales import huber_scale, mad
 from robustreg.solvers._kinked import solve_kinked
+from robustreg.solvers._pieces import has_pieces, look_ahead
 from robustreg.solvers._result import Result
-from robustreg.solvers._smooth import ROUGH, kept_metric, on_sample, solve_smooth
+from robustreg.solvers._smooth import ROUGH, keeps_metric, kept_metric, on_sample, solve_smooth
 
 #: y beyond this many of its spreads does not move the least-squares start
 CLIP = 10.0
@@ -64,6 +65,10 @@ class Problem:
         widths = [getattr(loss, name) for name in loss.threshold]
         unit = min([1.0, *widths]) if loss.degree == 2 else 1.0
         return Objective(loss, self.data, self.penalty, unit=unit)
+
+    def after(self, nit: int) -> Problem:
+        """Return the problem with so many iterations fewer to go, but one."""
+        return replace(self, max_iter=max(self.max_iter - nit, 1))
 
     def joint(self, kappa: float) -> Objective:
         """Return the objective of coefficients and scale."""
@@ -115,21 +120,37 @@ def solve_fixed(problem: Problem, sigma: float, theta: Array | None = None) -> R
     """
     objective = problem.at(sigma)
     if theta is not None:
-        return _solve(problem, objective, theta, metric=problem.metric)
+        return _from_near(problem, objective, theta, problem.metric)
     if problem.narrow(sigma):
         first = solve_flat(problem, np.zeros(problem.size), problem.steepest(sigma))
-        metric = None
+        found = _solve(problem.after(first.nit), objective, first.x)
     else:
         small = on_sample(objective) if problem.loss.threshold else None
         if small is None:
             return _from_wide(problem, sigma, problem.start())
         inner = replace(problem, data=small.data, penalty=small.penalty, tol=ROUGH)
         first = _from_wide(inner, sigma, inner.start())
-        metric = kept_metric(objective, first.x, problem.method)
-    left = replace(problem, max_iter=max(problem.max_iter - first.nit, 1))
-    found = _solve(left, objective, first.x, metric=metric)
+        found = _from_near(problem.after(first.nit), objective, first.x)
     found.nit += first.nit
     return found
+
+
+def _from_near(problem: Problem, objective: Objective, theta: Array, metric: Any = None) -> Result:
+    theta, known, nit = _nearer(problem, objective, theta, metric)
+    found = _solve(problem.after(nit), objective, theta, **known)
+    found.nit += nit
+    return found
+
+
+def _nearer(
+    problem: Problem, objective: Objective, theta: Array, metric: Any
+) -> tuple[Array, dict[str, Any], int]:
+    """Return a better start where one is to be had, options of Newton there, and the iterations."""
+    if keeps_metric(objective, problem.method) and has_pieces(objective):
+        return *look_ahead(objective, theta, 0.1 * problem.tol), 1
+    if metric is None and subsample_size(problem.data):
+        metric = kept_metric(objective, theta, problem.method)
+    return theta, {"metric": metric}, 0
 
 
 def _from_wide(problem: Problem, sigma: float, theta: Array) -> Result:
@@ -170,11 +191,10 @@ def solve_joint(problem: Problem, kappa: float, theta: Array | None = None) -> R
     warm = theta is not None and theta[-1] > 0
     if not warm:
         theta, nit = _joint_start(problem, kappa)
-    metric = problem.metric
-    if metric is None and subsample_size(problem.data):
-        metric = kept_metric(objective, theta, problem.method)
-    left = replace(problem, max_iter=max(problem.max_iter - nit, 1))
-    found = _joint(left, objective, kappa, theta, int(nit == 0 and not warm), metric)
+    theta, known, more = _nearer(problem, objective, theta, problem.metric)
+    nit += more
+    at_least = int(nit == 0 and not warm)
+    found = _joint(problem.after(nit), objective, kappa, theta, at_least, **known)
     found.nit += nit
     return found
 
@@ -211,7 +231,7 @@ def _joint(
     kappa: float,
     theta: Array,
     at_least: int,
-    metric: Any = None,
+    **known: Any,
 ) -> Result:
     """Run Newton, and where sigma becomes suspiciously small ask whether zero is the answer."""
     lower = np.full(len(theta), -np.inf)
@@ -220,8 +240,8 @@ def _joint(
     for suspect in (*SUSPECT, 0.0):
         stop = _either(problem.callback, lambda state, s=suspect: state.x[-1] < s)
         part = replace(problem, callback=stop, max_iter=problem.max_iter - nit)
-        found = _solve(part, objective, theta, lower=lower, at_least=at_least, metric=metric)
-        found.nit, nit, theta, metric = found.nit + nit, found.nit + nit, found.x, None
+        found = _solve(part, objective, theta, lower=lower, at_least=at_least, **known)
+        found.nit, nit, theta, known = found.nit + nit, found.nit + nit, found.x, {}
         if theta[-1] >= suspect:
             return found
         flat = solve_flat(problem, theta[:-1], problem.steepest())

@@ -18,6 +18,8 @@ from robustreg.solvers._result import Result, minimize
 MAX_DENSE = 3000
 #: work of a Gram matrix from which on a Hessian is worth keeping over several steps
 KEEP_WORK = 2e7
+#: rows by which the effect of a step on the predictions is judged
+SOME = 1024
 #: tol of a fit to a sample, whose optimum is some hundredths away from that of all rows anyway
 ROUGH = 1e-3
 
@@ -38,6 +40,7 @@ def solve_smooth(
     lower: Array | None = None,
     callback: Any = None,
     metric: Any = None,
+    known: tuple[float, Array] | None = None,
 ) -> Result:
     """Minimise a smooth objective on all rows.
 
@@ -59,6 +62,8 @@ def solve_smooth(
         Called after each iteration; returning True stops.
     metric : object, optional
         A factored Hessian of a similar objective, kept while its steps pay.
+    known : tuple of float and array, optional
+        Value and gradient at ``theta``.
 
     Returns
     -------
@@ -74,6 +79,7 @@ def solve_smooth(
     work = objective.data.n_rows * objective.size**2
     options: dict[str, Any] = {
         "tol": tol, "maxiter": max_iter, "at_least": at_least, "lower": lower, "metric": metric,
+        "known": known,
     }  # fmt: skip
     if method == "newton":
         options["lazy"] = work > KEEP_WORK or metric is not None or tol >= ROUGH
@@ -153,6 +159,14 @@ def on_spread(objective: Objective) -> Objective:
     size = max(n // 10, min(100 * columns, n // 2), subsample_size(objective.data))
     data = objective.data.subset(spread_rows(n, size), keep=False)
     return replace(objective, data=data, penalty=objective.penalty.scaled(data.n_rows / n))
+
+
+def largest_move(objective: Objective, step: Array) -> float:
+    """How far a step moves the predictions, at the most of some rows."""
+    data = objective.data
+    if data.n_rows > SOME:
+        data = data.subset(spread_rows(data.n_rows, SOME), keep=False)
+    return float(np.abs(replace(objective, data=data).raw(step)).max())
 
 
 def keeps_metric(objective: Objective, method: str) -> bool:

@@ -5,13 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from scipy.optimize import check_grad
 
 from robustreg.losses import Huber
 from robustreg.penalties import L2
 from robustreg.preparation import prepare
 from robustreg.solvers import Parts, Problem, solve_fixed, solve_joint
-from robustreg.solvers._parts import Far
 from tests._reference import sample
 
 EPSILON, SIGMA = 1.345, 0.8
@@ -40,13 +38,12 @@ def solve(problem, parts, sigma=None, kappas=None, kappa=0.7):
     """Fits to the parts; without sigma the scale is estimated along."""
     if sigma is None:
         found = solve_joint(problem, kappa)
-        objective, scale = problem.joint(kappa), found.x[-1]
+        objective = problem.joint(kappa)
         kappas = [kappa] * len(parts) if kappas is None else kappas
     else:
-        found, objective, scale = solve_fixed(problem, sigma), problem.at(sigma), sigma
-    line = problem.loss.rescaled(scale).line
+        found, objective = solve_fixed(problem, sigma), problem.at(sigma)
     together = Parts(problem.data, parts)
-    return together.solve(objective, found, line, kappas, tol=1e-10, max_iter=50), together
+    return together.solve(objective, found, kappas, tol=1e-10, max_iter=50), together
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -97,32 +94,9 @@ def test_a_part_follows_only_if_no_row_may_have_crossed():
     problem = table()
     parts = folds(problem.data.n_rows)
     found, objective = solve_joint(problem, 0.7), problem.joint(0.7)
-    line = problem.loss.rescaled(found.x[-1]).line
     together = Parts(problem.data, parts)
     together.reach = np.array([1e-9, 1e-9])
-    first = together.solve(objective, found, line, [0.7] * 5, tol=1e-10, max_iter=50)
+    first = together.solve(objective, found, [0.7] * 5, tol=1e-10, max_iter=50)
     assert first == [None] * 5
-    again = together.solve(objective, found, line, [0.7] * 5, tol=1e-10, max_iter=50)
+    again = together.solve(objective, found, [0.7] * 5, tol=1e-10, max_iter=50)
     assert sum(one is not None for one in again) >= 3  # it has learnt how far they go
-
-
-@pytest.mark.parametrize("joint", [True, False])
-def test_sums_of_far_rows_are_the_rows(joint):
-    """With no end nearby the sums are the objective, and their derivatives are right."""
-    problem = replace(table(), penalty=L2(0.0))
-    objective = problem.joint(0.7) if joint else problem.at(SIGMA)
-    theta = np.append(np.full(problem.size, 0.1), [0.9] * joint)
-    far = Far(theta, objective.fun_jac(theta)[1], objective.hess(theta), joint)
-    value, gradient = objective.fun_jac(theta)
-    assert_allclose(far.fun_jac(theta)[0], 0.0, atol=1e-12)
-    assert_allclose(far.fun_jac(theta)[1], gradient, atol=1e-12)
-    step = np.append(np.linspace(-1, 1, problem.size), [0.2] * joint) * 1e-7
-    change = objective.fun_jac(theta + step)[0] - value
-    assert_allclose(far.fun_jac(theta + step)[0], change, rtol=1e-4, atol=1e-13)
-    there = theta + 1e3 * step
-    assert check_grad(lambda t: far.fun_jac(t)[0], lambda t: far.fun_jac(t)[1], there) < 1e-6
-    columns = [
-        (far.fun_jac(there + e)[1] - far.fun_jac(there - e)[1]) / 2e-6
-        for e in 1e-6 * np.eye(len(theta))
-    ]
-    assert_allclose(far.hess(there), np.array(columns), atol=1e-6)

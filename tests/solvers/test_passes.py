@@ -47,7 +47,7 @@ name = {"ids": lambda model: "".join(repr(model).split())}
 
 
 @pytest.mark.parametrize("model", [*HUBER, *KINKED], **name)
-@pytest.mark.parametrize("shape", [(50_000, 10), (N, 20), (200_000, 50)], ids=str)
+@pytest.mark.parametrize("shape", [(20_000, 20), (50_000, 10), (N, 20), (200_000, 50)], ids=str)
 def test_cold_fit_takes_at_most_twelve(model, shape):
     assert passes(model.fit, *table(*shape)) <= 12
     assert model.optimality_ <= model.tol
@@ -56,7 +56,7 @@ def test_cold_fit_takes_at_most_twelve(model, shape):
 @pytest.mark.parametrize("quantile", [0.1, 0.9])
 def test_cold_quantile(quantile, plain):
     model = QuantileRegressor(quantile=quantile, alpha=0)
-    assert passes(model.fit, *plain) <= 16
+    assert passes(model.fit, *plain) <= 12
     assert model.optimality_ <= 1e-10
 
 
@@ -69,28 +69,31 @@ def test_hard_tables_take_at_most_three_times_as_many(model, worse, plain):
 
 
 @pytest.mark.parametrize(
-    ("model", "change", "limit"),
+    ("model", "change"),
     [
-        (HuberRegressor(), {}, 3),
-        (HuberRegressor(), {"epsilon": 1.3}, 8),
-        (HuberRegressor(), {"alpha": 10.0}, 8),
-        (HuberRegressor(scale=1.0), {"epsilon": 1.3}, 8),
-        (L1Regressor(alpha=0), {"alpha": 10.0}, 8),
-        (QuantileRegressor(quantile=0.5, alpha=0), {"quantile": 0.51}, 10),
-        (QuantileRegressor(quantile=0.5, alpha=0), {"alpha": 1e-4}, 8),
+        (HuberRegressor(), {}),
+        (HuberRegressor(), {"epsilon": 1.3}),
+        (HuberRegressor(), {"epsilon": 1.0}),
+        (HuberRegressor(), {"alpha": 10.0}),
+        (HuberRegressor(scale=1.0), {"epsilon": 1.3}),
+        (L1Regressor(alpha=0), {}),
+        (L1Regressor(alpha=0), {"alpha": 10.0}),
+        (QuantileRegressor(quantile=0.5, alpha=0), {"quantile": 0.51}),
+        (QuantileRegressor(quantile=0.9, alpha=0), {"quantile": 0.91}),
+        (QuantileRegressor(quantile=0.5, alpha=0), {"alpha": 1e-4}),
     ],
     ids=str,
 )
-def test_warm_start(model, change, limit, plain):
-    """One of the passes puts the rows into coordinates again."""
+def test_warm_start(model, change, plain):
+    """Two or three, and one that puts the rows into coordinates again."""
     model.set_params(warm_start=True).fit(*plain)
-    assert passes(model.set_params(**change).fit, *plain) <= limit
+    assert passes(model.set_params(**change).fit, *plain) <= 4
     assert model.optimality_ <= model.tol
 
 
 def test_path_prepares_its_rows_once(plain):
     epsilon = np.geomspace(3, 1, 10)
-    assert passes(huber_path, *plain, epsilons=epsilon) / len(epsilon) <= 9
+    assert passes(huber_path, *plain, epsilons=epsilon) / len(epsilon) <= 3.5
 
 
 @pytest.mark.parametrize("model", [*HUBER, *KINKED], **name)

@@ -1,0 +1,175 @@
+"""Sums of losses whose psi is a line cut off at two slopes.
+
+Such a sum is quadratic (over the scale, where that is estimated along) for as long as no row crosses
+an end of the line. Near the minimum few rows do: the others are summed up once, and what is left is a
+problem of few rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from robustreg._array import Array
+from robustreg.data import subsample_size
+from robustreg.objective import Objective
+from robustreg.solvers._newton import DenseMetric, newton
+from robustreg.solvers._result import Result, minimize
+from robustreg.solvers._smooth import largest_move
+
+#: rows are kept that would cross an end at this many times the length of the first Newton step
+REACH = 1.5
+#: with a larger share of the rows near the ends nothing is won
+MANY = 0.3
+#: with more coefficients a Gram matrix of all rows takes longer than the passes that it saves
+NARROW = 64
+
+
+@dataclass
+class Far:
+    """Rows that stay on their pieces, summed up.
+
+    Parameters
+    ----------
+    theta : array of shape (q,)
+        Where they were looked at; the scale is the last entry where it is estimated along.
+    gradient, hessian : array of shape (q,), (q, q)
+        Of their sum there.
+    joint : bool
+        Whether the scale is among the parameters.
+    """
+
+    theta: Array
+    gradient: Array
+    hessian: Array
+    joint: bool
+
+    def _squares(self, theta: Array) -> tuple[Array, Array, float]:
+        """Return X^T X, X^T r and r^T r of the rows on the line, r their residuals at ``theta``."""
+        at, step = float(self.theta[-1]), (theta - self.theta)[:-1]
+        gram, cross = at * self.hessian[:-1, :-1], at**2 * self.hessian[:-1, -1]
+        left = cross - gram @ step
+        return gram, left, float(at**3 * self.hessian[-1, -1] - step @ (cross + left))
+
+    def fun_jac(self, theta: Array) -> tuple[float, Array]:
+        """Value, less what it was at the first ``theta``, and gradient."""
+        step = theta - self.theta
+        if not self.joint:
+            bent = self.hessian @ step
+            return float(self.gradient @ step + 0.5 * step @ bent), self.gradient + bent
+        at, sigma = self.theta[-1], theta[-1]
+        _, cross, square = self._squares(self.theta)
+        _, left, now = self._squares(theta)
+        # the rest, of rows beyond the line and of the price of the scale, is linear
+        flat = self.gradient + np.append(cross / at, square / (2 * at**2))
+        value = 0.5 * (now / sigma - square / at) + flat @ step
+        return float(value), flat - np.append(left / sigma, now / (2 * sigma**2))
+
+    def hess(self, theta: Array) -> Array:
+        """Hessian."""
+        if not self.joint:
+            return self.hessian
+        sigma = theta[-1]
+        gram, left, square = self._squares(theta)
+        cross = left[:, None] / sigma**2
+        return np.block([[gram / sigma, cross], [cross.T, np.array([[square / sigma**3]])]])
+
+
+def minimise_pieces(near: Objective, far: Far, tol: float, max_iter: int) -> Result:
+    """Minimise the sum of few rows, with all of the penalty, and of many far ones.
+
+    Parameters
+    ----------
+    near : Objective
+        Of the few; its ``total`` is that of all.
+    far : Far
+        The others, and where to start.
+    tol : float
+        Largest gradient entry that counts as solved.
+    max_iter : int
+        Iterations at the most.
+
+    Returns
+    -------
+    Result
+        As of :func:`~robustreg.solvers.newton`, with ``optimality``.
+    """
+
+    def fun_jac(theta: Array) -> tuple[float, Array]:
+        (value, gradient), (rest, slope) = near.fun_jac(theta), far.fun_jac(theta)
+        return value + rest / near.total, gradient + slope / near.total
+
+    def hess(theta: Array) -> Array:
+        return near.hess(theta) + far.hess(theta) / near.total
+
+    lower = np.full(len(far.theta), -np.inf)
+    if far.joint:
+        lower[-1] = 0.0
+    options = {"tol": tol, "maxiter": max_iter, "lower": lower, "lazy": True}
+    found = minimize(fun_jac, far.theta, jac=True, hess=hess, method=newton, options=options)
+    found.optimality = float(np.abs(found.jac).max(initial=0.0))
+    return found
+
+
+def sums(objective: Objective, rows: Array, factor: Array | None = None) -> Objective:
+    """Return the sum of the losses of some rows, times factors that may be 0, without penalty."""
+    data = objective.data.subset(rows, keep=False)
+    if factor is not None:
+        weight = factor if data.weight is None else data.weight * factor
+        data = data.with_target(data.y, weight)
+    some = replace(objective, data=data, penalty=objective.penalty.scaled(0.0))
+    some.total = 1.0
+    return some
+
+
+def has_pieces(objective: Objective) -> bool:
+    """Whether a minimum is worth looking for by its pieces: few coefficients and many dense rows."""
+    line, data = getattr(objective.loss, "line", None), objective.data
+    return line is not None and objective.size <= NARROW and data.dense and subsample_size(data) > 0
+
+
+def look_ahead(objective: Objective, theta: Array, tol: float) -> tuple[Array, dict[str, Any]]:
+    """Return where the minimum lies if only rows near the ends cross them: one pass.
+
+    Parameters
+    ----------
+    objective : Objective
+        One that :func:`has_pieces`.
+    theta : array
+        A point not far from the minimum.
+    tol : float
+        What the few rows are solved to.
+
+    Returns
+    -------
+    theta : array
+        To be checked by the gradient of all rows.
+    options : dict
+        For :func:`~robustreg.solvers.newton` from there: a Hessian and, where ``theta`` is still the
+        old one, what is known of it.
+    """
+    data, joint = objective.data, objective.n_extra > 0
+    value, gradient, hessian, raw = objective.expand(theta)
+    mean, slope, bend = objective.penalised(theta, value, gradient, hessian)
+    metric = DenseMetric(bend)
+    here = theta, {"metric": metric, "known": (mean, slope)}
+    if np.abs(slope).max() <= tol:
+        return here
+    step = metric.solve(slope)
+    moved = largest_move(objective, step)
+    sigma, d_sigma = (float(theta[-1]), abs(float(step[-1]))) if joint else (1.0, 0.0)
+    residual, near = data.y - raw, np.zeros(data.n_rows, dtype=bool)
+    for end in objective.loss.line:  # type: ignore[attr-defined]
+        near |= np.abs(residual - sigma * end) <= REACH * (moved + abs(end) * d_sigma)
+    near[0] = True
+    if near.mean() > MANY:
+        return here
+    rows = np.flatnonzero(near)
+    kept = replace(objective, data=data.subset(rows))
+    kept.total = objective.total
+    _, few, bent, _ = sums(kept, np.arange(len(rows))).expand(theta)
+    far = Far(theta, gradient - few, hessian - bent, joint)
+    found = minimise_pieces(kept, far, tol, 50)
+    return (found.x, {"metric": metric}) if found.success else here

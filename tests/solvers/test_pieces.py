@@ -1,0 +1,92 @@
+"""Rows summed up while no other row crosses an end of the line that psi is."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.optimize import check_grad
+
+from robustreg.losses import Huber, LogCosh, Logistic, Pinball, Smoothed
+from robustreg.objective import Objective
+from robustreg.penalties import L2
+from robustreg.preparation import prepare
+from robustreg.solvers import Problem, solve_fixed, solve_joint
+from robustreg.solvers._pieces import Far, has_pieces, look_ahead
+from tests._reference import sample
+
+SIGMA, KAPPA = 0.8, 0.7
+JOINT = pytest.mark.parametrize("joint", [True, False], ids=["joint", "fixed"])
+
+
+def table(n=25_000, p=4, weighted=False, seed=0):
+    X, y, weight = sample(n=n, p=p, seed=seed)
+    data, _ = prepare(X, (y - np.median(y)) / 2, weight if weighted else None)
+    return Problem(Huber(1.345), data, L2(0.3), tol=1e-10)
+
+
+def solved(problem, joint):
+    """Return the objective and its minimum, found without any looking ahead."""
+    slow = replace(problem, method="lbfgs", max_iter=1000)
+    if joint:
+        return problem.joint(KAPPA), solve_joint(slow, KAPPA).x
+    return problem.at(SIGMA), solve_fixed(slow, SIGMA).x
+
+
+@JOINT
+@pytest.mark.parametrize("weighted", [True, False])
+@pytest.mark.parametrize("far", [0.003, 0.01])
+def test_from_nearby_it_is_the_minimum(joint, weighted, far):
+    objective, best = solved(table(weighted=weighted), joint)
+    start = best + far * np.cos(np.arange(len(best)))
+    theta, options = look_ahead(objective, start, 1e-11)
+    assert "known" not in options
+    assert np.abs(objective.fun_jac(theta)[1]).max() <= 1e-10
+    assert_allclose(theta, best, atol=1e-7)
+
+
+@JOINT
+def test_where_nothing_can_be_seen_what_was_seen_is_kept(joint):
+    """At the minimum, or far from it, the start is returned with its value and gradient."""
+    objective, best = solved(table(), joint)
+    tol = 10 * np.abs(objective.fun_jac(best)[1]).max()
+    for start in (best, best + 3.0):
+        theta, options = look_ahead(objective, start, tol)
+        assert theta is start
+        value, gradient = objective.fun_jac(start)
+        assert_allclose(options["known"][0], value, rtol=1e-12)
+        assert_allclose(options["known"][1], gradient, rtol=1e-9, atol=1e-14)
+        step = options["metric"].solve(gradient)
+        assert_allclose(objective.hess(start) @ step, gradient, rtol=1e-6, atol=1e-12)
+
+
+def test_who_has_pieces():
+    data, penalty = table().data, L2(0.3)
+    assert has_pieces(Objective(Huber(), data, penalty))
+    assert has_pieces(table().joint(KAPPA))
+    assert not has_pieces(Objective(LogCosh(), data, penalty))
+    assert not has_pieces(Objective(Logistic(), data, penalty))
+    assert not has_pieces(Objective(Smoothed(Pinball()), data, penalty))
+    assert not has_pieces(table(n=500).at(SIGMA))
+
+
+@pytest.mark.parametrize("joint", [True, False])
+def test_sums_of_far_rows_are_the_rows(joint):
+    """With no end nearby the sums are the objective, and their derivatives are right."""
+    problem = replace(table(), penalty=L2(0.0))
+    objective = problem.joint(0.7) if joint else problem.at(SIGMA)
+    theta = np.append(np.full(problem.size, 0.1), [0.9] * joint)
+    far = Far(theta, objective.fun_jac(theta)[1], objective.hess(theta), joint)
+    value, gradient = objective.fun_jac(theta)
+    assert_allclose(far.fun_jac(theta)[0], 0.0, atol=1e-12)
+    assert_allclose(far.fun_jac(theta)[1], gradient, atol=1e-12)
+    step = np.append(np.linspace(-1, 1, problem.size), [0.2] * joint) * 1e-7
+    change = objective.fun_jac(theta + step)[0] - value
+    assert_allclose(far.fun_jac(theta + step)[0], change, rtol=1e-4, atol=1e-13)
+    there = theta + 1e3 * step
+    assert check_grad(lambda t: far.fun_jac(t)[0], lambda t: far.fun_jac(t)[1], there) < 1e-6
+    columns = [
+        (far.fun_jac(there + e)[1] - far.fun_jac(there - e)[1]) / 2e-6
+        for e in 1e-6 * np.eye(len(theta))
+    ]
+    assert_allclose(far.hess(there), np.array(columns), atol=1e-6)
