@@ -24,6 +24,8 @@ from robustreg.coordinates import MAX_CONDITION, Coordinates, condition_number
 BLOCK_BYTES = 1 << 22
 #: so many blocks are not worth a second thread: waking it and handing over takes as long
 FEW = 11
+#: where each takes a Gram matrix, so many
+FEW_GRAMS = 2
 #: sums over blocks are sums of about so many sums, each of which is one thread's work
 CHUNKS = 16
 #: below this many bytes standardised columns are kept instead of being made anew for each pass
@@ -188,7 +190,7 @@ class Data:
                 X = self.coordinates.apply(X)
         return Block(X, self.y[part], None if self.weight is None else self.weight[part])
 
-    def sum(self, function: Callable[[Block], tuple[Any, ...]]) -> tuple[Any, ...]:
+    def sum(self, function: Callable[[Block], tuple[Any, ...]], few: int = FEW) -> tuple[Any, ...]:
         """Add up the tuples that ``function`` returns for the blocks: one pass.
 
         In an order that depends on the rows alone, so that the sum has the same bits on any number
@@ -201,7 +203,7 @@ class Data:
         def chunk(start: int) -> tuple[Any, ...]:
             return reduce(_add, (function(self._block(p)) for p in parts[start : start + some]))
 
-        few = CHUNKS if len(parts) <= FEW else 1
+        few = CHUNKS if len(parts) <= few else 1
         return reduce(_add, in_order(chunk, range(0, len(parts), some), few=few))
 
     def rowwise(self, function: Callable[[Block], Array]) -> Array:

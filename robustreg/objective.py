@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from robustreg._array import Array
-from robustreg.data import Block, Data, Whole
+from robustreg.data import FEW_GRAMS, Block, Data, Whole
 from robustreg.losses import Loss
 from robustreg.penalties import Penalty
 
@@ -132,7 +132,7 @@ class Objective:
         if not self.loss.additive:
             columns = np.column_stack([self.hessp(theta, unit) for unit in np.eye(self.size)])
             return 0.5 * (columns + columns.T)
-        hessian = self._assemble(self.data.sum(partial(self._bends, self._at(theta))))
+        hessian = self._assemble(self.data.sum(partial(self._bends, self._at(theta)), FEW_GRAMS))
         return self._with_penalty(theta, hessian) / self.total
 
     def expand(self, theta: Array) -> tuple[float, Array, Array, Array]:
@@ -148,7 +148,7 @@ class Objective:
             bends = self._bends(at, block, raw)
             return value, block.pullback(slope), slope.sum(axis=0), d_extra, [raw], *bends
 
-        value, gradient, d_intercept, d_extra, raw, *bends = self.data.sum(part)
+        value, gradient, d_intercept, d_extra, raw, *bends = self.data.sum(part, FEW_GRAMS)
         gradient = self.join(self.data.inward(gradient, d_intercept), d_intercept, d_extra)
         return float(value), gradient, self._assemble(tuple(bends)), np.concatenate(raw)
 

@@ -36,12 +36,20 @@ FLAT = 1e-6
 ROUNDING = 1e-13
 #: rows within this share of them, the nearest to their kinks, tell how the minimum moves
 BAND = 0.1
+#: rows from which shares are known well enough
+ENOUGH_ROWS = 20_000
 #: an envelope of a sample within which this share of the rows lie is narrow enough
 ENOUGH = 0.2
-#: with a larger share of the rows in doubt a step pays
-MANY = 0.15
+#: with a larger share of the rows in doubt another step pays
+FEW = 0.06
+#: and where steps lead no further with a larger one an envelope does
+MOST = 0.3
+#: a step leads further if the next is shorter by this factor
+SHRINKS = 0.7
 #: steps after which that is given up
 LOOKS = 4
+#: rounds that begin anew where the last one ended; later ones only add rows, which comes to an end
+RESTARTS = 4
 #: rows are kept that would cross their kinks at this many times the length of a Newton step
 REACH = 1.5
 #: rows that pull more than this, those of all being about one, cannot be taken from a sum again
@@ -91,7 +99,7 @@ def solve_kinked(
     theta, s, pull, reach = place
     kept = np.flatnonzero(np.abs(s) <= reach)
     width = reach / KEPT_WIDTHS if np.isfinite(reach) else _reach(s, data.weight, 0.5) or 1.0
-    for _ in range(100):
+    for attempt in range(100):
         rows = rows_of(objective, s, kept, pull)
         vertex = solve_rows(rows, theta, width, max(max_iter - nit, 1), callback)
         nit += vertex.nit
@@ -101,13 +109,19 @@ def solve_kinked(
             kept = np.union1d(kept, nearest[: 4 * len(kept)])
             continue
         theta = vertex.theta
-        now, _ = look(objective, theta)
+        now, pull_now = look(objective, theta)
         flipped = np.where(s > 0, -now, now) > ROUNDING * (1 + np.abs(s) + objective.data.base)
         flipped[kept] = False
         if not flipped.any() or nit >= max_iter:
             break
-        kept = np.union1d(kept, np.flatnonzero(flipped))
-        width = max(width * 0.1, float(np.abs(now[flipped]).max()))
+        if (
+            attempt < RESTARTS
+        ):  # few rows are in doubt now: those about as near as the ones that flipped
+            s, pull, width = now, pull_now, float(np.abs(now[flipped]).max())
+            kept = np.flatnonzero(np.abs(s) <= KEPT_WIDTHS * width)
+        else:
+            kept = np.union1d(kept, np.flatnonzero(flipped))
+            width = max(width * 0.1, float(np.abs(now[flipped]).max()))
     found = certified(objective, rows, vertex, kept, now, tol)
     status = 0 if found["success"] else 1 if nit >= max_iter else 2
     return Result(x=theta, nit=nit, status=status, **found)
@@ -151,36 +165,39 @@ def _near(objective: Objective, theta: Array) -> _Place | None:
     weight, before = objective.data.weight, np.inf
     for _ in range(LOOKS):
         s, pull = look(objective, theta)
-        even = _evened(objective, max(_reach(s, weight, BAND), FLAT))
-        _, gradient, _ = even.penalised(theta, 0.0, pull * even.total, np.zeros((len(theta),) * 2))
-        some = on_spread(even)
-        some.total = even.total * some.data.n_rows / objective.data.n_rows
-        step = DenseMetric(some.hess(theta)).solve(gradient)
+        smooth = _smooth(objective, max(_reach(s, weight, BAND), FLAT))
+        _, gradient, _ = smooth.penalised(
+            theta, 0.0, pull * smooth.total, np.zeros((len(theta),) * 2)
+        )
+        step = DenseMetric(_evened(on_spread(smooth)).hess(theta)).solve(gradient)
         moved = REACH * largest_move(objective, step)
-        if not moved < 0.7 * before:
-            return None
+        stuck = not moved < SHRINKS * before
         theta, before = theta - step, moved
-        if moved <= _reach(s, weight, MANY):
+        if moved <= _reach(s, weight, MOST if stuck else FEW):
             least = KEPT_WIDTHS * max(_reach(s, weight, 0.5 * _share(objective)), FLAT)
             return _Place(theta, s, pull, max(moved, least))
+        if stuck:
+            break
     return None
 
 
-def _evened(objective: Objective, width: float) -> Objective:
-    """Return an envelope with as much room on both sides of a kink, whatever the slopes there.
+def _evened(smooth: Objective) -> Objective:
+    """Give an envelope as much room on both sides of a kink, whatever the slopes there.
 
-    Up to a linear term it is the loss smoothed by a uniform kernel, whose curvature is the density
-    of the kinks. Fernandes, M., Guerre, E. and Horta, E. (2021). Smoothing quantile regressions.
+    Up to a linear term it becomes the loss smoothed by a uniform kernel, whose curvature is the
+    density of the kinks. Fernandes, M., Guerre, E. and Horta, E. (2021). Smoothing quantile
+    regressions.
     """
-    data, smooth = objective.data, _smooth(objective, width)
-    kinks: Any = objective.loss.kinks(data.y)
+    data, loss = smooth.data, smooth.loss
+    assert isinstance(loss, Smoothed)
+    kinks: Any = loss.base.kinks(data.y)
     jump = np.broadcast_to(0.5 * (kinks.upper - kinks.lower), data.y.shape)
     weight = jump if data.weight is None else jump * data.weight
     position = np.broadcast_to(kinks.position, data.y.shape)
     even = replace(
-        smooth, loss=Smoothed(Absolute(), width), data=data.with_target(position, weight)
+        smooth, loss=Smoothed(Absolute(), loss.mu), data=data.with_target(position, weight)
     )
-    even.total = objective.total
+    even.total = smooth.total
     return even
 
 
@@ -272,10 +289,14 @@ def look(objective: Objective, theta: Array) -> tuple[Array, Array]:
 
 
 def _reach(s: Array, weight: Array | None, share: float) -> float:
-    """Distance within which a share of the offsets lie, or their mean size where those are zero."""
-    size = np.abs(s)
+    """Distance within which a share of the offsets lie, or their mean size where those are zero.
+
+    Some of many offsets tell.
+    """
+    step = max(len(s) // ENOUGH_ROWS, 1)
+    size, weight = np.abs(s[::step]), None if weight is None else weight[::step]
     if weight is None:
-        k = min(int(share * len(s)), len(s) - 1)
+        k = min(int(share * len(size)), len(size) - 1)
         reach = float(np.partition(size, k)[k])
     else:
         order = np.argsort(size)

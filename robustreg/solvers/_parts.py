@@ -45,6 +45,7 @@ class Parts:
 
         self.lengths = replace(data, explicit=True).rowwise(length)
         self.reach: Array | None = None
+        self.offsets: list[Array] = []  # of the minima of the parts, the last time
 
     def solve(
         self,
@@ -96,7 +97,11 @@ class Parts:
                 price, loss = kappas[k], objective.loss
                 far.gradient[-1] += 0.5 * (price - loss.kappa) * weight[~near].sum()  # type: ignore[attr-defined]
                 small.loss = replace(loss, kappa=price)  # type: ignore[type-var]
-            results.append(minimise_pieces(small, far, tol, max_iter))
+            start = theta + self.offsets[k] if self.offsets else theta
+            start = start if not joint or start[-1] > 0.5 * theta[-1] else theta
+            how = {"tol": tol, "max_iter": max_iter, "metric": found.metric}
+            results.append(minimise_pieces(small, far, start, **how))
+        self.offsets = [one.x - theta for one in results]
         moved = [_size(one.x - theta, joint) for one in results]
         self.reach = REACH * np.max(moved, axis=0)
         return [

@@ -77,7 +77,9 @@ class Far:
         return np.block([[gram / sigma, cross], [cross.T, np.array([[square / sigma**3]])]])
 
 
-def minimise_pieces(near: Objective, far: Far, tol: float, max_iter: int) -> Result:
+def minimise_pieces(
+    near: Objective, far: Far, start: Array, *, tol: float, max_iter: int, metric: Any = None
+) -> Result:
     """Minimise the sum of few rows, with all of the penalty, and of many far ones.
 
     Parameters
@@ -85,11 +87,15 @@ def minimise_pieces(near: Objective, far: Far, tol: float, max_iter: int) -> Res
     near : Objective
         Of the few; its ``total`` is that of all.
     far : Far
-        The others, and where to start.
+        The others.
+    start : array
+        Where to start.
     tol : float
         Largest gradient entry that counts as solved.
     max_iter : int
         Iterations at the most.
+    metric : object, optional
+        A factored Hessian of something similar.
 
     Returns
     -------
@@ -107,8 +113,8 @@ def minimise_pieces(near: Objective, far: Far, tol: float, max_iter: int) -> Res
     lower = np.full(len(far.theta), -np.inf)
     if far.joint:
         lower[-1] = 0.0
-    options = {"tol": tol, "maxiter": max_iter, "lower": lower, "lazy": True}
-    found = minimize(fun_jac, far.theta, jac=True, hess=hess, method=newton, options=options)
+    options = {"tol": tol, "maxiter": max_iter, "lower": lower, "lazy": True, "metric": metric}
+    found = minimize(fun_jac, start, jac=True, hess=hess, method=newton, options=options)
     found.optimality = float(np.abs(found.jac).max(initial=0.0))
     return found
 
@@ -171,5 +177,5 @@ def look_ahead(objective: Objective, theta: Array, tol: float) -> tuple[Array, d
     kept.total = objective.total
     _, few, bent, _ = sums(kept, np.arange(len(rows))).expand(theta)
     far = Far(theta, gradient - few, hessian - bent, joint)
-    found = minimise_pieces(kept, far, tol, 50)
+    found = minimise_pieces(kept, far, theta, tol=tol, max_iter=50, metric=metric)
     return (found.x, {"metric": metric}) if found.success else here

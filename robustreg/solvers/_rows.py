@@ -27,6 +27,8 @@ OPEN = 1e-6
 NARROWER = 0.15
 #: an envelope that bends no more than this many rows for each coefficient is the last
 BAND = 12
+#: gradient at which an envelope ends, in its widths: its minimum is then known to a small part of one
+LOOSE = 0.005
 #: rows within this many widths of an envelope may bend the next one
 KEPT = 4.0
 #: iterations after which an envelope is given up
@@ -177,7 +179,7 @@ def solve_rows(
         if nit and len(wide.band(theta, mu / NARROWER)) <= BAND * q:
             break
         most = min(max(maxiter - nit, 1), PATIENCE)
-        found = wide.envelope(theta, mu, 1e-9, most, callback)
+        found = wide.envelope(theta, mu, max(LOOSE * mu, 1e-9), most, callback)
         if found.status == 1:  # runs away, or would take for ever: the programs are asked at once
             nit += found.nit
             break

@@ -120,7 +120,7 @@ def solve_fixed(problem: Problem, sigma: float, theta: Array | None = None) -> R
     """
     objective = problem.at(sigma)
     if theta is not None:
-        return _from_near(problem, objective, theta, problem.metric)
+        return _from_near(problem, objective, theta, metric=problem.metric, warm=True)
     if problem.narrow(sigma):
         first = solve_flat(problem, np.zeros(problem.size), problem.steepest(sigma))
         found = _solve(problem.after(first.nit), objective, first.x)
@@ -135,18 +135,21 @@ def solve_fixed(problem: Problem, sigma: float, theta: Array | None = None) -> R
     return found
 
 
-def _from_near(problem: Problem, objective: Objective, theta: Array, metric: Any = None) -> Result:
-    theta, known, nit = _nearer(problem, objective, theta, metric)
+def _from_near(problem: Problem, objective: Objective, theta: Array, **how: Any) -> Result:
+    theta, known, nit = _nearer(problem, objective, theta, **how)
     found = _solve(problem.after(nit), objective, theta, **known)
     found.nit += nit
     return found
 
 
 def _nearer(
-    problem: Problem, objective: Objective, theta: Array, metric: Any
+    problem: Problem, objective: Objective, theta: Array, metric: Any = None, warm: bool = False
 ) -> tuple[Array, dict[str, Any], int]:
-    """Return a better start where one is to be had, options of Newton there, and the iterations."""
-    if keeps_metric(objective, problem.method) and has_pieces(objective):
+    """Return a better start where one is to be had, options of Newton there, and the iterations.
+
+    From a fit like this one it is worth looking ahead; from that of a sample, too many rows cross.
+    """
+    if warm and keeps_metric(objective, problem.method) and has_pieces(objective):
         return *look_ahead(objective, theta, 0.1 * problem.tol), 1
     if metric is None and subsample_size(problem.data):
         metric = kept_metric(objective, theta, problem.method)
@@ -191,7 +194,7 @@ def solve_joint(problem: Problem, kappa: float, theta: Array | None = None) -> R
     warm = theta is not None and theta[-1] > 0
     if not warm:
         theta, nit = _joint_start(problem, kappa)
-    theta, known, more = _nearer(problem, objective, theta, problem.metric)
+    theta, known, more = _nearer(problem, objective, theta, problem.metric, warm)
     nit += more
     at_least = int(nit == 0 and not warm)
     found = _joint(problem.after(nit), objective, kappa, theta, at_least, **known)
