@@ -12,9 +12,9 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
-from threading import Lock
+from threading import Lock, get_ident
 from typing import Any, TypeVar
 
 import numpy as np
@@ -33,6 +33,7 @@ class _Blas:
         openmp = any(getattr(library, "threading_layer", "") == "openmp" for library in found)
         self.libraries = [] if openmp else found
         self.lock, self.users, self.before = Lock(), 0, [1]
+        self.owner = 0
 
     @contextmanager
     def aside(self) -> Iterator[int]:
@@ -43,12 +44,12 @@ class _Blas:
         """
         with self.lock:
             self.users += 1
-            alone = self.users == 1
-            if alone:
+            if self.users == 1:
+                self.owner = get_ident()
                 self.before = [library.get_num_threads() for library in self.libraries]
                 self._set([1] * len(self.libraries))
         try:
-            yield min(self.before, default=1) if alone else 1
+            yield min(self.before, default=1) if self.owner == get_ident() else 1
         finally:
             with self.lock:
                 self.users -= 1
@@ -79,6 +80,15 @@ def _forget() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
+
+
+def blas_aside() -> AbstractContextManager[int]:
+    """Keep BLAS to one thread for a while, as for all of a fit: `in_order` has the others.
+
+    NumPy and SciPy each bring a BLAS. Where small calls go to both in turn, the threads of the one
+    wait, busily, in the way of the other's: a Cholesky factor may take ten times as long.
+    """
+    return _blas().aside()
 
 
 def in_order(

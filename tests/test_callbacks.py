@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.base import is_classifier
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -14,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from robustreg import (
     DiceClassifier,
     FocalClassifier,
+    HingeClassifier,
     HuberRegressor,
     HuberRegressorCV,
     L1Regressor,
@@ -111,6 +113,31 @@ def test_stop_in_the_first_phase_is_the_end(model):
     y = X[:, 0] + rng.normal(size=30_000) > 0
     model.set_callbacks(Recorder(stop_after=1)).fit(X, y)
     assert model.n_iter_ == 1
+
+
+EXACT = [
+    L1Regressor(),
+    L1Regressor(alpha=1.0),
+    QuantileRegressor(alpha=0.0),
+    QuantileRegressor(quantile=0.8, alpha=0.01),
+    HingeClassifier(),
+]
+
+
+@pytest.mark.parametrize("model", EXACT, ids=str)
+def test_exact_solvers_of_few_rows_are_told_of(model, data):
+    X, y = data
+    y = y > np.median(y) if is_classifier(model) else y
+    seen = Recorder()
+    model.set_callbacks(seen).fit(X, y)
+    assert len(seen.models) >= model.n_iter_ >= 1
+    np.testing.assert_allclose(seen.models[-1].coef_, model.coef_, rtol=1e-6)
+    stopper = Recorder(stop_after=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.set_callbacks(stopper).fit(X, y)
+    model.set_callbacks()
+    assert len(stopper.models) == model.n_iter_ == 1
 
 
 @pytest.mark.parametrize("make", [L1Regressor, lambda: QuantileRegressor(alpha=0.0)])

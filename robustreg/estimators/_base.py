@@ -16,7 +16,7 @@ from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted
 
 from robustreg._array import Array, is_sparse
-from robustreg._threads import in_order
+from robustreg._threads import blas_aside, in_order
 from robustreg.data import FEW, Data
 from robustreg.estimators._callbacks import CallbackSupportMixin, Progress, with_callbacks
 from robustreg.estimators._validation import (
@@ -193,7 +193,7 @@ class LinearModel(CallbackSupportMixin, BaseEstimator):
         self._check_parameters()
         rows, target = self._read(X, y)
         weight, mass = self._weigh(target, sample_weight)
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), blas_aside():
             prepared = self._prepare(rows, target, weight, mass)
             progress = Progress(self, X, y, sample_weight, partial(self._fitted, prepared))
             found = self._solve_from(self._start(prepared), prepared, progress)

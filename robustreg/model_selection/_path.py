@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from robustreg._array import Array
+from robustreg._threads import blas_aside
 from robustreg.data import subsample_size
 from robustreg.estimators import HuberRegressor
 from robustreg.estimators._base import LinearRegressor, Prepared
@@ -127,11 +128,12 @@ def huber_path(
     model._check_parameters()
     X, y = model._read(X, y)
     weight, mass = model._weigh(y, sample_weight)
-    walk = Walk(model, Table(X, y, weight, mass))
     fits = []
-    for value in epsilon.tolist():
-        walk.step({"epsilon": value, "alpha": alpha})
-        fits.append(walk.summary())
+    with blas_aside():
+        walk = Walk(model, Table(X, y, weight, mass))
+        for value in epsilon.tolist():
+            walk.step({"epsilon": value, "alpha": alpha})
+            fits.append(walk.summary())
     warn_unsolved("huber_path", walk.reached, model)
     columns = (np.array([fit[f"{name}_"] for fit in fits]) for name in HuberPath._fields[1:])
     return HuberPath(epsilon, *columns)

@@ -14,6 +14,7 @@ from sklearn.model_selection import check_cv
 from sklearn.utils.parallel import Parallel, delayed
 
 from robustreg._array import Array
+from robustreg._threads import blas_aside
 from robustreg.estimators import HuberRegressor
 from robustreg.estimators._base import LinearRegressor
 from robustreg.estimators._callbacks import Progress, with_callbacks
@@ -190,19 +191,19 @@ class HuberRegressorCV(LinearRegressor):
         weight, mass = self._weigh(target, sample_weight)
         model = HuberRegressor(**{name: getattr(self, name) for name in PASSED_ON})
         model.epsilon = epsilons[0]
-        lead = Walk(model, Table(rows, target, weight, mass))
         given = None
         if sample_weight is not None:
             given = np.broadcast_to(np.asarray(sample_weight, dtype=float), target.shape)
         splits = checked_splits(self.cv, rows, target, weight, groups)
-        folds = [Fold(lead, rows, target, given, *split) for split in splits]
         score = scorer_of(self, given is not None)
         fits: list[dict[str, Any]] = []
         scores: list[list[float]] = []
         progress = Progress(
             self, X, y, sample_weight, lambda _: fits[-1], task="candidate", total=len(points)
         )
-        with Parallel(n_jobs=self.n_jobs, prefer="threads") as parallel:
+        with Parallel(n_jobs=self.n_jobs, prefer="threads") as parallel, blas_aside():
+            lead = Walk(model, Table(rows, target, weight, mass))
+            folds = [Fold(lead, rows, target, given, *split) for split in splits]
             for point in points:
                 lead.step(point)
                 fits.append(point | lead.summary())

@@ -36,6 +36,8 @@ FLAT = 1e-6
 ROUNDING = 1e-13
 #: rows within this share of them, the nearest to their kinks, tell how the minimum moves
 BAND = 0.1
+#: or of some of them so many for each coefficient
+BENT = 20
 #: rows from which shares are known well enough
 ENOUGH_ROWS = 20_000
 #: an envelope of a sample within which this share of the rows lie is narrow enough
@@ -95,7 +97,7 @@ def solve_kinked(
     if not subsample_size(data) and data.small:
         nit, place = 0, _Place(theta, *look(objective, theta), np.inf)
     else:
-        nit, place = _approach(objective, theta, max_iter, callback, warm)
+        nit, place = _approach(objective, theta, max(max_iter - 2, 0), callback, warm)
     theta, s, pull, reach = place
     kept = np.flatnonzero(np.abs(s) <= reach)
     width = reach / KEPT_WIDTHS if np.isfinite(reach) else _reach(s, data.weight, 0.5) or 1.0
@@ -103,7 +105,7 @@ def solve_kinked(
         rows = rows_of(objective, s, kept, pull)
         vertex = solve_rows(rows, theta, width, max(max_iter - nit, 1), callback)
         nit += vertex.nit
-        if not vertex.success and len(kept) < len(s) and nit < max_iter:
+        if not (vertex.success or vertex.stopped) and len(kept) < len(s) and nit < max_iter:
             # What is left cannot hold what the folded rows pull: take more of them, from the same start.
             nearest = np.argpartition(np.abs(s), min(4 * len(kept), len(s) - 1))
             kept = np.union1d(kept, nearest[: 4 * len(kept)])
@@ -112,11 +114,10 @@ def solve_kinked(
         now, pull_now = look(objective, theta)
         flipped = np.where(s > 0, -now, now) > ROUNDING * (1 + np.abs(s) + objective.data.base)
         flipped[kept] = False
-        if not flipped.any() or nit >= max_iter:
+        if not flipped.any() or vertex.stopped or nit >= max_iter:
             break
-        if (
-            attempt < RESTARTS
-        ):  # few rows are in doubt now: those about as near as the ones that flipped
+        if attempt < RESTARTS:
+            # few rows are in doubt now: those about as near as the ones that flipped
             s, pull, width = now, pull_now, float(np.abs(now[flipped]).max())
             kept = np.flatnonzero(np.abs(s) <= KEPT_WIDTHS * width)
         else:
@@ -162,14 +163,16 @@ def _near(objective: Objective, theta: Array) -> _Place | None:
 
     The Hessian of the mean loss is estimated from some of the rows near their kinks.
     """
-    weight, before = objective.data.weight, np.inf
+    weight, before, some = objective.data.weight, np.inf, on_spread(objective)
+    band = min(max(BAND, BENT * len(theta) / some.data.n_rows), MOST)
     for _ in range(LOOKS):
         s, pull = look(objective, theta)
-        smooth = _smooth(objective, max(_reach(s, weight, BAND), FLAT))
+        width = max(_reach(s, weight, band), FLAT)
+        smooth = _smooth(objective, width)
         _, gradient, _ = smooth.penalised(
             theta, 0.0, pull * smooth.total, np.zeros((len(theta),) * 2)
         )
-        step = DenseMetric(_evened(on_spread(smooth)).hess(theta)).solve(gradient)
+        step = DenseMetric(_evened(_smooth(some, width)).hess(theta)).solve(gradient)
         moved = REACH * largest_move(objective, step)
         stuck = not moved < SHRINKS * before
         theta, before = theta - step, moved
@@ -410,7 +413,7 @@ def certified(
         constant = loss(
             weighted_median(kinks.position + 0 * s, objective.data.weight) - kinks.position
         )
-    gap = rows.gap(theta, vertex.slopes)
+    gap = min(rows.gap(theta, vertex.slopes), primal)  # no loss is negative
     eps = np.finfo(float).eps
     # What rounding leaves of a gap is none: on an exact fit there is nothing to compare it with.
     constant = max(constant, eps)

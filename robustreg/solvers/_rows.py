@@ -93,19 +93,21 @@ class Rows:
         """Duality gap of a point and slopes within their bounds, at least 0.
 
         Fenchel's inequality row by row, and for what the slopes leave unbalanced either the
-        conjugate of the L2 penalty or, where nothing is penalised, its product with the point.
+        conjugate of the L2 penalty or, where nothing is penalised, its product with the point, made
+        larger by one: in coordinates in which y and the columns have size one the minimum is no
+        further, and a point at zero proves nothing.
         """
         s = self.offsets(theta)
         s = np.where(np.abs(s) <= self.rounding(theta), 0.0, s)
         gap = np.maximum(self.lower * s, self.upper * s) - slopes * s
         rest = self.X.T @ slopes + self.linear
         if self.quadratic is None:
-            return float(gap.sum() + np.abs(rest) @ np.abs(theta))
+            return float(gap.sum() + np.abs(rest) @ (1.0 + np.abs(theta)))
         rest = rest + self.quadratic @ theta
         free = np.diag(self.quadratic) == 0
         bent = self.quadratic[np.ix_(~free, ~free)]
         square = 0.5 * rest[~free] @ np.linalg.lstsq(bent, rest[~free], rcond=None)[0]
-        return float(gap.sum() + square + np.abs(rest[free]) @ np.abs(theta[free]))
+        return float(gap.sum() + square + np.abs(rest[free]) @ (1.0 + np.abs(theta[free])))
 
     def value(self, theta: Array) -> float:
         s = self.offsets(theta)
@@ -161,6 +163,7 @@ class Vertex:
     slopes: Array
     nit: int
     success: bool
+    stopped: bool = False
 
 
 def solve_rows(
@@ -175,11 +178,14 @@ def solve_rows(
     few = 4 * q + 100
     # The start need not be near the end of any envelope: how many rows it bends says nothing.
     wide = rows
-    while len(wide.weight) > few and mu > 1e-9 * width:
+    while len(wide.weight) > few and mu > 1e-9 * width and nit < maxiter - 1:
         if nit and len(wide.band(theta, mu / NARROWER)) <= BAND * q:
             break
-        most = min(max(maxiter - nit, 1), PATIENCE)
+        most = min(maxiter - 1 - nit, PATIENCE)
         found = wide.envelope(theta, mu, max(LOOSE * mu, 1e-9), most, callback)
+        if found.status == 99:
+            ends = np.where(rows.offsets(found.x) > 0, rows.upper, rows.lower)
+            return Vertex(found.x, ends, nit + found.nit, False, stopped=True)
         if found.status == 1:  # runs away, or would take for ever: the programs are asked at once
             nit += found.nit
             break
@@ -205,13 +211,14 @@ def solve_rows(
         np.sort(order[:few]),
         linear_program if rows.quadratic is None else quadratic_program,
     )
-    success, start = False, theta
-    while not success and nit < maxiter + 60:
+    sides: Array = np.where(s > 0, rows.upper, rows.lower)
+    success, stopped, start, slopes = False, False, theta, sides
+    while not (success or stopped) and nit < maxiter:
         nit += 1
         # Not from the last end: with too few rows a program may have none but infinity.
         solved = solve(rows.fold(kept, s), start)
         if solved is None and len(kept) == len(s):
-            return Vertex(theta, np.where(s > 0, rows.upper, rows.lower), nit, False)
+            return Vertex(theta, sides, nit, False)
         if solved is None:
             kept = np.union1d(kept, order[: 2 * len(kept)])
             continue
@@ -219,7 +226,7 @@ def solve_rows(
         now = rows.offsets(theta)
         flipped = np.where(s > 0, -now, now) > rows.rounding(theta)
         flipped[kept] = False
-        slopes: Array = np.where(s > 0, rows.upper, rows.lower)
+        slopes = sides.copy()
         slopes[kept] = inner
         gap, value = 0.0 if flipped.any() else rows.gap(theta, slopes), abs(rows.value(theta))
         if gap > TIED * value:
@@ -230,7 +237,9 @@ def solve_rows(
             flipped[kept] = False
         success = not flipped.any()
         kept = np.concatenate([kept, np.flatnonzero(flipped)])
-    return Vertex(theta, slopes, nit, success)
+        if callback is not None:
+            stopped = callback(intermediate_result=Result(x=theta, fun=value))
+    return Vertex(theta, slopes, nit, success, stopped)
 
 
 def _on_hyperplane(rows: Rows, theta: Array, tied: Array, nit: int) -> Vertex:

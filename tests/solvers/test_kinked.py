@@ -63,6 +63,20 @@ def test_program_is_the_exact_way(penalty, method):
     assert_allclose(program.x, exact.x, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("n", [60, 3000, 40_000])
+@pytest.mark.parametrize("most", [1, 2, 5, 20])
+def test_no_more_iterations_than_allowed(n, most):
+    problem = composed(L1(0.0), n=n)
+    found = solve_kinked(problem, np.zeros(problem.size), tol=1e-8, max_iter=most)
+    assert 1 <= found.nit <= most
+    assert found.status == (0 if found.success else 1)
+    best = solve_kinked(problem, np.zeros(problem.size), tol=1e-8, max_iter=1000)
+    assert best.success
+    assert found.fun >= best.fun * (1 - 1e-12)
+    if found.success:
+        assert_allclose(found.x, best.x, rtol=1e-9)
+
+
 @pytest.mark.parametrize("start", ["zero", "near", "far"])
 def test_any_start_will_do(start):
     problem = composed(L2(), n=3000)
