@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy.linalg
@@ -56,9 +57,15 @@ class Coordinates:
         """Return ``transform.T @ diag(diagonal) @ transform``."""
         if self.diagonal:
             return np.diag(diagonal * self.transform**2)
-        if diagonal.min() == diagonal.max():  # no copy, and half of the work
-            return diagonal[0] * (self.transform.T @ self.transform)
+        if diagonal.min() == diagonal.max():
+            return diagonal[0] * self._inner
         return self.transform.T @ (diagonal[:, None] * self.transform)
+
+    @cached_property
+    def _inner(self) -> Array:
+        """Inner products of the transform's columns, which an L2 penalty asks for again and again."""
+        inner: Array = self.transform.T @ self.transform
+        return inner
 
     def solver(self, coef: Array) -> Array:
         """Return the ``u`` whose ``coef`` is nearest to the given one (a warm start)."""

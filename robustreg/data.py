@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import reduce
+from functools import lru_cache, reduce
 from threading import local
 from typing import Any, NamedTuple
 
@@ -361,8 +361,14 @@ def subsample_size(data: Data) -> int:
 
 def subsample(data: Data, size: int) -> Array:
     """Return ``size`` rows, the same for all data of a length, so that every fit is repeatable."""
-    rows = np.random.default_rng(0).choice(data.n_rows, size, replace=False, shuffle=False)
+    return _drawn(data.n_rows, size)
+
+
+@lru_cache(maxsize=4)
+def _drawn(n: int, size: int) -> Array:
+    rows = np.random.default_rng(0).choice(n, size, replace=False, shuffle=False)
     rows.sort()
+    rows.flags.writeable = False  # kept for the next fit to a table of this length
     return rows
 
 

@@ -125,22 +125,17 @@ def _arrange(data: Data) -> Data:
     return replace(data, explicit=not harmless)
 
 
-def _column_statistics(data: Data) -> tuple[Array, Array]:
-    """Centre and size of the columns; size 0 marks a column that is constant.
-
-    Sums are taken of columns divided by their largest entry and, in the second pass, centred,
-    so neither 1e200 nor an offset of 1e12 costs digits.
-    """
-    blank = replace(
-        data,
-        explicit=True,
-        coordinates=Coordinates(np.zeros(data.X.shape[1]), np.ones(data.X.shape[1])),
-    )
-    high = np.full(data.X.shape[1], -np.inf)
-    low = -high
-    for block in blank.blocks():
+def _extent(data: Data) -> tuple[Array, Array]:
+    """Centre and largest entry of the columns; 0 marks a column that is constant. One pass."""
+    n_features = data.X.shape[1]
+    blank = Coordinates(np.zeros(n_features), np.ones(n_features))
+    rows = replace(data, explicit=is_sparse(data.X), coordinates=blank)
+    high = np.full(n_features, -np.inf)
+    low, total = -high, np.zeros(n_features)
+    for block in rows.blocks():
         np.maximum(high, block.X.max(axis=0), out=high)
         np.minimum(low, block.X.min(axis=0), out=low)
+        total += block.X.sum(axis=0)
     top = np.maximum(np.abs(high), np.abs(low))
     varies = top > DENORMAL
     tiny = np.flatnonzero(~varies & (top > 0))
@@ -151,33 +146,40 @@ def _column_statistics(data: Data) -> tuple[Array, Array]:
             UserWarning,
             stacklevel=2,
         )
+    center = np.zeros(n_features)
     if data.intercept:
         varies &= high - low > 2 * np.spacing(top)
-    unit = np.where(varies, top, 1.0)
-    blank.coordinates = Coordinates(np.zeros_like(unit), 1 / unit)
-    center = np.zeros_like(unit)
-    if data.intercept:
-        (total,) = blank.sum(lambda block: (block.X.sum(axis=0),))
-        center = np.clip(total / data.n_rows * unit, low, high)
-    blank.coordinates = Coordinates(center, 1 / unit)
-    (square,) = blank.sum(lambda block: (np.einsum("ij,ij->j", block.X, block.X),))
-    return center, np.where(varies, np.sqrt(square / data.n_rows), 0.0) * unit
+        center = np.clip(total / data.n_rows, low, high)
+        if not np.isfinite(total).all():
+            center = 0.5 * high + 0.5 * low
+    return center, np.where(varies, top, 0.0)
 
 
 def _choose(data: Data, reduce: bool, *, certain: bool) -> tuple[Coordinates, int] | None:
-    """Return coordinates and rank seen in ``data``, or None where a sample is not certain."""
-    center, size = _column_statistics(data)
-    varies = size > 0
-    if not varies.all() and not certain:
+    """Return coordinates and rank seen in ``data``, or None where a sample is not certain.
+
+    Squares are taken of columns that are centred and divided by their largest entry, so neither
+    1e200 nor an offset of 1e12 costs digits.
+    """
+    center, top = _extent(data)
+    varies, p = top > 0, int(np.count_nonzero(top))
+    if p < len(top) and not certain:
         return None
+    extra, unit = int(data.intercept), np.where(varies, top, 1.0)
+    level = replace(data, coordinates=Coordinates(center, 1 / unit), explicit=True)
+    tall = p < data.n_rows and p <= 4096
+    if tall:
+        (inner,) = level.sum(lambda block: (block.X.T @ block.X,))
+        square = np.diag(inner)
+    else:
+        (square,) = level.sum(lambda block: (np.einsum("ij,ij->j", block.X, block.X),))
+    size = np.where(varies, np.sqrt(square / data.n_rows), 0.0) * unit
     inverse = np.where(varies, 1 / np.where(varies, size, 1.0), 0.0)
     diagonal = Coordinates(center, inverse)
-    extra = int(data.intercept)
-    p = int(varies.sum())
     scaled = replace(data, coordinates=diagonal, explicit=True)
-    if p < data.n_rows and p <= 4096:
-        (gram,) = scaled.sum(lambda block: (block.X.T @ block.X,))
-        gram = gram[np.ix_(varies, varies)] / data.n_rows
+    if tall:
+        root = np.sqrt(square[varies])
+        gram = inner[np.ix_(varies, varies)] / np.outer(root, root)
         if p == 0 or condition_number(gram) < MAX_CONDITION**2:
             return diagonal, p + extra
     if not certain:

@@ -224,7 +224,7 @@ def newton(
         x=state.x,
         fun=state.value,
         jac=state.gradient,
-        nit=nit,
+        nit=max(nit, at_least),  # one that found nothing to gain was one, too
         nhev=nhev,
         status=status,
         success=status == 0,
