@@ -95,7 +95,9 @@ class Parts:
             small.total = float(weight.sum()) * objective.unit
             if kappas is not None:
                 price, loss = kappas[k], objective.loss
-                far.gradient[-1] += 0.5 * (price - loss.kappa) * weight[~near].sum()  # type: ignore[attr-defined]
+                gradient = far.gradient.copy()
+                gradient[-1] += 0.5 * (price - loss.kappa) * weight[~near].sum()  # type: ignore[attr-defined]
+                far = replace(far, gradient=gradient)
                 small.loss = replace(loss, kappa=price)  # type: ignore[type-var]
             start = theta + self.offsets[k] if self.offsets else theta
             start = start if not joint or start[-1] > 0.5 * theta[-1] else theta

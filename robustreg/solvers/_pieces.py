@@ -8,6 +8,7 @@ problem of few rows.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -46,12 +47,28 @@ class Far:
     hessian: Array
     joint: bool
 
-    def _squares(self, theta: Array) -> tuple[Array, Array, float]:
-        """Return X^T X, X^T r and r^T r of the rows on the line, r their residuals at ``theta``."""
-        at, step = float(self.theta[-1]), (theta - self.theta)[:-1]
-        gram, cross = at * self.hessian[:-1, :-1], at**2 * self.hessian[:-1, -1]
+    @cached_property
+    def _here(self) -> tuple[Array, Array, float, Array]:
+        """X^T X, X^T r and r^T r of the rows on the line, r their residuals at ``theta``.
+
+        And the slope of the rest, of rows beyond the line and of the price of the scale, which is
+        linear.
+        """
+        sigma = float(self.theta[-1])
+        gram, cross = sigma * self.hessian[:-1, :-1], sigma**2 * self.hessian[:-1, -1]
+        square = sigma**3 * float(self.hessian[-1, -1])
+        return (
+            gram,
+            cross,
+            square,
+            self.gradient + np.append(cross / sigma, square / (2 * sigma**2)),
+        )
+
+    def _squares(self, step: Array) -> tuple[Array, float]:
+        """Return X^T r and r^T r after a step of the coefficients."""
+        gram, cross, square, _ = self._here
         left = cross - gram @ step
-        return gram, left, float(at**3 * self.hessian[-1, -1] - step @ (cross + left))
+        return left, square - float(step @ (cross + left))
 
     def fun_jac(self, theta: Array) -> tuple[float, Array]:
         """Value, less what it was at the first ``theta``, and gradient."""
@@ -59,22 +76,18 @@ class Far:
         if not self.joint:
             bent = self.hessian @ step
             return float(self.gradient @ step + 0.5 * step @ bent), self.gradient + bent
-        at, sigma = self.theta[-1], theta[-1]
-        _, cross, square = self._squares(self.theta)
-        _, left, now = self._squares(theta)
-        # the rest, of rows beyond the line and of the price of the scale, is linear
-        flat = self.gradient + np.append(cross / at, square / (2 * at**2))
-        value = 0.5 * (now / sigma - square / at) + flat @ step
+        sigma, (left, now) = theta[-1], self._squares(step[:-1])
+        _, _, square, flat = self._here
+        value = 0.5 * (now / sigma - square / self.theta[-1]) + flat @ step
         return float(value), flat - np.append(left / sigma, now / (2 * sigma**2))
 
     def hess(self, theta: Array) -> Array:
         """Hessian."""
         if not self.joint:
             return self.hessian
-        sigma = theta[-1]
-        gram, left, square = self._squares(theta)
+        sigma, (left, now) = theta[-1], self._squares((theta - self.theta)[:-1])
         cross = left[:, None] / sigma**2
-        return np.block([[gram / sigma, cross], [cross.T, np.array([[square / sigma**3]])]])
+        return np.block([[self._here[0] / sigma, cross], [cross.T, np.array([[now / sigma**3]])]])
 
 
 def minimise_pieces(
