@@ -27,7 +27,7 @@ ALLOWED = {
     "objective": _CORE - {"objective"},
     "solvers": _CORE,
     "estimators": _CORE | {"_threads", "preparation", "solvers"},
-    "model_selection": _CORE | {"preparation", "solvers", "estimators"},
+    "model_selection": _CORE | {"_threads", "preparation", "solvers", "estimators"},
     "plotting": _CORE | {"preparation", "solvers", "estimators"},
 }
 

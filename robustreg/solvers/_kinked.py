@@ -172,7 +172,7 @@ def _near(objective: Objective, theta: Array) -> _Place | None:
         _, gradient, _ = smooth.penalised(
             theta, 0.0, pull * smooth.total, np.zeros((len(theta),) * 2)
         )
-        step = DenseMetric(_evened(_smooth(some, width)).hess(theta)).solve(gradient)
+        step = DenseMetric(_evened(some, width).hess(theta)).solve(gradient)
         moved = REACH * largest_move(objective, step)
         stuck = not moved < SHRINKS * before
         theta, before = theta - step, moved
@@ -184,23 +184,21 @@ def _near(objective: Objective, theta: Array) -> _Place | None:
     return None
 
 
-def _evened(smooth: Objective) -> Objective:
-    """Give an envelope as much room on both sides of a kink, whatever the slopes there.
+def _evened(objective: Objective, width: float) -> Objective:
+    """Return an envelope with as much room on both sides of a kink, whatever the slopes there.
 
-    Up to a linear term it becomes the loss smoothed by a uniform kernel, whose curvature is the
-    density of the kinks. Fernandes, M., Guerre, E. and Horta, E. (2021). Smoothing quantile
-    regressions.
+    Up to a linear term it is the loss smoothed by a uniform kernel, whose curvature is the density
+    of the kinks. Fernandes, M., Guerre, E. and Horta, E. (2021). Smoothing quantile regressions.
     """
-    data, loss = smooth.data, smooth.loss
-    assert isinstance(loss, Smoothed)
-    kinks: Any = loss.base.kinks(data.y)
+    data, smooth = objective.data, _smooth(objective, width)
+    kinks: Any = objective.loss.kinks(data.y)
     jump = np.broadcast_to(0.5 * (kinks.upper - kinks.lower), data.y.shape)
     weight = jump if data.weight is None else jump * data.weight
     position = np.broadcast_to(kinks.position, data.y.shape)
     even = replace(
-        smooth, loss=Smoothed(Absolute(), loss.mu), data=data.with_target(position, weight)
+        smooth, loss=Smoothed(Absolute(), width), data=data.with_target(position, weight)
     )
-    even.total = smooth.total
+    even.total = objective.total
     return even
 
 
