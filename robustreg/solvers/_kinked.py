@@ -1,7 +1,7 @@
 """Exact minima of losses with one kink a row, on data of any size.
 
-Most rows only ever contribute their slope. An envelope of the loss is minimised on all rows, the
-rows that are far from their kinks there are folded into one linear term, the few others are solved
+Most rows only ever contribute their slope. Newton steps, by the density of the kinks, lead to where
+few rows can still change sides. The others are folded into one linear term, the few are solved
 exactly, and one more pass checks that no folded row changed sides.
 """
 
@@ -145,9 +145,8 @@ def _approach(
     if not warm:
         size = subsample_size(data)
         small = on_rows(objective, subsample(data, size)) if size else objective
-        enough = max(_share(small), ENOUGH) if size else share
-        theta, nit, width = _descend(small, theta, enough, max_iter, callback)
-        if not size or width <= FLAT or nit >= max_iter:
+        theta, nit, width = _descend(small, theta, max(_share(small), ENOUGH), max_iter, callback)
+        if width <= FLAT or nit >= max_iter:
             return nit, _Place(theta, *look(objective, theta), KEPT_WIDTHS * width)
     place = _near(objective, theta)
     if place is not None:

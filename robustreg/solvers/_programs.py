@@ -50,7 +50,7 @@ def linear_program(rows: Rows, theta: Array) -> tuple[Array, Array] | None:
 
 
 def _proven(rows: Rows, found: tuple[Array, Array]) -> bool:
-    return rows.gap(*found) <= 1e-12 * abs(rows.value(found[0]))
+    return rows.gap(*found) <= rows.nothing(found[0], 1e-12)
 
 
 def _simplex(rows: Rows) -> tuple[Array, Array] | None:

@@ -116,6 +116,14 @@ class Rows:
             value if self.quadratic is None else float(value + 0.5 * theta @ self.quadratic @ theta)
         )
 
+    def nothing(self, theta: Array, share: float) -> float:
+        """Return a share of the value at ``theta``, or what rounding can make of a gap if that is more.
+
+        The value is a difference of what is folded and what is left, and may nearly vanish.
+        """
+        terms = np.abs(self.linear) @ (1.0 + np.abs(theta))
+        return max(share * abs(self.value(theta)), 64 * np.finfo(float).eps * float(terms))
+
     # The envelope of width mu: slopes clip(weight * s / mu, lower, upper).
     def fun_jac(self, theta: Array, mu: float) -> tuple[float, Array]:
         s = self.offsets(theta)
@@ -228,17 +236,17 @@ def solve_rows(
         flipped[kept] = False
         slopes = sides.copy()
         slopes[kept] = inner
-        gap, value = 0.0 if flipped.any() else rows.gap(theta, slopes), abs(rows.value(theta))
-        if gap > TIED * value:
+        gap = 0.0 if flipped.any() else rows.gap(theta, slopes)
+        if gap > rows.nothing(theta, TIED):
             # Folded rows that end on their kinks can have any slope: they are missed in the balance.
             flipped = np.abs(now) <= rows.rounding(theta)
-            if gap > OPEN * value:  # the rows left had no balance at all
+            if gap > rows.nothing(theta, OPEN):  # the rows left had no balance at all
                 flipped[order[: 2 * len(kept)]] = True
             flipped[kept] = False
         success = not flipped.any()
         kept = np.concatenate([kept, np.flatnonzero(flipped)])
         if callback is not None:
-            stopped = callback(intermediate_result=Result(x=theta, fun=value))
+            stopped = callback(intermediate_result=Result(x=theta, fun=rows.value(theta)))
     return Vertex(theta, slopes, nit, success, stopped)
 
 
