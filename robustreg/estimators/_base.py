@@ -214,13 +214,16 @@ class LinearModel(CallbackSupportMixin, BaseEstimator):
         data.base = abs(units.center) / units.spread
         return Prepared(data, units, rank)
 
-    def _solve_from(self, start: Array | None, prepared: Prepared, progress: Progress) -> Result:
+    def _solve_from(
+        self, start: Array | None, prepared: Prepared, progress: Progress | None = None, **how: Any
+    ) -> Result:
         """Solve; once more without the start where it led nowhere, as after a change of units.
 
         Each attempt may take ``max_iter`` iterations, and the better one is returned with its own.
         """
-        found = self._minimise(prepared, start, progress)
-        if start is None or progress.stopped or not self._falls_short(found):
+        found = self._minimise(prepared, start, progress, **how)
+        stopped = progress is not None and progress.stopped
+        if start is None or stopped or not self._falls_short(found):
             return found
         cold = self._minimise(prepared, None, progress)
         return min(found, cold, key=lambda fit: (self._falls_short(fit), fit.optimality))

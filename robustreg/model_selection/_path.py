@@ -211,10 +211,7 @@ class Walk:
         found, self.given = self.given, None
         with np.errstate(all="ignore"):
             if found is None:
-                found = self.model._minimise(self.prepared, start, metric=metric)
-            if start is not None and found.optimality > self.model.tol:
-                cold = self.model._minimise(self.prepared, None)
-                found = min(found, cold, key=lambda fit: float(fit.optimality))
+                found = self.model._solve_from(start, self.prepared, metric=metric)
             self.model._store(found, self.prepared)
         scale = self.model.scale_
         self.model.delta_ = float(self.model.epsilon * scale) if scale > 0 else 0.0
