@@ -21,7 +21,7 @@ from robustreg.objective import Objective
 from robustreg.scales import weighted_median
 from robustreg.solvers._newton import DenseMetric, newton
 from robustreg.solvers._result import Result, minimize
-from robustreg.solvers._rows import Rows, Vertex, solve_rows
+from robustreg.solvers._rows import Rows, Vertex, few_rows, solve_rows
 from robustreg.solvers._smooth import ROUGH, largest_move, on_rows, on_spread
 
 #: rows within this many widths of the envelope are kept
@@ -99,7 +99,7 @@ def solve_kinked(
     else:
         nit, place = _approach(objective, theta, max(max_iter - 2, 0), callback, warm)
     theta, s, pull, reach = place
-    kept = np.flatnonzero(np.abs(s) <= reach)
+    kept = _nearest(s, reach, len(theta))
     width = reach / KEPT_WIDTHS if np.isfinite(reach) else _reach(s, data.weight, 0.5) or 1.0
     for attempt in range(100):
         rows = rows_of(objective, s, kept, pull)
@@ -119,13 +119,20 @@ def solve_kinked(
         if attempt < RESTARTS:
             # few rows are in doubt now: those about as near as the ones that flipped
             s, pull, width = now, pull_now, float(np.abs(now[flipped]).max())
-            kept = np.flatnonzero(np.abs(s) <= KEPT_WIDTHS * width)
+            kept = _nearest(s, KEPT_WIDTHS * width, len(theta))
         else:
             kept = np.union1d(kept, np.flatnonzero(flipped))
             width = max(width * 0.1, float(np.abs(now[flipped]).max()))
     found = certified(objective, rows, vertex, kept, now, tol)
     status = 0 if found["success"] else 1 if nit >= max_iter else 2
     return Result(x=theta, nit=nit, status=status, **found)
+
+
+def _nearest(s: Array, reach: float, q: int) -> Array:
+    """Return the rows within ``reach`` of their kinks, or as many as a program takes anyway."""
+    size, least = np.abs(s), min(few_rows(q), len(s))
+    kept = np.flatnonzero(size <= reach)
+    return kept if len(kept) >= least else np.sort(np.argpartition(size, least - 1)[:least])
 
 
 class _Place(NamedTuple):

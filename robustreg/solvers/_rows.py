@@ -121,8 +121,10 @@ class Rows:
 
         The value is a difference of what is folded and what is left, and may nearly vanish.
         """
-        terms = np.abs(self.linear) @ (1.0 + np.abs(theta))
-        return max(share * abs(self.value(theta)), 64 * np.finfo(float).eps * float(terms))
+        far = 1.0 + np.abs(theta)
+        pulls = np.maximum(-self.lower, self.upper).sum()  # of columns of size one
+        terms = float(np.abs(self.linear) @ far + pulls * far.sum())
+        return max(share * abs(self.value(theta)), 8 * np.finfo(float).eps * terms)
 
     # The envelope of width mu: slopes clip(weight * s / mu, lower, upper).
     def fun_jac(self, theta: Array, mu: float) -> tuple[float, Array]:
@@ -174,6 +176,11 @@ class Vertex:
     stopped: bool = False
 
 
+def few_rows(q: int) -> int:
+    """Rows that a program of ``q`` coefficients begins with."""
+    return 4 * q + 100
+
+
 def solve_rows(
     rows: Rows, theta: Array, width: float, maxiter: int, callback: Any = None
 ) -> Vertex:
@@ -183,7 +190,7 @@ def solve_rows(
     are solved exactly, and where a folded row then lies on its other side it joins the few.
     """
     q, nit, mu = len(theta), 0, width
-    few = 4 * q + 100
+    few = few_rows(q)
     # The start need not be near the end of any envelope: how many rows it bends says nothing.
     wide = rows
     while len(wide.weight) > few and mu > 1e-9 * width and nit < maxiter - 1:
@@ -273,6 +280,5 @@ def _on_hyperplane(rows: Rows, theta: Array, tied: Array, nit: int) -> Vertex:
             break
         slopes = np.clip(slopes, rows.lower, rows.upper)
         free &= ~out
-    nothing = max(TIED * abs(rows.value(theta)), np.finfo(float).eps ** 2)  # y has spread one
-    proven = not out.any() and rows.gap(theta, slopes) <= nothing
+    proven = not out.any() and rows.gap(theta, slopes) <= rows.nothing(theta, TIED)
     return Vertex(theta, slopes, nit, proven)

@@ -12,6 +12,7 @@ from robustreg import (
     FocalClassifier,
     HuberRegressor,
     LogisticClassifier,
+    QuantileRegressor,
     RobustRegressor,
 )
 
@@ -63,3 +64,16 @@ def test_where_the_loss_is_flat(model):
     warm = clone(model).set_params(warm_start=True).fit(X, target)
     warm.coef_ = -1e6 * warm.coef_
     assert_allclose(warm.fit(X, target).coef_, cold.coef_, rtol=1e-6)
+
+
+@pytest.mark.parametrize("quantile", [0.01, 0.95, 0.99])
+def test_a_far_quantile_of_heavy_tails(quantile):
+    """No row may be near its kink where the last fit ends: the nearest are asked all the same."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((30_000, 6))
+    y = X.sum(axis=1) + rng.standard_cauchy(30_000) ** 3
+    model = QuantileRegressor(alpha=0, warm_start=True).fit(X, y)
+    model.set_params(quantile=quantile).fit(X, y)
+    assert model.optimality_ <= 1e-10
+    cold = QuantileRegressor(quantile=quantile, alpha=0).fit(X, y)
+    assert_allclose(model.coef_, cold.coef_, rtol=1e-7)
