@@ -147,18 +147,21 @@ class _Place(NamedTuple):
 def _approach(
     objective: Objective, theta: Array, max_iter: int, callback: Any, warm: bool
 ) -> tuple[int, _Place]:
-    """Come close through a sample and steps, or envelopes; also return the iterations."""
-    data, share, nit = objective.data, _share(objective), 0
-    if not warm:
-        size = subsample_size(data)
-        small = on_rows(objective, subsample(data, size)) if size else objective
-        theta, nit, width = _descend(small, theta, max(_share(small), ENOUGH), max_iter, callback)
-        if width <= FLAT or nit >= max_iter:
-            return nit, _Place(theta, *look(objective, theta), KEPT_WIDTHS * width)
+    """Come close by steps, from a sample or a warm start; also return the iterations."""
+    data = objective.data
+    place = _near(objective, theta) if warm else None
+    if place is not None:
+        return 1, place
+    size = subsample_size(data)
+    small = on_rows(objective, subsample(data, size)) if size else objective
+    enough = max(_share(small), ENOUGH)
+    theta, nit, width = _descend(small, theta, enough, max_iter, callback)
+    if width <= FLAT or nit >= max_iter:
+        return nit, _Place(theta, *look(objective, theta), KEPT_WIDTHS * width)
     place = _near(objective, theta)
     if place is not None:
         return nit + 1, place
-    width = max(_reach(offsets(objective, theta), data.weight, share), FLAT)
+    width = max(_reach(offsets(objective, theta), data.weight, _share(objective)), FLAT)
     loose, most = 0.3 / np.sqrt(data.n_rows), min(max_iter - nit, PATIENCE)
     found = _envelope(objective, theta, width, loose, most, callback)
     return nit + found.nit, _Place(found.x, *look(objective, found.x), KEPT_WIDTHS * width)
