@@ -21,6 +21,8 @@ from robustreg.solvers._result import Result, minimize
 
 #: a gap of this share of the value is more than rounding
 TIED = 1e-12
+#: what rounding makes of a gap at the most, y having spread one: a heavy penalty has digits of its own
+NOISE = 1e-12
 #: and one of this share says that too few rows were kept
 OPEN = 1e-6
 #: an envelope is this much narrower than the one before
@@ -35,6 +37,8 @@ KEPT = 4.0
 PATIENCE = 60
 #: an offset, y having spread one, of a row that may lie on a hyperplane with many others
 ON = 1e-12
+#: a width, y having spread one, at which many rows within it may lie on a hyperplane
+FLAT = 1e-5
 #: offsets beyond this many median ones are folded before a program is solved
 FAR = 1e3
 
@@ -124,7 +128,8 @@ class Rows:
         far = 1.0 + np.abs(theta)
         pulls = np.maximum(-self.lower, self.upper).sum()  # of columns of size one
         terms = float(np.abs(self.linear) @ far + pulls * far.sum())
-        return max(share * abs(self.value(theta)), 8 * np.finfo(float).eps * terms)
+        noise = min(64 * np.finfo(float).eps * terms, NOISE)
+        return max(share * abs(self.value(theta)), noise)
 
     # The envelope of width mu: slopes clip(weight * s / mu, lower, upper).
     def fun_jac(self, theta: Array, mu: float) -> tuple[float, Array]:
@@ -191,6 +196,11 @@ def solve_rows(
     """
     q, nit, mu = len(theta), 0, width
     few = few_rows(q)
+    if width <= FLAT and rows.quadratic is None:
+        tied = np.abs(rows.offsets(theta)) <= KEPT * width
+        vertex = _on_hyperplane(rows, theta, tied, 1) if tied.sum() > few else None
+        if vertex is not None and vertex.success:
+            return vertex
     # The start need not be near the end of any envelope: how many rows it bends says nothing.
     wide = rows
     while len(wide.weight) > few and mu > 1e-9 * width and nit < maxiter - 1:
@@ -269,7 +279,7 @@ def _on_hyperplane(rows: Rows, theta: Array, tied: Array, nit: int) -> Vertex:
         theta = theta - np.linalg.lstsq(X.T @ X, X.T @ rows.offsets(theta)[tied], rcond=None)[0]
     slopes: Array = np.where(rows.offsets(theta) > 0, rows.upper, rows.lower)
     slopes[tied] = 0.5 * (rows.lower + rows.upper)[tied]
-    free = tied.copy()
+    free, refined = tied.copy(), False
     for _ in range(10):
         X, weight = rows.X[free], rows.weight[free]
         rest = rows.X.T @ slopes + rows.linear
@@ -277,7 +287,10 @@ def _on_hyperplane(rows: Rows, theta: Array, tied: Array, nit: int) -> Vertex:
         slopes[free] -= weight * (X @ np.linalg.lstsq(gram, rest, rcond=None)[0])
         out = free & ((slopes < rows.lower) | (slopes > rows.upper))
         if not out.any():
-            break
+            if refined:
+                break
+            refined = True  # once more, for the digits that the first balance lacks
+            continue
         slopes = np.clip(slopes, rows.lower, rows.upper)
         free &= ~out
     proven = not out.any() and rows.gap(theta, slopes) <= rows.nothing(theta, TIED)
