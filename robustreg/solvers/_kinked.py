@@ -123,7 +123,7 @@ def solve_kinked(
         else:
             kept = np.union1d(kept, np.flatnonzero(flipped))
             width = max(width * 0.1, float(np.abs(now[flipped]).max()))
-    found = certified(objective, rows, vertex, kept, now, tol)
+    found = certified(objective, rows, vertex, kept, s, now, tol)
     status = 0 if found["success"] else 1 if nit >= max_iter else 2
     return Result(x=theta, nit=nit, status=status, **found)
 
@@ -391,9 +391,19 @@ def _stack(parts: list[Any], axis: int) -> Any:
 
 
 def certified(
-    objective: Objective, rows: Rows, vertex: Vertex, kept: Array, s: Array, tol: float
+    objective: Objective,
+    rows: Rows,
+    vertex: Vertex,
+    kept: Array,
+    folded: Array,
+    s: Array,
+    tol: float,
 ) -> dict[str, Any]:
-    """Return value, dual slopes and the relative duality gap of an end point."""
+    """Return value, dual slopes and the relative duality gap of an end point.
+
+    ``s`` are the offsets there, and ``folded`` those that said on which side rows were folded. A row
+    that has changed sides since keeps its slope as a dual point, and adds to the gap.
+    """
     kinks = objective.loss.kinks(objective.data.y)
     assert kinks is not None
     theta = vertex.theta
@@ -420,13 +430,17 @@ def certified(
         constant = loss(
             weighted_median(kinks.position + 0 * s, objective.data.weight) - kinks.position
         )
-    gap = min(rows.gap(theta, vertex.slopes), primal)  # no loss is negative
+    sides = np.where(folded > 0, kinks.upper, kinks.lower)
+    beyond = weight * (np.maximum(kinks.lower * s, kinks.upper * s) - sides * s)
+    beyond[kept] = 0.0
+    gap = rows.gap(theta, vertex.slopes) + float(beyond.sum())
+    gap = min(gap, primal)  # no loss is negative
     eps = np.finfo(float).eps
     # What rounding leaves of a gap is none: on an exact fit there is nothing to compare it with.
     constant = max(constant, eps)
     gap = gap if gap > 64 * eps * constant * (primal <= 64 * eps * constant) else 0.0
     optimality = gap / max(primal, eps * constant)
-    slopes = weight * np.where(s > 0, kinks.upper, kinks.lower)
+    slopes = weight * sides
     slopes[kept] = vertex.slopes[: len(kept)]
     zero = np.zeros(len(s), dtype=bool)
     zero[kept] = exact[kept] == 0

@@ -60,7 +60,8 @@ def solve_program(
     theta: Array = np.zeros(objective.size) if found.x is None else found.eqlin.marginals
     slopes = np.zeros(len(rows.weight)) if found.x is None else found.x * unit
     vertex = Vertex(theta, np.clip(slopes, rows.lower, rows.upper), max(int(found.nit), 1), True)
-    outcome = certified(objective, rows, vertex, kept, offsets(objective, theta), tol)
+    now = offsets(objective, theta)
+    outcome = certified(objective, rows, vertex, kept, now, now, tol)
     status = 0 if outcome["success"] else 1 if found.status == 1 else 2
     if objective is not centred:
         coef = objective.data.coordinates.coef(objective.split(theta)[0])

@@ -77,6 +77,23 @@ def test_no_more_iterations_than_allowed(n, most):
         assert_allclose(found.x, best.x, rtol=1e-9)
 
 
+def test_rows_on_their_other_side_are_in_the_gap():
+    """Wherever max_iter ends the search: the gap bounds what the best solution is better by."""
+    rng = np.random.default_rng(5)
+    X = rng.normal(size=(25_000, 3))
+    y = X.sum(axis=1) + rng.standard_t(1.5, size=25_000)
+    data, _ = prepare(X, y - np.median(y))
+    problem, none = Objective(Pinball(0.98), data, L1(0.0)), np.zeros(4)
+    best = solve_kinked(problem, none, tol=1e-8, max_iter=1000)
+    assert best.success
+    short = 0
+    for most in range(4, best.nit):
+        found = solve_kinked(problem, none, tol=1e-8, max_iter=most)
+        assert found.fun * (1 - found.optimality) <= best.fun * (1 + 1e-12)
+        short += not found.success
+    assert short >= 3
+
+
 @pytest.mark.parametrize("start", ["zero", "near", "far"])
 def test_any_start_will_do(start):
     problem = composed(L2(), n=3000)
