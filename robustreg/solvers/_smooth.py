@@ -75,7 +75,13 @@ def solve_smooth(
     if method == "lbfgs":
         found = _lbfgs(objective, theta, tol, max_iter, lower, callback)
         found.nit = max(found.nit, at_least)
-        return found
+        if found.status != 2 or found.nit >= max_iter:
+            return found
+        # Values tell its steps apart no longer; slopes, which Newton asks then, still do.
+        left = {"tol": tol, "max_iter": max_iter - found.nit, "lower": lower, "callback": callback}
+        last = solve_smooth(objective, found.x, method="newton-cg", **left)
+        last.nit += found.nit
+        return min(found, last, key=lambda end: float(end.optimality))
     work = objective.data.n_rows * objective.size**2
     options: dict[str, Any] = {
         "tol": tol, "maxiter": max_iter, "at_least": at_least, "lower": lower, "metric": metric,
