@@ -34,6 +34,9 @@ from robustreg.data import Passes
 RESULTS = Path(__file__).parent / "results"
 #: Seconds after which a fit is not repeated, and rounds at the most.
 BUDGET, ROUNDS = 3.0, 9
+#: Seconds before each fit. The threads that BLAS had in the one before wait busily for a while, and that
+#: is nobody else's cost.
+REST = 0.1
 MIB = 2**20
 #: Between a number and its unit, so that a narrow column does not part them.
 NARROW = "\N{NO-BREAK SPACE}"
@@ -143,6 +146,7 @@ def in_turn(
             if turn == 0:
                 quiet(fit, few)
                 settle = PeakMemory()
+            time.sleep(REST)
             start = time.perf_counter()
             one.fit = quiet(fit, table)
             spent = time.perf_counter() - start

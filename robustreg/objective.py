@@ -92,19 +92,29 @@ class Objective:
 
     def fun_jac(self, theta: Array) -> tuple[float, Array]:
         """Value and gradient: one pass."""
-        u, intercept, extra = self.split(theta)
-        coef, offset = self.data.outward(u, intercept)
+        return self._evaluate(theta)[:2]
+
+    def look(self, theta: Array) -> tuple[float, Array, Array]:
+        """Value and gradient of a sum over rows, and the raw predictions, in one pass."""
+        value, gradient, raw = self._evaluate(theta, keep=True)
+        return value, gradient, np.concatenate(raw)
+
+    def _evaluate(self, theta: Array, *, keep: bool = False) -> tuple[float, Array, list[Array]]:
+        coef, offset, extra = self.at(theta)
 
         def part(block: Block) -> tuple[Any, ...]:
             raw = block.raw(coef, offset)
             value, slope, d_extra = self.loss.value_gradient(block.y, raw, block.weight, extra)
-            return value, block.pullback(slope), slope.sum(axis=0), d_extra
+            kept = [raw] if keep else []
+            return value, block.pullback(slope), slope.sum(axis=0), d_extra, kept
 
-        value, gradient, d_intercept, d_extra = self._sum(part)
-        penalty, pull = self.penalty.value_gradient(self.data.coordinates.coef(u))
+        value, gradient, d_intercept, d_extra, raw = self._sum(part)
+        penalty, pull = self.penalty.value_gradient(
+            self.data.coordinates.coef(self.split(theta)[0])
+        )
         gradient = self.data.inward(gradient, d_intercept) + self.data.coordinates.adjoint(pull)
         gradient = self.join(gradient, d_intercept, d_extra)
-        return float(value + penalty) / self.total, gradient / self.total
+        return float(value + penalty) / self.total, gradient / self.total, raw
 
     def hessp(self, theta: Array, direction: Array) -> Array:
         """Hessian times a direction: one pass."""
@@ -132,7 +142,7 @@ class Objective:
         if not self.loss.additive:
             columns = np.column_stack([self.hessp(theta, unit) for unit in np.eye(self.size)])
             return 0.5 * (columns + columns.T)
-        hessian = self._assemble(self.data.sum(partial(self._bends, self._at(theta)), FEW_GRAMS))
+        hessian = self._assemble(self.data.sum(partial(self._bends, self.at(theta)), FEW_GRAMS))
         return self._with_penalty(theta, hessian) / self.total
 
     def expand(self, theta: Array) -> tuple[float, Array, Array, Array]:
@@ -140,7 +150,7 @@ class Objective:
 
         Without penalty, and not per unit of weight. The loss must be a sum over rows.
         """
-        at = self._at(theta)
+        at = self.at(theta)
 
         def part(block: Block) -> tuple[Any, ...]:
             raw = block.raw(*at[:2])
@@ -162,7 +172,7 @@ class Objective:
         hessian = self._with_penalty(theta, hessian)
         return (value + penalty) / self.total, (gradient + pull) / self.total, hessian / self.total
 
-    def _at(self, theta: Array) -> tuple[Array, Any, Array]:
+    def at(self, theta: Array) -> tuple[Array, Any, Array]:
         """Coefficients and intercept for the blocks, and the loss's own parameters."""
         u, intercept, extra = self.split(theta)
         return *self.data.outward(u, intercept), extra

@@ -23,7 +23,9 @@ from robustreg.data import (
     Data,
     column_squares,
     diagonal,
+    find_moments,
     floats,
+    rows_of,
     subsample,
     subsample_size,
 )
@@ -36,6 +38,12 @@ MAX_OFFSET = 1e3
 FAR = 1e4
 #: smallest eigenvalue of the rows' inner products, as a share of the largest, that can be trusted
 ALIKE = 1e-8
+#: with more columns their inner products over all rows cost more than the check of the input
+NARROW = 64
+#: of more rows than this many times the columns, a tenth says as much of all their products as is of use
+FEW = 6000
+#: columns are of extreme size beyond this, or below its reciprocal
+HUGE = 1e60
 #: columns whose largest entry is below this have lost their digits
 DENORMAL = 1e-300
 
@@ -87,15 +95,25 @@ def prepare(
     data = Data(X, y, weight, blank, intercept, explicit=dense, rows=rows)
     if not dense:
         return _prepare_sparse(data)
-    square = column_squares(X)
+    size = subsample_size(data)
+    many = n_features > NARROW or n > FEW * n_features
+    if size and rows is None and not many and not is_sparse(X):
+        with np.errstate(over="ignore", invalid="ignore"):
+            data.moments = find_moments(replace(data, explicit=False))
+        square = np.diag(data.moments[0]) / n
+    else:
+        square = column_squares(X)
     if refuse is not None and not np.isfinite(square).all():
         refuse(X)
-    size = subsample_size(data)
+    known = _of_moments(data)
+    if known is not None:
+        data.coordinates = known
+        return _arrange(data), known.size + int(intercept)
     sample = data
     if size:
         some = subsample(data, size)
         sample = data.with_target(y[some], None if weight is None else weight[some])
-        sample = replace(sample, X=X[some if rows is None else rows[some]], rows=None)
+        sample = replace(sample, X=rows_of(X, some if rows is None else rows[some]), rows=None)
         sample.share = size / data.n_rows
     found = _choose(sample, reduce, certain=sample is data)
     if found is None or (sample is not data and not _safe(square, found[0])):
@@ -114,15 +132,36 @@ def _arrange(data: Data) -> Data:
         for block in data.blocks():
             start, stop = stop, stop + len(block.y)
             kept[start:stop] = block.X
-        return replace(data, X=kept, rows=None, ready=True)
+        return replace(data, X=kept, rows=None, ready=True, moments=None)
     size = np.abs(transform)
     harmless = (
         data.coordinates.diagonal
         and not is_sparse(data.X)
         and bool(np.all(np.abs(center) * size <= MAX_OFFSET))
-        and bool(np.all((size == 0) | ((size > 1e-60) & (size < 1e60))))
+        and bool(np.all((size == 0) | ((size > 1 / HUGE) & (size < HUGE))))
     )
-    return replace(data, explicit=not harmless)
+    return replace(data, explicit=not harmless, moments=data.moments if harmless else None)
+
+
+def _of_moments(data: Data) -> Coordinates | None:
+    """Return coordinates by the moments of the columns, None where these say too little.
+
+    So they do for columns that are constant, too far from zero for their spread, of extreme size or
+    nearly dependent.
+    """
+    if data.moments is None:
+        return None
+    gram, total, n = data.moments
+    with np.errstate(over="ignore", invalid="ignore"):
+        center = total / n if data.intercept else np.zeros_like(total)
+        size = np.sqrt(np.maximum(np.diag(gram) / n - center**2, 0.0))
+    if not np.all((size > 1 / HUGE) & (size < HUGE) & (np.abs(center) <= MAX_OFFSET * size)):
+        return None
+    coordinates = Coordinates(center, 1 / size)
+    inner = replace(data, coordinates=coordinates, explicit=False).inner(data.moments)
+    inner = inner[: len(size), : len(size)]
+    well = condition_number(inner / n) < MAX_CONDITION**2
+    return coordinates if well else None
 
 
 def _extent(data: Data) -> tuple[Array, Array]:

@@ -86,6 +86,69 @@ def test_nearly_dependent_columns_become_orthonormal():
     assert rank == 5
 
 
+def tall(n=25_000, p=12, seed=0):
+    """Return columns of several sizes and centres, enough rows of them for moments."""
+    X, y, _ = sample(n=n, p=p, seed=seed)
+    return (X + np.linspace(-1, 1, p)) * np.geomspace(1e-3, 1e3, p), y
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("kind", ["C", "F", "float32"])
+def test_moments_say_where_columns_are_and_how_large(kind, intercept):
+    X, y = tall()
+    X = X.astype(np.float32) if kind == "float32" else np.asarray(X, order=kind)
+    data, rank = prepare(X, y, intercept=intercept)
+    wide = X.astype(np.float64)
+    center = wide.mean(axis=0) * intercept
+    inside = (wide - center) * data.coordinates.transform
+    assert rank == 12 + intercept
+    assert_allclose(data.coordinates.center, center, rtol=1e-12)
+    assert_allclose((inside**2).mean(axis=0), 1.0, rtol=1e-9)
+    whole = np.column_stack([inside, np.ones(len(y))])[:, : data.size + intercept]
+    assert_allclose(data.inner(data.moments), whole.T @ whole, atol=1e-7 * len(y))
+    assert data.passes.count == 1.0
+    assert data.subset(np.arange(5000)).moments is None
+    assert data.subset(np.arange(5000), keep=False).moments is None
+    assert data.columns(np.arange(3)).moments is None
+
+
+SPOILED = {
+    "constant": lambda X: X.__setitem__((slice(None), 3), 2.0),
+    "far from zero": lambda X: X.__setitem__((slice(None), 3), X[:, 3] / X[:, 3].std() + 1e8),
+    "too large to square": lambda X: X.__setitem__((slice(None), 3), X[:, 3] * 1e180),
+    "too small to square": lambda X: X.__setitem__((slice(None), 3), X[:, 3] * 1e-180),
+    "dependent": lambda X: X.__setitem__((slice(None), 3), X[:, 2] * 0.5 + X[:, 1]),
+    "a row far out": lambda X: X.__setitem__(0, 1e12),
+}
+
+
+@pytest.mark.parametrize("name", SPOILED)
+def test_moments_that_say_too_little_are_not_asked(name):
+    """Such columns are looked at more closely."""
+    X, y = tall()
+    SPOILED[name](X)
+    data, rank = prepare(X, y)
+    rows = data.take(np.arange(len(y)))
+    assert rank == 13 - (name in ("constant", "dependent"))
+    assert np.isfinite(rows).all()
+    assert np.abs(rows.mean(axis=0)).max() < 0.1  # a sample's centre will do
+    live = np.abs(rows).max(axis=0) > 0
+    assert np.linalg.cond(rows[:, live]) < 1e3
+    assert live.sum() >= rank - 1
+
+
+def test_moments_are_not_of_rows_left_out():
+    """Neither in the coordinates nor beside them."""
+    X, y = tall()
+    weight = np.ones(len(y))
+    weight[:10] = 0.0
+    X[:10] = 1e6
+    data, _ = prepare(X, y, weight)
+    alone, _ = prepare(X[10:], y[10:])
+    assert_allclose(data.coordinates.transform, alone.coordinates.transform, rtol=0.2)
+    assert data.moments is None
+
+
 @pytest.mark.parametrize("intercept", [True, False])
 def test_wide_tables_are_held_as_their_rows(intercept):
     """As many coordinates as rows, which give the shortest of all coefficients."""

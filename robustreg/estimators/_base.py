@@ -79,6 +79,12 @@ class Units:
         """Return y as the solver sees it."""
         return (y - self.center) / self.spread
 
+    def outward(self, raw: Array) -> Array:
+        """Return predictions of the solver in the units of y; they are overwritten."""
+        raw *= self.spread
+        raw += self.center
+        return raw
+
     def penalty(self, penalty: Penalty, degree: int) -> Penalty:
         """Return the penalty that goes with a loss of ``degree`` in the solver's units."""
         exponent = penalty.degree - degree
@@ -280,6 +286,11 @@ class LinearRegressor(RegressorMixin, LinearModel):
 
     def _units(self, y: Array, weight: Array | None, mass: float) -> Units:
         return Units.of(y, weight, mass, self.fit_intercept)
+
+    def _store(self, found: Result, prepared: Prepared) -> None:
+        super()._store(found, prepared)
+        if "raw" in found:
+            found.raw = prepared.units.outward(found.raw)
 
     def predict(self, X: Any) -> Array:
         """Predict the target.

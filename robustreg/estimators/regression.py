@@ -279,7 +279,8 @@ class HuberRegressor(ResidualRegressor):
     def _describe(self, X: Any, y: Array, weight: Array | None, found: Result) -> None:
         self.delta_ = float(self.epsilon * self.scale_) if self.scale_ > 0 else 0.0
         edge = self.delta_ if self.scale_ > 0 else self._rounding(X, y)
-        residual = self._decision(X)
+        raw = found.get("raw")
+        residual = raw if raw is not None and len(raw) == len(y) else self._decision(X)
         np.subtract(y, residual, out=residual)  # a new array of a million costs more than its sum
         self.outliers_ = np.abs(residual, out=residual) > edge
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from robustreg._array import Array
-from robustreg.data import subsample_size
+from robustreg.data import Block, moments, subsample_size
 from robustreg.objective import Objective
 from robustreg.solvers._newton import DenseMetric, newton
 from robustreg.solvers._result import Result, minimize
@@ -22,6 +22,8 @@ from robustreg.solvers._smooth import largest_move
 
 #: rows are kept that would cross an end at this many times the length of the first Newton step
 REACH = 1.5
+#: where rows off the line have more than this share of a column's square, the others' is not the difference
+LEVERAGE = 0.99
 #: with a larger share of the rows near the ends nothing is won
 MANY = 0.3
 #: with more coefficients a Gram matrix of all rows takes longer than the passes that it saves
@@ -149,8 +151,37 @@ def has_pieces(objective: Objective) -> bool:
     return line is not None and objective.size <= NARROW and data.dense and subsample_size(data) > 0
 
 
-def look_ahead(objective: Objective, theta: Array, tol: float) -> tuple[Array, dict[str, Any]]:
-    """Return where the minimum lies if only rows near the ends cross them: one pass.
+class Ahead(NamedTuple):
+    """A start, and what is known there.
+
+    Parameters
+    ----------
+    theta : array of shape (q,)
+        Where it is.
+    metric : object or None
+        A factored Hessian.
+    known : tuple of float and array of shape (q,), or None
+        Value and gradient.
+    raw : array of shape (n,) or None
+        Predictions.
+    steps : int
+        How many led there.
+    """
+
+    theta: Array
+    metric: Any = None
+    known: tuple[float, Array] | None = None
+    raw: Array | None = None
+    steps: int = 0
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Of :func:`~robustreg.solvers.newton`."""
+        return {"metric": self.metric, "known": self.known}
+
+
+def look_ahead(objective: Objective, theta: Array, tol: float, metric: Any = None) -> Ahead:
+    """Return where the minimum lies if only rows near the ends cross them: two passes or three.
 
     Parameters
     ----------
@@ -160,28 +191,37 @@ def look_ahead(objective: Objective, theta: Array, tol: float) -> tuple[Array, d
         A point not far from the minimum.
     tol : float
         What the few rows are solved to.
+    metric : object, optional
+        A factored Hessian, of a part of the rows perhaps. It makes a step before the look, from
+        a point at which too many rows would be near the ends.
 
     Returns
     -------
-    theta : array
-        To be checked by the gradient of all rows.
-    options : dict
-        For :func:`~robustreg.solvers.newton` from there: a Hessian and, where ``theta`` is still the
-        old one, what is known of it.
+    ahead : Ahead
+        The gradient of all rows tells whether it is the minimum.
     """
-    data, joint = objective.data, objective.n_extra > 0
-    value, gradient, hessian, raw = objective.expand(theta)
+    data, joint, steps = objective.data, objective.n_extra > 0, 0
+    before, worth = None, np.inf
+    if metric is not None:
+        worth, slope = objective.fun_jac(theta)
+        before = Ahead(theta, metric, (worth, slope))
+        theta, steps = theta - metric.solve(slope), 1
+        if joint and theta[-1] <= 0.5 * before.theta[-1]:
+            return before
+    value, gradient, hessian, raw = expand(objective, theta)
     mean, slope, bend = objective.penalised(theta, value, gradient, hessian)
-    metric = DenseMetric(bend)
-    here = theta, {"metric": metric, "known": (mean, slope)}
+    if before is not None and not mean <= worth:
+        return before
+    here = Ahead(theta, DenseMetric(bend), (mean, slope), raw, steps)
     if np.abs(slope).max() <= tol:
         return here
-    step = metric.solve(slope)
-    moved = largest_move(objective, step)
-    sigma, d_sigma = (float(theta[-1]), abs(float(step[-1]))) if joint else (1.0, 0.0)
-    residual, near = data.y - raw, np.zeros(data.n_rows, dtype=bool)
-    for end in objective.loss.line:  # type: ignore[attr-defined]
-        near |= np.abs(residual - sigma * end) <= REACH * (moved + abs(end) * d_sigma)
+    step = here.metric.solve(slope)
+    reach = largest_move(objective, step)
+    if joint:
+        reach += abs(float(step[-1])) * max(map(abs, objective.loss.line))  # type: ignore[attr-defined]
+    residual, (low, high) = data.y - raw, _ends(objective, theta)
+    near = np.maximum(residual - high, low - residual)
+    near = np.abs(near, out=near) <= REACH * reach
     near[0] = True
     if near.mean() > MANY:
         return here
@@ -190,5 +230,54 @@ def look_ahead(objective: Objective, theta: Array, tol: float) -> tuple[Array, d
     kept.total = objective.total
     _, few, bent, _ = sums(kept, np.arange(len(rows))).expand(theta)
     far = Far(theta, gradient - few, hessian - bent, joint)
-    found = minimise_pieces(kept, far, theta, tol=tol, max_iter=50, metric=metric)
-    return (found.x, {"metric": metric}) if found.success else here
+    found = minimise_pieces(kept, far, theta, tol=tol, max_iter=50, metric=here.metric)
+    if not found.success:
+        return here
+    value, slope, raw = objective.look(found.x)
+    return Ahead(found.x, here.metric, (value, slope), raw, steps + 1)
+
+
+def expand(objective: Objective, theta: Array) -> tuple[float, Array, Array, Array]:
+    """:meth:`Objective.expand` of an objective that :func:`has_pieces`.
+
+    Where the moments of all rows are known, by those off the line: that takes little more than a
+    gradient.
+    """
+    data, loss, joint = objective.data, objective.loss, objective.n_extra > 0
+    if data.moments is None or data.weight is not None:
+        return objective.expand(theta)
+    coef, offset, extra = objective.at(theta)
+    low, high = _ends(objective, theta)
+
+    def part(block: Block) -> tuple[Any, ...]:
+        raw = block.raw(coef, offset)
+        value, slope, d_extra = loss.value_gradient(block.y, raw, None, extra)
+        residual = block.y - raw
+        off = np.flatnonzero((residual <= low) | (residual >= high))
+        X, there = block.take(off), slope[off]
+        off_line = *moments(X), X.T @ there, there.sum(), there @ residual[off]
+        return value, block.pullback(slope), slope.sum(), d_extra, [raw], *off_line
+
+    value, pulled, total, d_extra, raw, *off, off_pulled, off_total, off_work = data.sum(part)
+    gradient, raw = objective.join(data.inward(pulled, total), total, d_extra), np.concatenate(raw)
+    whole, rest = data.inner(data.moments), data.inner(tuple(off))
+    if np.any(np.diag(rest) > LEVERAGE * np.diag(whole)):
+        residual = data.y - raw
+        on = np.flatnonzero((residual > low) & (residual < high))
+        return value, gradient, sums(objective, on).expand(theta)[2], raw
+    none = np.zeros(1)
+    hessian = (whole - rest) * loss.curvature(none, none, None, extra, 1.0, None)[0]
+    if joint:
+        # Residuals and sigma together scale the slopes of rows on the line, and so tell how those bend.
+        pulled, total = pulled - off_pulled, total - off_total
+        cross = -objective.join(data.inward(pulled, total), total)[:, None] / extra
+        bend = (value - extra * d_extra + off_work) / extra**2
+        hessian = np.block([[hessian, cross], [cross.T, bend[:, None]]])
+    return value, gradient, hessian, raw
+
+
+def _ends(objective: Objective, theta: Array) -> tuple[float, float]:
+    """Residuals at the ends of the line."""
+    sigma = float(theta[-1]) if objective.n_extra else 1.0
+    low, high = objective.loss.line  # type: ignore[attr-defined]
+    return sigma * low, sigma * high

@@ -37,6 +37,8 @@ class Result(OptimizeResult):
         What is compared with ``tol``: the largest gradient entry or the relative duality gap.
     metric : object or None
         The factored Hessian that the last steps used.
+    raw : array
+        Predictions of all rows at ``x``.
     slopes : array
         Each row's contribution to the gradient, the dual point.
     zero : array of bool
@@ -61,6 +63,7 @@ class Result(OptimizeResult):
     message: str
     optimality: float
     metric: Any
+    raw: Array
     slopes: Array
     zero: Array
     shares: Array

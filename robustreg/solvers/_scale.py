@@ -16,7 +16,8 @@ from robustreg.objective import Objective
 from robustreg.penalties import Penalty
 from robustreg.scales import huber_scale, mad
 from robustreg.solvers._kinked import solve_kinked
-from robustreg.solvers._pieces import has_pieces, look_ahead
+from robustreg.solvers._newton import DenseMetric
+from robustreg.solvers._pieces import Ahead, has_pieces, look_ahead
 from robustreg.solvers._result import Result
 from robustreg.solvers._smooth import ROUGH, keeps_metric, kept_metric, on_sample, solve_smooth
 
@@ -105,11 +106,12 @@ class Problem:
         """Least squares with y cut to a bounded range: close where no y is far out, never absurd."""
         data = self.data.with_target(np.clip(self.data.y, -CLIP, CLIP), self.data.weight)
         penalty = self.penalty if self.penalty.degree == 2 else self.penalty.scaled(0.0)
-        objective = Objective(Squared(), data, penalty)
+        objective, zero = Objective(Squared(), data, penalty), np.zeros(self.size)
+        if keeps_metric(objective, "auto") and self.method != "newton-cg":
+            _, slope, bend = objective.penalised(zero, *objective.expand(zero)[:3])
+            return -DenseMetric(bend).solve(slope)
         method = "newton" if self.method == "lbfgs" else self.method
-        return solve_smooth(
-            objective, np.zeros(self.size), method=method, tol=1e-3, max_iter=1, at_least=1
-        ).x
+        return solve_smooth(objective, zero, method=method, tol=1e-3, max_iter=1, at_least=1).x
 
 
 def solve_fixed(problem: Problem, sigma: float, theta: Array | None = None) -> Result:
@@ -120,7 +122,7 @@ def solve_fixed(problem: Problem, sigma: float, theta: Array | None = None) -> R
     """
     objective = problem.at(sigma)
     if theta is not None:
-        return _from_near(problem, objective, theta, metric=problem.metric, warm=True)
+        return _from_near(problem, objective, theta, problem.metric, warm=True)
     if problem.narrow(sigma):
         first = solve_flat(problem, np.zeros(problem.size), problem.steepest(sigma))
         found = _solve(problem.after(first.nit), objective, first.x)
@@ -130,30 +132,52 @@ def solve_fixed(problem: Problem, sigma: float, theta: Array | None = None) -> R
             return _from_wide(problem, sigma, problem.start())
         inner = replace(problem, data=small.data, penalty=small.penalty, tol=ROUGH)
         first = _from_wide(inner, sigma, inner.start())
-        found = _from_near(problem.after(first.nit), objective, first.x)
+        metric = _sample_metric(problem, objective, small, first.x)
+        found = _from_near(problem.after(first.nit), objective, first.x, metric)
     found.nit += first.nit
     return found
 
 
-def _from_near(problem: Problem, objective: Objective, theta: Array, **how: Any) -> Result:
-    theta, known, nit = _nearer(problem, objective, theta, **how)
-    found = _solve(problem.after(nit), objective, theta, **known)
-    found.nit += nit
+def _from_near(
+    problem: Problem, objective: Objective, theta: Array, metric: Any, warm: bool = False
+) -> Result:
+    ahead = _nearer(problem, objective, theta, metric, warm)
+    found = _solve(problem.after(ahead.steps), objective, ahead.theta, **ahead.options)
+    return _with_raw(found, ahead)
+
+
+def _nearer(problem: Problem, objective: Objective, theta: Array, metric: Any, warm: bool) -> Ahead:
+    """Return a better start where one is to be had.
+
+    From a fit like this one it is worth looking ahead at once. From that of a sample too many rows
+    cross, but after one step, if moments of all rows make the look cheap.
+    """
+    if (warm or metric is not None) and _looks_ahead(problem, objective):
+        ahead = look_ahead(objective, theta, 0.1 * problem.tol, None if warm else metric)
+        if ahead.steps and problem.callback is not None:  # who wants to stop says so again later
+            problem.callback(intermediate_result=Result(x=ahead.theta))
+        return ahead
+    if metric is None and subsample_size(problem.data):
+        metric = kept_metric(objective, theta, problem.method)
+    return Ahead(theta, metric)
+
+
+def _looks_ahead(problem: Problem, objective: Objective) -> bool:
+    return keeps_metric(objective, problem.method) and has_pieces(objective)
+
+
+def _with_raw(found: Result, ahead: Ahead) -> Result:
+    """Add the steps that led to a start, and where it was the minimum its raw predictions."""
+    if found.nit == 0 and ahead.raw is not None and np.array_equal(found.x, ahead.theta):
+        found.raw = ahead.raw
+    found.nit += ahead.steps
     return found
 
 
-def _nearer(
-    problem: Problem, objective: Objective, theta: Array, metric: Any = None, warm: bool = False
-) -> tuple[Array, dict[str, Any], int]:
-    """Return a better start where one is to be had, options of Newton there, and the iterations.
-
-    From a fit like this one it is worth looking ahead; from that of a sample, too many rows cross.
-    """
-    if warm and keeps_metric(objective, problem.method) and has_pieces(objective):
-        return *look_ahead(objective, theta, 0.1 * problem.tol), 1
-    if metric is None and subsample_size(problem.data):
-        metric = kept_metric(objective, theta, problem.method)
-    return theta, {"metric": metric}, 0
+def _sample_metric(problem: Problem, objective: Objective, small: Objective, theta: Array) -> Any:
+    """Return a Hessian for one step from the fit to a sample, where the next gets that of all rows."""
+    known = problem.data.moments is not None and problem.data.weight is None
+    return DenseMetric(small.hess(theta)) if known and _looks_ahead(problem, objective) else None
 
 
 def _from_wide(problem: Problem, sigma: float, theta: Array) -> Result:
@@ -192,32 +216,34 @@ def solve_joint(problem: Problem, kappa: float, theta: Array | None = None) -> R
     """
     objective, nit = problem.joint(kappa), 0
     warm = theta is not None and theta[-1] > 0
+    metric = problem.metric
     if not warm:
-        theta, nit = _joint_start(problem, kappa)
-    theta, known, more = _nearer(problem, objective, theta, problem.metric, warm)
-    nit += more
+        theta, nit, metric = _joint_start(problem, objective, kappa)
+    ahead = _nearer(problem, objective, theta, metric, warm)
     at_least = int(nit == 0 and not warm)
-    found = _joint(problem.after(nit), objective, kappa, theta, at_least, **known)
+    after = problem.after(nit + ahead.steps)
+    found = _joint(after, objective, kappa, ahead.theta, at_least, **ahead.options)
+    found = _with_raw(found, ahead)
     found.nit += nit
     return found
 
 
-def _joint_start(problem: Problem, kappa: float) -> tuple[Array, int]:
-    """Return coefficients and scale close to the optimum, and the iterations they took.
+def _joint_start(problem: Problem, objective: Objective, kappa: float) -> tuple[Array, int, Any]:
+    """Return coefficients and scale close to the optimum, the iterations they took, and a metric.
 
     Of many rows those of a sample; where epsilon leaves few rows inside, the L1 fit.
     """
     if problem.narrow(NARROW / NARROW_JOINT):
         flat = solve_flat(problem, np.zeros(problem.size), problem.steepest())
-        return _with_huber_scale(problem, flat.x), 0
-    small = on_sample(problem.joint(kappa))
+        return _with_huber_scale(problem, flat.x), 0, None
+    small = on_sample(objective)
     if small is None:
-        return _with_huber_scale(problem, problem.start()), 0
+        return _with_huber_scale(problem, problem.start()), 0, None
     inner = replace(problem, data=small.data, penalty=small.penalty, tol=ROUGH)
     theta = _with_huber_scale(inner, inner.start())
     found = _joint(inner, small, kappa, theta, 1)
     found.x[-1] = found.x[-1] or theta[-1]
-    return found.x, found.nit
+    return found.x, found.nit, _sample_metric(problem, objective, small, found.x)
 
 
 def _with_huber_scale(problem: Problem, theta: Array) -> Array:

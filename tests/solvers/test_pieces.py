@@ -12,11 +12,22 @@ from robustreg.objective import Objective
 from robustreg.penalties import L2
 from robustreg.preparation import prepare
 from robustreg.solvers import Problem, solve_fixed, solve_joint
-from robustreg.solvers._pieces import Far, has_pieces, look_ahead
+from robustreg.solvers._newton import DenseMetric
+from robustreg.solvers._pieces import Far, expand, has_pieces, look_ahead
 from tests._reference import sample
 
 SIGMA, KAPPA = 0.8, 0.7
 JOINT = pytest.mark.parametrize("joint", [True, False], ids=["joint", "fixed"])
+
+
+class Backwards:
+    """A metric whose steps lead up."""
+
+    def __init__(self, metric):
+        self.metric = metric
+
+    def solve(self, gradient):
+        return -self.metric.solve(gradient)
 
 
 def table(n=25_000, p=4, weighted=False, seed=0):
@@ -39,10 +50,14 @@ def solved(problem, joint):
 def test_from_nearby_it_is_the_minimum(joint, weighted, far):
     objective, best = solved(table(weighted=weighted), joint)
     start = best + far * np.cos(np.arange(len(best)))
-    theta, options = look_ahead(objective, start, 1e-11)
-    assert "known" not in options
-    assert np.abs(objective.fun_jac(theta)[1]).max() <= 1e-10
-    assert_allclose(theta, best, atol=1e-7)
+    ahead = look_ahead(objective, start, 1e-11)
+    value, gradient = objective.fun_jac(ahead.theta)
+    assert ahead.steps == 1
+    assert np.abs(gradient).max() <= 1e-10
+    assert_allclose(ahead.known[0], value, rtol=1e-14)
+    assert_allclose(ahead.known[1], gradient, atol=1e-15)
+    assert_allclose(ahead.raw, objective.raw(ahead.theta), rtol=1e-13, atol=1e-13)
+    assert_allclose(ahead.theta, best, atol=1e-7)
 
 
 @JOINT
@@ -51,13 +66,68 @@ def test_where_nothing_can_be_seen_what_was_seen_is_kept(joint):
     objective, best = solved(table(), joint)
     tol = 10 * np.abs(objective.fun_jac(best)[1]).max()
     for start in (best, best + 3.0):
-        theta, options = look_ahead(objective, start, tol)
-        assert theta is start
+        ahead = look_ahead(objective, start, tol)
+        assert ahead.theta is start
+        assert ahead.steps == 0
         value, gradient = objective.fun_jac(start)
-        assert_allclose(options["known"][0], value, rtol=1e-12)
-        assert_allclose(options["known"][1], gradient, rtol=1e-9, atol=1e-14)
-        step = options["metric"].solve(gradient)
+        assert_allclose(ahead.known[0], value, rtol=1e-12)
+        assert_allclose(ahead.known[1], gradient, rtol=1e-9, atol=1e-14)
+        step = ahead.metric.solve(gradient)
         assert_allclose(objective.hess(start) @ step, gradient, rtol=1e-6, atol=1e-12)
+
+
+@JOINT
+def test_a_metric_makes_a_step_before_the_look(joint):
+    """From where too many rows are near the ends it takes that step to see the minimum."""
+    objective, best = solved(table(), joint)
+    start = best + (0.06 if joint else 0.12) * np.cos(np.arange(len(best)))
+    assert look_ahead(objective, start, 1e-11).theta is start
+    metric = DenseMetric(objective.hess(best))
+    ahead = look_ahead(objective, start, 1e-11, metric)
+    assert ahead.steps == 2
+    assert_allclose(ahead.theta, best, atol=1e-7)
+
+
+@JOINT
+@pytest.mark.parametrize("factor", [-1.0, 1e-6])
+def test_a_step_that_leads_up_is_not_taken(joint, factor):
+    objective, best = solved(table(), joint)
+    start = best + 0.1 * np.cos(np.arange(len(best)))
+    wrong = DenseMetric(abs(factor) * objective.hess(start))
+    wrong = Backwards(wrong) if factor < 0 else wrong
+    ahead = look_ahead(objective, start, 1e-11, wrong)
+    assert ahead.theta is start
+    assert ahead.metric is wrong
+    assert_allclose(ahead.known[0], objective.fun_jac(start)[0], rtol=1e-14)
+
+
+@JOINT
+@pytest.mark.parametrize(
+    ("kind", "epsilon"),
+    [("C", 1.345), ("F", 1.345), ("float32", 1.345), ("C", 0.3), ("C", 1e3), ("leverage", 1.345)],
+)
+def test_expansion_by_the_rows_off_the_line(kind, epsilon, joint):
+    """The same as by those on it: with few or most of them, or all, on the line, and far out in X."""
+    X, y, _ = sample(n=25_000, p=12, seed=1)
+    X = (
+        X.astype(np.float32)
+        if kind == "float32"
+        else np.asarray(X, order="F" if kind == "F" else "C")
+    )
+    if kind == "leverage":
+        X[0] *= 1e4
+        y[0] = 1e9
+    data, _ = prepare(X, (y - np.median(y)) / 2)
+    assert data.moments is not None
+    problem = Problem(Huber(epsilon), data, L2(0.3))
+    objective = problem.joint(KAPPA) if joint else problem.at(SIGMA)
+    theta = np.append(np.linspace(-0.1, 0.1, problem.size), [0.9] * joint)
+    found, expected = expand(objective, theta), objective.expand(theta)
+    assert_allclose(found[0], expected[0], rtol=1e-12)
+    assert_allclose(found[1], expected[1], rtol=1e-9, atol=1e-9 * np.abs(expected[1]).max())
+    size = np.sqrt(np.diag(expected[2]))
+    assert_allclose((found[2] - expected[2]) / np.outer(size, size), 0.0, atol=1e-9)
+    assert_allclose(found[3], expected[3], rtol=1e-12)
 
 
 def test_who_has_pieces():
