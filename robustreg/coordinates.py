@@ -75,9 +75,12 @@ class Coordinates:
             return np.where(np.isfinite(u), u, 0.0)
         return np.linalg.lstsq(self.transform, coef, rcond=None)[0]
 
-    def apply(self, X: Array) -> Array:
-        """Return dense rows of X in the solver's coordinates."""
-        centred = X - self.center
+    def apply(self, X: Array, out: Array | None = None) -> Array:
+        """Return dense rows of X in the solver's coordinates; ``out`` may be X itself.
+
+        Memory fresh from the system costs more at its first touch than the arithmetic.
+        """
+        centred = np.subtract(X, self.center, out=out)
         if not self.diagonal:
             return centred @ self.transform
         centred *= self.transform

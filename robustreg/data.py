@@ -44,6 +44,8 @@ class Block(NamedTuple):
     X: Any
     y: Array
     weight: Array | None
+    #: which they are, of all
+    part: slice = slice(None)
 
     def raw(self, coef: Array, intercept: Any) -> Array:
         """Return the raw predictions ``X @ coef + intercept``."""
@@ -203,7 +205,7 @@ class Data:
             X = floats(X, dense=self.explicit)
             if self.explicit:
                 X = self.coordinates.apply(X)
-        return Block(X, self.y[part], None if self.weight is None else self.weight[part])
+        return Block(X, self.y[part], None if self.weight is None else self.weight[part], part)
 
     def sum(self, function: Callable[[Block], tuple[Any, ...]], few: int = FEW) -> tuple[Any, ...]:
         """Add up the tuples that ``function`` returns for the blocks: one pass.
@@ -277,7 +279,8 @@ class Data:
             return X
         if is_sparse(X) and not self.explicit:
             return X @ diagonal(self.coordinates.transform)
-        return self.coordinates.apply(floats(X, dense=True))
+        rows_taken = floats(X, dense=True)  # no one else's: they may be overwritten
+        return self.coordinates.apply(rows_taken, out=rows_taken)
 
     def subset(self, rows: Array, *, keep: bool = True) -> Data:
         """Return some of the rows as data of their own that counts passes by their share."""

@@ -92,29 +92,30 @@ class Objective:
 
     def fun_jac(self, theta: Array) -> tuple[float, Array]:
         """Value and gradient: one pass."""
-        return self._evaluate(theta)[:2]
+        return self._evaluate(theta)
 
     def look(self, theta: Array) -> tuple[float, Array, Array]:
         """Value and gradient of a sum over rows, and the raw predictions, in one pass."""
-        value, gradient, raw = self._evaluate(theta, keep=True)
-        return value, gradient, np.concatenate(raw)
+        all_raw = np.empty(self.data.n_rows)
+        return *self._evaluate(theta, all_raw), all_raw
 
-    def _evaluate(self, theta: Array, *, keep: bool = False) -> tuple[float, Array, list[Array]]:
+    def _evaluate(self, theta: Array, all_raw: Array | None = None) -> tuple[float, Array]:
         coef, offset, extra = self.at(theta)
 
         def part(block: Block) -> tuple[Any, ...]:
             raw = block.raw(coef, offset)
             value, slope, d_extra = self.loss.value_gradient(block.y, raw, block.weight, extra)
-            kept = [raw] if keep else []
-            return value, block.pullback(slope), slope.sum(axis=0), d_extra, kept
+            if all_raw is not None:
+                all_raw[block.part] = raw
+            return value, block.pullback(slope), slope.sum(axis=0), d_extra
 
-        value, gradient, d_intercept, d_extra, raw = self._sum(part)
+        value, gradient, d_intercept, d_extra = self._sum(part)
         penalty, pull = self.penalty.value_gradient(
             self.data.coordinates.coef(self.split(theta)[0])
         )
         gradient = self.data.inward(gradient, d_intercept) + self.data.coordinates.adjoint(pull)
         gradient = self.join(gradient, d_intercept, d_extra)
-        return float(value + penalty) / self.total, gradient / self.total, raw
+        return float(value + penalty) / self.total, gradient / self.total
 
     def hessp(self, theta: Array, direction: Array) -> Array:
         """Hessian times a direction: one pass."""
@@ -151,16 +152,18 @@ class Objective:
         Without penalty, and not per unit of weight. The loss must be a sum over rows.
         """
         at = self.at(theta)
+        outputs = () if self.n_outputs is None else (self.n_outputs,)
+        all_raw = np.empty((self.data.n_rows, *outputs))
 
         def part(block: Block) -> tuple[Any, ...]:
-            raw = block.raw(*at[:2])
+            all_raw[block.part] = raw = block.raw(*at[:2])
             value, slope, d_extra = self.loss.value_gradient(block.y, raw, block.weight, at[2])
             bends = self._bends(at, block, raw)
-            return value, block.pullback(slope), slope.sum(axis=0), d_extra, [raw], *bends
+            return value, block.pullback(slope), slope.sum(axis=0), d_extra, *bends
 
-        value, gradient, d_intercept, d_extra, raw, *bends = self.data.sum(part, FEW_GRAMS)
+        value, gradient, d_intercept, d_extra, *bends = self.data.sum(part, FEW_GRAMS)
         gradient = self.join(self.data.inward(gradient, d_intercept), d_intercept, d_extra)
-        return float(value), gradient, self._assemble(tuple(bends)), np.concatenate(raw)
+        return float(value), gradient, self._assemble(tuple(bends)), all_raw
 
     def penalised(
         self, theta: Array, value: float, gradient: Array, hessian: Array

@@ -35,7 +35,7 @@ from robustreg.scales import MAD_FACTOR, weighted_median
 from robustreg.solvers import Result
 
 #: values of y from which its centre and spread are known well enough
-ENOUGH = 20_000
+ENOUGH = 5_000
 #: a stronger penalty leaves nothing of a coefficient either
 LARGEST = 1e200
 
@@ -77,7 +77,9 @@ class Units:
 
     def inward(self, y: Array) -> Array:
         """Return y as the solver sees it."""
-        return (y - self.center) / self.spread
+        inside = y - self.center
+        inside /= self.spread
+        return inside
 
     def outward(self, raw: Array) -> Array:
         """Return predictions of the solver in the units of y; they are overwritten."""

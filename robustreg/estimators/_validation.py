@@ -194,7 +194,7 @@ def check_size(y: Array) -> None:
     ValueError
         If the largest entry is a denormal number or nearly so.
     """
-    largest = float(np.abs(y).max(initial=0.0))
+    largest = float(max(y.max(initial=0.0), -y.min(initial=0.0)))
     if 0 < largest < SMALLEST:
         raise ValueError(
             f"The largest y is {largest:.1e}, too small for floating point: rescale y."

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.utils import gen_batches
 
 from robustreg._array import Array
 from robustreg.data import Block, moments, subsample_size
@@ -134,9 +135,9 @@ def minimise_pieces(
     return found
 
 
-def sums(objective: Objective, rows: Array, factor: Array | None = None) -> Objective:
-    """Return the sum of the losses of some rows, times factors that may be 0, without penalty."""
-    data = objective.data.subset(rows, keep=False)
+def sums(objective: Objective, rows: Array | None = None, factor: Array | None = None) -> Objective:
+    """Return the sum of the losses of rows, or of some, times factors that may be 0; no penalty."""
+    data = objective.data if rows is None else objective.data.subset(rows, keep=False)
     if factor is not None:
         weight = factor if data.weight is None else data.weight * factor
         data = data.with_target(data.y, weight)
@@ -219,16 +220,12 @@ def look_ahead(objective: Objective, theta: Array, tol: float, metric: Any = Non
     reach = largest_move(objective, step)
     if joint:
         reach += abs(float(step[-1])) * max(map(abs, objective.loss.line))  # type: ignore[attr-defined]
-    residual, (low, high) = data.y - raw, _ends(objective, theta)
-    near = np.maximum(residual - high, low - residual)
-    near = np.abs(near, out=near) <= REACH * reach
-    near[0] = True
-    if near.mean() > MANY:
+    rows = _near(data.y, raw, _ends(objective, theta), REACH * reach)
+    if len(rows) > MANY * data.n_rows:
         return here
-    rows = np.flatnonzero(near)
     kept = replace(objective, data=data.subset(rows))
     kept.total = objective.total
-    _, few, bent, _ = sums(kept, np.arange(len(rows))).expand(theta)
+    _, few, bent, _ = sums(kept).expand(theta)
     far = Far(theta, gradient - few, hessian - bent, joint)
     found = minimise_pieces(kept, far, theta, tol=tol, max_iter=50, metric=here.metric)
     if not found.success:
@@ -247,7 +244,7 @@ def expand(objective: Objective, theta: Array) -> tuple[float, Array, Array, Arr
     if data.moments is None or data.weight is not None:
         return objective.expand(theta)
     coef, offset, extra = objective.at(theta)
-    low, high = _ends(objective, theta)
+    (low, high), all_raw = _ends(objective, theta), np.empty(data.n_rows)
 
     def part(block: Block) -> tuple[Any, ...]:
         raw = block.raw(coef, offset)
@@ -256,15 +253,16 @@ def expand(objective: Objective, theta: Array) -> tuple[float, Array, Array, Arr
         off = np.flatnonzero((residual <= low) | (residual >= high))
         X, there = block.take(off), slope[off]
         off_line = *moments(X), X.T @ there, there.sum(), there @ residual[off]
-        return value, block.pullback(slope), slope.sum(), d_extra, [raw], *off_line
+        all_raw[block.part] = raw
+        return value, block.pullback(slope), slope.sum(), d_extra, *off_line
 
-    value, pulled, total, d_extra, raw, *off, off_pulled, off_total, off_work = data.sum(part)
-    gradient, raw = objective.join(data.inward(pulled, total), total, d_extra), np.concatenate(raw)
+    value, pulled, total, d_extra, *off, off_pulled, off_total, off_work = data.sum(part)
+    gradient = objective.join(data.inward(pulled, total), total, d_extra)
     whole, rest = data.inner(data.moments), data.inner(tuple(off))
     if np.any(np.diag(rest) > LEVERAGE * np.diag(whole)):
-        residual = data.y - raw
+        residual = data.y - all_raw
         on = np.flatnonzero((residual > low) & (residual < high))
-        return value, gradient, sums(objective, on).expand(theta)[2], raw
+        return value, gradient, sums(objective, on).expand(theta)[2], all_raw
     none = np.zeros(1)
     hessian = (whole - rest) * loss.curvature(none, none, None, extra, 1.0, None)[0]
     if joint:
@@ -273,7 +271,7 @@ def expand(objective: Objective, theta: Array) -> tuple[float, Array, Array, Arr
         cross = -objective.join(data.inward(pulled, total), total)[:, None] / extra
         bend = (value - extra * d_extra + off_work) / extra**2
         hessian = np.block([[hessian, cross], [cross.T, bend[:, None]]])
-    return value, gradient, hessian, raw
+    return value, gradient, hessian, all_raw
 
 
 def _ends(objective: Objective, theta: Array) -> tuple[float, float]:
@@ -281,3 +279,17 @@ def _ends(objective: Objective, theta: Array) -> tuple[float, float]:
     sigma = float(theta[-1]) if objective.n_extra else 1.0
     low, high = objective.loss.line  # type: ignore[attr-defined]
     return sigma * low, sigma * high
+
+
+def _near(y: Array, raw: Array, ends: tuple[float, float], reach: float) -> Array:
+    """Return the rows whose residuals are near an end of the line, and one row at least.
+
+    Some at a time: arrays of the length of y are slower to touch than to compute.
+    """
+    (low, high), rows = ends, [np.zeros(0, dtype=int)]
+    for part in gen_batches(len(y), 8192):
+        residual = y[part] - raw[part]
+        beyond = np.maximum(residual - high, low - residual)
+        rows.append(part.start + np.flatnonzero(np.abs(beyond) <= reach))
+    found = np.concatenate(rows)
+    return found if len(found) else np.zeros(1, dtype=int)
