@@ -122,7 +122,7 @@ def solve_fixed(problem: Problem, sigma: float, theta: Array | None = None) -> R
     """
     objective = problem.at(sigma)
     if theta is not None:
-        return _from_near(problem, objective, theta, problem.metric, warm=True)
+        return _from_near(problem, objective, theta, warm=True)
     if problem.narrow(sigma):
         first = solve_flat(problem, np.zeros(problem.size), problem.steepest(sigma))
         found = _solve(problem.after(first.nit), objective, first.x)
@@ -132,38 +132,33 @@ def solve_fixed(problem: Problem, sigma: float, theta: Array | None = None) -> R
             return _from_wide(problem, sigma, problem.start())
         inner = replace(problem, data=small.data, penalty=small.penalty, tol=ROUGH)
         first = _from_wide(inner, sigma, inner.start())
-        metric = _sample_metric(problem, objective, small, first.x)
-        found = _from_near(problem.after(first.nit), objective, first.x, metric)
+        found = _from_near(problem.after(first.nit), objective, first.x)
     found.nit += first.nit
     return found
 
 
-def _from_near(
-    problem: Problem, objective: Objective, theta: Array, metric: Any, warm: bool = False
-) -> Result:
-    ahead = _nearer(problem, objective, theta, metric, warm)
+def _from_near(problem: Problem, objective: Objective, theta: Array, warm: bool = False) -> Result:
+    ahead = _nearer(problem, objective, theta, warm)
     found = _solve(problem.after(ahead.steps), objective, ahead.theta, **ahead.options)
     return _with_raw(found, ahead)
 
 
-def _nearer(problem: Problem, objective: Objective, theta: Array, metric: Any, warm: bool) -> Ahead:
+def _nearer(problem: Problem, objective: Objective, theta: Array, warm: bool) -> Ahead:
     """Return a better start where one is to be had.
 
     From a fit like this one it is worth looking ahead at once. From that of a sample too many rows
     cross, but after one step, if moments of all rows make the look cheap.
     """
-    if (warm or metric is not None) and _looks_ahead(problem, objective):
-        ahead = look_ahead(objective, theta, 0.1 * problem.tol, None if warm else metric)
-        if ahead.steps and problem.callback is not None:  # who wants to stop says so again later
-            problem.callback(intermediate_result=Result(x=ahead.theta))
-        return ahead
-    if metric is None and subsample_size(problem.data):
+    data, metric = problem.data, problem.metric if warm else None
+    ahead = keeps_metric(objective, problem.method) and has_pieces(objective)
+    if metric is None and subsample_size(data) and not (warm and ahead):
         metric = kept_metric(objective, theta, problem.method)
-    return Ahead(theta, metric)
-
-
-def _looks_ahead(problem: Problem, objective: Objective) -> bool:
-    return keeps_metric(objective, problem.method) and has_pieces(objective)
+    if not ahead or not (warm or (data.moments is not None and data.weight is None)):
+        return Ahead(theta, metric)
+    found = look_ahead(objective, theta, 0.1 * problem.tol, None if warm else metric)
+    if found.steps and problem.callback is not None:  # who wants to stop says so again later
+        problem.callback(intermediate_result=Result(x=found.theta))
+    return found._replace(steps=max(found.steps, 1))  # one that found nothing to gain was one, too
 
 
 def _with_raw(found: Result, ahead: Ahead) -> Result:
@@ -172,12 +167,6 @@ def _with_raw(found: Result, ahead: Ahead) -> Result:
         found.raw = ahead.raw
     found.nit += ahead.steps
     return found
-
-
-def _sample_metric(problem: Problem, objective: Objective, small: Objective, theta: Array) -> Any:
-    """Return a Hessian for one step from the fit to a sample, where the next gets that of all rows."""
-    known = problem.data.moments is not None and problem.data.weight is None
-    return DenseMetric(small.hess(theta)) if known and _looks_ahead(problem, objective) else None
 
 
 def _from_wide(problem: Problem, sigma: float, theta: Array) -> Result:
@@ -216,10 +205,9 @@ def solve_joint(problem: Problem, kappa: float, theta: Array | None = None) -> R
     """
     objective, nit = problem.joint(kappa), 0
     warm = theta is not None and theta[-1] > 0
-    metric = problem.metric
     if not warm:
-        theta, nit, metric = _joint_start(problem, objective, kappa)
-    ahead = _nearer(problem, objective, theta, metric, warm)
+        theta, nit = _joint_start(problem, objective, kappa)
+    ahead = _nearer(problem, objective, theta, warm)
     at_least = int(nit == 0 and not warm)
     after = problem.after(nit + ahead.steps)
     found = _joint(after, objective, kappa, ahead.theta, at_least, **ahead.options)
@@ -228,22 +216,22 @@ def solve_joint(problem: Problem, kappa: float, theta: Array | None = None) -> R
     return found
 
 
-def _joint_start(problem: Problem, objective: Objective, kappa: float) -> tuple[Array, int, Any]:
-    """Return coefficients and scale close to the optimum, the iterations they took, and a metric.
+def _joint_start(problem: Problem, objective: Objective, kappa: float) -> tuple[Array, int]:
+    """Return coefficients and scale close to the optimum, and the iterations they took.
 
     Of many rows those of a sample; where epsilon leaves few rows inside, the L1 fit.
     """
     if problem.narrow(NARROW / NARROW_JOINT):
         flat = solve_flat(problem, np.zeros(problem.size), problem.steepest())
-        return _with_huber_scale(problem, flat.x), 0, None
+        return _with_huber_scale(problem, flat.x), 0
     small = on_sample(objective)
     if small is None:
-        return _with_huber_scale(problem, problem.start()), 0, None
+        return _with_huber_scale(problem, problem.start()), 0
     inner = replace(problem, data=small.data, penalty=small.penalty, tol=ROUGH)
     theta = _with_huber_scale(inner, inner.start())
     found = _joint(inner, small, kappa, theta, 1)
     found.x[-1] = found.x[-1] or theta[-1]
-    return found.x, found.nit, _sample_metric(problem, objective, small, found.x)
+    return found.x, found.nit
 
 
 def _with_huber_scale(problem: Problem, theta: Array) -> Array:
