@@ -90,23 +90,15 @@ class Objective:
         """Add up ``part`` over blocks, or ask it once where the loss is no sum over rows."""
         return self.data.sum(part) if self.loss.additive else part(Whole(self.data))
 
-    def fun_jac(self, theta: Array) -> tuple[float, Array]:
-        """Value and gradient: one pass."""
-        return self._evaluate(theta)
-
-    def look(self, theta: Array) -> tuple[float, Array, Array]:
-        """Value and gradient of a sum over rows, and the raw predictions, in one pass."""
-        all_raw = np.empty(self.data.n_rows)
-        return *self._evaluate(theta, all_raw), all_raw
-
-    def _evaluate(self, theta: Array, all_raw: Array | None = None) -> tuple[float, Array]:
+    def fun_jac(self, theta: Array, out: Array | None = None) -> tuple[float, Array]:
+        """Value and gradient: one pass. ``out`` takes the raw predictions of a sum over rows."""
         coef, offset, extra = self.at(theta)
 
         def part(block: Block) -> tuple[Any, ...]:
             raw = block.raw(coef, offset)
             value, slope, d_extra = self.loss.value_gradient(block.y, raw, block.weight, extra)
-            if all_raw is not None:
-                all_raw[block.part] = raw
+            if out is not None:
+                out[block.part] = raw
             return value, block.pullback(slope), slope.sum(axis=0), d_extra
 
         value, gradient, d_intercept, d_extra = self._sum(part)

@@ -230,8 +230,7 @@ def look_ahead(objective: Objective, theta: Array, tol: float, metric: Any = Non
     found = minimise_pieces(kept, far, theta, tol=tol, max_iter=50, metric=here.metric)
     if not found.success:
         return here
-    value, slope, raw = objective.look(found.x)
-    return Ahead(found.x, here.metric, (value, slope), raw, steps + 1)
+    return Ahead(found.x, here.metric, objective.fun_jac(found.x, raw), raw, steps + 1)
 
 
 def expand(objective: Objective, theta: Array) -> tuple[float, Array, Array, Array]:
