@@ -92,6 +92,63 @@ def test_proved_from_a_subsample(name):
     proved(clone(UNPENALISED[name]).fit(X, y, sample_weight=weight), X, y, weight)
 
 
+def awkward(kind):
+    """Return enough rows and few enough for moments of all columns, with something awkward about them."""
+    rng = np.random.default_rng(10)
+    n, p = 25_000, 12
+    X = rng.normal(size=(n, p))
+    error = rng.normal(size=n)
+    error[: n // 10] += 10 + 10 * rng.normal(size=n // 10)
+    if kind == "heavy tails":
+        error = rng.standard_cauchy(n) ** 3
+    elif kind == "two in five far off":
+        error[: 2 * n // 5] += 30
+    elif kind == "spread by a column":
+        error *= np.exp(X[:, 0])
+    elif kind == "half of them exact":
+        error[n // 2 :] = 0.0
+    elif kind == "indicators":
+        X[:, :6] = rng.integers(0, 6, n)[:, None] == np.arange(6)
+        X[:, 5] = rng.random(n) < 0.001
+    elif kind == "sizes":
+        X = (X + np.linspace(0, 500, p)) * np.geomspace(1e-3, 1e3, p)
+    elif kind == "sorted":
+        X[:, 0] = np.linspace(-1, 1, n)
+        error += 5 * (X[:, 0] > 0.8)
+    elif kind.startswith("leverage"):
+        X[:50] *= float(kind.split()[1])
+    y = X @ (rng.normal(size=p) / X.std(axis=0)) + error
+    if kind == "ties":
+        y = np.round(y)
+    elif kind == "huge y":
+        y *= 1e150
+    return X, y
+
+
+AWKWARD = [
+    "nothing", "heavy tails", "two in five far off", "spread by a column", "half of them exact",
+    "indicators", "sizes", "sorted", "ties", "huge y", "leverage 1e2", "leverage 1e5", "leverage 1e9",
+]  # fmt: skip
+BY_MOMENTS = [
+    HuberRegressor(),
+    HuberRegressor(epsilon=1.35, scale="concomitant"),
+    HuberRegressor(epsilon=1.05, scale="concomitant", alpha=1000.0),
+    HuberRegressor(epsilon=0.5, fit_intercept=False),
+    HuberRegressor(epsilon=5.0, scale="mad"),
+]
+
+
+@pytest.mark.parametrize("kind", AWKWARD)
+@pytest.mark.parametrize("model", BY_MOMENTS, ids=str)
+def test_proved_by_moments(model, kind):
+    X, y = awkward(kind)
+    model = clone(model).fit(X, y)
+    proved(model, X, y)
+    residual = np.abs(y - model.predict(X))
+    clear = np.abs(residual - model.delta_) > 1e-9 * np.abs(y).max()
+    assert np.array_equal(model.outliers_[clear], (residual > model.delta_)[clear])
+
+
 @pytest.mark.parametrize("alpha", [0.0, 100.0])
 @pytest.mark.parametrize("quantile", [0.1, 0.5])
 def test_proved_from_a_subsample_with_kinks(quantile, alpha):

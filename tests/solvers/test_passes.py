@@ -56,6 +56,14 @@ def test_cold_fit_takes_at_most_twelve(model, shape):
     assert model.optimality_ <= model.tol
 
 
+@pytest.mark.parametrize("model", [*HUBER, HuberRegressor(scale=1.0)], **name)
+@pytest.mark.parametrize("shape", [(40_000, 20), (N, 20), (200_000, 50)])
+def test_cold_huber_fit_by_moments(model, shape):
+    """Moments, a step and a look ahead, each a pass, one to prove it, and half a one for the rest."""
+    assert passes(model.fit, *table(*shape)) <= 5.5
+    assert model.optimality_ <= model.tol
+
+
 @pytest.mark.parametrize("quantile", [0.1, 0.9])
 def test_cold_quantile(quantile, plain):
     model = QuantileRegressor(quantile=quantile, alpha=0)
