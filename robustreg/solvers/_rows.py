@@ -10,11 +10,13 @@ set otherwise, both reached through a sequence of Moreau envelopes.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from robustreg._array import Array
+from robustreg.data import Block, rows_of
 from robustreg.solvers._newton import newton
 from robustreg.solvers._programs import linear_program, quadratic_program
 from robustreg.solvers._result import Result, minimize
@@ -77,8 +79,9 @@ class Rows:
 
     def take(self, rows: Array, linear: Array) -> Rows:
         """Return some of the rows, with another linear term."""
-        names = ("X", "position", "lower", "upper", "weight")
-        return replace(self, linear=linear, **{name: getattr(self, name)[rows] for name in names})
+        names = ("position", "lower", "upper", "weight")
+        kept = {name: getattr(self, name)[rows] for name in names}
+        return replace(self, X=rows_of(self.X, rows), linear=linear, **kept)
 
     def fold(self, rows: Array, s: Array) -> Rows:
         """Keep ``rows`` and replace the others by their slopes at offsets ``s``."""
@@ -86,10 +89,14 @@ class Rows:
         slopes[rows] = 0.0
         return self.take(rows, self.linear + self.X.T @ slopes)
 
+    @cached_property
+    def _sizes(self) -> Array:
+        return np.abs(self.X)
+
     def rounding(self, theta: Array) -> Array:
         """What rounding can make of an offset that is zero."""
         size = np.abs(theta)
-        total = abs(self.X) @ size + np.abs(self.position) + size.max(initial=0.0)
+        total = self._sizes @ size + np.abs(self.position) + size.max(initial=0.0)
         total += self.base + np.sum(self.hidden * size)
         return 256 * np.finfo(float).eps * total
 
@@ -149,8 +156,9 @@ class Rows:
 
     def hess(self, theta: Array, mu: float) -> Array:
         near = self.band(theta, mu)
-        X, weight = self.X[near], self.weight[near]
-        gram = X.T @ ((weight / mu)[:, None] * X)
+        curvature = np.zeros(len(self.weight))
+        curvature[near] = self.weight[near] / mu
+        gram = Block(self.X, self.position, None).gram(curvature)
         return gram if self.quadratic is None else gram + self.quadratic
 
     def envelope(
