@@ -188,7 +188,7 @@ def newton(
         if slope < 0:
             following, length = _search(evaluate, state, step, slope, lower)
         if following is None:
-            if fresh and metric.lift < 1e8 and hess is not None and slope < -_noise(state):
+            if fresh and metric.lift < 1e8 and hess is not None and slope < -noise(state.value):
                 metric = renew(state, max(100 * metric.lift, 1e-6))
                 nhev += 1
                 continue
@@ -208,7 +208,9 @@ def newton(
         pairs.append((following.x - state.x, following.gradient - state.gradient))
         shrunk = following.norm / state.norm
         stalled = (
-            stalled + 1 if following.value >= state.value - _noise(state) and shrunk > 0.5 else 0
+            stalled + 1
+            if following.value >= state.value - noise(state.value) and shrunk > 0.5
+            else 0
         )
         state = following
         if callback is not None and _stop(callback, state):
@@ -241,9 +243,9 @@ _MESSAGES = {
 }
 
 
-def _noise(state: _State) -> float:
-    """Change of the value that rounding can make: of its sum, and of predictions of size one."""
-    return 1e-14 * abs(state.value) + 2e-16
+def noise(value: float) -> float:
+    """Change of a value that rounding can make: of its sum, and of predictions of size one."""
+    return 1e-14 * abs(value) + 2e-16
 
 
 def _stop(callback: Callable[..., Any], state: _State) -> bool:
@@ -279,7 +281,9 @@ def _search(
                     return _to_floor(evaluate, state, step, slope, trial, length)
                 return trial, length
             ahead = float(trial.gradient @ step)
-            if abs(gain) <= _noise(state) and (ahead <= -0.5 * slope or trial.norm < state.norm):
+            if abs(gain) <= noise(state.value) and (
+                ahead <= -0.5 * slope or trial.norm < state.norm
+            ):
                 return trial, length
             # minimiser of the parabola through the value, the slope and the trial
             bend = trial.value - state.value - length * slope

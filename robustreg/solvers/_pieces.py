@@ -17,7 +17,7 @@ from sklearn.utils import gen_batches
 from robustreg._array import Array
 from robustreg.data import Block, moments, subsample_size
 from robustreg.objective import Objective
-from robustreg.solvers._newton import DenseMetric, newton
+from robustreg.solvers._newton import DenseMetric, newton, noise
 from robustreg.solvers._result import Result, minimize
 from robustreg.solvers._smooth import largest_move
 
@@ -230,7 +230,10 @@ def look_ahead(objective: Objective, theta: Array, tol: float, metric: Any = Non
     found = minimise_pieces(kept, far, theta, tol=tol, max_iter=50, metric=here.metric)
     if not found.success:
         return here
-    return Ahead(found.x, here.metric, objective.fun_jac(found.x, raw), raw, steps + 1)
+    known = objective.fun_jac(found.x, raw)
+    if not known[0] <= mean + noise(mean):  # too many others have crossed
+        return here._replace(raw=None)
+    return Ahead(found.x, here.metric, known, raw, steps + 1)
 
 
 def expand(objective: Objective, theta: Array) -> tuple[float, Array, Array, Array]:
@@ -261,7 +264,8 @@ def expand(objective: Objective, theta: Array) -> tuple[float, Array, Array, Arr
     if np.any(np.diag(rest) > LEVERAGE * np.diag(whole)):
         residual = data.y - all_raw
         on = np.flatnonzero((residual > low) & (residual < high))
-        return value, gradient, sums(objective, on).expand(theta)[2], all_raw
+        bends = sums(objective, on).expand(theta)[2] if len(on) else np.zeros((len(theta),) * 2)
+        return value, gradient, bends, all_raw
     none = np.zeros(1)
     hessian = (whole - rest) * loss.curvature(none, none, None, extra, 1.0, None)[0]
     if joint:

@@ -11,7 +11,7 @@ from robustreg.losses import Huber, LogCosh, Logistic, Pinball, Smoothed
 from robustreg.objective import Objective
 from robustreg.penalties import L2
 from robustreg.preparation import prepare
-from robustreg.solvers import Problem, solve_fixed, solve_joint
+from robustreg.solvers import Problem, Result, _pieces, solve_fixed, solve_joint
 from robustreg.solvers._newton import DenseMetric
 from robustreg.solvers._pieces import Far, expand, has_pieces, look_ahead
 from tests._reference import sample
@@ -128,6 +128,32 @@ def test_expansion_by_the_rows_off_the_line(kind, epsilon, joint):
     size = np.sqrt(np.diag(expected[2]))
     assert_allclose((found[2] - expected[2]) / np.outer(size, size), 0.0, atol=1e-9)
     assert_allclose(found[3], expected[3], rtol=1e-12)
+
+
+@JOINT
+def test_expansion_where_no_row_is_on_the_line(joint):
+    X, y, _ = sample(n=25_000, p=12, seed=1)
+    data, _ = prepare(X, y)
+    problem = Problem(Huber(1.345), data, L2(0.0))
+    objective = problem.joint(KAPPA) if joint else problem.at(1e-12)
+    theta = np.append(np.full(problem.size, 0.1), [1e-12] * joint)
+    found, expected = expand(objective, theta), objective.expand(theta)
+    assert not found[2].any()
+    assert not expected[2].any()
+    assert_allclose(found[1], expected[1], rtol=1e-12)
+
+
+def test_a_worse_end_is_not_taken(monkeypatch):
+    """Where rows far off have crossed after all, what was looked at is the better start."""
+    objective, best = solved(table(), joint=False)
+    start = best + 0.01 * np.cos(np.arange(len(best)))
+    monkeypatch.setattr(
+        _pieces, "minimise_pieces", lambda *_, **__: Result(x=best + 1.0, success=True)
+    )
+    ahead = look_ahead(objective, start, 1e-11)
+    assert ahead.theta is start
+    assert ahead.raw is None
+    assert_allclose(ahead.known[0], objective.fun_jac(start)[0], rtol=1e-14)
 
 
 def test_who_has_pieces():
