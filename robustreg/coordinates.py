@@ -12,6 +12,8 @@ from robustreg._array import Array
 
 #: condition number of the standardised columns beyond which they are made orthonormal by QR
 MAX_CONDITION = 300.0
+#: curvature that a penalty has at the most
+LARGEST = 1e300
 
 
 @dataclass
@@ -56,7 +58,8 @@ class Coordinates:
     def quadratic(self, diagonal: Array) -> Array:
         """Return ``transform.T @ diag(diagonal) @ transform``."""
         if self.diagonal:
-            return np.diag(diagonal * self.transform**2)
+            # a column so small that this is beyond floating point is of no use beside any penalty
+            return np.diag(np.minimum(diagonal * self.transform**2, LARGEST))
         if diagonal.min() == diagonal.max():
             return diagonal[0] * self._inner
         return self.transform.T @ (diagonal[:, None] * self.transform)

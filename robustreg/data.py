@@ -26,6 +26,8 @@ BLOCK_BYTES = 1 << 22
 FEW = 11
 #: where each takes a Gram matrix, so many
 FEW_GRAMS = 2
+#: with more columns a Gram matrix of all rows takes longer than the passes that it saves
+NARROW = 64
 #: sums over blocks are sums of about so many sums, each of which is one thread's work
 CHUNKS = 16
 #: below this many bytes standardised columns are kept instead of being made anew for each pass
@@ -44,7 +46,7 @@ class Block(NamedTuple):
     X: Any
     y: Array
     weight: Array | None
-    #: which they are, of all
+    #: which they are, of all rows of the data
     part: slice = slice(None)
 
     def raw(self, coef: Array, intercept: Any) -> Array:
@@ -132,8 +134,8 @@ class Data:
     base : float
         Size of what was subtracted from y before, which says how exact y is.
     moments : tuple of two arrays and float, optional
-        ``X.T @ X``, the sums of the columns and the number of rows, of X as blocks hold it and without
-        weights, where they are known.
+        ``X.T @ X``, the sums of the columns and the number of rows, of X as blocks hold it, where they
+        are known and there are no weights.
     """
 
     X: Any
@@ -195,12 +197,12 @@ class Data:
         # A Gram matrix has to be made of more rows than it has itself to be worth its memory.
         most = max(n, 1) if whole else max(256, p, BLOCK_BYTES // (8 * p))
         step = -(-n // max(-(-n // most), 1)) or 1
-        return [slice(start, min(start + step, n)) for start in range(0, n, step)]
+        return [slice(start, min(start + step, n)) for start in range(0, max(n, 1), step)]
 
     def _block(self, part: slice) -> Block:
         some = part.stop - part.start < self.n_rows
         rows: Any = (part if some else None) if self.rows is None else self.rows[part]
-        X = self.X if rows is None else rows_of(self.X, rows)
+        X = self.X if rows is None else take_rows(self.X, rows)
         if not self.ready:
             X = floats(X, dense=self.explicit)
             if self.explicit:
@@ -274,7 +276,7 @@ class Data:
         Dense, but for large sparse X: that is scaled and not centred, so it counts from zero.
         """
         self.passes.count += self.share * len(rows) / max(self.n_rows, 1)
-        X = rows_of(self.X, rows if self.rows is None else self.rows[rows])
+        X = take_rows(self.X, rows if self.rows is None else self.rows[rows])
         if self.ready:
             return X
         if is_sparse(X) and not self.explicit:
@@ -328,7 +330,8 @@ class Data:
 
     def with_target(self, y: Array, weight: Array | None) -> Data:
         """Return the same rows with other targets and weights."""
-        return replace(self, y=y, weight=weight)
+        known = self.moments if weight is None else None
+        return replace(self, y=y, weight=weight, moments=known)
 
 
 @dataclass
@@ -390,8 +393,8 @@ def column_squares(X: Any) -> Array:
     return np.asarray(square / n)
 
 
-def rows_of(X: Any, rows: Any) -> Any:
-    """Return some rows of X; NumPy's ``take`` is three times as fast as its indexing."""
+def take_rows(X: Any, rows: Any) -> Any:
+    """Return rows of X by a slice or their numbers; ``take`` is three times as fast as indexing."""
     many = isinstance(rows, np.ndarray) and isinstance(X, np.ndarray)
     return X.take(rows, axis=0) if many else X[rows]
 
@@ -411,11 +414,12 @@ def subsample_size(data: Data) -> int:
 
 def subsample(data: Data, size: int) -> Array:
     """Return ``size`` rows, the same for all data of a length, so that every fit is repeatable."""
-    return _drawn(data.n_rows, size)
+    return drawn(data.n_rows, size)
 
 
-@lru_cache(maxsize=4)
-def _drawn(n: int, size: int) -> Array:
+@lru_cache(maxsize=8)
+def drawn(n: int, size: int) -> Array:
+    """Return ``size`` of ``n`` rows in order, by chance but always the same."""
     rows = np.random.default_rng(0).choice(n, size, replace=False, shuffle=False)
     rows.sort()
     rows.flags.writeable = False  # kept for the next fit to a table of this length

@@ -181,7 +181,7 @@ class Objective:
         for j, (d_raw, d_extra) in enumerate(self._directions()):
             bend, c_extra = self.loss.curvature(block.y, raw, block.weight, at[2], d_raw, d_extra)
             if d_extra is None:
-                parts += [block.grams(bend.reshape(len(bend), -1)[:, j:])]
+                parts += [block.grams((bend if bend.ndim == 2 else bend[:, None])[:, j:])]
             parts += [block.pullback(bend), bend.sum(axis=0), np.asarray(c_extra)]
         return tuple(parts)
 

@@ -20,14 +20,15 @@ from robustreg.coordinates import MAX_CONDITION, Coordinates, condition_number
 from robustreg.data import (
     BLOCK_BYTES,
     KEEP_BYTES,
+    NARROW,
     Data,
     column_squares,
     diagonal,
     find_moments,
     floats,
-    rows_of,
     subsample,
     subsample_size,
+    take_rows,
 )
 
 #: sparse X is worked on as dense blocks where that is not much more arithmetic
@@ -38,10 +39,8 @@ MAX_OFFSET = 1e3
 FAR = 1e4
 #: smallest eigenvalue of the rows' inner products, as a share of the largest, that can be trusted
 ALIKE = 1e-8
-#: with more columns their inner products over all rows cost more than the check of the input
-NARROW = 64
 #: of more rows than this many times the columns, a tenth says as much of all their products as is of use
-FEW = 6000
+TALL = 6000
 #: columns are of extreme size beyond this, or below its reciprocal
 HUGE = 1e60
 #: columns whose largest entry is below this have lost their digits
@@ -96,8 +95,8 @@ def prepare(
     if not dense:
         return _prepare_sparse(data)
     size = subsample_size(data)
-    many = n_features > NARROW or n > FEW * n_features
-    if size and rows is None and not many and not is_sparse(X):
+    cheap = n_features <= NARROW and n <= TALL * n_features and not is_sparse(X)
+    if size and cheap and weight is None:
         with np.errstate(over="ignore", invalid="ignore"):
             data.moments = find_moments(replace(data, explicit=False))
         square = np.diag(data.moments[0]) / n
@@ -113,7 +112,9 @@ def prepare(
     if size:
         some = subsample(data, size)
         sample = data.with_target(y[some], None if weight is None else weight[some])
-        sample = replace(sample, X=rows_of(X, some if rows is None else rows[some]), rows=None)
+        sample = replace(
+            sample, X=take_rows(X, some if rows is None else rows[some]), rows=None, moments=None
+        )
         sample.share = size / data.n_rows
     found = _choose(sample, reduce, certain=sample is data)
     if found is None or (sample is not data and not _safe(square, found[0])):

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from robustreg._array import Array, is_sparse
 from robustreg._threads import blas_aside, in_order
-from robustreg.data import FEW, Data
+from robustreg.data import FEW, Data, drawn
 from robustreg.estimators._callbacks import CallbackSupportMixin, Progress, with_callbacks
 from robustreg.estimators._validation import (
     check_bool,
@@ -69,9 +69,11 @@ class Units:
             largest = float(np.abs(y - center).max()) or 1.0
             share = np.average(((y - center) / largest) ** 2, weights=weight)
             return cls(center, largest * float(np.sqrt(share)) or 1.0, mass)
-        step = max(len(y) // ENOUGH, 1)
-        center, spread = _middle(y[::step], None if weight is None else weight[::step], intercept)
-        if spread == 0 and step > 1:
+        some: Any = slice(None)
+        if len(y) > ENOUGH:  # by chance: every tenth row may be of a kind
+            some = drawn(len(y), ENOUGH)
+        center, spread = _middle(y[some], None if weight is None else weight[some], intercept)
+        if spread == 0 and len(y) > ENOUGH:
             center, spread = _middle(y, weight, intercept)
         return cls(center, spread or 1.0, mass)
 
@@ -292,7 +294,7 @@ class LinearRegressor(RegressorMixin, LinearModel):
     def _store(self, found: Result, prepared: Prepared) -> None:
         super()._store(found, prepared)
         if "raw" in found:
-            found.raw = prepared.units.outward(found.raw)
+            found.fitted_values = prepared.units.outward(found.pop("raw"))
 
     def predict(self, X: Any) -> Array:
         """Predict the target.
@@ -309,6 +311,13 @@ class LinearRegressor(RegressorMixin, LinearModel):
         """
         check_is_fitted(self)
         return self._decision(check_data(self, X))
+
+    def _residual(self, X: Array, y: Array, found: Result) -> Array:
+        """Residuals of the fit, by the solver's last pass where that has left its predictions."""
+        raw = found.pop("fitted_values", None)
+        residual = self._decision(X) if raw is None or len(raw) != len(y) else raw
+        # a new array of a million costs more than its sum
+        return np.subtract(y, residual, out=residual)
 
     def _decision(self, X: Any) -> Array:
         if is_sparse(X):

@@ -279,9 +279,7 @@ class HuberRegressor(ResidualRegressor):
     def _describe(self, X: Any, y: Array, weight: Array | None, found: Result) -> None:
         self.delta_ = float(self.epsilon * self.scale_) if self.scale_ > 0 else 0.0
         edge = self.delta_ if self.scale_ > 0 else self._rounding(X, y)
-        raw = found.get("raw")
-        residual = raw if raw is not None and len(raw) == len(y) else self._decision(X)
-        np.subtract(y, residual, out=residual)  # a new array of a million costs more than its sum
+        residual = self._residual(X, y, found)
         self.outliers_ = np.abs(residual, out=residual) > edge
 
 
@@ -411,7 +409,7 @@ class RobustRegressor(ResidualRegressor):
 
     def _describe(self, X: Any, y: Array, weight: Array | None, found: Result) -> None:
         if not self._loss().threshold:
-            self.scale_ = mad(y - self._decision(X), weight)
+            self.scale_ = mad(self._residual(X, y, found), weight)
 
 
 def check_scale(estimator: Any, names: tuple[str, ...]) -> None:

@@ -213,6 +213,7 @@ class Walk:
             if found is None:
                 found = self.model._solve_from(start, self.prepared, metric=metric)
             self.model._store(found, self.prepared)
+            found.pop("fitted_values", None)  # a summary makes its own, and only of the best fit
         scale = self.model.scale_
         self.model.delta_ = float(self.model.epsilon * scale) if scale > 0 else 0.0
         self.before, self.now = self.now, found

@@ -433,7 +433,8 @@ def certified(
     sides = np.where(folded > 0, kinks.upper, kinks.lower)
     beyond = weight * (np.maximum(kinks.lower * s, kinks.upper * s) - sides * s)
     beyond[kept] = 0.0
-    gap = rows.gap(theta, vertex.slopes) + float(beyond.sum())
+    # y may be larger than its spread says, where that is of the better half of the rows
+    gap = rows.gap(theta, vertex.slopes, max(primal, 1.0)) + float(beyond.sum())
     gap = min(gap, primal)  # no loss is negative
     eps = np.finfo(float).eps
     # What rounding leaves of a gap is none: on an exact fit there is nothing to compare it with.

@@ -213,7 +213,7 @@ def newton(
             else 0
         )
         state = following
-        if callback is not None and _stop(callback, state):
+        if callback is not None and stops(callback, state.x, state.value):
             status = 99
             break
         if stalled >= 4:
@@ -248,9 +248,10 @@ def noise(value: float) -> float:
     return 1e-14 * abs(value) + 2e-16
 
 
-def _stop(callback: Callable[..., Any], state: _State) -> bool:
+def stops(callback: Callable[..., Any], x: Array, value: float) -> bool:
+    """Tell a callback of an iterate; whether it wants no more."""
     try:
-        return bool(callback(intermediate_result=Result(x=state.x, fun=state.value)))
+        return bool(callback(intermediate_result=Result(x=x, fun=value)))
     except StopIteration:
         return True
 

@@ -15,7 +15,7 @@ import numpy as np
 from sklearn.utils import gen_batches
 
 from robustreg._array import Array
-from robustreg.data import Block, moments, subsample_size
+from robustreg.data import NARROW, Block, moments, subsample_size
 from robustreg.objective import Objective
 from robustreg.solvers._newton import DenseMetric, newton, noise
 from robustreg.solvers._result import Result, minimize
@@ -27,8 +27,6 @@ REACH = 1.5
 LEVERAGE = 0.99
 #: with a larger share of the rows near the ends nothing is won
 MANY = 0.3
-#: with more coefficients a Gram matrix of all rows takes longer than the passes that it saves
-NARROW = 64
 
 
 @dataclass
@@ -149,7 +147,7 @@ def sums(objective: Objective, rows: Array | None = None, factor: Array | None =
 def has_pieces(objective: Objective) -> bool:
     """Whether a minimum is worth looking for by its pieces: few coefficients and many dense rows."""
     line, data = getattr(objective.loss, "line", None), objective.data
-    return line is not None and objective.size <= NARROW and data.dense and subsample_size(data) > 0
+    return line is not None and data.size <= NARROW and data.dense and subsample_size(data) > 0
 
 
 class Ahead(NamedTuple):
@@ -243,7 +241,7 @@ def expand(objective: Objective, theta: Array) -> tuple[float, Array, Array, Arr
     gradient.
     """
     data, loss, joint = objective.data, objective.loss, objective.n_extra > 0
-    if data.moments is None or data.weight is not None:
+    if data.moments is None:
         return objective.expand(theta)
     coef, offset, extra = objective.at(theta)
     (low, high), all_raw = _ends(objective, theta), np.empty(data.n_rows)
@@ -254,26 +252,27 @@ def expand(objective: Objective, theta: Array) -> tuple[float, Array, Array, Arr
         residual = block.y - raw
         off = np.flatnonzero((residual <= low) | (residual >= high))
         X, there = block.take(off), slope[off]
-        off_line = *moments(X), X.T @ there, there.sum(), there @ residual[off]
+        off_line = *moments(X), X.T @ there, there.sum()
         all_raw[block.part] = raw
-        return value, block.pullback(slope), slope.sum(), d_extra, *off_line
+        square = slope @ slope - there @ there
+        return value, block.pullback(slope), slope.sum(), d_extra, square, *off_line
 
-    value, pulled, total, d_extra, *off, off_pulled, off_total, off_work = data.sum(part)
+    value, pulled, total, d_extra, square, *off, off_pulled, off_total = data.sum(part)
     gradient = objective.join(data.inward(pulled, total), total, d_extra)
     whole, rest = data.inner(data.moments), data.inner(tuple(off))
     if np.any(np.diag(rest) > LEVERAGE * np.diag(whole)):
         residual = data.y - all_raw
         on = np.flatnonzero((residual > low) & (residual < high))
-        bends = sums(objective, on).expand(theta)[2] if len(on) else np.zeros((len(theta),) * 2)
-        return value, gradient, bends, all_raw
+        return value, gradient, sums(objective, on).expand(theta)[2], all_raw
     none = np.zeros(1)
-    hessian = (whole - rest) * loss.curvature(none, none, None, extra, 1.0, None)[0]
-    if joint:
-        # Residuals and sigma together scale the slopes of rows on the line, and so tell how those bend.
+    bend = float(loss.curvature(none, none, None, extra, 1.0, None)[0][0])
+    hessian = bend * (whole - rest)
+    if (
+        joint
+    ):  # on the line a slope is the residual times ``bend``, and so tells how it bends in sigma
         pulled, total = pulled - off_pulled, total - off_total
         cross = -objective.join(data.inward(pulled, total), total)[:, None] / extra
-        bend = (value - extra * d_extra + off_work) / extra**2
-        hessian = np.block([[hessian, cross], [cross.T, bend[:, None]]])
+        hessian = np.block([[hessian, cross], [cross.T, square / (bend * extra[:, None] ** 2)]])
     return value, gradient, hessian, all_raw
 
 

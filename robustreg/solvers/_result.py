@@ -39,6 +39,8 @@ class Result(OptimizeResult):
         The factored Hessian that the last steps used.
     raw : array
         Predictions of all rows at ``x``.
+    fitted_values : array
+        The same in the units of y, which an estimator makes of them.
     slopes : array
         Each row's contribution to the gradient, the dual point.
     zero : array of bool
@@ -64,6 +66,7 @@ class Result(OptimizeResult):
     optimality: float
     metric: Any
     raw: Array
+    fitted_values: Array
     slopes: Array
     zero: Array
     shares: Array

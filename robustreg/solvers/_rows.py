@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from robustreg._array import Array
-from robustreg.data import Block, rows_of
+from robustreg.data import Block, take_rows
 from robustreg.solvers._newton import newton
 from robustreg.solvers._programs import linear_program, quadratic_program
 from robustreg.solvers._result import Result, minimize
@@ -81,7 +81,7 @@ class Rows:
         """Return some of the rows, with another linear term."""
         names = ("position", "lower", "upper", "weight")
         kept = {name: getattr(self, name)[rows] for name in names}
-        return replace(self, X=rows_of(self.X, rows), linear=linear, **kept)
+        return replace(self, X=take_rows(self.X, rows), linear=linear, **kept)
 
     def fold(self, rows: Array, s: Array) -> Rows:
         """Keep ``rows`` and replace the others by their slopes at offsets ``s``."""
@@ -100,25 +100,25 @@ class Rows:
         total += self.base + np.sum(self.hidden * size)
         return 256 * np.finfo(float).eps * total
 
-    def gap(self, theta: Array, slopes: Array) -> float:
+    def gap(self, theta: Array, slopes: Array, size: float = 1.0) -> float:
         """Duality gap of a point and slopes within their bounds, at least 0.
 
         Fenchel's inequality row by row, and for what the slopes leave unbalanced either the
         conjugate of the L2 penalty or, where nothing is penalised, its product with the point, made
-        larger by one: in coordinates in which y and the columns have size one the minimum is no
-        further, and a point at zero proves nothing.
+        larger by ``size``: in coordinates in which y has that size and the columns size one the
+        minimum is no further, and a point at zero proves nothing.
         """
         s = self.offsets(theta)
         s = np.where(np.abs(s) <= self.rounding(theta), 0.0, s)
         gap = np.maximum(self.lower * s, self.upper * s) - slopes * s
         rest = self.X.T @ slopes + self.linear
         if self.quadratic is None:
-            return float(gap.sum() + np.abs(rest) @ (1.0 + np.abs(theta)))
+            return float(gap.sum() + np.abs(rest) @ (size + np.abs(theta)))
         rest = rest + self.quadratic @ theta
         free = np.diag(self.quadratic) == 0
         bent = self.quadratic[np.ix_(~free, ~free)]
         square = 0.5 * rest[~free] @ np.linalg.lstsq(bent, rest[~free], rcond=None)[0]
-        return float(gap.sum() + square + np.abs(rest[free]) @ (1.0 + np.abs(theta[free])))
+        return float(gap.sum() + square + np.abs(rest[free]) @ (size + np.abs(theta[free])))
 
     def value(self, theta: Array) -> float:
         s = self.offsets(theta)

@@ -16,7 +16,7 @@ from robustreg.objective import Objective
 from robustreg.penalties import Penalty
 from robustreg.scales import huber_scale, mad
 from robustreg.solvers._kinked import solve_kinked
-from robustreg.solvers._newton import DenseMetric
+from robustreg.solvers._newton import DenseMetric, stops
 from robustreg.solvers._pieces import Ahead, has_pieces, look_ahead
 from robustreg.solvers._result import Result
 from robustreg.solvers._smooth import ROUGH, keeps_metric, kept_metric, on_sample, solve_smooth
@@ -31,6 +31,8 @@ SUSPECT = (1e-6, 1e-12)
 NARROW = 0.02
 #: epsilon below which the joint objective starts from the L1 fit
 NARROW_JOINT = 0.4
+#: steps that a look ahead may take
+STEPS = 2
 #: a scale, in spreads of y, below which rounding of y would be all that it measures
 NOTHING = 1e-11
 
@@ -70,6 +72,10 @@ class Problem:
     def after(self, nit: int) -> Problem:
         """Return the problem with so many iterations fewer to go, but one."""
         return replace(self, max_iter=max(self.max_iter - nit, 1))
+
+    def on(self, small: Objective) -> Problem:
+        """Return the problem on a sample, to be solved roughly."""
+        return replace(self, data=small.data, penalty=small.penalty, tol=ROUGH)
 
     def joint(self, kappa: float) -> Objective:
         """Return the objective of coefficients and scale."""
@@ -130,7 +136,7 @@ def solve_fixed(problem: Problem, sigma: float, theta: Array | None = None) -> R
         small = on_sample(objective) if problem.loss.threshold else None
         if small is None:
             return _from_wide(problem, sigma, problem.start())
-        inner = replace(problem, data=small.data, penalty=small.penalty, tol=ROUGH)
+        inner = problem.after(1).on(small)
         first = _from_wide(inner, sigma, inner.start())
         found = _from_near(problem.after(first.nit), objective, first.x)
     found.nit += first.nit
@@ -151,13 +157,15 @@ def _nearer(problem: Problem, objective: Objective, theta: Array, warm: bool) ->
     """
     data, metric = problem.data, problem.metric if warm else None
     ahead = keeps_metric(objective, problem.method) and has_pieces(objective)
+    ahead = ahead and problem.max_iter > STEPS
     if metric is None and subsample_size(data) and not (warm and ahead):
         metric = kept_metric(objective, theta, problem.method)
-    if not ahead or not (warm or (data.moments is not None and data.weight is None)):
+    if not ahead or not (warm or data.moments is not None):
         return Ahead(theta, metric)
     found = look_ahead(objective, theta, 0.1 * problem.tol, None if warm else metric)
-    if found.steps and problem.callback is not None:  # who wants to stop says so again later
-        problem.callback(intermediate_result=Result(x=found.theta))
+    if found.steps and found.known is not None and problem.callback is not None:
+        # who wants to stop, and says so again after the next step, gets the minimum if this is it
+        stops(problem.callback, found.theta, found.known[0])
     return found._replace(steps=max(found.steps, 1))  # one that found nothing to gain was one, too
 
 
@@ -207,7 +215,7 @@ def solve_joint(problem: Problem, kappa: float, theta: Array | None = None) -> R
     warm = theta is not None and theta[-1] > 0
     if not warm:
         theta, nit = _joint_start(problem, objective, kappa)
-    ahead = _nearer(problem, objective, theta, warm)
+    ahead = _nearer(problem.after(nit), objective, theta, warm)
     at_least = int(nit == 0 and not warm)
     after = problem.after(nit + ahead.steps)
     found = _joint(after, objective, kappa, ahead.theta, at_least, **ahead.options)
@@ -227,7 +235,7 @@ def _joint_start(problem: Problem, objective: Objective, kappa: float) -> tuple[
     small = on_sample(objective)
     if small is None:
         return _with_huber_scale(problem, problem.start()), 0
-    inner = replace(problem, data=small.data, penalty=small.penalty, tol=ROUGH)
+    inner = problem.after(1).on(small)
     theta = _with_huber_scale(inner, inner.start())
     found = _joint(inner, small, kappa, theta, 1)
     found.x[-1] = found.x[-1] or theta[-1]

@@ -127,7 +127,7 @@ def awkward(kind):
 
 AWKWARD = [
     "nothing", "heavy tails", "two in five far off", "spread by a column", "half of them exact",
-    "indicators", "sizes", "sorted", "ties", "huge y", "leverage 1e2", "leverage 1e5", "leverage 1e9",
+    "indicators", "sizes", "sorted", "ties", "huge y", "leverage 1e2", "leverage 1e4", "leverage 1e6",
 ]  # fmt: skip
 BY_MOMENTS = [
     HuberRegressor(),

@@ -4,6 +4,7 @@ Right means right to 1e-6 in its own units. Where y or X is only expressed in ot
 columns are written differently, the right answer is the one of the plain problem carried over.
 """
 
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,9 +14,18 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose
+from sklearn import linear_model
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import mean_pinball_loss
 
-from robustreg import HuberRegressor, L2Regressor, RobustRegressor
+from robustreg import (
+    HuberRegressor,
+    L1Regressor,
+    L2Regressor,
+    QuantileRegressor,
+    RobustRegressor,
+)
 from robustreg.datasets import load_stackloss
 from tests._reference import CONVEX, UNPENALISED, balance, quantile_of, sample, sized
 
@@ -240,6 +250,61 @@ def test_each_row_twice_is_each_weight_two(name):
     weighted = clone(model).fit(X, Y, sample_weight=np.full(len(Y), 2.0))
     assert_allclose(twice.coef_, weighted.coef_, rtol=1e-10, atol=1e-10)
     assert_allclose(twice.intercept_, weighted.intercept_, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("model", [L1Regressor(), QuantileRegressor(quantile=0.9, alpha=0.0)])
+@pytest.mark.parametrize("period", [3, 5, 12])
+def test_rows_of_another_kind_in_turn(model, period):
+    """The units of y are no matter of every so many rows: in another order the fit is the same."""
+    rng = np.random.default_rng(0)
+    n = 5000 * period
+    columns = rng.normal(size=(n, 4))
+    y = columns.sum(axis=1) + rng.normal(size=n)
+    y[::period] *= 1e-9
+    mixed = rng.permutation(n)
+    fitted, other = clone(model).fit(columns, y), clone(model).fit(columns[mixed], y[mixed])
+    assert fitted.optimality_ <= 1e-8
+    assert_allclose(fitted.coef_, other.coef_, rtol=1e-8)
+
+
+def test_a_gap_is_seen_where_y_is_far_larger_than_its_spread():
+    """Most of y within 1e-9, the rest of size one: a point at zero is not proved by that."""
+    rng = np.random.default_rng(0)
+    columns = rng.normal(size=(2000, 3))
+    y = columns.sum(axis=1) * 3 + rng.normal(size=2000)
+    y[rng.permutation(2000)[:1100]] = 1e-9 * rng.normal(size=1100)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = QuantileRegressor(quantile=0.9, alpha=0.0).fit(columns, y)
+    best = linear_model.QuantileRegressor(quantile=0.9, alpha=0.0).fit(columns, y)
+    loss = [mean_pinball_loss(y, m.predict(columns), alpha=0.9) for m in (model, best)]
+    assert loss[0] - loss[1] <= max(model.optimality_, 1e-8) * loss[0]
+
+
+@pytest.mark.parametrize("model", [HuberRegressor(), RobustRegressor(alpha=1e-4)], ids=str)
+def test_a_column_too_small_beside_a_penalty_says_nothing(model):
+    """Its coefficient would have to be 1e160: it stays out, and the others are what they are without."""
+    rng = np.random.default_rng(0)
+    columns = rng.normal(size=(1000, 5))
+    y = columns[:, 1:].sum(axis=1) + rng.normal(size=1000)
+    columns[:, 0] *= 1e-160
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        fitted = clone(model).fit(columns, y)
+    assert_allclose(fitted.coef_[1:], clone(model).fit(columns[:, 1:], y).coef_, rtol=1e-3)
+    assert abs(fitted.coef_[0]) < 1.0
+
+
+@pytest.mark.parametrize("max_iter", [1, 2, 3, 4])
+@pytest.mark.parametrize("scale", ["proposal2", "concomitant", 1.0])
+def test_few_iterations_on_many_rows(scale, max_iter):
+    rng = np.random.default_rng(0)
+    columns = rng.normal(size=(25_000, 12))
+    y = columns.sum(axis=1) + rng.standard_t(3, size=25_000)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = HuberRegressor(epsilon=1.35, scale=scale, max_iter=max_iter).fit(columns, y)
+    assert 1 <= model.n_iter_ <= max(max_iter, 2)  # one on the sample and one on all rows
 
 
 def test_denormal_y_is_refused():

@@ -40,6 +40,20 @@ def table():
     return X, X @ [1.0, 2.0] + rng.standard_t(2, size=200)
 
 
+@pytest.mark.parametrize("change", [lambda y: y + 1000, lambda y: y * 1e5, lambda y: y * 1e-5])
+@pytest.mark.parametrize("model", REGRESSORS[:4], ids=str)
+def test_where_no_row_is_on_the_line(model, change):
+    """From the old fit all rows are far off: there is no curvature to go by."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(25_000, 12))
+    y = change(X.sum(axis=1) + rng.standard_t(3, size=25_000))
+    warm = clone(model).set_params(warm_start=True, tol=1e-7)
+    warm.fit(X, X.sum(axis=1) + rng.standard_t(3, size=25_000)).fit(X, y)
+    cold = clone(model).set_params(tol=1e-7).fit(X, y)
+    assert warm.optimality_ <= 1e-7
+    assert_allclose(warm.coef_, cold.coef_, rtol=1e-5)
+
+
 @pytest.mark.parametrize("factor", [1e-6, 1e4, 1e6])
 @pytest.mark.parametrize("model", [*REGRESSORS, *CLASSIFIERS], ids=str)
 def test_after_a_change_of_units(model, factor):
