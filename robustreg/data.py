@@ -394,8 +394,11 @@ def column_squares(X: Any) -> Array:
 
 
 def take_rows(X: Any, rows: Any) -> Any:
-    """Return rows of X by a slice or their numbers; ``take`` is three times as fast as indexing."""
-    many = isinstance(rows, np.ndarray) and isinstance(X, np.ndarray)
+    """Return rows of X by a slice or their numbers.
+
+    Where rows lie in one piece ``take`` is three times as fast as indexing; else it copies all of X.
+    """
+    many = isinstance(rows, np.ndarray) and isinstance(X, np.ndarray) and X.flags.c_contiguous
     return X.take(rows, axis=0) if many else X[rows]
 
 

@@ -10,7 +10,6 @@ set otherwise, both reached through a sequence of Moreau envelopes.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -89,14 +88,10 @@ class Rows:
         slopes[rows] = 0.0
         return self.take(rows, self.linear + self.X.T @ slopes)
 
-    @cached_property
-    def _sizes(self) -> Array:
-        return np.abs(self.X)
-
     def rounding(self, theta: Array) -> Array:
         """What rounding can make of an offset that is zero."""
         size = np.abs(theta)
-        total = self._sizes @ size + np.abs(self.position) + size.max(initial=0.0)
+        total = abs(self.X) @ size + np.abs(self.position) + size.max(initial=0.0)
         total += self.base + np.sum(self.hidden * size)
         return 256 * np.finfo(float).eps * total
 
