@@ -309,13 +309,9 @@ class Data:
             return False
         size = subsample_size(self)
         part = self.subset(spread_rows(self.n_rows, size), keep=False) if size else self
-
-        def outer(block: Block) -> tuple[Any, ...]:
-            X = np.column_stack([block.X, np.ones(len(block.y))]) if self.intercept else block.X
-            return (X.T @ X,)
-
-        (gram,) = replace(part, explicit=True).sum(outer)
-        return condition_number(gram / part.n_rows) < MAX_CONDITION**2
+        part = replace(part, explicit=True)
+        inner = part.inner(find_moments(part))
+        return condition_number(inner / part.n_rows) < MAX_CONDITION**2
 
     def columns(self, kept: Array) -> Data:
         """Return the same rows with some of the columns; the coordinates must be diagonal."""
@@ -372,8 +368,8 @@ def diagonal(entries: Array) -> Any:
 
 def find_moments(data: Data) -> Moments:
     """Return the moments of dense rows as blocks hold them: one pass."""
-    gram, total = data.sum(lambda block: moments(block.X)[:2], FEW_GRAMS)
-    return gram, total, float(data.n_rows)
+    gram, total, number = data.sum(lambda block: moments(block.X), FEW_GRAMS)
+    return gram, total, number
 
 
 def moments(X: Array) -> Moments:

@@ -115,6 +115,32 @@ def test_stop_in_the_first_phase_is_the_end(model):
     assert model.n_iter_ == 1
 
 
+@pytest.mark.parametrize("scale", ["proposal2", "concomitant", 1.0])
+def test_stop_on_a_sample_skips_what_is_left(scale):
+    """One iteration on all rows, so that the model is not only of a sample, and no look ahead."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(25_000, 12))
+    y = X.sum(axis=1) + rng.standard_t(2, size=25_000)
+    stopper = Recorder(stop_after=1)
+    model = HuberRegressor(epsilon=1.35, scale=scale).set_callbacks(stopper).fit(X, y)
+    assert len(stopper.models) == 1
+    assert model.n_iter_ == 2
+    assert model.tol < model.optimality_ < 0.1
+
+
+@pytest.mark.parametrize("scale", ["proposal2", "concomitant", 1.0])
+def test_look_ahead_is_told_of(scale):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(25_000, 12))
+    y = X.sum(axis=1) + rng.standard_t(2, size=25_000)
+    seen = Recorder()
+    model = HuberRegressor(epsilon=1.35, scale=scale).set_callbacks(seen).fit(X, y)
+    np.testing.assert_array_equal(seen.models[-1].coef_, model.coef_)
+    seen = Recorder()
+    model.set_params(warm_start=True, epsilon=1.3).set_callbacks(seen).fit(X, y)
+    np.testing.assert_array_equal(seen.models[-1].coef_, model.coef_)
+
+
 EXACT = [
     L1Regressor(),
     L1Regressor(alpha=1.0),

@@ -133,7 +133,7 @@ def newton(
     metric : object with a method ``solve``, optional
         A factored Hessian to begin with.
     known : tuple of float and array, optional
-        Value and gradient at ``x0``.
+        Value and gradient at ``x0``, which was found by steps of which the callback has yet to hear.
     lower : array of shape (n,), optional
         Open lower bounds.
     tol : float
@@ -169,7 +169,9 @@ def newton(
     nit = nhev = 0
     status, stalled, lift = 1, 0, 0.0
     fresh = False
-    while True:
+    if known is not None and callback is not None and _stop(callback, state):
+        status = 99
+    while status != 99:
         small = state.norm <= tol and nit >= at_least
         if (small and hess is None) or nit >= maxiter:
             status = 0 if small else 1
@@ -213,7 +215,7 @@ def newton(
             else 0
         )
         state = following
-        if callback is not None and stops(callback, state.x, state.value):
+        if callback is not None and _stop(callback, state):
             status = 99
             break
         if stalled >= 4:
@@ -248,10 +250,9 @@ def noise(value: float) -> float:
     return 1e-14 * abs(value) + 2e-16
 
 
-def stops(callback: Callable[..., Any], x: Array, value: float) -> bool:
-    """Tell a callback of an iterate; whether it wants no more."""
+def _stop(callback: Callable[..., Any], state: _State) -> bool:
     try:
-        return bool(callback(intermediate_result=Result(x=x, fun=value)))
+        return bool(callback(intermediate_result=Result(x=state.x, fun=state.value)))
     except StopIteration:
         return True
 

@@ -83,7 +83,6 @@ class Parts:
         residual = self.data.y - objective.raw(theta)
         distance = np.minimum(*(np.abs(residual - sigma * end) for end in line))
         near = distance <= self.lengths * self.reach[0] + max(map(abs, line)) * self.reach[1]
-        near[distance.argmin()] = True
         if near.mean() > MANY:
             self.reach = None
             return [None] * len(self.counts)

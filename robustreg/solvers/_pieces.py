@@ -23,6 +23,8 @@ from robustreg.solvers._smooth import largest_move
 
 #: rows are kept that would cross an end at this many times the length of the first Newton step
 REACH = 1.5
+#: steps that a look ahead may take
+STEPS = 2
 #: where rows off the line have more than this share of a column's square, the others' is not the difference
 LEVERAGE = 0.99
 #: with a larger share of the rows near the ends nothing is won
@@ -284,7 +286,7 @@ def _ends(objective: Objective, theta: Array) -> tuple[float, float]:
 
 
 def _near(y: Array, raw: Array, ends: tuple[float, float], reach: float) -> Array:
-    """Return the rows whose residuals are near an end of the line, and one row at least.
+    """Return the rows whose residuals are near an end of the line.
 
     Some at a time: arrays of the length of y are slower to touch than to compute.
     """
@@ -293,5 +295,4 @@ def _near(y: Array, raw: Array, ends: tuple[float, float], reach: float) -> Arra
         residual = y[part] - raw[part]
         beyond = np.maximum(residual - high, low - residual)
         rows.append(part.start + np.flatnonzero(np.abs(beyond) <= reach))
-    found = np.concatenate(rows)
-    return found if len(found) else np.zeros(1, dtype=int)
+    return np.concatenate(rows)

@@ -144,16 +144,15 @@ class Rows:
             value, gradient = value + 0.5 * theta @ pull, gradient + pull
         return float(value), gradient
 
-    def band(self, theta: Array, mu: float) -> Array:
-        """Rows within the envelope of width ``mu``."""
-        bent = self.weight * self.offsets(theta) / mu
-        return np.flatnonzero((bent > self.lower) & (bent < self.upper))
+    def curvature(self, theta: Array, mu: float) -> Array:
+        """Second derivatives of the envelope of width ``mu``, zero outside its band."""
+        steep = self.weight / mu
+        bent = steep * self.offsets(theta)
+        within: Array = np.where((bent > self.lower) & (bent < self.upper), steep, 0.0)
+        return within
 
     def hess(self, theta: Array, mu: float) -> Array:
-        near = self.band(theta, mu)
-        curvature = np.zeros(len(self.weight))
-        curvature[near] = self.weight[near] / mu
-        gram = Block(self.X, self.position, None).gram(curvature)
+        gram = Block(self.X, self.position, None).gram(self.curvature(theta, mu))
         return gram if self.quadratic is None else gram + self.quadratic
 
     def envelope(
@@ -207,7 +206,7 @@ def solve_rows(
     # The start need not be near the end of any envelope: how many rows it bends says nothing.
     wide = rows
     while len(wide.weight) > few and mu > 1e-9 * width and nit < maxiter - 1:
-        if nit and len(wide.band(theta, mu / NARROWER)) <= BAND * q:
+        if nit and np.count_nonzero(wide.curvature(theta, mu / NARROWER)) <= BAND * q:
             break
         most = min(maxiter - 1 - nit, PATIENCE)
         found = wide.envelope(theta, mu, max(LOOSE * mu, 1e-9), most, callback)

@@ -16,8 +16,8 @@ from robustreg.objective import Objective
 from robustreg.penalties import Penalty
 from robustreg.scales import huber_scale, mad
 from robustreg.solvers._kinked import solve_kinked
-from robustreg.solvers._newton import DenseMetric, stops
-from robustreg.solvers._pieces import Ahead, has_pieces, look_ahead
+from robustreg.solvers._newton import DenseMetric
+from robustreg.solvers._pieces import STEPS, Ahead, has_pieces, look_ahead
 from robustreg.solvers._result import Result
 from robustreg.solvers._smooth import ROUGH, keeps_metric, kept_metric, on_sample, solve_smooth
 
@@ -31,8 +31,6 @@ SUSPECT = (1e-6, 1e-12)
 NARROW = 0.02
 #: epsilon below which the joint objective starts from the L1 fit
 NARROW_JOINT = 0.4
-#: steps that a look ahead may take
-STEPS = 2
 #: a scale, in spreads of y, below which rounding of y would be all that it measures
 NOTHING = 1e-11
 
@@ -69,13 +67,17 @@ class Problem:
         unit = min([1.0, *widths]) if loss.degree == 2 else 1.0
         return Objective(loss, self.data, self.penalty, unit=unit)
 
-    def after(self, nit: int) -> Problem:
-        """Return the problem with so many iterations fewer to go, but one."""
-        return replace(self, max_iter=max(self.max_iter - nit, 1))
+    def after(self, nit: int, status: int = 0) -> Problem:
+        """Return the problem with so many iterations fewer to go, but one.
+
+        And no more than one where they ended by a callback, which will want to stop again.
+        """
+        return replace(self, max_iter=1 if status == 99 else max(self.max_iter - nit, 1))
 
     def on(self, small: Objective) -> Problem:
-        """Return the problem on a sample, to be solved roughly."""
-        return replace(self, data=small.data, penalty=small.penalty, tol=ROUGH)
+        """Return the problem on a sample, to be solved roughly and with an iteration to spare."""
+        most = max(self.max_iter - 1, 1)
+        return replace(self, data=small.data, penalty=small.penalty, tol=ROUGH, max_iter=most)
 
     def joint(self, kappa: float) -> Objective:
         """Return the objective of coefficients and scale."""
@@ -131,14 +133,14 @@ def solve_fixed(problem: Problem, sigma: float, theta: Array | None = None) -> R
         return _from_near(problem, objective, theta, warm=True)
     if problem.narrow(sigma):
         first = solve_flat(problem, np.zeros(problem.size), problem.steepest(sigma))
-        found = _solve(problem.after(first.nit), objective, first.x)
+        found = _solve(problem.after(first.nit, first.status), objective, first.x)
     else:
         small = on_sample(objective) if problem.loss.threshold else None
         if small is None:
             return _from_wide(problem, sigma, problem.start())
-        inner = problem.after(1).on(small)
+        inner = problem.on(small)
         first = _from_wide(inner, sigma, inner.start())
-        found = _from_near(problem.after(first.nit), objective, first.x)
+        found = _from_near(problem.after(first.nit, first.status), objective, first.x)
     found.nit += first.nit
     return found
 
@@ -155,18 +157,15 @@ def _nearer(problem: Problem, objective: Objective, theta: Array, warm: bool) ->
     From a fit like this one it is worth looking ahead at once. From that of a sample too many rows
     cross, but after one step, if moments of all rows make the look cheap.
     """
-    data, metric = problem.data, problem.metric if warm else None
-    ahead = keeps_metric(objective, problem.method) and has_pieces(objective)
-    ahead = ahead and problem.max_iter > STEPS
-    if metric is None and subsample_size(data) and not (warm and ahead):
+    pieces = keeps_metric(objective, problem.method) and has_pieces(objective)
+    pieces = pieces and problem.max_iter > STEPS
+    metric = problem.metric if warm and not pieces else None
+    if metric is None and subsample_size(problem.data) and not (warm and pieces):
         metric = kept_metric(objective, theta, problem.method)
-    if not ahead or not (warm or data.moments is not None):
+    if not pieces or not (warm or problem.data.moments is not None):
         return Ahead(theta, metric)
-    found = look_ahead(objective, theta, 0.1 * problem.tol, None if warm else metric)
-    if found.steps and found.known is not None and problem.callback is not None:
-        # who wants to stop, and says so again after the next step, gets the minimum if this is it
-        stops(problem.callback, found.theta, found.known[0])
-    return found._replace(steps=max(found.steps, 1))  # one that found nothing to gain was one, too
+    ahead = look_ahead(objective, theta, 0.1 * problem.tol, metric)
+    return ahead._replace(steps=max(ahead.steps, 1))  # one that found nothing to gain was one, too
 
 
 def _with_raw(found: Result, ahead: Ahead) -> Result:
@@ -211,35 +210,36 @@ def solve_joint(problem: Problem, kappa: float, theta: Array | None = None) -> R
     theta : array, optional
         Warm start, the scale last.
     """
-    objective, nit = problem.joint(kappa), 0
+    objective, first = problem.joint(kappa), Result(x=theta, nit=0, status=0)
     warm = theta is not None and theta[-1] > 0
     if not warm:
-        theta, nit = _joint_start(problem, objective, kappa)
-    ahead = _nearer(problem.after(nit), objective, theta, warm)
-    at_least = int(nit == 0 and not warm)
-    after = problem.after(nit + ahead.steps)
-    found = _joint(after, objective, kappa, ahead.theta, at_least, **ahead.options)
+        first = _joint_start(problem, objective, kappa)
+        problem = problem.after(first.nit, first.status)
+    ahead = _nearer(problem, objective, first.x, warm)
+    at_least = int(first.nit == 0 and not warm)
+    left = problem.after(ahead.steps)
+    found = _joint(left, objective, kappa, ahead.theta, at_least, **ahead.options)
     found = _with_raw(found, ahead)
-    found.nit += nit
+    found.nit += first.nit
     return found
 
 
-def _joint_start(problem: Problem, objective: Objective, kappa: float) -> tuple[Array, int]:
-    """Return coefficients and scale close to the optimum, and the iterations they took.
+def _joint_start(problem: Problem, objective: Objective, kappa: float) -> Result:
+    """Return coefficients and scale close to the optimum, and how they were found.
 
     Of many rows those of a sample; where epsilon leaves few rows inside, the L1 fit.
     """
     if problem.narrow(NARROW / NARROW_JOINT):
         flat = solve_flat(problem, np.zeros(problem.size), problem.steepest())
-        return _with_huber_scale(problem, flat.x), 0
+        return Result(x=_with_huber_scale(problem, flat.x), nit=0, status=0)
     small = on_sample(objective)
     if small is None:
-        return _with_huber_scale(problem, problem.start()), 0
-    inner = problem.after(1).on(small)
+        return Result(x=_with_huber_scale(problem, problem.start()), nit=0, status=0)
+    inner = problem.on(small)
     theta = _with_huber_scale(inner, inner.start())
     found = _joint(inner, small, kappa, theta, 1)
     found.x[-1] = found.x[-1] or theta[-1]
-    return found.x, found.nit
+    return found
 
 
 def _with_huber_scale(problem: Problem, theta: Array) -> Array:
