@@ -23,11 +23,11 @@ from robustreg.coordinates import MAX_CONDITION, Coordinates, condition_number
 #: and enough for threads, which hand over Python's lock between any two steps, not to wait for it
 BLOCK_BYTES = 1 << 22
 #: so many blocks are not worth a second thread: waking it and handing over takes as long
-FEW = 11
+FEW = 7
 #: where each takes a Gram matrix, so many
 FEW_GRAMS = 2
 #: with more columns a Gram matrix of all rows takes longer than the passes that it saves
-NARROW = 64
+NARROW = 100
 #: sums over blocks are sums of about so many sums, each of which is one thread's work
 CHUNKS = 16
 #: below this many bytes standardised columns are kept instead of being made anew for each pass
@@ -41,7 +41,10 @@ Moments = tuple[Array, Array, float]
 
 
 class Block(NamedTuple):
-    """Some rows. The methods are the only arithmetic on X of the whole package."""
+    """Some rows. The methods are the only arithmetic on X of the whole package.
+
+    Products are ``dot``: ``@`` of dense arrays lets no other thread run Python meanwhile.
+    """
 
     X: Any
     y: Array
@@ -51,13 +54,13 @@ class Block(NamedTuple):
 
     def raw(self, coef: Array, intercept: Any) -> Array:
         """Return the raw predictions ``X @ coef + intercept``."""
-        raw = self.X @ coef
+        raw = self.X.dot(coef)
         raw += intercept
         return raw
 
     def pullback(self, gradient: Array) -> Array:
         """Carry a gradient with respect to raw predictions back to the coefficients."""
-        return self.X.T @ gradient
+        return self.X.T.dot(gradient)
 
     def take(self, rows: Array) -> Array:
         """Return some rows of a dense X, to be read before this thread's next ones are asked for."""
@@ -79,11 +82,11 @@ class Block(NamedTuple):
             curvature = curvature[bent]
         low, high = curvature.min(), curvature.max()
         if low == high:
-            return low * (X.T @ X)  # NumPy sees the same array twice and does half the work
+            return low * X.T.dot(X)  # NumPy sees the same array twice and does half the work
         if low < 0:
-            return X.T @ (curvature[:, None] * X)
+            return X.T.dot(curvature[:, None] * X)
         root = np.multiply(np.sqrt(curvature)[:, None], X, out=X if some else _scratch(X.shape))
-        return root.T @ root
+        return root.T.dot(root)
 
     def grams(self, curvatures: Array) -> Array:
         """Return :meth:`gram` of each column of curvatures, stacked."""
@@ -91,7 +94,7 @@ class Block(NamedTuple):
             return np.stack([self.gram(curvature) for curvature in curvatures.T])
         n, k = curvatures.shape
         bent = (curvatures[:, :, None] * self.X[:, None, :]).reshape(n, -1)
-        return (self.X.T @ bent).reshape(-1, k, self.X.shape[1]).swapaxes(0, 1)
+        return self.X.T.dot(bent).reshape(-1, k, self.X.shape[1]).swapaxes(0, 1)
 
 
 _local = local()
@@ -374,7 +377,7 @@ def find_moments(data: Data) -> Moments:
 
 def moments(X: Array) -> Moments:
     """Return ``X.T @ X``, the sums of the columns and the number of rows."""
-    return X.T @ X, np.ones(len(X)) @ X, float(len(X))
+    return X.T.dot(X), np.ones(len(X)).dot(X), float(len(X))
 
 
 def column_squares(X: Any) -> Array:

@@ -39,8 +39,6 @@ MAX_OFFSET = 1e3
 FAR = 1e4
 #: smallest eigenvalue of the rows' inner products, as a share of the largest, that can be trusted
 ALIKE = 1e-8
-#: of more rows than this many times the columns, a tenth says as much of all their products as is of use
-TALL = 6000
 #: columns are of extreme size beyond this, or below its reciprocal
 HUGE = 1e60
 #: columns whose largest entry is below this have lost their digits
@@ -95,8 +93,7 @@ def prepare(
     if not dense:
         return _prepare_sparse(data)
     size = subsample_size(data)
-    cheap = n_features <= NARROW and n <= TALL * n_features and not is_sparse(X)
-    if size and cheap and weight is None:
+    if size and n_features <= NARROW and weight is None and not is_sparse(X):
         with np.errstate(over="ignore", invalid="ignore"):
             data.moments = find_moments(replace(data, explicit=False))
         square = np.diag(data.moments[0]) / n

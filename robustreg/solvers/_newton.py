@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.linalg
+from scipy.linalg.lapack import dpotrf, dpotrs
 
 from robustreg._array import Array
 from robustreg.solvers._result import Result
@@ -41,17 +41,17 @@ class DenseMetric:
         self.scale = 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
         scaled = hessian * np.outer(self.scale, self.scale)
         scaled[np.diag_indices_from(scaled)] += np.where(diagonal > 0, 0.0, 1.0)
-        eye = np.eye(len(scaled))
         while True:
-            try:
-                self.factor = scipy.linalg.cho_factor(scaled + lift * eye, check_finite=False)
+            lifted = scaled.copy(order="F")
+            lifted[np.diag_indices_from(lifted)] += lift
+            self.factor, failed = dpotrf(lifted, overwrite_a=True)
+            if not failed:
                 break
-            except np.linalg.LinAlgError:
-                lift = max(10 * lift, 1e-12)
+            lift = max(10 * lift, 1e-12)
         self.lift = lift
 
     def solve(self, gradient: Array) -> Array:
-        solved = scipy.linalg.cho_solve(self.factor, self.scale * gradient, check_finite=False)
+        solved: Array = dpotrs(self.factor, self.scale * gradient)[0]
         return self.scale * solved
 
 

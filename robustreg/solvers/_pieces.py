@@ -254,7 +254,7 @@ def expand(objective: Objective, theta: Array) -> tuple[float, Array, Array, Arr
         residual = block.y - raw
         off = np.flatnonzero((residual <= low) | (residual >= high))
         X, there = block.take(off), slope[off]
-        off_line = *moments(X), X.T @ there, there.sum()
+        off_line = *moments(X), X.T.dot(there), there.sum()
         all_raw[block.part] = raw
         square = slope @ slope - there @ there
         return value, block.pullback(slope), slope.sum(), d_extra, square, *off_line
@@ -293,6 +293,7 @@ def _near(y: Array, raw: Array, ends: tuple[float, float], reach: float) -> Arra
     (low, high), rows = ends, [np.zeros(0, dtype=int)]
     for part in gen_batches(len(y), 8192):
         residual = y[part] - raw[part]
-        beyond = np.maximum(residual - high, low - residual)
-        rows.append(part.start + np.flatnonzero(np.abs(beyond) <= reach))
+        beyond = residual - high
+        np.maximum(beyond, np.subtract(low, residual, out=residual), out=beyond)
+        rows.append(part.start + np.flatnonzero(np.abs(beyond, out=beyond) <= reach))
     return np.concatenate(rows)

@@ -21,7 +21,7 @@ KEEP_WORK = 2e7
 #: rows by which the effect of a step on the predictions is judged
 SOME = 1024
 #: tol of a fit to a sample, whose optimum is some hundredths away from that of all rows anyway
-ROUGH = 5e-3
+ROUGH = 1e-2
 
 
 def choose_method(objective: Objective) -> str:
