@@ -78,14 +78,15 @@ class Coordinates:
             return np.where(np.isfinite(u), u, 0.0)
         return np.linalg.lstsq(self.transform, coef, rcond=None)[0]
 
-    def apply(self, X: Array, out: Array | None = None) -> Array:
-        """Return dense rows of X in the solver's coordinates; ``out`` may be X itself.
+    def apply(self, X: Array, out: Array | None = None, last: Array | None = None) -> Array:
+        """Return dense rows of X in the solver's coordinates.
 
-        Memory fresh from the system costs more at its first touch than the arithmetic.
+        They are centred in ``out``, which may be X itself, and combined in ``last``, an array of the
+        result's shape that need not be given.
         """
         centred = np.subtract(X, self.center, out=out)
         if not self.diagonal:
-            return centred @ self.transform
+            return np.dot(centred, self.transform, out=last)
         centred *= self.transform
         return centred
 

@@ -65,7 +65,7 @@ class Block(NamedTuple):
     def take(self, rows: Array) -> Array:
         """Return some rows of a dense X, to be read before this thread's next ones are asked for."""
         taken: Array = self.X.take(
-            rows, axis=0, out=_scratch((len(rows), self.X.shape[1])), mode="clip"
+            rows, axis=0, out=_scratch("taken", (len(rows), self.X.shape[1])), mode="clip"
         )
         return taken
 
@@ -85,7 +85,9 @@ class Block(NamedTuple):
             return low * X.T.dot(X)  # NumPy sees the same array twice and does half the work
         if low < 0:
             return X.T.dot(curvature[:, None] * X)
-        root = np.multiply(np.sqrt(curvature)[:, None], X, out=X if some else _scratch(X.shape))
+        root = np.multiply(
+            np.sqrt(curvature)[:, None], X, out=X if some else _scratch("taken", X.shape)
+        )
         return root.T.dot(root)
 
     def grams(self, curvatures: Array) -> Array:
@@ -100,17 +102,17 @@ class Block(NamedTuple):
 _local = local()
 
 
-def _scratch(shape: tuple[int, ...]) -> Array:
-    """Return an array for this thread to write to and to forget before it asks again.
+def _scratch(use: str, shape: tuple[int, ...]) -> Array:
+    """Return an array for this thread to write to, and to forget before it asks for the same use again.
 
     Memory fresh from the system costs more at its first touch than the arithmetic of a block.
     """
-    size = math.prod(shape)
-    kept: Array | None = getattr(_local, "kept", None)
+    size, all_kept = math.prod(shape), _local.__dict__
+    kept: Array | None = all_kept.get(use)
     if kept is None or kept.size < size:
         kept = np.empty(max(size, BLOCK_BYTES // 8))
-        if kept.nbytes <= 4 * BLOCK_BYTES:
-            _local.kept = kept
+        if kept.nbytes <= 2 * BLOCK_BYTES:
+            all_kept[use] = kept
     return kept[:size].reshape(shape)
 
 
@@ -202,14 +204,18 @@ class Data:
         step = -(-n // max(-(-n // most), 1)) or 1
         return [slice(start, min(start + step, n)) for start in range(0, max(n, 1), step)]
 
-    def _block(self, part: slice) -> Block:
+    def _block(self, part: slice, brief: bool = False) -> Block:
+        """Return some rows; ``brief`` ones are over when this thread asks for the next."""
         some = part.stop - part.start < self.n_rows
         rows: Any = (part if some else None) if self.rows is None else self.rows[part]
         X = self.X if rows is None else take_rows(self.X, rows)
         if not self.ready:
             X = floats(X, dense=self.explicit)
             if self.explicit:
-                X = self.coordinates.apply(X)
+                out = _scratch("centred", X.shape) if brief else None
+                combined = brief and not self.coordinates.diagonal
+                last = _scratch("combined", (X.shape[0], self.size)) if combined else None
+                X = self.coordinates.apply(X, out, last)
         return Block(X, self.y[part], None if self.weight is None else self.weight[part], part)
 
     def sum(self, function: Callable[[Block], tuple[Any, ...]], few: int = FEW) -> tuple[Any, ...]:
@@ -223,16 +229,20 @@ class Data:
         some = -(-len(parts) // CHUNKS)
 
         def chunk(start: int) -> tuple[Any, ...]:
-            return reduce(_add, (function(self._block(p)) for p in parts[start : start + some]))
+            return reduce(
+                _add, (function(self._block(p, True)) for p in parts[start : start + some])
+            )
 
         few = CHUNKS if len(parts) <= few else 1
         return reduce(_add, in_order(chunk, range(0, len(parts), some), few=few))
 
     def rowwise(self, function: Callable[[Block], Array]) -> Array:
-        """Return what ``function`` says of each row, for all rows: one pass."""
+        """Return what ``function`` says of the rows of each block, one after another: one pass."""
         self.passes.count += self.share
         parts = self._parts()
-        return np.concatenate(in_order(lambda part: function(self._block(part)), parts, few=FEW))
+        return np.concatenate(
+            in_order(lambda part: function(self._block(part, True)), parts, few=FEW)
+        )
 
     # Between the solver's (u, intercept) and what Block.raw takes and Block.pullback gives.
     def outward(self, u: Array, intercept: Any) -> tuple[Array, Any]:

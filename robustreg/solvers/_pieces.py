@@ -15,14 +15,18 @@ import numpy as np
 from sklearn.utils import gen_batches
 
 from robustreg._array import Array
-from robustreg.data import NARROW, Block, moments, subsample_size
+from robustreg.data import NARROW, Block, moments, spread_rows, subsample_size
 from robustreg.objective import Objective
 from robustreg.solvers._newton import DenseMetric, newton, noise
 from robustreg.solvers._result import Result, minimize
-from robustreg.solvers._smooth import largest_move
+from robustreg.solvers._smooth import SOME, largest_move
 
 #: rows are kept that would cross an end at this many times the length of the first Newton step
 REACH = 1.5
+#: where more than this share of the rows are, that step is taken first
+FEW = 0.1
+#: after it, rows that would cross an end at this many times its length; of the next a twentieth is usual
+AGAIN = 0.1
 #: steps that a look ahead may take
 STEPS = 2
 #: where rows off the line have more than this share of a column's square, the others' is not the difference
@@ -181,7 +185,7 @@ class Ahead(NamedTuple):
         return {"metric": self.metric, "known": self.known}
 
 
-def look_ahead(objective: Objective, theta: Array, tol: float, metric: Any = None) -> Ahead:
+def look_ahead(objective: Objective, theta: Array, tol: float) -> Ahead:
     """Return where the minimum lies if only rows near the ends cross them: two passes or three.
 
     Parameters
@@ -192,59 +196,57 @@ def look_ahead(objective: Objective, theta: Array, tol: float, metric: Any = Non
         A point not far from the minimum.
     tol : float
         What the few rows are solved to.
-    metric : object, optional
-        A factored Hessian, of a part of the rows perhaps. It makes a step before the look, from
-        a point at which too many rows would be near the ends.
 
     Returns
     -------
     ahead : Ahead
         The gradient of all rows tells whether it is the minimum.
     """
-    data, joint, steps = objective.data, objective.n_extra > 0, 0
-    before, worth = None, np.inf
-    if metric is not None:
-        worth, slope = objective.fun_jac(theta)
-        before = Ahead(theta, metric, (worth, slope))
-        theta, steps = theta - metric.solve(slope), 1
-        if joint and theta[-1] <= 0.5 * before.theta[-1]:
-            return before
+    data, y = objective.data, objective.data.y
     value, gradient, hessian, raw = expand(objective, theta)
     mean, slope, bend = objective.penalised(theta, value, gradient, hessian)
-    if before is not None and not mean <= worth:
-        return before
-    here = Ahead(theta, DenseMetric(bend), (mean, slope), raw, steps)
+    here = Ahead(theta, DenseMetric(bend), (mean, slope), raw)
     if np.abs(slope).max() <= tol:
         return here
     step = here.metric.solve(slope)
-    reach = largest_move(objective, step)
-    if joint:
-        reach += abs(float(step[-1])) * max(map(abs, objective.loss.line))  # type: ignore[attr-defined]
-    rows = _near(data.y, raw, _ends(objective, theta), REACH * reach)
+    start, ends = theta, _ends(objective, theta)
+    moved = largest_move(objective, step)
+    if objective.n_extra:
+        moved += abs(float(step[-1])) * max(map(abs, objective.loss.line))  # type: ignore[attr-defined]
+    some = spread_rows(data.n_rows, SOME)
+    crowd = np.mean(np.abs(_beyond(y[some], raw[some], ends)) <= REACH * moved)
+    if crowd <= FEW:
+        rows = _near(y, raw, ends, REACH * moved)
+    else:  # after a step it is known which rows it brought across, and few are near
+        start = theta - step
+        if objective.n_extra and start[-1] <= 0.5 * theta[-1]:
+            return here
+        rows = _crossed(objective, start, AGAIN * moved, raw, ends)
     if len(rows) > MANY * data.n_rows:
         return here
     kept = replace(objective, data=data.subset(rows))
     kept.total = objective.total
-    _, few, bent, _ = sums(kept).expand(theta)
-    far = Far(theta, gradient - few, hessian - bent, joint)
-    found = minimise_pieces(kept, far, theta, tol=tol, max_iter=50, metric=here.metric)
+    _, few, bent, _ = expand(sums(kept), theta)
+    far = Far(theta, gradient - few, hessian - bent, objective.n_extra > 0)
+    found = minimise_pieces(kept, far, start, tol=tol, max_iter=50, metric=here.metric)
     if not found.success:
         return here
     known = objective.fun_jac(found.x, raw)
     if not known[0] <= mean + noise(mean):  # too many others have crossed
         return here._replace(raw=None)
-    return Ahead(found.x, here.metric, known, raw, steps + 1)
+    return Ahead(found.x, here.metric, known, raw, 1 if start is theta else STEPS)
 
 
 def expand(objective: Objective, theta: Array) -> tuple[float, Array, Array, Array]:
-    """:meth:`Objective.expand` of an objective that :func:`has_pieces`.
+    """:meth:`Objective.expand` of an objective that :func:`has_pieces`, in little more than a gradient.
 
-    Where the moments of all rows are known, by those off the line: that takes little more than a
-    gradient.
+    Without weights the Hessian is made of the rows on the line; where the moments of all rows are
+    known, of these less the rows off the line, which are fewer.
     """
-    data, loss, joint = objective.data, objective.loss, objective.n_extra > 0
-    if data.moments is None:
+    data, loss = objective.data, objective.loss
+    if data.weight is not None:
         return objective.expand(theta)
+    less = data.moments is not None
     coef, offset, extra = objective.at(theta)
     (low, high), all_raw = _ends(objective, theta), np.empty(data.n_rows)
 
@@ -252,29 +254,31 @@ def expand(objective: Objective, theta: Array) -> tuple[float, Array, Array, Arr
         raw = block.raw(coef, offset)
         value, slope, d_extra = loss.value_gradient(block.y, raw, None, extra)
         residual = block.y - raw
-        off = np.flatnonzero((residual <= low) | (residual >= high))
-        X, there = block.take(off), slope[off]
-        off_line = *moments(X), X.T.dot(there), there.sum()
+        some = np.flatnonzero(((residual <= low) | (residual >= high)) == less)
+        X, there = block.take(some), slope[some]
+        these = *moments(X), X.T.dot(there), there.sum(), there @ there
         all_raw[block.part] = raw
-        square = slope @ slope - there @ there
-        return value, block.pullback(slope), slope.sum(), d_extra, square, *off_line
+        return value, block.pullback(slope), slope.sum(), d_extra, slope @ slope, *these
 
-    value, pulled, total, d_extra, square, *off, off_pulled, off_total = data.sum(part)
+    value, pulled, total, d_extra, square, *these = data.sum(part)
     gradient = objective.join(data.inward(pulled, total), total, d_extra)
-    whole, rest = data.inner(data.moments), data.inner(tuple(off))
-    if np.any(np.diag(rest) > LEVERAGE * np.diag(whole)):
-        residual = data.y - all_raw
-        on = np.flatnonzero((residual > low) & (residual < high))
-        return value, gradient, sums(objective, on).expand(theta)[2], all_raw
+    inner, (on_pulled, on_total, on_square) = data.inner(tuple(these[:3])), these[3:]
+    if data.moments is not None:
+        whole = data.inner(data.moments)
+        if np.any(np.diag(inner) > LEVERAGE * np.diag(whole)):
+            unknown = replace(objective, data=replace(data, moments=None))
+            return value, gradient, expand(unknown, theta)[2], all_raw
+        inner, on_square = whole - inner, square - on_square
+        on_pulled, on_total = pulled - on_pulled, total - on_total
     none = np.zeros(1)
     bend = float(loss.curvature(none, none, None, extra, 1.0, None)[0][0])
-    hessian = bend * (whole - rest)
-    if (
-        joint
-    ):  # on the line a slope is the residual times ``bend``, and so tells how it bends in sigma
-        pulled, total = pulled - off_pulled, total - off_total
-        cross = -objective.join(data.inward(pulled, total), total)[:, None] / extra
-        hessian = np.block([[hessian, cross], [cross.T, square / (bend * extra[:, None] ** 2)]])
+    hessian = bend * inner
+    if len(
+        extra
+    ):  # on the line a slope is the residual times ``bend``: it tells how that bends in sigma
+        cross = -objective.join(data.inward(on_pulled, on_total), on_total)[:, None] / extra
+        own = on_square / (bend * extra[:, None] ** 2)
+        hessian = np.block([[hessian, cross], [cross.T, own]])
     return value, gradient, hessian, all_raw
 
 
@@ -285,15 +289,36 @@ def _ends(objective: Objective, theta: Array) -> tuple[float, float]:
     return sigma * low, sigma * high
 
 
+def _beyond(y: Array, raw: Array, ends: tuple[float, float]) -> Array:
+    """Return how far residuals are beyond the nearer end of the line; negative on the line."""
+    residual, (low, high) = y - raw, ends
+    beyond = residual - high
+    return np.maximum(beyond, np.subtract(low, residual, out=residual), out=beyond)
+
+
 def _near(y: Array, raw: Array, ends: tuple[float, float], reach: float) -> Array:
     """Return the rows whose residuals are near an end of the line.
 
     Some at a time: arrays of the length of y are slower to touch than to compute.
     """
-    (low, high), rows = ends, [np.zeros(0, dtype=int)]
+    rows = [np.zeros(0, dtype=int)]
     for part in gen_batches(len(y), 8192):
-        residual = y[part] - raw[part]
-        beyond = residual - high
-        np.maximum(beyond, np.subtract(low, residual, out=residual), out=beyond)
+        beyond = _beyond(y[part], raw[part], ends)
         rows.append(part.start + np.flatnonzero(np.abs(beyond, out=beyond) <= reach))
     return np.concatenate(rows)
+
+
+def _crossed(
+    objective: Objective, theta: Array, reach: float, raw: Array, ends: tuple[float, float]
+) -> Array:
+    """Return the rows near an end of the line at ``theta`` or on the other side of it than before: one pass."""
+    coef, offset, _ = objective.at(theta)
+    there = _ends(objective, theta)
+
+    def part(block: Block) -> Array:
+        now = _beyond(block.y, block.raw(coef, offset), there)
+        crossed = (now > 0) != (_beyond(block.y, raw[block.part], ends) > 0)
+        crossed |= np.abs(now, out=now) <= reach
+        return block.part.start + np.flatnonzero(crossed)
+
+    return objective.data.rowwise(part)

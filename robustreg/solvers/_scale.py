@@ -158,14 +158,13 @@ def _nearer(problem: Problem, objective: Objective, theta: Array, warm: bool) ->
     cross, but after one step, if moments of all rows make the look cheap.
     """
     pieces = keeps_metric(objective, problem.method) and has_pieces(objective)
-    pieces = pieces and problem.max_iter > STEPS
-    metric = problem.metric if warm and not pieces else None
-    if metric is None and subsample_size(problem.data) and not (warm and pieces):
+    if pieces and problem.max_iter > STEPS:
+        ahead = look_ahead(objective, theta, 0.1 * problem.tol)
+        return ahead._replace(steps=max(ahead.steps, 1))  # one that found nothing to gain was one
+    metric = problem.metric if warm else None
+    if metric is None and subsample_size(problem.data):
         metric = kept_metric(objective, theta, problem.method)
-    if not pieces or not (warm or problem.data.moments is not None):
-        return Ahead(theta, metric)
-    ahead = look_ahead(objective, theta, 0.1 * problem.tol, metric)
-    return ahead._replace(steps=max(ahead.steps, 1))  # one that found nothing to gain was one, too
+    return Ahead(theta, metric)
 
 
 def _with_raw(found: Result, ahead: Ahead) -> Result:
