@@ -226,6 +226,8 @@ class Data:
         """
         self.passes.count += self.share
         parts = self._parts()
+        if len(parts) == 1:
+            return function(self._block(parts[0], True))
         some = -(-len(parts) // CHUNKS)
 
         def chunk(start: int) -> tuple[Any, ...]:

@@ -19,6 +19,7 @@ from robustreg._array import Array, is_sparse
 from robustreg.coordinates import MAX_CONDITION, Coordinates, condition_number
 from robustreg.data import (
     BLOCK_BYTES,
+    FEW_GRAMS,
     KEEP_BYTES,
     NARROW,
     Data,
@@ -206,7 +207,7 @@ def _choose(data: Data, reduce: bool, *, certain: bool) -> tuple[Coordinates, in
     level = replace(data, coordinates=Coordinates(center, 1 / unit), explicit=True)
     tall = p < data.n_rows and p <= 4096
     if tall:
-        (inner,) = level.sum(lambda block: (block.X.T @ block.X,))
+        (inner,) = level.sum(lambda block: (block.X.T.dot(block.X),), FEW_GRAMS)
         square = np.diag(inner)
     else:
         (square,) = level.sum(lambda block: (np.einsum("ij,ij->j", block.X, block.X),))
