@@ -40,10 +40,11 @@ class DenseMetric:
         diagonal = np.abs(np.diag(hessian))
         self.scale = 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
         scaled = hessian * np.outer(self.scale, self.scale)
-        scaled[np.diag_indices_from(scaled)] += np.where(diagonal > 0, 0.0, 1.0)
+        each = len(scaled) + 1
+        scaled.flat[::each] += np.where(diagonal > 0, 0.0, 1.0)
         while True:
             lifted = scaled.copy(order="F")
-            lifted[np.diag_indices_from(lifted)] += lift
+            lifted.flat[::each] += lift
             self.factor, failed = dpotrf(lifted, overwrite_a=True)
             if not failed:
                 break

@@ -159,7 +159,7 @@ class Rows:
         self, theta: Array, mu: float, tol: float, maxiter: int, callback: Any = None
     ) -> Result:
         """Minimise the envelope of width ``mu``."""
-        options = {"tol": tol, "maxiter": maxiter}
+        options = {"tol": tol, "maxiter": maxiter, "lazy": True}
         return minimize(
             self.fun_jac,
             theta,
