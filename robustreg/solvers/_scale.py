@@ -152,11 +152,7 @@ def _from_near(problem: Problem, objective: Objective, theta: Array, warm: bool 
 
 
 def _nearer(problem: Problem, objective: Objective, theta: Array, warm: bool) -> Ahead:
-    """Return a better start where one is to be had.
-
-    From a fit like this one it is worth looking ahead at once. From that of a sample too many rows
-    cross, but after one step, if moments of all rows make the look cheap.
-    """
+    """Return a better start where psi is a line cut off, or else a Hessian of some rows."""
     pieces = keeps_metric(objective, problem.method) and has_pieces(objective)
     if pieces and problem.max_iter > STEPS:
         ahead = look_ahead(objective, theta, 0.1 * problem.tol)
