@@ -167,10 +167,12 @@ def huber_scale(
     count = np.cumsum(weight)
     total = count[-1]
     target = huber_consistency(epsilon) * (total - rank if total > rank else total)
-    if np.isinf(epsilon):
+    with np.errstate(over="ignore"):
+        square = np.square(float(epsilon))
+    if np.isinf(square):
         return float(top * np.sqrt(inside[-1] / target))
     # With the k smallest inside, sigma^2 = inside_k / (target - epsilon^2 * weight outside).
-    room = target - epsilon**2 * (total - count)
+    room = target - square * (total - count)
     with np.errstate(divide="ignore", invalid="ignore"):
         sigma = np.sqrt(inside / np.where(room > 0, room, np.nan))
     upper = np.append(size[1:], np.inf)

@@ -83,6 +83,7 @@ def test_huber_scale_solves_its_equation(epsilon, rank, weighted):
 
 def test_huber_scale_of_all_inside_is_the_standard_deviation():
     assert_allclose(huber_scale(R, epsilon=np.inf, rank=1), np.sqrt(R @ R / 100), rtol=1e-14)
+    assert huber_scale(R, epsilon=1e200) == huber_scale(R, epsilon=np.inf)
 
 
 @pytest.mark.parametrize("factor", [1e-300, 1e-150, 1e150, 1e300])

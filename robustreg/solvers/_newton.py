@@ -33,15 +33,19 @@ class DenseMetric:
     """A Hessian, factored: ``solve(g)`` returns ``H^-1 g``.
 
     The matrix is scaled to unit diagonal and lifted as little as makes it positive definite;
-    a coordinate without any curvature stays where it is.
+    a coordinate without any curvature stays where it is. One that is not finite is refused by a
+    ``FloatingPointError``.
     """
 
     def __init__(self, hessian: Array, lift: float = 0.0) -> None:
+        if not np.isfinite(hessian).all():  # LAPACK would not say so
+            raise FloatingPointError("The second derivatives of the objective are not finite.")
         diagonal = np.abs(np.diag(hessian))
-        self.scale = 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+        bent = diagonal > np.finfo(float).tiny
+        self.scale = 1 / np.sqrt(np.where(bent, diagonal, 1.0))
         scaled = hessian * np.outer(self.scale, self.scale)
         each = len(scaled) + 1
-        scaled.flat[::each] += np.where(diagonal > 0, 0.0, 1.0)
+        scaled.flat[::each] += np.where(bent, 0.0, 1.0)
         while True:
             lifted = scaled.copy(order="F")
             lifted.flat[::each] += lift

@@ -27,8 +27,6 @@ REACH = 1.5
 FEW = 0.1
 #: after it, rows that would cross an end at this many times its length; of the next a twentieth is usual
 AGAIN = 0.1
-#: steps that a look ahead may take
-STEPS = 2
 #: where rows off the line have more than this share of a column's square, the others' is not the difference
 LEVERAGE = 0.99
 #: with a larger share of the rows near the ends nothing is won
@@ -180,12 +178,17 @@ class Ahead(NamedTuple):
     steps: int = 0
 
     @property
+    def norm(self) -> float:
+        """Largest entry of the gradient."""
+        return float(np.abs(self.known[1]).max()) if self.known else np.inf
+
+    @property
     def options(self) -> dict[str, Any]:
-        """Of :func:`~robustreg.solvers.newton`."""
-        return {"metric": self.metric, "known": self.known}
+        """Of :func:`~robustreg.solvers.newton`, which tells callbacks of a start that is known."""
+        return {"metric": self.metric, "known": self.known if self.steps else None}
 
 
-def look_ahead(objective: Objective, theta: Array, tol: float) -> Ahead:
+def look_ahead(objective: Objective, theta: Array, tol: float, most: int = 2) -> Ahead:
     """Return where the minimum lies if only rows near the ends cross them: two passes or three.
 
     Parameters
@@ -196,6 +199,8 @@ def look_ahead(objective: Objective, theta: Array, tol: float) -> Ahead:
         A point not far from the minimum.
     tol : float
         What the few rows are solved to.
+    most : int
+        Steps at the most: two, or one to a minimum so near that few rows are in doubt.
 
     Returns
     -------
@@ -219,7 +224,7 @@ def look_ahead(objective: Objective, theta: Array, tol: float) -> Ahead:
         rows = _near(y, raw, ends, REACH * moved)
     else:  # after a step it is known which rows it brought across, and few are near
         start = theta - step
-        if objective.n_extra and start[-1] <= 0.5 * theta[-1]:
+        if most < 2 or (objective.n_extra and start[-1] <= 0.5 * theta[-1]):
             return here
         rows = _crossed(objective, start, AGAIN * moved, raw, ends)
     if len(rows) > MANY * data.n_rows:
@@ -234,7 +239,7 @@ def look_ahead(objective: Objective, theta: Array, tol: float) -> Ahead:
     known = objective.fun_jac(found.x, raw)
     if not known[0] <= mean + noise(mean):  # too many others have crossed
         return here._replace(raw=None)
-    return Ahead(found.x, here.metric, known, raw, 1 if start is theta else STEPS)
+    return Ahead(found.x, here.metric, known, raw, 1 if start is theta else 2)
 
 
 def expand(objective: Objective, theta: Array) -> tuple[float, Array, Array, Array]:

@@ -17,12 +17,14 @@ from robustreg.penalties import Penalty
 from robustreg.scales import huber_scale, mad
 from robustreg.solvers._kinked import solve_kinked
 from robustreg.solvers._newton import DenseMetric
-from robustreg.solvers._pieces import STEPS, Ahead, has_pieces, look_ahead
+from robustreg.solvers._pieces import Ahead, has_pieces, look_ahead
 from robustreg.solvers._result import Result
 from robustreg.solvers._smooth import ROUGH, keeps_metric, kept_metric, on_sample, solve_smooth
 
 #: y beyond this many of its spreads does not move the least-squares start
 CLIP = 10.0
+#: gradient that says that a look ahead missed more rows than Newton, whose steps are passes, should find
+MISSED = 1e-5
 #: thresholds are approached from wide ones in steps of this factor
 NARROWER = 0.2
 #: scales, in spreads of y, at which it is asked whether the scale is zero
@@ -147,16 +149,21 @@ def solve_fixed(problem: Problem, sigma: float, theta: Array | None = None) -> R
 
 def _from_near(problem: Problem, objective: Objective, theta: Array, warm: bool = False) -> Result:
     ahead = _nearer(problem, objective, theta, warm)
-    found = _solve(problem.after(ahead.steps), objective, ahead.theta, **ahead.options)
-    return _with_raw(found, ahead)
+    left = replace(problem, max_iter=problem.max_iter - ahead.steps)
+    return _with_raw(_solve(left, objective, ahead.theta, **ahead.options), ahead)
 
 
 def _nearer(problem: Problem, objective: Objective, theta: Array, warm: bool) -> Ahead:
     """Return a better start where psi is a line cut off, or else a Hessian of some rows."""
     pieces = keeps_metric(objective, problem.method) and has_pieces(objective)
-    if pieces and problem.max_iter > STEPS:
-        ahead = look_ahead(objective, theta, 0.1 * problem.tol)
-        return ahead._replace(steps=max(ahead.steps, 1))  # one that found nothing to gain was one
+    if pieces:
+        tol, most = 0.1 * problem.tol, problem.max_iter
+        ahead = look_ahead(objective, theta, tol, most)
+        if ahead.norm > MISSED and 0 < ahead.steps < most:
+            again = look_ahead(objective, ahead.theta, tol, most - ahead.steps)
+            ahead = again._replace(steps=ahead.steps + again.steps)
+        # one that found nothing to gain was one, too
+        return ahead._replace(steps=ahead.steps or int(ahead.norm <= problem.tol))
     metric = problem.metric if warm else None
     if metric is None and subsample_size(problem.data):
         metric = kept_metric(objective, theta, problem.method)
@@ -212,7 +219,7 @@ def solve_joint(problem: Problem, kappa: float, theta: Array | None = None) -> R
         problem = problem.after(first.nit, first.status)
     ahead = _nearer(problem, objective, first.x, warm)
     at_least = int(first.nit == 0 and not warm)
-    left = problem.after(ahead.steps)
+    left = replace(problem, max_iter=problem.max_iter - ahead.steps)
     found = _joint(left, objective, kappa, ahead.theta, at_least, **ahead.options)
     found = _with_raw(found, ahead)
     found.nit += first.nit

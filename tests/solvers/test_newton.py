@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose
 from scipy.optimize import minimize, rosen, rosen_der, rosen_hess, rosen_hess_prod
 
 from robustreg.solvers import newton
+from robustreg.solvers._newton import DenseMetric
 
 RNG = np.random.default_rng(0)
 A = RNG.normal(size=(6, 6))
@@ -208,6 +209,26 @@ def test_no_progress_in_floating_point_ends_it():
     assert found.status == 2
     assert found.nit < 20
     assert_allclose(found.x, np.linalg.solve(A, B), rtol=1e-6)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_hessian_that_is_not_finite_is_refused(bad):
+    """No lift would ever make it positive definite."""
+    hessian = np.diag([1.0, bad])
+    with pytest.raises(FloatingPointError, match="second derivatives of the objective"):
+        minimize(
+            lambda x: x @ x,
+            np.ones(2),
+            jac=lambda x: 2 * x,
+            hess=lambda x: hessian,
+            method=newton,
+        )
+
+
+def test_a_tiny_curvature_does_not_overflow():
+    curvature = np.array([1e-310, -1e-310, 1e-300, 1.0])
+    step = DenseMetric(np.diag(curvature)).solve(np.array([0.0, 0.0, 1e-300, 1.0]))
+    assert_allclose(step, [0, 0, 1, 1], rtol=1e-12)
 
 
 def test_a_large_constant_does_not_hide_the_decrease():

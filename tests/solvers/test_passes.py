@@ -4,6 +4,8 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
+from sklearn.base import clone
 
 from robustreg import HuberRegressor, L1Regressor, QuantileRegressor
 from robustreg.data import Passes
@@ -65,11 +67,33 @@ def test_cold_huber_fit_by_moments(model, shape):
 
 
 @pytest.mark.parametrize("model", HUBER, **name)
-@pytest.mark.parametrize("worse", [{"condition": 1e8}, {"contamination": 0.4}], ids=str)
-def test_cold_huber_fit_looks_ahead_on_hard_tables(model, worse):
+@pytest.mark.parametrize(
+    ("worse", "most"), [({"condition": 1e8}, 8.5), ({"contamination": 0.4}, 5.5)], ids=str
+)
+def test_cold_huber_fit_looks_ahead_on_hard_tables(model, worse, most):
     """With two or three more for coordinates that columns depending on each other ask for."""
-    assert passes(model.fit, *table(**worse)) <= 8.5
+    assert passes(model.fit, *table(**worse)) <= most
     assert model.optimality_ <= model.tol
+
+
+def test_a_line_with_few_rows_is_looked_at_twice():
+    """From three rows in a hundred on the line a step brings others there than it promised."""
+    rng = np.random.default_rng(1)
+    X, y = rng.standard_normal((57_000, 10)), rng.standard_normal(57_000)
+    y += X.sum(axis=1) + 30 * (rng.random(57_000) < 0.4)
+    model = HuberRegressor(scale="concomitant", epsilon=1.01, alpha=0.0)
+    assert passes(model.fit, X, y) <= 12
+    assert model.optimality_ <= model.tol
+
+
+@pytest.mark.parametrize("model", HUBER, **name)
+def test_no_more_iterations_are_asked_for_than_taken(model):
+    X, y = table(40_000, 5)
+    most = model.fit(X, y).n_iter_
+    exact = clone(model).set_params(max_iter=most).fit(X, y)
+    assert exact.n_iter_ == most
+    assert exact.optimality_ <= exact.tol
+    assert_array_equal(exact.coef_, model.coef_)
 
 
 @pytest.mark.parametrize("quantile", [0.1, 0.9])
