@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from sklearn.utils import gen_batches
 
 from robustreg._array import Array
 from robustreg.data import Block, take_rows
@@ -40,6 +41,8 @@ PATIENCE = 60
 ON = 1e-12
 #: a width, y having spread one, at which many rows within it may lie on a hyperplane
 FLAT = 1e-5
+#: rows of which entries are made positive at a time
+PART = 4096
 #: offsets beyond this many median ones are folded before a program is solved
 FAR = 1e3
 
@@ -91,7 +94,9 @@ class Rows:
     def rounding(self, theta: Array) -> Array:
         """What rounding can make of an offset that is zero."""
         size = np.abs(theta)
-        total = abs(self.X) @ size + np.abs(self.position) + size.max(initial=0.0)
+        parts = gen_batches(self.X.shape[0], PART)  # no copy of X
+        total = np.concatenate([np.zeros(0), *(abs(self.X[part]) @ size for part in parts)])
+        total += np.abs(self.position) + size.max(initial=0.0)
         total += self.base + np.sum(self.hidden * size)
         return 256 * np.finfo(float).eps * total
 
