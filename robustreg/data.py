@@ -64,8 +64,8 @@ class Block(NamedTuple):
 
     def take(self, rows: Array) -> Array:
         """Return some rows of a dense X, to be read before this thread's next ones are asked for."""
-        if not self.X.flags.c_contiguous:  # ``take`` would copy all of it
-            return self.X[rows]
+        if not self.X.flags.c_contiguous:
+            return take_rows(self.X, rows)
         taken: Array = self.X.take(
             rows, axis=0, out=_scratch("taken", (len(rows), self.X.shape[1])), mode="clip"
         )

@@ -49,6 +49,7 @@ class DenseMetric:
         while True:
             lifted = scaled.copy(order="F")
             lifted.flat[::each] += lift
+            # scipy's own cho_factor and cho_solve take longer than the arithmetic of few columns
             self.factor, failed = dpotrf(lifted, overwrite_a=True)
             if not failed:
                 break
