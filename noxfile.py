@@ -75,6 +75,13 @@ def array_api(session: nox.Session) -> None:
     session.run("pytest", "tests", *quick, *session.posargs, env={"SCIPY_ARRAY_API": "1"})
 
 
+@nox.session
+def boosting(session: nox.Session) -> None:
+    """Run our objectives inside the libraries of gradient boosting."""
+    session.install("-e", ".[test]", "lightgbm>=4", "xgboost-cpu", "catboost")
+    session.run("pytest", "tests/losses/test_boosting_libraries.py", *session.posargs)
+
+
 @nox.session(default=False)
 def tests(session: nox.Session) -> None:
     """Run every test and doctest, with coverage."""

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = "robustreg"
 
 # Who may import whom, besides itself. `_array` <- formulas <- data, objective <- solvers <- ...
-_FORMULAS = {"losses": {"_array"}, "penalties": {"_array"}, "scales": {"_array"}}
+_FORMULAS = {"losses": {"_array", "scales"}, "penalties": {"_array"}, "scales": {"_array"}}
 _CORE = {"_array", *_FORMULAS, "coordinates", "data", "objective"}
 ALLOWED = {
     "_array": set(),
@@ -141,7 +141,8 @@ def own_text_files(root: Path) -> Iterator[Path]:
         hidden = {part for part in folders if part.startswith(".")} - {".github", ".ci"}
         if hidden or MADE & set(folders) or (folders[:1] == [".ci"] and len(folders) > 1):
             continue
-        if path.is_file() and path.suffix in TEXT and not name.startswith(".coverage"):
+        made = name.startswith(".coverage") or name == ".git"
+        if path.is_file() and path.suffix in TEXT and not made:
             yield path
 
 

@@ -3,6 +3,7 @@
 from robustreg.losses._activations import log_sigmoid, log_softmax, sigmoid, softmax
 from robustreg.losses._angular import ArcFace
 from robustreg.losses._base import LOSSES, Extra, Kinks, Loss
+from robustreg.losses._boosting import boosting_link, boosting_objective, catboost_objective
 from robustreg.losses._categorical import CrossEntropy, KLDivergence, MulticlassHinge
 from robustreg.losses._cut_line import Absolute, Huber, Pinball, SmoothL1, Squared
 from robustreg.losses._functions import function_form
@@ -63,6 +64,9 @@ __all__ = [
     "Triplet",
     "Tukey",
     "Welsch",
+    "boosting_link",
+    "boosting_objective",
+    "catboost_objective",
     "function_form",
     "log_sigmoid",
     "log_softmax",

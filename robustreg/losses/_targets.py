@@ -14,7 +14,16 @@ N_CLASSES, N_DIMENSIONS = 4, 3  # of samples
 
 
 class Target(ABC):
-    """What y and the raw predictions of a loss must look like."""
+    """What y and the raw predictions of a loss must look like.
+
+    ``single`` says whether the target of a row is one number.
+    """
+
+    single: bool = False
+
+    def of_labels(self, y: Any) -> Any:
+        """Turn labels 0, 1, ... into the targets that stand for them; numbers are their own."""
+        return y
 
     @abstractmethod
     def check(self, y: Any, raw: Any, names: Names) -> None:
@@ -117,6 +126,8 @@ def distributions(y: Array, name: str) -> None:
 class Real(Target):
     """Any real number, one for each raw prediction."""
 
+    single = True
+
     def check(self, y: Any, raw: Any, names: Names) -> None:
         same_shape(y, raw, names)
 
@@ -127,8 +138,13 @@ class Real(Target):
 class Labels(Target):
     """One of a few numbers for each raw prediction: {0, 1} or {-1, 1}."""
 
+    single = True
+
     def __init__(self, *values: int) -> None:
         self.values = values
+
+    def of_labels(self, y: Any) -> Any:
+        return np.where(y == 0, self.values[0], y)
 
     def check(self, y: Any, raw: Any, names: Names) -> None:
         same_shape(y, raw, names)
@@ -142,7 +158,7 @@ class Probability(Target):
     """A probability for each raw prediction; 0 and 1 are labels. ``columns`` asks for a matrix."""
 
     def __init__(self, columns: bool = False) -> None:
-        self.columns = columns
+        self.columns, self.single = columns, not columns
 
     def check(self, y: Any, raw: Any, names: Names) -> None:
         same_shape(y, raw, names)
@@ -158,6 +174,8 @@ class Probability(Target):
 
 class Classes(Target):
     """A class label 0..C-1 for each row of an (n, C) matrix."""
+
+    single = True
 
     def check(self, y: Any, raw: Any, names: Names) -> None:
         same_rows(y, raw, names)
