@@ -31,6 +31,7 @@ from robustreg.data import (
     subsample_size,
     take_rows,
 )
+from robustreg.orthonormal import orthonormal_transform
 
 #: sparse X is worked on as dense blocks where that is not much more arithmetic
 DENSE_SHARE = 0.1
@@ -228,14 +229,18 @@ def _choose(data: Data, reduce: bool, *, certain: bool) -> tuple[Coordinates, in
         transform = _of_rows(replace(scaled, coordinates=Coordinates(center, np.ones_like(size))))
         if transform is not None:
             return Coordinates(center, transform), transform.shape[1] + extra
-    values, basis = _singular(scaled, varies)
-    if not reduce:
-        return diagonal, len(values) + extra
-    return Coordinates(center, _shortest(values, basis, size, data.n_rows)), len(values) + extra
+    live = np.flatnonzero(varies)
+    transform = np.zeros((len(size), 0))
+    if p:
+        found = orthonormal_transform(_few_rows(scaled, live), size[live], data.n_rows)
+        transform = np.zeros((len(size), found.shape[1]))
+        transform[live] = found
+    rank = transform.shape[1] + extra
+    return (Coordinates(center, transform) if reduce else diagonal), rank
 
 
 def _of_rows(centred: Data) -> Array | None:
-    """Return the transform that :func:`_shortest` would, from inner products of the rows.
+    """Return the transform that `orthonormal_transform` would, from inner products of the rows.
 
     In one copy of X and a fraction of the time where rows are fewer than columns. None where rows
     are so alike that the square of their condition number would show.
@@ -271,20 +276,11 @@ def _of_rows(centred: Data) -> Array | None:
     return transform
 
 
-def _singular(scaled: Data, varies: Array) -> tuple[Array, Array]:
-    """Singular values that exceed rounding, and their right singular vectors (n_features, rank)."""
-    if varies.sum() >= scaled.n_rows:
-        rows = np.concatenate([block.X for block in scaled.blocks()])
-        basis, triangle = scipy.linalg.qr(rows.T, mode="economic", check_finite=False)
-        left, values, _ = np.linalg.svd(triangle)
-        vectors = basis @ left
-    else:
-        triangle = _triangle(scaled)
-        _, values, right = np.linalg.svd(triangle, full_matrices=False)
-        vectors = right.T
-    largest = values.max(initial=0.0)
-    kept = values > largest * np.finfo(float).eps * max(100, 10 * len(values))
-    return values[kept], vectors[:, kept]
+def _few_rows(scaled: Data, live: Array) -> Array:
+    """Return the columns that vary, or the triangle of their QR decomposition if that is less."""
+    if len(live) >= scaled.n_rows:
+        return np.concatenate([block.X[:, live] for block in scaled.blocks()])
+    return _triangle(scaled)[:, live]
 
 
 def _triangle(scaled: Data) -> Array:
@@ -302,20 +298,6 @@ def _triangle(scaled: Data) -> Array:
 def _r_factor(rows: Array) -> Array:
     triangle = scipy.linalg.qr(rows, mode="r", overwrite_a=True, check_finite=False)[0]
     return triangle[: triangle.shape[1]]
-
-
-def _shortest(values: Array, basis: Array, size: Array, n: int) -> Array:
-    """Return the transform that makes the columns orthonormal and its coefficients shortest.
-
-    With ``Xc = U diag(values) basis.T diag(size)`` the rows of X span what ``diag(size) @ basis``
-    spans; its QR gives a transform inside that span with ``Xc @ transform = sqrt(n) U``.
-    """
-    span = size[:, None] * basis
-    if len(values) == len(size):
-        return basis / size[:, None] * (np.sqrt(n) / values)
-    rows, triangle = scipy.linalg.qr(span, mode="economic", check_finite=False)
-    inverse = scipy.linalg.solve_triangular(triangle, np.eye(len(values)), check_finite=False)
-    return rows @ inverse.T * (np.sqrt(n) / values)
 
 
 def _safe(square: Array, coordinates: Coordinates) -> bool:

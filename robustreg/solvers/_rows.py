@@ -103,10 +103,10 @@ class Rows:
     def gap(self, theta: Array, slopes: Array, size: float = 1.0) -> float:
         """Duality gap of a point and slopes within their bounds, at least 0.
 
-        Fenchel's inequality row by row, and for what the slopes leave unbalanced either the
-        conjugate of the L2 penalty or, where nothing is penalised, its product with the point, made
-        larger by ``size``: in coordinates in which y has that size and the columns size one the
-        minimum is no further, and a point at zero proves nothing.
+        Fenchel's inequality row by row, and for what the slopes leave unbalanced the smaller of two
+        bounds: the conjugate of the L2 penalty, and its product with the point, made larger by
+        ``size``. In coordinates in which y has that size and the columns size one the minimum is no
+        further, and a point at zero proves nothing.
         """
         s = self.offsets(theta)
         s = np.where(np.abs(s) <= self.rounding(theta), 0.0, s)
@@ -115,10 +115,7 @@ class Rows:
         if self.quadratic is None:
             return float(gap.sum() + np.abs(rest) @ (size + np.abs(theta)))
         rest = rest + self.quadratic @ theta
-        free = np.diag(self.quadratic) == 0
-        bent = self.quadratic[np.ix_(~free, ~free)]
-        square = 0.5 * rest[~free] @ np.linalg.lstsq(bent, rest[~free], rcond=None)[0]
-        return float(gap.sum() + square + np.abs(rest[free]) @ (size + np.abs(theta[free])))
+        return float(gap.sum() + _unbalanced(self.quadratic, rest, size + np.abs(theta)))
 
     def value(self, theta: Array) -> float:
         s = self.offsets(theta)
@@ -175,6 +172,27 @@ class Rows:
             callback=callback,
             options=options,
         )
+
+
+def _unbalanced(quadratic: Array, rest: Array, far: Array) -> float:
+    """Bound how much lower the objective can be because ``rest`` is not zero.
+
+    Along each axis of the penalty, in units in which its diagonal is one: ``rest**2 / 2`` over the
+    curvature there, or ``|rest|`` times ``far``, how far the minimum is at the most, if that is
+    less. A penalty that hardly bends an axis says nothing of it, so no axis is left out.
+    """
+    diagonal = np.diag(quadratic)
+    unit = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+    rest, far = rest / unit, unit * far
+    bend = diagonal / unit**2
+    if np.count_nonzero(quadratic) > np.count_nonzero(diagonal):
+        bend, axes = np.linalg.eigh(quadratic / np.outer(unit, unit))
+        rest, far = axes.T @ rest, np.abs(axes).T @ far
+    # an eigenvalue of rounding is none
+    bend = np.where(bend > len(bend) * np.finfo(float).eps, bend, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        square = np.where(bend > 0, 0.5 * rest**2 / bend, np.inf)
+    return float(np.minimum(square, np.abs(rest) * far).sum())
 
 
 @dataclass

@@ -1,0 +1,145 @@
+"""Orthonormal coordinates for columns that depend on each other, of whatever sizes they are.
+
+Which directions carry data is decided on columns of unit size. The lengths of coefficients, which a
+penalty and the shortest solution are about, are those of the user's columns, which may be 1e-9 beside
+1e12: in one decomposition the small ones would drown in the rounding of the large.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.linalg
+
+from robustreg._array import Array
+
+#: columns are decomposed together with those up to this many times smaller: squares of coefficients
+#: then differ by 1e4, and a penalty keeps twelve of its sixteen digits
+GRADE = 100.0
+
+
+def orthonormal_transform(rows: Array, size: Array, n: int) -> Array:
+    """Return a transform that makes the columns orthonormal, and its coefficients shortest.
+
+    Columns are taken in groups of like size, the largest first. What the larger ones leave of a group
+    is decomposed; singular values within rounding are directions without data.
+
+    Parameters
+    ----------
+    rows : array of shape (m, p)
+        Columns of about unit size, or the triangle of their QR decomposition.
+    size : array of shape (p,)
+        Sizes of the user's columns, which are ``rows * size``; positive.
+    n : int
+        Square of the length that each combined column is to have.
+
+    Returns
+    -------
+    transform : array of shape (p, rank)
+        ``rows * size @ transform`` has orthogonal columns of length ``sqrt(n)``. Its own columns
+        lie in the space of the rows of ``rows * size``.
+    """
+    order = np.argsort(-size, kind="stable")
+    sizes = size[order]
+    groups = _groups(sizes)
+    span, inverses = _decomposed(rows[:, order], groups)
+    transform = np.empty((len(size), len(span)))
+    if len(span) == len(size):
+        transform[order] = _inverse(span, inverses, groups) / sizes[:, None]
+    else:
+        transform[order] = _shortest(span, sizes)
+    return transform * np.sqrt(n)
+
+
+def _groups(sizes: Array) -> list[slice]:
+    """Divide falling sizes into runs within which they differ by ``GRADE`` at the most."""
+    groups, start = [], 0
+    for stop in range(1, len(sizes) + 1):
+        if stop == len(sizes) or sizes[stop] * GRADE < sizes[start]:
+            groups.append(slice(start, stop))
+            start = stop
+    return groups
+
+
+def _decomposed(rows: Array, groups: list[slice]) -> tuple[Array, list[Array]]:
+    """Decompose ``rows`` as ``left @ span`` with orthonormal ``left``.
+
+    ``span`` has one row for each direction that carries data; those of a group are zero on the groups
+    before it. Also return the pseudo-inverse of each group's own part.
+    """
+    rounding = np.finfo(float).eps * max(100, 10 * min(rows.shape)) * _largest(rows)
+    span: list[Array] = []
+    inverses: list[Array] = []
+    rest = rows
+    for k, group in enumerate(groups):
+        # What larger columns leave of one carries the rounding of all that was subtracted.
+        carried = _subtracted(span, inverses, groups[:k], group)
+        noise = rounding * np.sqrt(1.0 + np.einsum("ij,ij->j", carried, carried))
+        part = rest[:, group]
+        # the rows that are left for the groups to come are those of the complement
+        whole = group.stop < rows.shape[1] and part.shape[1] < part.shape[0]
+        left, values, right = np.linalg.svd(part / noise, full_matrices=whole)
+        kept = int(np.count_nonzero(values > 1.0))
+        found = np.zeros((kept, rows.shape[1]))
+        found[:, group.start :] = left[:, :kept].T @ rest[:, group.start :]
+        span.append(found)
+        if k:
+            inverses.append(np.linalg.pinv(found[:, group], rcond=0.0))
+        else:  # nothing was subtracted: all noise is alike
+            inverses.append(right[:kept].T / (values[:kept] * rounding))
+        rest = left[:, kept:].T @ rest if group.stop < rows.shape[1] else rest
+    return np.concatenate(span), inverses
+
+
+def _subtracted(
+    span: list[Array], inverses: list[Array], before: list[slice], group: slice
+) -> Array:
+    """Coefficients of what the columns before a group explain of it."""
+    found = np.zeros((group.start, group.stop - group.start))
+    for one, inverse, row in zip(before[::-1], inverses[::-1], span[::-1], strict=True):
+        later = slice(one.stop, group.start)
+        found[one] = inverse @ (row[:, group] - row[:, later] @ found[later])
+    return found
+
+
+def _inverse(span: Array, inverses: list[Array], groups: list[slice]) -> Array:
+    """Inverse of a square ``span``, block by block, so that small groups stay out of large ones."""
+    found = np.zeros_like(span)
+    for group, inverse in zip(groups[::-1], inverses[::-1], strict=True):
+        found[group, group] = inverse
+        later = slice(group.stop, None)
+        found[group, later] = -inverse @ (span[group, later] @ found[later, later])
+    return found
+
+
+def _shortest(span: Array, sizes: Array) -> Array:
+    """Return the shortest of the right inverses of ``span * sizes``.
+
+    It is ``Q @ inv(R).T`` where ``QR`` is the transpose. That is decomposed from its end: the smallest
+    columns come first, and the zeros that the larger groups' directions have there stay zeros.
+    """
+    rows = (span * sizes).T[::-1, ::-1]
+    largest = np.abs(rows).max(axis=0)
+    rows = rows / largest
+    length = np.sqrt(np.einsum("ij,ij->j", rows, rows))
+    basis, triangle = scipy.linalg.qr(rows / length, mode="economic", check_finite=False)
+    inverse = scipy.linalg.solve_triangular(
+        triangle, np.eye(len(span)), trans="T", check_finite=False
+    )
+    found: Array = (basis @ inverse) / length / largest
+    return found[::-1, ::-1]
+
+
+def _largest(rows: Array) -> float:
+    """Largest singular value, nearly: a few power iterations, and no less than a column's length."""
+    if not rows.size:
+        return 0.0
+    lengths = np.sqrt(np.einsum("ij,ij->j", rows, rows))
+    vector, largest = lengths, float(lengths.max())
+    for _ in range(10):
+        length = float(np.linalg.norm(vector))
+        if length == 0:
+            break
+        image = rows @ (vector / length)
+        largest = max(largest, float(np.linalg.norm(image)))
+        vector = rows.T @ image
+    return largest

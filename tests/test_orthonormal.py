@@ -1,0 +1,88 @@
+"""Orthonormal coordinates of columns that depend on each other, of sizes that differ by any factor."""
+
+import numpy as np
+import pytest
+
+from robustreg.orthonormal import orthonormal_transform
+
+N = 60
+
+
+def columns(seed, p):
+    return np.random.default_rng(seed).normal(size=(N, p))
+
+
+def unit(X):
+    """Columns of unit size, and their sizes."""
+    size = np.sqrt((X**2).mean(axis=0))
+    return X / size, size
+
+
+def transformed(X):
+    Z, size = unit(X)
+    transform = orthonormal_transform(np.linalg.qr(Z)[1], size, len(X))
+    return transform, Z @ (size[:, None] * transform)
+
+
+@pytest.mark.parametrize("tiny", [1e-3, 1e-9, 1e-30, 1e-150])
+@pytest.mark.parametrize("seed", range(3))
+def test_columns_of_any_size_beside_one_that_stands_twice(seed, tiny):
+    x, z, v = columns(seed, 3).T
+    transform, rows = transformed(np.column_stack([x, tiny * v, x, z * tiny**0.5]))
+    assert transform.shape[1] == 3
+    np.testing.assert_allclose(rows.T @ rows, N * np.eye(3), atol=1e-10 * N)
+    # the shortest coefficients divide what two equal columns do
+    np.testing.assert_allclose(transform[0], transform[2], rtol=1e-7, atol=1e-9)
+    # and each direction is what its own column can do, not lost among larger ones
+    target = v / np.sqrt((v**2).mean())
+    fitted = rows @ (rows.T @ target) / N
+    np.testing.assert_allclose(fitted, target, atol=1e-9)
+
+
+@pytest.mark.parametrize("tiny", [1e-5, 1e-9, 1e-12])
+def test_penalties_of_small_columns_keep_their_digits(tiny):
+    x, v = columns(0, 2).T
+    transform, _ = transformed(np.column_stack([x, x, tiny * v]))
+    inner = transform.T @ transform
+    # the part that the data give to the two equal columns costs as much as without the tiny one
+    alone, _ = transformed(np.column_stack([x, x]))
+    data = np.array([0.3, -0.8])
+    bent = np.eye(2) + inner
+    best = 0.5 * data @ np.linalg.solve(bent, data)
+    first = np.column_stack([x, x]) @ alone / np.sqrt(N)
+    _, rows = transformed(np.column_stack([x, x, tiny * v]))
+    seen = data @ (rows / np.sqrt(N)).T @ first
+    np.testing.assert_allclose(best, 0.5 * seen @ seen / (1 + (alone**2).sum()), rtol=1e-6)
+
+
+@pytest.mark.parametrize("near", [1e-5, 1e-7, 1e-9])
+@pytest.mark.parametrize("tiny", [1.0, 1e-4, 1e-9, 1e9])
+def test_a_near_copy_of_another_size_keeps_its_signal(near, tiny):
+    z, w, x = columns(1, 3).T
+    _, rows = transformed(np.column_stack([z, tiny * (z + near * w), x, x]))
+    assert rows.shape[1] == 3
+    fitted = rows @ np.linalg.lstsq(rows, w, rcond=None)[0]
+    np.testing.assert_allclose(fitted, w, atol=1e-14 / near * 10)
+
+
+def test_sizes_without_a_gap_still_give_the_shortest():
+    X = columns(2, 6) @ np.diag(10.0 ** -np.arange(6))
+    X = np.column_stack([X, X[:, 0] + X[:, 1], X[:, 3] - X[:, 5]])
+    transform, rows = transformed(X)
+    assert transform.shape[1] == 6
+    y = columns(3, 1)[:, 0]
+    coef = transform @ (rows.T @ y) / N
+    np.testing.assert_allclose(coef, np.linalg.lstsq(X, y, rcond=1e-13)[0], rtol=1e-6)
+
+
+def test_more_columns_than_rows():
+    X = np.random.default_rng(4).normal(size=(8, 20)) * np.logspace(0, -9, 20)
+    X[:, 1] = X[:, 0]
+    Z, size = unit(X)
+    transform = orthonormal_transform(Z, size, 8)
+    rows = X @ transform
+    np.testing.assert_allclose(rows.T @ rows, 8 * np.eye(8), atol=1e-8)
+    y = np.arange(8.0)
+    np.testing.assert_allclose(
+        transform @ (rows.T @ y) / 8, np.linalg.lstsq(X, y, rcond=0)[0], rtol=1e-6, atol=1e-9
+    )
