@@ -43,6 +43,12 @@ class Coordinates:
         """Whether each coefficient of the solver is one of the user's."""
         return bool(self.transform.ndim == 1)
 
+    @property
+    def hidden(self) -> Array:
+        """Size of what centring takes away, for each of the solver's coefficients."""
+        size, center = np.abs(self.transform), np.abs(self.center)
+        return size * center if self.diagonal else center @ size
+
     def coef(self, u: Array) -> Array:
         """Coefficients in the user's units; ``u`` is (n_reduced,) or (n_reduced, n_outputs)."""
         if self.diagonal:

@@ -185,8 +185,7 @@ class Data:
     @property
     def hidden(self) -> Array:
         """Size of what centring took away, for each of the solver's coefficients."""
-        size, center = np.abs(self.coordinates.transform), np.abs(self.coordinates.center)
-        return size * center if self.coordinates.diagonal else center @ size
+        return self.coordinates.hidden
 
     @property
     def total(self) -> float:

@@ -32,6 +32,7 @@ from robustreg.data import (
     take_rows,
 )
 from robustreg.orthonormal import orthonormal_transform
+from robustreg.row_space import MOST_ROWS, row_space
 
 #: sparse X is worked on as dense blocks where that is not much more arithmetic
 DENSE_SHARE = 0.1
@@ -41,6 +42,8 @@ MAX_OFFSET = 1e3
 FAR = 1e4
 #: smallest eigenvalue of the rows' inner products, as a share of the largest, that can be trusted
 ALIKE = 1e-8
+#: rows fewer than columns, but too alike for that, are made dense up to this many bytes
+MOST_BYTES = 1 << 28
 #: columns are of extreme size beyond this, or below its reciprocal
 HUGE = 1e60
 #: columns whose largest entry is below this have lost their digits
@@ -93,7 +96,19 @@ def prepare(
     blank = Coordinates(np.zeros(n_features), np.ones(n_features))
     data = Data(X, y, weight, blank, intercept, explicit=dense, rows=rows)
     if not dense:
-        return _prepare_sparse(data)
+        data, rank = _prepare_sparse(data)
+        if not reduce or data.n_rows > min(MOST_ROWS, n_features):
+            return data, rank
+        scale = data.coordinates.transform
+        spread = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)
+        space: Any = row_space(data.X, data.coordinates.center, spread, intercept)
+        if space is not None:
+            rows = space.rows()
+            data = replace(data, X=rows, coordinates=space, explicit=True, ready=True)
+            return data, space.size + int(intercept)
+        if 8 * data.n_rows * n_features > MOST_BYTES:
+            return data, rank
+        data = replace(data, coordinates=blank, explicit=True)
     size = subsample_size(data)
     if size and n_features <= NARROW and weight is None and not is_sparse(X):
         with np.errstate(over="ignore", invalid="ignore"):

@@ -128,13 +128,14 @@ class ResidualRegressor(LinearRegressor):
         method = choose_solver(self, loss, self.alpha)
         penalty = units.penalty(self._penalty(data.total * units.mass), loss.degree)
         objective = Objective(loss, data, penalty)
-        if method == "auto":
-            quadratic = penalty.degree == 2 and penalty.alpha > 0
-            method = "exact" if data.dense or quadratic else "highs"
-        if method != "exact":
-            options = getattr(self, "solver_options", None)
-            return solve_program(objective, method=method, tol=self.tol, options=options)
         many = penalty.degree == 1 and penalty.alpha > 0 and data.size > MANY
+        quadratic = penalty.degree == 2 and penalty.alpha > 0
+        if method != "exact" and not (method == "auto" and (data.dense or quadratic)):
+            options = getattr(self, "solver_options", None)
+            how = "highs" if method == "auto" else method
+            found = solve_program(objective, method=how, tol=self.tol, options=options)
+            if method != "auto" or not many or found.optimality <= self.tol:
+                return found
         return (solve_columns if many else solve_kinked)(
             objective, np.zeros(objective.size) if start is None else start[: objective.size],
             tol=self.tol, max_iter=self.max_iter, callback=callback, warm=start is not None,

@@ -50,7 +50,8 @@ def solve_columns(objective: Objective, theta: Array, *, max_iter: int, **option
         kept = np.arange(min(FIRST, size))
     best = np.inf
     while True:
-        small = replace(objective, data=objective.data.columns(kept))
+        few = replace(objective.data.columns(kept), explicit=True)  # sparse ones are made dense
+        small = replace(objective, data=few)
         edge = theta[size:]
         found = solve_kinked(
             small, np.append(theta[kept], edge), max_iter=max(max_iter - nit, 1), **options

@@ -363,7 +363,7 @@ def _with_penalty(rows: Rows, objective: Objective) -> Rows:
         return rows
     q, total = objective.size, objective.total
     if penalty.degree == 2:
-        bend = penalty.curvature(np.zeros(coordinates.transform.shape[0])) / total
+        bend = penalty.curvature(np.zeros(len(coordinates.center))) / total
         quadratic = np.zeros((q, q))
         size = coordinates.size
         quadratic[:size, :size] = coordinates.quadratic(bend)
