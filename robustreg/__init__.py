@@ -1,6 +1,6 @@
 """Robust linear estimators for scikit-learn on one shared loss core."""
 
-from robustreg import datasets, losses, model_selection, plotting
+from robustreg import datasets, inference, losses, model_selection, plotting
 from robustreg.estimators import (
     DiceClassifier,
     FocalClassifier,
@@ -45,6 +45,7 @@ __all__ = [
     "epsilon_for",
     "epsilon_grid",
     "huber_path",
+    "inference",
     "losses",
     "make_neg_huber_loss_scorer",
     "model_selection",

@@ -30,7 +30,8 @@ ALLOWED = {
     "solvers": _CORE,
     "estimators": _CORE | {"_threads", "preparation", "solvers"},
     "model_selection": _CORE | {"_threads", "preparation", "solvers", "estimators"},
-    "plotting": _CORE | {"preparation", "solvers", "estimators"},
+    "inference": _CORE | {"_threads", "preparation", "solvers", "estimators"},
+    "plotting": _CORE | {"preparation", "solvers", "estimators", "inference"},
 }
 
 

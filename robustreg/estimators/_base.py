@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import gen_batches
 from sklearn.utils.extmath import safe_sparse_dot
@@ -19,6 +19,7 @@ from robustreg._array import Array, is_sparse
 from robustreg._threads import blas_aside, in_order
 from robustreg.data import FEW, Data, drawn
 from robustreg.estimators._callbacks import CallbackSupportMixin, Progress, with_callbacks
+from robustreg.estimators._estimate import Estimate
 from robustreg.estimators._validation import (
     check_bool,
     check_data,
@@ -175,6 +176,20 @@ class LinearModel(CallbackSupportMixin, BaseEstimator):
     @abstractmethod
     def _fitted(self, prepared: Prepared, x: Array) -> dict[str, Any]:
         """Return the attributes that a point in the solver's coordinates stands for."""
+
+    @abstractmethod
+    def _estimate(self, y: Array, weight: Array | None, total: float) -> Estimate:
+        """Return what the fit minimised on rows with the given targets, as `_read` returns them.
+
+        ``weight`` holds the weights of the rows, of mean one, and ``total`` their sum as given.
+        """
+
+    def _refit(self) -> LinearModel:
+        """Return an unfitted model that, with `warm_start`, is solved from this fit."""
+        again: LinearModel = clone(self).set_params(warm_start=True)
+        names = ("coef_", "intercept_", "scale_", "classes_")
+        again.__dict__.update({name: getattr(self, name) for name in names if hasattr(self, name)})
+        return again
 
     @with_callbacks  # type: ignore[untyped-decorator]
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from robustreg._array import Array
 from robustreg.data import Data
 from robustreg.estimators._base import LinearModel, Prepared, Units
+from robustreg.estimators._estimate import Estimate
 from robustreg.estimators._labels import class_factors, encode, plain_labels, require_classes
 from robustreg.estimators._validation import check_data, check_option, check_weight
 from robustreg.losses import Loss, log_sigmoid, log_softmax
@@ -109,6 +110,28 @@ class LinearClassifier(ClassifierMixin, LinearScores):
         if y.ndim == 2:
             return int(y.shape[1])
         return 1 if len(self.classes_) == 2 else len(self.classes_)
+
+    def _score_loss(self, y: Array) -> tuple[Loss, Array, bool]:
+        """Return the loss, its targets, and whether only differences of scores matter to it."""
+        raise NotImplementedError
+
+    def _estimate(self, y: Array, weight: Array | None, total: float) -> Estimate:
+        loss, target, together = self._score_loss(y)
+        names = None if self._n_scores(y) == 1 and y.ndim == 1 else tuple(self.classes_)
+        if y.ndim == 2:
+            names = tuple(range(y.shape[1]))
+            columns = [
+                class_factors(self.class_weight, codes, classes, weight)
+                for codes, classes in zip(y.T, self.classes_, strict=True)
+            ]
+            rows = [f[c.astype(int)] for f, c in zip(columns, y.T, strict=True) if f is not None]
+            factor = np.column_stack(rows) if rows else None
+        else:
+            factors = class_factors(self.class_weight, y, self.classes_, weight)
+            factor = None if factors is None else factors[y.astype(int)]
+        return Estimate(
+            loss, self._penalty(total), target, factor=factor, scores=names, together=together
+        )
 
     def decision_function(self, X: Any) -> Array:
         """Score the classes.

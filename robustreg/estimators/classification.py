@@ -33,6 +33,10 @@ class EntropyClassifier(ProbabilityClassifier):
     def _loss(self, several: bool) -> Loss:
         """Return the loss, of a vector or a matrix of scores."""
 
+    def _score_loss(self, y: Array) -> tuple[Loss, Array, bool]:
+        several = self._n_scores(y) > 1
+        return self._loss(several), y, several
+
     def _minimise(self, prepared: Prepared, start: Array | None, callback: Any = None) -> Result:
         data, nit = prepared.data, 0
         n_scores = self._n_scores(data.y)
@@ -154,6 +158,9 @@ class LogisticClassifier(EntropyClassifier):
 
     def _loss(self, several: bool) -> Loss:
         return CrossEntropy() if several else Logistic()
+
+    def _score_loss(self, y: Array) -> tuple[Loss, Array, bool]:
+        return (Logistic(), y, False) if y.ndim == 2 else super()._score_loss(y)
 
     def _solve(
         self, loss: Loss, prepared: Prepared, start: Array, callback: Any, **options: Any

@@ -11,6 +11,7 @@ from sklearn.base import RegressorMixin
 from robustreg._array import Array, is_sparse
 from robustreg.estimators._base import Prepared
 from robustreg.estimators._classifier_base import SOLVERS, LinearScores
+from robustreg.estimators._estimate import Estimate
 from robustreg.estimators._validation import check_data, check_option
 from robustreg.losses import KLDivergence, softmax
 from robustreg.solvers import Result, solve_together
@@ -116,6 +117,10 @@ class KLRegressor(RegressorMixin, LinearScores):
                 f"{worst} sums to {total[worst]:.6g}."
             )
         return X, y / total[:, None]
+
+    def _estimate(self, y: Array, weight: Array | None, total: float) -> Estimate:
+        names = tuple(range(y.shape[1]))
+        return Estimate(KLDivergence(), self._penalty(total), y, scores=names, together=True)
 
     def _minimise(self, prepared: Prepared, start: Array | None, callback: Any = None) -> Result:
         data, warm = prepared.data, start is not None

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 
 from robustreg._array import Array
-from robustreg.data import Data
 from robustreg.estimators._base import Prepared
 from robustreg.estimators._classifier_base import LinearClassifier
 from robustreg.estimators._validation import check_bool, check_option
-from robustreg.losses import Hinge, MulticlassHinge, SquaredHinge
+from robustreg.losses import Hinge, Loss, MulticlassHinge, SquaredHinge
 from robustreg.objective import Objective
 from robustreg.solvers import (
     Result,
@@ -142,10 +141,17 @@ class HingeClassifier(LinearClassifier):
         loss = SquaredHinge() if self.squared else Hinge()
         sides = [
             self._objective(loss, data.with_target(side, data.weight), mass)
-            for side in self._sides(data)
+            for side in self._sides(data.y)
         ]
         solve = partial(self._settle if self.squared else self._exact, warm=warm)
         return self._advised(solve_each(sides, start, solve, callback))
+
+    def _score_loss(self, y: Array) -> tuple[Loss, Array, bool]:
+        if self.multi_class == "crammer_singer" and len(self.classes_) > 2:
+            return MulticlassHinge(), y, True
+        sides = self._sides(y)
+        loss = SquaredHinge() if self.squared else Hinge()
+        return loss, sides[0] if len(sides) == 1 else np.column_stack(sides), False
 
     def _advised(self, found: Result) -> Result:
         """Say so where a lack of penalty leaves many answers."""
@@ -153,10 +159,10 @@ class HingeClassifier(LinearClassifier):
             found.advice = SEPARABLE
         return found
 
-    def _sides(self, data: Data) -> list[Array]:
+    def _sides(self, y: Array) -> list[Array]:
         """Return -1 and 1 for each row, once for each score."""
         positive = range(len(self.classes_)) if len(self.classes_) > 2 else (1,)
-        return [np.where(data.y == k, 1.0, -1.0) for k in positive]
+        return [np.where(y == k, 1.0, -1.0) for k in positive]
 
     def _together(self, prepared: Prepared, start: Array, callback: Any) -> Result:
         """Minimise the loss of all classes together; two classes have opposite scores."""

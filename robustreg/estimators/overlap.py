@@ -12,7 +12,7 @@ from robustreg._array import Array
 from robustreg.estimators._base import Prepared, beats_zero
 from robustreg.estimators._classifier_base import LinearClassifier
 from robustreg.estimators._validation import check_real
-from robustreg.losses import Dice, Logistic
+from robustreg.losses import Dice, Logistic, Loss
 from robustreg.objective import Objective
 from robustreg.solvers import Result, solve_each
 
@@ -116,6 +116,9 @@ class DiceClassifier(LinearClassifier):
                 f"{type_of_target(codes)}."
             )
         return X, codes
+
+    def _score_loss(self, y: Array) -> tuple[Loss, Array, bool]:
+        return Dice(smoothing=float(self.smooth)), y, False
 
     def _minimise(self, prepared: Prepared, start: Array | None, callback: Any = None) -> Result:
         data, mass, nit = prepared.data, prepared.units.mass, 0

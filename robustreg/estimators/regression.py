@@ -12,6 +12,7 @@ import numpy as np
 
 from robustreg._array import Array
 from robustreg.estimators._base import LinearRegressor, Prepared, Units, beats_zero
+from robustreg.estimators._estimate import Estimate
 from robustreg.estimators._validation import (
     check_real,
     complain,
@@ -54,6 +55,15 @@ class ResidualRegressor(LinearRegressor):
         widths = [getattr(loss, name) for name in loss.threshold]
         bounded = loss.degree != 2 or (bool(widths) and bool(np.isfinite(widths).all()))
         return Units.of(y, weight, mass, self.fit_intercept, bounded=bounded)
+
+    def _estimate(self, y: Array, weight: Array | None, total: float) -> Estimate:
+        loss, penalty = self._loss(), self._penalty(total)
+        scale = getattr(self, "scale_", None)
+        if loss.threshold and scale is not None:
+            loss = loss.rescaled(scale)
+        if self.scale in JOINT:  # minimised: scale * rho(r / scale)
+            penalty = penalty.scaled(self.scale_)
+        return Estimate(loss, penalty, y, scale=scale)
 
     def _minimise(
         self, prepared: Prepared, start: Array | None, callback: Any = None, metric: Any = None

@@ -102,6 +102,8 @@ class Loss(Parameters, ABC):
     additive, smooth, convex : bool
         Whether the value over two blocks of rows is the sum of the values, whether the gradient is
         continuous, and whether the loss is a convex function of ``raw`` (and ``extra``).
+    likelihood : bool
+        Whether the loss is minus the logarithm of the probability that ``raw`` gives to y.
     values_shape, formula, reference : str
         For the documentation: shape of the values before reduction, the formula in LaTeX, the
         source.
@@ -115,6 +117,7 @@ class Loss(Parameters, ABC):
     target: ClassVar[Target]
     arguments: ClassVar[tuple[Argument, ...]]
     additive: ClassVar[bool] = True
+    likelihood: ClassVar[bool] = False
     smooth: ClassVar[bool] = True
     convex: ClassVar[bool] = True
     values_shape: ClassVar[str] = "(n,)"

@@ -93,6 +93,11 @@ class CrossEntropy(SoftmaxLoss):
         "curve. Research Papers in Statistics, 55-71."
     )
 
+    @property
+    def likelihood(self) -> bool:  # type: ignore[override]
+        """Whether targets are taken as they are."""
+        return self.label_smoothing == 0
+
     def distribution(self, y: Array, raw: Array) -> Array:
         xp = array_namespace(raw)
         if y.ndim == 1:

@@ -206,6 +206,11 @@ class Logistic(ProbabilityLoss, PointwiseLoss):
         "Statistical Society B 20, 215-232."
     )
 
+    @property
+    def likelihood(self) -> bool:  # type: ignore[override]
+        """Whether no class has a weight of its own."""
+        return self.pos_weight is None
+
     def _shares(self, y: Array) -> tuple[Array, Array]:
         """Weights of the positive and of the negative class."""
         return y if self.pos_weight is None else y * float(self.pos_weight), 1.0 - y

@@ -16,8 +16,9 @@ from sklearn.utils.parallel import Parallel, delayed
 from robustreg._array import Array
 from robustreg._threads import blas_aside
 from robustreg.estimators import HuberRegressor
-from robustreg.estimators._base import LinearRegressor
+from robustreg.estimators._base import LinearModel, LinearRegressor
 from robustreg.estimators._callbacks import Progress, with_callbacks
+from robustreg.estimators._estimate import Estimate
 from robustreg.estimators._validation import check_bool, complain
 from robustreg.model_selection._path import (
     Table,
@@ -218,6 +219,19 @@ class HuberRegressorCV(LinearRegressor):
         if not progress.stopped:
             warn_unsolved(type(self).__name__, reached, self, stacklevel=4)
         return self
+
+    def _chosen(self) -> HuberRegressor:
+        """Return the regressor that was chosen, fitted."""
+        model = HuberRegressor(**{name: getattr(self, name) for name in PASSED_ON})
+        model.set_params(epsilon=self.epsilon_, alpha=self.alpha_)
+        model.coef_, model.intercept_, model.scale_ = self.coef_, self.intercept_, self.scale_
+        return model
+
+    def _estimate(self, y: Array, weight: Array | None, total: float) -> Estimate:
+        return self._chosen()._estimate(y, weight, total)
+
+    def _refit(self) -> LinearModel:
+        return self._chosen()._refit()
 
     def _choose(
         self, lead: Walk, folds: list[Fold], fits: list[dict[str, Any]], scores: Array

@@ -2,13 +2,14 @@
 
 from robustreg.solvers._classes import solve_each, solve_settled, solve_together
 from robustreg.solvers._columns import MANY, solve_columns
-from robustreg.solvers._kinked import solve_kinked
+from robustreg.solvers._kinked import rows_of, solve_kinked
 from robustreg.solvers._middle import middle_intercept
 from robustreg.solvers._multiclass import solve_multiclass
 from robustreg.solvers._newton import newton
 from robustreg.solvers._parts import Parts
 from robustreg.solvers._program import solve_program
 from robustreg.solvers._result import Result
+from robustreg.solvers._rows import Rows, solve_rows
 from robustreg.solvers._scale import Problem, solve_fixed, solve_joint, solve_mad
 from robustreg.solvers._smooth import solve_smooth
 
@@ -17,8 +18,10 @@ __all__ = [
     "Parts",
     "Problem",
     "Result",
+    "Rows",
     "middle_intercept",
     "newton",
+    "rows_of",
     "solve_columns",
     "solve_each",
     "solve_fixed",
@@ -27,6 +30,7 @@ __all__ = [
     "solve_mad",
     "solve_multiclass",
     "solve_program",
+    "solve_rows",
     "solve_settled",
     "solve_smooth",
     "solve_together",
