@@ -8,6 +8,7 @@ from robustreg.estimators.classification import (
 from robustreg.estimators.distribution import KLRegressor
 from robustreg.estimators.margin import HingeClassifier
 from robustreg.estimators.overlap import DiceClassifier
+from robustreg.estimators.ranking import MarginRanker
 from robustreg.estimators.regression import (
     HuberRegressor,
     L1Regressor,
@@ -25,6 +26,7 @@ __all__ = [
     "L1Regressor",
     "L2Regressor",
     "LogisticClassifier",
+    "MarginRanker",
     "PolyClassifier",
     "QuantileRegressor",
     "RobustRegressor",

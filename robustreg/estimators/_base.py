@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple, Self
@@ -215,8 +216,14 @@ class LinearModel(CallbackSupportMixin, BaseEstimator):
             If a parameter is out of range, or the input is not finite, not of the right kind or
             of the wrong shape.
         """
+        return self._fit(X, y, sample_weight, self._read)
+
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any, read: Callable[[Any, Any], tuple[Any, Array]]
+    ) -> Self:
+        """Fit as :meth:`fit` says, to what ``read`` makes of X and y."""
         self._check_parameters()
-        rows, target = self._read(X, y)
+        rows, target = read(X, y)
         weight, mass = self._weigh(target, sample_weight)
         with np.errstate(all="ignore"), blas_aside():
             prepared = self._prepare(rows, target, weight, mass)
@@ -267,7 +274,7 @@ class LinearModel(CallbackSupportMixin, BaseEstimator):
     def _warn(self, found: Result) -> None:
         name, advice = type(self).__name__, found.get("advice")
         if advice:
-            warnings.warn(f"{name}: {advice}", ConvergenceWarning, stacklevel=4)
+            warnings.warn(f"{name}: {advice}", ConvergenceWarning, stacklevel=5)
         if advice or self.optimality_ <= self.tol:
             return
         if found.status == 1:
@@ -281,7 +288,7 @@ class LinearModel(CallbackSupportMixin, BaseEstimator):
             f"optimality_ = {self.optimality_:.1e} > tol = {self.tol:.1e}; the best iterate is "
             f"kept. {advice}",
             ConvergenceWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
 
     def __sklearn_tags__(self) -> Any:

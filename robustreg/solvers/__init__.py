@@ -6,6 +6,7 @@ from robustreg.solvers._kinked import rows_of, solve_kinked
 from robustreg.solvers._middle import middle_intercept
 from robustreg.solvers._multiclass import solve_multiclass
 from robustreg.solvers._newton import newton
+from robustreg.solvers._pairs import PairProblem, Pairs, solve_pairs
 from robustreg.solvers._parts import Parts
 from robustreg.solvers._program import solve_program
 from robustreg.solvers._result import Result
@@ -15,6 +16,8 @@ from robustreg.solvers._smooth import solve_smooth
 
 __all__ = [
     "MANY",
+    "PairProblem",
+    "Pairs",
     "Parts",
     "Problem",
     "Result",
@@ -29,6 +32,7 @@ __all__ = [
     "solve_kinked",
     "solve_mad",
     "solve_multiclass",
+    "solve_pairs",
     "solve_program",
     "solve_rows",
     "solve_settled",

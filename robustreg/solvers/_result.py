@@ -47,6 +47,8 @@ class Result(OptimizeResult):
         Rows on their kinks.
     shares, slack : array
         Of each row and class, the dual point and the distance to the ceiling.
+    n_pairs : float
+        Sum of the weights of the pairs that a ranking loss sums over.
     growing : bool
         Whether the coefficients still grow, as where no finite optimum exists.
     parts : list of Result
@@ -71,6 +73,7 @@ class Result(OptimizeResult):
     zero: Array
     shares: Array
     slack: Array
+    n_pairs: float
     growing: bool
     parts: list[Result]
     advice: str

@@ -1,0 +1,623 @@
+"""Pairwise losses of scores within queries: sums over all pairs by sorting, and their minima.
+
+A pair is two rows of one query of which one has the higher grade; ``d`` is its score less the other's.
+Pairs are never listed but for the few near a kink. In binary, two different grades have a highest bit
+in which they differ. So each bit divides the rows of a query into blocks in which every row with the
+bit makes a pair with every row without, and sums over such a block follow from sorted scores.
+Joachims, T. (2006). Training linear SVMs in linear time. Lee, C.-P. and Lin, C.-J. (2014). Large-scale
+linear RankSVM. Neural Computation 26, 781-817.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from robustreg._array import Array
+from robustreg.data import TAKE_BYTES, Data
+from robustreg.losses import PointwiseLoss
+from robustreg.penalties import Penalty
+from robustreg.solvers._newton import DenseMetric, newton
+from robustreg.solvers._result import Result, minimize
+from robustreg.solvers._rows import Rows, few_rows, solve_rows
+
+#: columns of partner sums that are made at a time
+COLUMNS = 32
+#: pairs that are listed at a time for a loss that has no sums by sorting
+LISTED = 1 << 18
+#: bytes of rows in coordinates that are kept for Hessians
+KEEP_BYTES = 1 << 28
+#: most coefficients for which a dense Hessian is formed
+MAX_DENSE = 1000
+#: gradient, or gap, to which the problem on a sample is solved
+ROUGH = 1e-3
+#: an envelope is this much narrower than the one before
+NARROWER = 0.2
+#: gradient at which an envelope ends, per unit of its width
+LOOSE = 0.01
+#: gradient of a smooth loss on few rows
+EXACT_GRADIENT = 1e-12
+#: a gap that is closed: rounding makes as much
+EXACT = 1e-13
+#: rounds of listing pairs near their kinks and solving for them
+ROUNDS = 30
+
+
+@dataclass
+class _Blocks:
+    """Rows of all blocks of one bit, block after block.
+
+    Parameters
+    ----------
+    rows, block, above : arrays of shape (m,)
+        Number of the row, number of its block, and whether the row has the bit.
+    start, end : arrays of shape (m,)
+        Of each place the first of its block, and the first beyond it.
+    """
+
+    rows: Array
+    block: Array
+    above: Array
+    start: Array
+    end: Array
+
+    @classmethod
+    def of(cls, rows: Array, block: Array, above: Array) -> _Blocks | None:
+        """Arrange rows by blocks, without blocks that hold no pair."""
+        number = np.bincount(block)
+        upper = np.bincount(block, weights=above)
+        mixed = ((upper > 0) & (upper < number))[block]
+        rows, block, above = rows[mixed], block[mixed], above[mixed]
+        if not len(rows):
+            return None
+        order = np.argsort(block, kind="stable")
+        rows, block, above = rows[order], block[order], above[order]
+        first = np.searchsorted(block, block, side="left")
+        last = np.searchsorted(block, block, side="right")
+        block = np.cumsum(np.diff(block, prepend=block[0]) != 0)
+        if block[-1] < 1 << 16:  # sorted by their digits
+            block = block.astype(np.uint16)
+        return cls(rows, block, above, first, last)
+
+    def order(self, s: Array, margin: float) -> _Order:
+        """Sort rows by score, those with the bit as if their scores were ``margin`` lower.
+
+        A pair has ``d < margin`` where the row with the bit comes first.
+        """
+        order = np.lexsort((self.above, s[self.rows] - margin * self.above, self.block))
+        rows, above = self.rows[order], self.above[order]
+        ups = np.concatenate([[0], np.cumsum(above)])
+        downs = np.arange(len(ups)) - ups
+        place_up, place_down = np.flatnonzero(above), np.flatnonzero(~above)
+        return _Order(
+            rows[place_up],
+            rows[place_down],
+            (downs[place_up], downs[self.end[place_up]]),
+            (ups[self.start[place_down]], ups[place_down]),
+        )
+
+
+class _Order(NamedTuple):
+    """Rows with and without the bit, sorted, and between which of the others their partners are.
+
+    Partners are the rows that make a pair with ``d < margin`` with a row.
+    """
+
+    up: Array
+    down: Array
+    of_up: tuple[Array, Array]
+    of_down: tuple[Array, Array]
+
+    def partners(self, values: Array) -> tuple[Array, Array]:
+        """Sum of the values of the partners of each row with the bit, and without."""
+        return _between(values[self.down], self.of_up), _between(values[self.up], self.of_down)
+
+
+def _between(values: Array, bounds: tuple[Array, Array]) -> Array:
+    """Sum the values between each pair of bounds."""
+    total = np.zeros((len(values) + 1, *values.shape[1:]))
+    np.cumsum(values, axis=0, out=total[1:])
+    sums: Array = total[bounds[1]]
+    sums -= total[bounds[0]]
+    return sums
+
+
+class Pairs:
+    """All pairs of rows of one query and different grades.
+
+    Parameters
+    ----------
+    grade : array of shape (n,)
+        Any numbers; only their order within a query counts.
+    query : array of shape (n,)
+        Which query a row belongs to, as whole numbers from 0.
+    weight : array of shape (n,) or None
+        A pair counts as often as the product of its rows' weights.
+    """
+
+    def __init__(self, grade: Array, query: Array, weight: Array | None = None) -> None:
+        self.weight = np.ones(len(grade)) if weight is None else weight
+        self.grade, self.query = grade, query
+        order = np.lexsort((grade, query))
+        new_query = np.diff(query[order], prepend=-1) != 0
+        step = new_query | (np.diff(grade[order], prepend=np.nan) != 0)
+        count = np.cumsum(step) - 1
+        rank = np.empty(len(grade), dtype=np.int64)
+        rank[order] = count - np.maximum.accumulate(np.where(new_query, count, 0))
+        self.levels: list[_Blocks] = []
+        self._known: tuple[Any, dict[float, list[_Order]]] = (None, {})
+        for bit in range(int(rank.max(initial=0)).bit_length()):
+            pair = np.stack([query, rank >> (bit + 1)])
+            block = np.unique(pair, axis=1, return_inverse=True)[1].reshape(-1)
+            level = _Blocks.of(np.arange(len(grade)), block, (rank >> bit & 1).astype(bool))
+            if level is not None:
+                self.levels.append(level)
+        # with every score alike and a margin above 0 all pairs count
+        total, _, _ = self.hinge(np.zeros(len(grade)), 1.0)
+        self.total = total
+
+    def subset(self, rows: Array) -> Pairs:
+        """Return the pairs of some rows."""
+        query = np.unique(self.query[rows], return_inverse=True)[1].reshape(-1)
+        return Pairs(self.grade[rows], query, self.weight[rows])
+
+    def _orders(self, s: Array, margin: float) -> list[_Order]:
+        """Return the orders of all bits; those of the last scores are kept, for gradient and Hessian."""
+        if self._known[0] is not s:
+            self._known = s, {}
+        known = self._known[1]
+        if margin not in known:
+            known[margin] = [level.order(s, margin) for level in self.levels]
+        return known[margin]
+
+    def hinge(self, s: Array, margin: float) -> tuple[float, Array, float]:
+        """Sum of max(0, margin - d), its gradient in the scores and its derivative in the margin."""
+        w, value, active = self.weight, 0.0, 0.0
+        slope = np.zeros_like(s)
+        for order in self._orders(s, margin):
+            up, down = order.up, order.down
+            of_up, of_down = order.partners(w)
+            value += float(w[up] @ (of_up * (margin - s[up]) + order.partners(w * s)[0]))
+            active += float(w[up] @ of_up)
+            slope[up] -= w[up] * of_up
+            slope[down] += w[down] * of_down
+        return value, slope, active
+
+    def squared_hinge(self, s: Array, margin: float) -> tuple[float, Array]:
+        """Sum of max(0, margin - d)**2 and its gradient in the scores."""
+        w, value, slope = self.weight, 0.0, np.zeros_like(s)
+        for order in self._orders(s, margin):
+            up, down = order.up, order.down
+            (of_up, of_down), scores = order.partners(w), order.partners(w * s)
+            short = margin - s[up]
+            value += float(w[up] @ (short * (of_up * short + 2.0 * scores[0])))
+            value += float(w[up] @ _between((w * s * s)[down], order.of_up))
+            slope[up] -= 2.0 * w[up] * (of_up * short + scores[0])
+            slope[down] += 2.0 * w[down] * (of_down * (margin + s[down]) - scores[1])
+        return value, slope
+
+    def laplacian(self, s: Array, margin: float, v: Array) -> Array:
+        """Half the Hessian of :meth:`squared_hinge` in the scores times ``v`` of shape (n,) or (n, k)."""
+        w, out = self.weight, np.zeros_like(v)
+        each = w if v.ndim == 1 else w[:, None]
+        moved = each * v
+        for order in self._orders(s, margin):
+            both = zip(
+                (order.up, order.down), order.partners(w), order.partners(moved), strict=True
+            )
+            for rows, number, sums in both:
+                number = number if v.ndim == 1 else number[:, None]
+                out[rows] += each[rows] * (number * v[rows] - sums)
+        return out
+
+    def concordance(self, s: Array) -> float:
+        """Share of the pairs with ``d > 0``; a pair with ``d == 0`` counts one half."""
+        behind, ahead = self.hinge(s, 0.0)[2], self.hinge(-s, 0.0)[2]
+        return 0.5 * (self.total + ahead - behind) / self.total
+
+    def listed(self, s: Array, low: float, high: float, most: int) -> tuple[Array, Array] | None:
+        """Rows (higher, lower) of the pairs with ``low <= d < high``; None where they exceed ``most``."""
+        found, left = [(np.zeros(0, dtype=np.int64),) * 2], most
+        for level in self.levels:
+            up, down = np.flatnonzero(level.above), np.flatnonzero(~level.above)
+            down = down[np.lexsort((s[level.rows[down]], level.block[down]))]
+            above, below = s[level.rows[up]], s[level.rows[down]]
+            blocks = level.block[down], level.block[up]
+            begin = _count_up_to(blocks, below, above - high)
+            number = np.maximum(_count_up_to(blocks, below, above - low) - begin, 0)
+            left -= int(number.sum())
+            if left < 0:
+                return None
+            place = np.arange(number.sum()) + np.repeat(begin - np.cumsum(number) + number, number)
+            found.append((np.repeat(level.rows[up], number), level.rows[down[place]]))
+        first, second = zip(*found, strict=True)
+        return np.concatenate(first), np.concatenate(second)
+
+    def blocks(self) -> Iterator[tuple[Array, Array]]:
+        """Yield rows (higher, lower) that all make pairs with each other, some at a time."""
+        for level in self.levels:
+            for start in np.unique(level.start):
+                part = slice(start, level.end[start])
+                rows, above = level.rows[part], level.above[part]
+                up, down = rows[above], rows[~above]
+                step = max(LISTED // len(down), 1)
+                for begin in range(0, len(up), step):
+                    yield up[begin : begin + step], down
+
+
+def _count_up_to(blocks: tuple[Array, Array], values: Array, bounds: Array) -> Array:
+    """Count, for each bound, the values of earlier blocks and those of its own up to the bound.
+
+    Values are sorted within sorted blocks.
+    """
+    block = np.concatenate(blocks)
+    kind = np.repeat([False, True], [len(values), len(bounds)])
+    order = np.lexsort((kind, np.concatenate([values, bounds]), block))
+    count = np.empty(len(order), dtype=np.int64)
+    count[order] = np.cumsum(~kind[order])
+    return count[len(values) :]
+
+
+@dataclass
+class PairProblem:
+    """A loss of ``d`` over all pairs plus a penalty, as a function of the reduced coefficients.
+
+    Parameters
+    ----------
+    loss : PointwiseLoss
+        Convex, of two classes: a pair costs what a row of class 1 with the score ``d`` does.
+    pairs : Pairs
+        With the weights of the rows.
+    data : Data
+        Rows in coordinates.
+    penalty : Penalty
+        With a square term, for coefficients in the user's units.
+    """
+
+    loss: PointwiseLoss
+    pairs: Pairs
+    data: Data
+    penalty: Penalty
+
+    def __post_init__(self) -> None:
+        data = self.data
+        fits = data.dense and 8 * data.n_rows * data.size <= KEEP_BYTES
+        self.rows = data.take(np.arange(data.n_rows)) if fits else None
+        self._last: tuple[Array, Array] | None = None
+
+    def sample(self, size: int) -> PairProblem:
+        """Return the problem on some rows, with a penalty as strong beside their pairs."""
+        some = np.sort(np.random.default_rng(0).permutation(self.data.n_rows)[:size])
+        pairs = self.pairs.subset(some)
+        penalty = self.penalty.scaled(pairs.total / self.total)
+        return replace(self, pairs=pairs, data=self.data.subset(some), penalty=penalty)
+
+    @property
+    def total(self) -> float:
+        """Sum of the weights of the pairs, by which everything is divided."""
+        return self.pairs.total
+
+    def scores(self, theta: Array) -> Array:
+        """Scores of all rows, centred within their queries: a constant there changes no pair."""
+        if self._last is not None and np.array_equal(theta, self._last[0]):
+            return self._last[1]
+        if self.rows is not None:
+            s = self.rows @ theta
+        else:
+            at = self.data.outward(theta, 0.0)
+            s = self.data.rowwise(lambda block: block.raw(*at))
+        query = self.pairs.query
+        centred: Array = s - (np.bincount(query, weights=s) / np.bincount(query))[query]
+        self._last = theta.copy(), centred
+        return centred
+
+    def pullback(self, slope: Array) -> Array:
+        """Carry a gradient in the scores back to the coefficients."""
+        if self.rows is not None:
+            return self.rows.T @ slope
+        (gradient,) = self.data.sum(lambda block: (block.pullback(slope[block.part]),))
+        return self.data.inward(gradient, float(slope.sum()))
+
+    def penalised(self, theta: Array) -> tuple[float, Array]:
+        """Value and gradient of the penalty, per unit of weight."""
+        coordinates = self.data.coordinates
+        value, pull = self.penalty.value_gradient(coordinates.coef(theta))
+        return value / self.total, coordinates.adjoint(pull) / self.total
+
+    def quadratic(self) -> Array:
+        """Hessian of the penalty, per unit of weight."""
+        coordinates = self.data.coordinates
+        bend = self.penalty.curvature(np.zeros(len(coordinates.center)))
+        return coordinates.quadratic(bend) / self.total
+
+    def conjugate(self, pull: Array) -> float:
+        """Convex conjugate of the penalty at a gradient in the reduced coefficients."""
+        coordinates = self.data.coordinates
+        if not coordinates.diagonal:
+            return 0.5 * float(pull @ np.linalg.lstsq(self.quadratic(), pull, rcond=None)[0])
+        bend = self.penalty.curvature(np.zeros(len(coordinates.center)))
+        bend = bend * coordinates.transform**2 / self.total
+        live = bend > 0  # a constant column has neither curvature nor gradient
+        return 0.5 * float((pull[live] ** 2 / bend[live]).sum())
+
+    @property
+    def forms_hessians(self) -> bool:
+        """Whether Hessians are formed; otherwise their products serve."""
+        return self.rows is not None and self.data.size <= MAX_DENSE
+
+    def hess(self, smooth: _Smooth, theta: Array) -> Array:
+        """Hessian with a smooth loss."""
+        s, rows = self.scores(theta), self.rows
+        assert rows is not None
+        hessian = self.quadratic()
+        for start in range(0, rows.shape[1], COLUMNS):
+            part = slice(start, start + COLUMNS)
+            hessian[:, part] += rows.T @ smooth.product(s, rows[:, part]) / self.total
+        return 0.5 * (hessian + hessian.T)
+
+    def minimise(
+        self,
+        smooth: _Smooth,
+        theta: Array,
+        tol: float,
+        max_iter: int,
+        callback: Any = None,
+        metric: Any = None,
+    ) -> Result:
+        """Minimise with a smooth loss, by Newton's method."""
+
+        def fun_jac(theta: Array) -> tuple[float, Array]:
+            value, slope = smooth.value_slope(self.scores(theta))
+            penalty, pull = self.penalised(theta)
+            return value / self.total + penalty, self.pullback(slope) / self.total + pull
+
+        def hessp(theta: Array, direction: Array) -> Array:
+            moved = smooth.product(self.scores(theta), self.scores(direction))
+            return self.pullback(moved) / self.total + self.penalised(direction)[1]
+
+        second: dict[str, Any] = {"hessp": hessp}
+        if self.forms_hessians:
+            second = {"hess": partial(self.hess, smooth)}
+        found = minimize(
+            fun_jac, theta, jac=True, method=newton, callback=callback,
+            options={"tol": tol, "maxiter": max_iter, "lazy": True, "metric": metric}, **second,
+        )  # fmt: skip
+        found.optimality = float(np.abs(found.jac).max(initial=0.0))
+        return found
+
+
+class _Smooth:
+    """A smooth loss of pairs as a function of the scores: value, gradient, Hessian products."""
+
+    def __init__(self, pairs: Pairs, terms: tuple[tuple[float, float], ...]) -> None:
+        #: (margin, factor) of squared hinges, of which both envelope and squared hinge are sums
+        self.pairs, self.terms = pairs, terms
+
+    def of(self, pairs: Pairs) -> _Smooth:
+        """Return the same loss of other pairs."""
+        return _Smooth(pairs, self.terms)
+
+    def value_slope(self, s: Array) -> tuple[float, Array]:
+        value, slope = 0.0, np.zeros_like(s)
+        for margin, factor in self.terms:
+            one, its_slope = self.pairs.squared_hinge(s, margin)
+            value, slope = value + factor * one, slope + factor * its_slope
+        return value, slope
+
+    def product(self, s: Array, v: Array) -> Array:
+        parts = [2.0 * factor * self.pairs.laplacian(s, margin, v) for margin, factor in self.terms]
+        return np.sum(parts, axis=0)
+
+
+class _Listed(_Smooth):
+    """The same of a loss that has no sums by sorting, from pairs listed some at a time."""
+
+    def __init__(self, pairs: Pairs, loss: PointwiseLoss) -> None:
+        self.pairs, self.loss = pairs, loss
+
+    def of(self, pairs: Pairs) -> _Smooth:
+        return _Listed(pairs, self.loss)
+
+    def value_slope(self, s: Array) -> tuple[float, Array]:
+        value, slope, w = 0.0, np.zeros_like(s), self.pairs.weight
+        for up, down in self.pairs.blocks():
+            d = s[up][:, None] - s[down]
+            phi, dphi = self.loss.pointwise(np.ones_like(d), d)
+            value += float(w[up] @ phi @ w[down])
+            slope[up] += w[up] * (dphi @ w[down])
+            slope[down] -= w[down] * (w[up] @ dphi)
+        return value, slope
+
+    def product(self, s: Array, v: Array) -> Array:
+        out, w = np.zeros_like(v), self.pairs.weight
+        columns, product = v.reshape(len(v), -1), out.reshape(len(v), -1)
+        for up, down in self.pairs.blocks():
+            d = s[up][:, None] - s[down]
+            bend = w[up][:, None] * self.loss.second(np.ones_like(d), d) * w[down]
+            product[up] += bend.sum(axis=1)[:, None] * columns[up] - bend @ columns[down]
+            product[down] += bend.sum(axis=0)[:, None] * columns[down] - bend.T @ columns[up]
+        return out
+
+
+def sample_size(problem: PairProblem) -> int:
+    """Rows of the sample that a fit to many rows starts from, 0 for few."""
+    size = max(4000, 40 * problem.data.size)
+    return size if problem.data.n_rows >= 5 * size else 0
+
+
+def solve_pairs(
+    problem: PairProblem, theta: Array, *, tol: float, max_iter: int, callback: Any = None
+) -> Result:
+    """Minimise a convex loss of pairs.
+
+    Parameters
+    ----------
+    problem : PairProblem
+        Its loss is a hinge or squared hinge, whose pairs are summed by sorting, or any other smooth
+        function of ``d``, whose pairs are listed some at a time.
+    theta : array
+        Start.
+    tol : float
+        Largest gradient entry, or relative duality gap, that counts as solved.
+    max_iter : int
+        Iterations at the most.
+    callback : callable, optional
+        Told of each iteration.
+
+    Returns
+    -------
+    Result
+        ``x``, ``fun``, ``nit``, ``status`` and ``optimality``.
+    """
+    loss = problem.loss
+    kinks = loss.kinks(np.ones(1))
+    if kinks is not None:
+        at = float(np.ravel(kinks.position)[0])
+        return _Hinge(problem, at, tol, max_iter, callback).solve(theta)
+    smooth: _Smooth = _Listed(problem.pairs, loss)
+    if hasattr(loss, "margin"):
+        smooth = _Smooth(problem.pairs, ((float(loss.margin), 1.0),))
+    size, nit = sample_size(problem), 0
+    if size and max_iter > 1:
+        small = problem.sample(size)
+        first = small.minimise(smooth.of(small.pairs), theta, ROUGH, max_iter - 1, callback)
+        theta, nit = first.x, first.nit
+        if first.status == 99:
+            max_iter = nit
+    # on few rows one Newton step more costs little
+    aim = tol if size else min(tol, EXACT_GRADIENT)
+    metric = _metric(problem, smooth, theta, nit)
+    found = problem.minimise(smooth, theta, aim, max(max_iter - nit, 1), callback, metric)
+    found.nit += nit
+    found.success = found.optimality <= tol
+    return found
+
+
+def _metric(problem: PairProblem, smooth: _Smooth, theta: Array, nit: int) -> DenseMetric | None:
+    """Return a Hessian made from a tenth of the rows, where a sample has led to a start."""
+    if not nit or not problem.forms_hessians:
+        return None
+    some = problem.sample(max(problem.data.n_rows // 10, sample_size(problem)))
+    return DenseMetric(some.hess(smooth.of(some.pairs), theta))
+
+
+class _Hinge:
+    """The hinge loss of pairs: envelopes, then the few pairs near the margin exactly."""
+
+    def __init__(
+        self, problem: PairProblem, margin: float, tol: float, max_iter: int, callback: Any
+    ) -> None:
+        self.problem, self.margin, self.tol = problem, margin, tol
+        self.max_iter, self.callback, self.nit = max_iter, callback, 0
+
+    def solve(self, theta: Array) -> Result:
+        problem, width, size = self.problem, max(self.margin, 1.0), sample_size(self.problem)
+        best, chosen, stopped = np.inf, theta, False
+        if size and self.max_iter > 2:
+            small = _Hinge(
+                problem.sample(size), self.margin, ROUGH, self.max_iter - 2, self.callback
+            )
+            found = small.solve(theta)
+            theta, self.nit, stopped = found.x, found.nit, found.status == 99
+            # about what the sample leaves uncertain of a difference of scores
+            width *= float(np.sqrt(problem.data.size / size))
+        while self.nit < self.max_iter and not stopped:
+            theta, stopped, gap = self._envelope(theta, width)
+            if gap < best:
+                best, chosen = gap, theta
+            if stopped or best <= self.tol * (problem.rows is None):
+                break
+            if problem.rows is not None and self._near(problem.scores(theta), width) is not None:
+                theta, stopped, gap = self._exact(theta, width)
+                if gap < best:
+                    best, chosen = gap, theta
+                break
+            width *= NARROWER
+        status = 0 if best <= self.tol else 99 if stopped else 1 if self.nit >= self.max_iter else 2
+        value = problem.pairs.hinge(problem.scores(chosen), self.margin)[0] / problem.total
+        value += problem.penalised(chosen)[0]
+        return Result(
+            x=chosen, fun=value, nit=self.nit, status=status, success=status == 0, optimality=best
+        )
+
+    def _envelope(self, theta: Array, width: float) -> tuple[Array, bool, float]:
+        """Minimise the envelope of a width; also return whether to stop, and the gap there."""
+        pairs, margin = self.problem.pairs, self.margin
+        smooth = _Smooth(pairs, ((margin, 0.5 / width), (margin - width, -0.5 / width)))
+        left = self.max_iter - self.nit
+        tol = LOOSE * min(width, 1.0)
+        metric = _metric(self.problem, smooth, theta, self.nit)
+        found = self.problem.minimise(smooth, theta, tol, left, self.callback, metric)
+        self.nit += max(found.nit, 1)
+        s = self.problem.scores(found.x)
+        _, slope = smooth.value_slope(s)
+        inside = (pairs.hinge(s, margin)[0] - pairs.hinge(s, margin - width)[0]) / width
+        return found.x, found.status == 99, self._gap(found.x, s, slope, inside)
+
+    def _gap(self, theta: Array, s: Array, slope: Array, active: float) -> float:
+        """Relative duality gap of coefficients and shares of the pairs between 0 and 1.
+
+        ``slope`` is what the shares contribute to the gradient in the scores, ``active`` their sum. The
+        dual value is that of the whole problem, whatever led to the shares.
+        """
+        problem = self.problem
+        primal = problem.pairs.hinge(s, self.margin)[0] / problem.total
+        primal += problem.penalised(theta)[0]
+        pull = problem.pullback(slope) / problem.total
+        dual = self.margin * active / problem.total - problem.conjugate(pull)
+        noise = 64 * np.finfo(float).eps * (primal + abs(dual))
+        gap = primal - dual
+        return max(gap, 0.0) / primal if gap > noise else 0.0
+
+    def _near(self, s: Array, reach: float) -> tuple[Array, Array] | None:
+        """List the pairs that are within ``reach`` of the margin, None where they are too many."""
+        most = max(few_rows(self.problem.data.size), TAKE_BYTES // (8 * self.problem.data.size))
+        return self.problem.pairs.listed(s, self.margin - reach, self.margin + reach, most)
+
+    def _exact(self, theta: Array, reach: float) -> tuple[Array, bool, float]:
+        """Solve for the pairs near the margin, the others folded at their sides, until the gap closes."""
+        problem, best, chosen, stopped = self.problem, np.inf, theta, False
+        for _ in range(ROUNDS):
+            s = problem.scores(theta)
+            near = self._near(s, reach)
+            if near is None or stopped or self.nit >= self.max_iter:
+                break
+            theta, gap, stopped = self._solve_near(theta, s, near, reach)
+            moved = problem.scores(theta) - s
+            # in a next round as many pairs are in doubt as may have changed sides in this one
+            reach = 2.0 * reach if gap > 0.1 * best else min(reach, 2.0 * float(np.ptp(moved)))
+            if gap < best:
+                best, chosen = gap, theta
+            if best <= EXACT or reach == 0.0:
+                break
+        return chosen, stopped, best
+
+    def _solve_near(
+        self, theta: Array, s: Array, near: tuple[Array, Array], reach: float
+    ) -> tuple[Array, float, bool]:
+        """Solve with the pairs ``near`` kept and the others folded by their sides at ``s``."""
+        problem, (first, second) = self.problem, near
+        rows, w, total = problem.rows, problem.pairs.weight, problem.total
+        assert rows is not None
+        _, slope, active = problem.pairs.hinge(s, self.margin - reach)
+        weight = w[first] * w[second] / total
+        kept = Rows(
+            X=rows[first] - rows[second],
+            position=np.full(len(weight), self.margin),
+            lower=-weight,
+            upper=np.zeros_like(weight),
+            weight=weight,
+            linear=problem.pullback(slope) / total,
+            quadratic=problem.quadratic(),
+        )
+        found = solve_rows(kept, theta, reach, max(self.max_iter - self.nit, 1), self.callback)
+        self.nit += max(found.nit, 1)
+        np.add.at(slope, first, total * found.slopes)
+        np.add.at(slope, second, -total * found.slopes)
+        active -= total * float(found.slopes.sum())
+        theta = found.theta
+        return theta, self._gap(theta, problem.scores(theta), slope, active), found.stopped
