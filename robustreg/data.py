@@ -286,16 +286,16 @@ class Data:
         coef = self.coordinates.coef(u)
         return coef, intercept - self.coordinates.center @ coef if self.intercept else intercept
 
-    def take(self, rows: Array) -> Array:
+    def take(self, rows: Array, *, dense: bool = True) -> Any:
         """Return the given rows of X in the solver's coordinates.
 
-        Dense, but for large sparse X: that is scaled and not centred, so it counts from zero.
+        Where sparse X may stay sparse (not ``dense``) it is scaled and not centred: it counts from zero.
         """
         self.passes.count += self.share * len(rows) / max(self.n_rows, 1)
         X = take_rows(self.X, rows if self.rows is None else self.rows[rows])
         if self.ready:
             return X
-        if is_sparse(X) and not self.explicit:
+        if not (dense or self.dense):
             return X @ diagonal(self.coordinates.transform)
         rows_taken = floats(X, dense=True)  # no one else's: they may be overwritten
         return self.coordinates.apply(rows_taken, out=rows_taken)

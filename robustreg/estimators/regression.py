@@ -22,10 +22,11 @@ from robustreg.objective import Objective
 from robustreg.penalties import L1, Penalty
 from robustreg.scales import huber_consistency, mad
 from robustreg.solvers import (
-    MANY,
     Parts,
     Problem,
     Result,
+    affordable,
+    is_sparse_in_columns,
     solve_columns,
     solve_fixed,
     solve_joint,
@@ -138,15 +139,15 @@ class ResidualRegressor(LinearRegressor):
         method = choose_solver(self, loss, self.alpha)
         penalty = units.penalty(self._penalty(data.total * units.mass), loss.degree)
         objective = Objective(loss, data, penalty)
-        many = penalty.degree == 1 and penalty.alpha > 0 and data.size > MANY
+        columns = is_sparse_in_columns(objective)
         quadratic = penalty.degree == 2 and penalty.alpha > 0
-        if method != "exact" and not (method == "auto" and (data.dense or quadratic)):
+        if method != "exact" and not (method == "auto" and (quadratic or affordable(objective))):
             options = getattr(self, "solver_options", None)
             how = "highs" if method == "auto" else method
             found = solve_program(objective, method=how, tol=self.tol, options=options)
-            if method != "auto" or not many or found.optimality <= self.tol:
+            if method != "auto" or not columns or found.optimality <= self.tol:
                 return found
-        return (solve_columns if many else solve_kinked)(
+        return (solve_columns if columns else solve_kinked)(
             objective, np.zeros(objective.size) if start is None else start[: objective.size],
             tol=self.tol, max_iter=self.max_iter, callback=callback, warm=start is not None,
         )  # fmt: skip
@@ -595,7 +596,7 @@ class QuantileRegressor(ResidualRegressor):
     fit_intercept : bool, default=True
         Whether to fit an intercept.
     solver : {"auto", "exact", "highs", "highs-ds", "highs-ipm"}, default="auto"
-        See :class:`L1Regressor`; "auto" is "exact" for all but large sparse X.
+        See :class:`L1Regressor`; "auto" is "exact" for all but sparse X of thousands of columns.
     solver_options : dict, default=None
         Options of :func:`scipy.optimize.linprog` for the solvers named after HiGHS.
     max_iter : int, default=1000

@@ -1,8 +1,8 @@
 """Minimisation of an :class:`~robustreg.objective.Objective`, all of it through scipy.optimize."""
 
 from robustreg.solvers._classes import solve_each, solve_settled, solve_together
-from robustreg.solvers._columns import MANY, solve_columns
-from robustreg.solvers._kinked import rows_of, solve_kinked
+from robustreg.solvers._columns import is_sparse_in_columns, solve_columns
+from robustreg.solvers._kinked import affordable, rows_of, solve_kinked
 from robustreg.solvers._middle import middle_intercept
 from robustreg.solvers._multiclass import solve_multiclass
 from robustreg.solvers._newton import newton
@@ -15,13 +15,14 @@ from robustreg.solvers._scale import Problem, solve_fixed, solve_joint, solve_ma
 from robustreg.solvers._smooth import solve_smooth
 
 __all__ = [
-    "MANY",
     "PairProblem",
     "Pairs",
     "Parts",
     "Problem",
     "Result",
     "Rows",
+    "affordable",
+    "is_sparse_in_columns",
     "middle_intercept",
     "newton",
     "rows_of",

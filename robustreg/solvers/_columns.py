@@ -1,4 +1,4 @@
-"""Piecewise linear losses with an L1 penalty on many columns: most coefficients are zero.
+"""Piecewise linear losses with an L1 penalty on many or on small columns: most coefficients are zero.
 
 The problem is solved on some columns; its slopes, carried back to the others, say which of those
 would leave zero. They join until none would, which proves the rest.
@@ -24,6 +24,24 @@ FIRST = 50
 EXCESS = 1e-9
 
 
+def is_sparse_in_columns(objective: Objective) -> bool:
+    """Whether most columns, or one for certain, have coefficient zero under an L1 penalty.
+
+    Columns are of unit size, so a loss of slopes up to one pulls a coefficient by about one at the most.
+    Beside a penalty far above that a program would lose the rows.
+    """
+    penalty, data = objective.penalty, objective.data
+    if penalty.degree != 1 or penalty.alpha == 0:
+        return False
+    return data.size > MANY or bool(np.any(_limits(objective) > 1))
+
+
+def _limits(objective: Objective) -> Array:
+    """Penalty of each of the solver's coefficients, per unit of weight."""
+    limits: Array = objective.penalty.alpha / objective.total * objective.data.coordinates.transform
+    return limits
+
+
 def solve_columns(objective: Objective, theta: Array, *, max_iter: int, **options: Any) -> Result:
     """Minimise as :func:`~robustreg.solvers.solve_kinked` does, on the columns that matter.
 
@@ -44,7 +62,7 @@ def solve_columns(objective: Objective, theta: Array, *, max_iter: int, **option
         As of :func:`~robustreg.solvers.solve_kinked`; ``kept`` and the like speak of all rows.
     """
     size = objective.data.size
-    limit = objective.penalty.alpha / objective.total * objective.data.coordinates.transform
+    limit = _limits(objective)
     kept, nit = np.flatnonzero(theta[:size]), 0
     if not len(kept) and not objective.data.intercept:
         kept = np.arange(min(FIRST, size))

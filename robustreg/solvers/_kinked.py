@@ -58,6 +58,14 @@ REACH = 1.5
 LEVERAGE = 10.0
 #: curvature of a penalty, in standardised units, that nothing can come of
 NEGLIGIBLE = 1e-25
+#: bytes of dense rows that are taken of sparse X at the most: those of a program with 2,900 columns
+PROGRAM_BYTES = 1 << 28
+
+
+def affordable(objective: Objective) -> bool:
+    """Whether the rows that a program begins with can be dense."""
+    q = objective.size
+    return objective.data.dense or 8 * few_rows(q) * q <= PROGRAM_BYTES
 
 
 def solve_kinked(
@@ -315,10 +323,18 @@ def _reach(s: Array, weight: Array | None, share: float) -> float:
     return reach or float(np.average(size, weights=weight))
 
 
-def rows_of(objective: Objective, s: Array, kept: Array, pull: Array | None = None) -> Rows:
+def rows_of(
+    objective: Objective,
+    s: Array,
+    kept: Array,
+    pull: Array | None = None,
+    *,
+    dense: bool = True,
+) -> Rows:
     """Keep some rows, fold the others at the side that ``s`` says, and add the penalty.
 
-    ``pull`` is what :func:`look` says of all rows; without it the others take a pass.
+    ``pull`` is what :func:`look` says of all rows; without it the others take a pass. Where they need
+    not be ``dense``, rows of sparse X stay sparse.
     """
     data, total = objective.data, objective.total
     kinks = objective.loss.kinks(data.y)
@@ -327,7 +343,7 @@ def rows_of(objective: Objective, s: Array, kept: Array, pull: Array | None = No
         np.broadcast_to(part, s.shape) for part in (kinks.lower, kinks.upper, kinks.position)
     )
     weight = (np.ones_like(s) if data.weight is None else data.weight) / total
-    X, w = data.take(kept), weight[kept]
+    X, w = data.take(kept, dense=dense), weight[kept]
     if data.intercept:
         X = _stack([X, np.ones((len(kept), 1))], axis=1)
     linear = np.zeros(objective.size)

@@ -309,7 +309,6 @@ def _on_ties(
     pull = problem.missed(np.zeros_like(theta), exact)
     towards = problem.basis[:, other] - problem.basis[:, first[rows]]
     X = problem.objective.data.take(rows)
-    X = X.toarray() if hasattr(X, "toarray") else X
     ties = (X[:, :, None] * towards.T[:, None, :]).reshape(len(rows), X.shape[1] * len(towards))
     if problem.objective.data.intercept:
         ties = np.hstack([ties, towards.T])
