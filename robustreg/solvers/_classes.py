@@ -93,7 +93,8 @@ def solve_settled(
     )  # fmt: skip
     found.nit += nit
     step = np.abs(_next_step(objective, found, method)).max()
-    found.growing = bool(found.optimality <= tol and step > GROWING * (1 + np.abs(found.x).max()))
+    small = np.abs(found.jac).max() <= tol
+    found.growing = bool(small and step > GROWING * (1 + np.abs(found.x).max()))
     return found
 
 

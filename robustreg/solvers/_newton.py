@@ -55,10 +55,19 @@ class DenseMetric:
                 break
             lift = max(10 * lift, 1e-12)
         self.lift = lift
+        self.scaled = scaled if lift else None
 
     def solve(self, gradient: Array) -> Array:
         solved: Array = dpotrs(self.factor, self.scale * gradient)[0]
         return self.scale * solved
+
+    def square(self, gradient: Array) -> float:
+        """Return ``g' H^-1 g`` without the lift: a direction has no less curvature than rounding leaves of it."""
+        if self.scaled is None:
+            return float(gradient @ self.solve(gradient))
+        values, vectors = np.linalg.eigh(self.scaled)
+        part = vectors.T @ (self.scale * gradient)
+        return float(part @ (part / np.maximum(values, np.finfo(float).eps * len(part))))
 
 
 class IterativeMetric:
@@ -73,22 +82,29 @@ class IterativeMetric:
         self.lift = 0.0
 
     def solve(self, gradient: Array) -> Array:
-        step, residual = np.zeros_like(gradient), gradient.copy()
-        direction, square = residual.copy(), float(gradient @ gradient)
-        target = self.forcing**2 * square
-        for _ in range(min(200, 2 * len(gradient))):
-            if square <= target:
-                break
-            bent = self.product(direction)
-            curvature = float(direction @ bent)
-            if curvature <= 1e-14 * float(direction @ direction):
-                break
-            length = square / curvature
-            step += length * direction
-            residual -= length * bent
-            square, before = float(residual @ residual), square
-            direction = residual + square / before * direction
-        return step if step.any() else gradient
+        return conjugate_gradients(self.product, gradient, self.forcing)
+
+
+def conjugate_gradients(
+    product: Callable[[Array], Array], gradient: Array, forcing: float, most: int = 200
+) -> Array:
+    """Return about ``H^-1 g``, to a residual of ``forcing`` times the gradient."""
+    step, residual = np.zeros_like(gradient), gradient.copy()
+    direction, square = residual.copy(), float(gradient @ gradient)
+    target = forcing**2 * square
+    for _ in range(min(most, 2 * len(gradient))):
+        if square <= target:
+            break
+        bent = product(direction)
+        curvature = float(direction @ bent)
+        if curvature <= 1e-14 * float(direction @ direction):
+            break
+        length = square / curvature
+        step += length * direction
+        residual -= length * bent
+        square, before = float(residual @ residual), square
+        direction = residual + square / before * direction
+    return step if step.any() else gradient
 
 
 @dataclass
@@ -118,6 +134,7 @@ def newton(
     maxiter: int = 100,
     at_least: int = 0,
     lazy: bool = False,
+    settled: Callable[[float, float], bool] | None = None,
     **unused: Any,
 ) -> Result:
     """Minimise a function with a damped, lazily renewed Newton iteration.
@@ -148,6 +165,8 @@ def newton(
         Iterations at the most, and before the gradient is looked at.
     lazy : bool
         Whether a Hessian is worth keeping (it costs much more than a gradient).
+    settled : callable, optional
+        Asked with a small gradient whether the Newton decrement is small beside the value, too.
 
     Returns
     -------
@@ -188,10 +207,12 @@ def newton(
             pairs.clear()
         step = -_corrected(state.gradient, metric, pairs)
         # One row of weight 1e10 makes every gradient per unit of weight small: ask the step as well.
-        if small and np.abs(step).max(initial=0.0) <= STEP * tol:
-            status = 0
-            break
         slope = float(step @ state.gradient)
+        if small and np.abs(step).max(initial=0.0) <= STEP * tol:
+            decrement = float(np.sqrt(max(-slope, 0.0)))
+            if settled is None or settled(decrement, state.value):
+                status = 0
+                break
         following = None
         if slope < 0:
             following, length = _search(evaluate, state, step, slope, lower)

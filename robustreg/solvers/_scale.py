@@ -83,7 +83,8 @@ class Problem:
 
     def joint(self, kappa: float) -> Objective:
         """Return the objective of coefficients and scale."""
-        return Objective(Concomitant(self.loss, kappa), self.data, self.penalty, n_extra=1)
+        unit = min(self.threshold, 1.0)
+        return Objective(Concomitant(self.loss, kappa), self.data, self.penalty, None, 1, unit)
 
     def residual(self, theta: Array) -> Array:
         """Residuals of all rows: one pass."""

@@ -11,6 +11,7 @@ from scipy.optimize import OptimizeResult
 from robustreg._array import Array
 from robustreg.data import spread_rows, subsample, subsample_size
 from robustreg.objective import Objective
+from robustreg.solvers._certificates import DISTANCE, has_hessian, optimality, relative_decrement
 from robustreg.solvers._newton import DenseMetric, newton
 from robustreg.solvers._result import Result, minimize
 
@@ -18,6 +19,10 @@ from robustreg.solvers._result import Result, minimize
 MAX_DENSE = 3000
 #: work of a Gram matrix from which on a Hessian is worth keeping over several steps
 KEEP_WORK = 2e7
+#: times that an end which is not proved is gone on from
+AGAIN = 3
+#: and the gradient that is asked for then, as a share of that at the end
+TIGHTER = 0.01
 #: rows by which the effect of a step on the predictions is judged
 SOME = 1024
 #: tol of a fit to a sample, whose optimum is some hundredths away from that of all rows anyway
@@ -68,31 +73,75 @@ def solve_smooth(
     Returns
     -------
     Result
-        As of :func:`newton`, with ``optimality``, the largest gradient entry.
+        As of :func:`newton`, with :func:`~robustreg.solvers._certificates.optimality`.
     """
     if method == "auto":
         method = choose_method(objective)
+    how: dict[str, Any] = {"lower": lower, "callback": callback}
+    # a method that needs more iterations than these is helped where a Hessian costs next to nothing
+    cheap = method != "newton" and has_hessian(objective)
+    most = max(max_iter // 2, 1) if cheap else max_iter
     if method == "lbfgs":
-        found = _lbfgs(objective, theta, tol, max_iter, lower, callback)
+        found = _lbfgs(objective, theta, tol, most, **how)
         found.nit = max(found.nit, at_least)
-        if found.status != 2 or found.nit >= max_iter:
-            return found
-        # Values tell its steps apart no longer; slopes, which Newton asks then, still do.
-        left = {"tol": tol, "max_iter": max_iter - found.nit, "lower": lower, "callback": callback}
-        last = solve_smooth(objective, found.x, method="newton-cg", **left)
-        last.nit += found.nit
-        return min(found, last, key=lambda end: float(end.optimality))
-    work = objective.data.n_rows * objective.size**2
+    else:
+        more = {"at_least": at_least, "metric": metric, "known": known}
+        found = _newton(objective, theta, method, tol, most, **how, **more)
+    _judge(objective, found, method, tol)
+    for _ in range(AGAIN):
+        if found.status not in (1, 2) or method == "newton" or found.nit >= max_iter:
+            break
+        # Values tell the steps of L-BFGS apart no longer; slopes, which Newton asks then, still do. And
+        # where the gradient is small because curvature is, only Newton's steps are long.
+        norm, before = float(np.abs(found.jac).max(initial=0.0)), found
+        method = "newton" if cheap else "newton-cg"
+        target = tol if norm > tol or method == "newton" else TIGHTER * norm
+        found = _newton(objective, found.x, method, target, max_iter - found.nit, **how)
+        found.nit += before.nit
+        _judge(objective, found, method, tol)
+        if found.optimality > before.optimality and found.status != 99:
+            before.nit = found.nit
+            return before
+    return found
+
+
+def _judge(objective: Objective, found: Result, method: str, tol: float) -> None:
+    """Add how far the end is from the minimum; a status of 0 means that this is within ``tol``."""
+    metric = found.metric if method == "newton" else None
+    found.optimality = optimality(objective, found.x, found.fun, found.jac, metric)
+    if found.status in (0, 2):
+        found.status = 0 if found.optimality <= tol else 2
+    found.success = found.status == 0
+
+
+def _newton(
+    objective: Objective,
+    theta: Array,
+    method: str,
+    tol: float,
+    max_iter: int,
+    lower: Array | None,
+    callback: Any,
+    at_least: int = 0,
+    metric: Any = None,
+    known: tuple[float, Array] | None = None,
+) -> Result:
+    """Newton's method with dense Hessians, or with their products."""
     options: dict[str, Any] = {
         "tol": tol, "maxiter": max_iter, "at_least": at_least, "lower": lower, "metric": metric,
         "known": known,
     }  # fmt: skip
     if method == "newton":
+        work = objective.data.n_rows * objective.size**2
         options["lazy"] = work > KEEP_WORK or metric is not None or tol >= ROUGH
+        if objective.loss.convex:
+            options["settled"] = lambda found, value: (
+                relative_decrement(found, value) <= DISTANCE * tol
+            )
         hessian: dict[str, Any] = {"hess": objective.hess}
     else:
         hessian = {"hessp": objective.hessp}
-    found = minimize(
+    return minimize(
         objective.fun_jac,
         theta,
         jac=True,
@@ -101,8 +150,6 @@ def solve_smooth(
         options=options,
         **hessian,
     )
-    found.optimality = float(np.abs(found.jac).max(initial=0.0))
-    return found
 
 
 def _lbfgs(
@@ -137,10 +184,9 @@ def _lbfgs(
         objective.fun_jac, theta, jac=True, method="L-BFGS-B", bounds=bounds, callback=told,
         options=options,
     )  # fmt: skip
-    found.optimality = float(np.abs(found.jac).max(initial=0.0))
-    found.success = found.optimality <= tol
     if found.status != 99:  # a callback has stopped it
-        found.status = 0 if found.success else 1 if found.status == 1 else 2
+        small = float(np.abs(found.jac).max(initial=0.0)) <= tol
+        found.status = 0 if small else 1 if found.status == 1 else 2
     found.metric = None
     return found
 

@@ -1,0 +1,122 @@
+"""How far the end of a smooth, convex fit is from its minimum.
+
+A gradient says little by itself: where the curvature is 1e-12, as beside one row of weight 1e12 or in a
+column with one entry of 1e6, an entry of 1e-9 leaves a coefficient off by 1e3. The Newton decrement
+``sqrt(g' H^-1 g)`` weighs both. It depends on no coordinates, half its square is the decrease that the
+next Newton step promises, and it is the root mean square, by curvature, of what that step would change
+in the predictions.
+
+For a solver of one's own: end with ``found.optimality = optimality(objective, found.x, found.fun,
+found.jac, metric)``, where ``metric`` is a factored Hessian at or near the end (an object
+with ``square(g)``, ``g' H^-1 g``; the one that the last steps used will do), or None to have one made. Where the answer exceeds
+``tol`` though the gradient does not, take Newton steps until it does not either, or report it.
+
+References
+----------
+Boyd, S. and Vandenberghe, L. (2004). Convex Optimization, sections 9.1.2 and 9.5.1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from robustreg._array import Array
+from robustreg.data import NARROW, spread_rows
+from robustreg.objective import Objective
+from robustreg.solvers._newton import DenseMetric, conjugate_gradients
+
+#: work of a Gram matrix below which a Hessian of all rows costs nothing that is felt
+LITTLE_WORK = 2e7
+#: beyond it a Hessian of one row in so many is asked first
+SHARE = 10
+#: Hessian products after which conjugate gradients have seen curvatures of several sizes
+PRODUCTS = 10
+#: a distance from the minimum this many times tol, of the typical residual, is as good as none: beside
+#: curvatures of size one a gradient within tol leaves one of about tol times the root of the coefficients
+DISTANCE = 10.0
+#: a gradient that says enough by itself
+UNSOLVED = 1e-3
+#: a decrement that rounding alone can make, y having spread one: predictions are exact to about 1e-16,
+#: times the condition number of the coordinates, which is below 300
+ROUNDING = 1e-13
+
+
+def optimality(
+    objective: Objective,
+    theta: Array,
+    value: float,
+    gradient: Array,
+    metric: Any = None,
+) -> float:
+    """Return what is compared with ``tol``: the larger of gradient and Newton decrement.
+
+    Parameters
+    ----------
+    objective : Objective
+        Smooth. Of one that is not convex, or no sum over rows, the gradient alone is looked at.
+    theta : array of shape (q,)
+        Where the fit ended.
+    value, gradient : float, array of shape (q,)
+        There.
+    metric : object with a method ``square``, optional
+        A factored Hessian; none is made where one is given.
+
+    Returns
+    -------
+    float
+        The largest entry of the gradient, or if larger a tenth of :func:`relative_decrement`. Within
+        1e-8 the fit is above its minimum by at most about 1e-14 of its value.
+    """
+    norm = float(np.abs(gradient).max(initial=0.0))
+    if not 0 < norm < UNSOLVED or not (objective.loss.convex and objective.loss.additive):
+        return norm
+    if metric is None and objective.data.n_rows * objective.size**2 > LITTLE_WORK:
+        # Rows that are not among some have curvature, too: those of all bring it nearer, never farther.
+        some = relative_decrement(decrement(_of_some(objective), theta, gradient), value)
+        if some <= DISTANCE * norm:
+            return norm
+    found = decrement(objective, theta, gradient, metric)
+    return max(norm, relative_decrement(found, value) / DISTANCE)
+
+
+def _of_some(objective: Objective) -> Objective:
+    """Return the objective on a tenth of the rows, for each of which there are ten."""
+    n = objective.data.n_rows
+    data = objective.data.subset(spread_rows(n, max(n // SHARE, 1)), keep=False)
+    some = replace(objective, data=data, penalty=objective.penalty.scaled(data.n_rows / n))
+    some.total = objective.total * data.n_rows / n
+    return some
+
+
+def relative_decrement(found: float, value: float) -> float:
+    """Relate a decrement to the root of twice the value, 1 at the most: no gap is relative to outliers."""
+    beyond = max(found - ROUNDING, 0.0)
+    return beyond / float(np.sqrt(2 * min(abs(value), 1.0))) if beyond else 0.0
+
+
+def decrement(objective: Objective, theta: Array, gradient: Array, metric: Any = None) -> float:
+    """Return ``sqrt(g' H^-1 g)``; without a metric by one Hessian of all rows, or some products of it."""
+    if metric is None and has_hessian(objective):
+        hessian = objective.hess(theta)
+        if not np.isfinite(hessian).all():
+            return float("inf")
+        metric = DenseMetric(hessian)
+    if metric is None:
+        step = conjugate_gradients(
+            lambda v: objective.hessp(theta, v), gradient, 0.1, most=PRODUCTS
+        )
+        square = float(gradient @ step)
+    else:
+        square = metric.square(gradient)
+    return float(np.sqrt(square)) if square > 0 else 0.0
+
+
+def has_hessian(objective: Objective) -> bool:
+    """Whether one dense Hessian takes no longer than some passes."""
+    if not objective.loss.additive:
+        return False
+    work = objective.data.n_rows * objective.size**2
+    return objective.data.has_gram and (objective.size <= NARROW or work <= LITTLE_WORK)
