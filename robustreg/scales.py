@@ -12,6 +12,8 @@ from robustreg._array import Array
 
 #: 1 / Phi^-1(3/4): the median absolute value of a standard normal is 0.6745
 MAD_FACTOR = 1.482602218505602
+#: residuals beyond this many scales are outliers: one in a hundred normal ones is
+OUTLYING = 2.5758293035489004
 
 
 def weighted_median(values: Array, weight: Array | None = None) -> float:

@@ -13,12 +13,25 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from robustreg import HuberRegressor, HuberRegressorCV, L2Regressor, datasets, huber_path
+from robustreg import (
+    HuberRegressor,
+    HuberRegressorCV,
+    L2Regressor,
+    LogisticClassifier,
+    QuantileRegressor,
+    RobustRegressor,
+    datasets,
+    huber_path,
+)
+from robustreg.inference import influence, summarize
+from robustreg.inference._influence import KINDS
 from robustreg.losses import LOSSES, Logistic, MarginLoss, ResidualLoss, Tukey
 from robustreg.plotting import (
+    CoefficientDisplay,
     CoefficientPathDisplay,
     DeltaCurveDisplay,
     LossDisplay,
+    OutlierMapDisplay,
     ResidualDisplay,
 )
 
@@ -214,3 +227,77 @@ def test_matplotlib_is_imported_only_to_draw(monkeypatch):
         ImportError, match=r"LossDisplay needs matplotlib: pip install 'robustreg\[plot\]'"
     ):
         LossDisplay.from_loss("huber")
+
+
+def test_outlier_map_shows_the_rows_and_names_the_regions():
+    frame = datasets.load_stackloss()
+    X, y = frame.drop(columns="stack_loss"), frame["stack_loss"]
+    model = RobustRegressor(loss="tukey").fit(X, y)
+    display = OutlierMapDisplay.from_estimator(model, X, y)
+    drawn = np.vstack([part.get_offsets() for part in display.ax_.collections])
+    expected = influence(model, X, y)
+    for column, name in enumerate(("robust_distance", "standardised_residual")):
+        np.testing.assert_allclose(np.sort(drawn[:, column]), np.sort(expected[name]))
+    texts = [text.get_text() for text in display.ax_.texts]
+    assert {"regular", "vertical outlier", "good leverage", "bad leverage", "3", "20"} <= set(texts)
+    labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    counts = expected["kind"].value_counts()
+    assert labels == [f"{kind} ({counts.get(kind, 0)})" for kind in KINDS]
+    lines = {float(line.get_ydata()[0]) for line in display.ax_.lines[:2]}
+    assert lines == {-2.5, 2.5}
+    display.figure_.canvas.draw()
+
+
+def test_outlier_map_of_far_rows_and_given_axes():
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    y = X.sum(axis=1) + np.random.default_rng(1).normal(size=60)
+    X[0], y[1] = 1e3, 1e4
+    _, ax = plt.subplots()
+    display = OutlierMapDisplay.from_estimator(RobustRegressor(loss="tukey").fit(X, y), X, y, ax=ax)
+    assert display.ax_ is ax
+    assert (ax.get_xscale(), ax.get_yscale()) == ("symlog", "symlog")
+    display.figure_.canvas.draw()
+    display.plot(scatter_kw={"color": "k"}).figure_.canvas.draw()
+
+
+def test_coefficient_display_shows_the_intervals():
+    frame = datasets.load_stackloss()
+    X, y = frame.drop(columns="stack_loss"), frame["stack_loss"]
+    fits = {"squares": L2Regressor(), "Huber": HuberRegressor(alpha=0.0)}
+    summaries = {name: summarize(fit.fit(X, y), X, y) for name, fit in fits.items()}
+    display = CoefficientDisplay.from_summaries(summaries)
+    for bars, summary in zip(display.ax_.containers, summaries.values(), strict=True):
+        table = summary.table.drop(index="intercept")
+        np.testing.assert_allclose(bars[0].get_xdata(), table["coef"])
+        ends = np.array([part[:, 0] for part in bars[2][0].get_segments()])
+        np.testing.assert_allclose(ends, table[["lower", "upper"]])
+    labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert labels == ["squares", "Huber"]
+    single = CoefficientDisplay.from_summaries(summaries["Huber"], intercept=True, standardise=True)
+    assert single.ax_.get_legend() is None
+    np.testing.assert_allclose(
+        single.ax_.containers[0][0].get_xdata(), summaries["Huber"].table["statistic"]
+    )
+    display.figure_.canvas.draw()
+
+
+def test_coefficient_display_of_other_names_several_classes_and_no_ends():
+    X, y = load_diabetes(return_X_y=True, as_frame=True)
+    few, more = X[["bmi", "bp"]], X[["bp", "s5"]]
+    tables = {name: summarize(L2Regressor().fit(part, y), part, y) for name, part in
+              {"few": few, "more": more}.items()}  # fmt: skip
+    display = CoefficientDisplay.from_summaries(tables)
+    assert [t.get_text() for t in display.ax_.get_yticklabels()] == ["bmi", "bp", "s5"]
+    kind = np.digitize(y, [100, 200])
+    classes = summarize(LogisticClassifier().fit(few, kind), few, kind)
+    display = CoefficientDisplay.from_summaries(classes)
+    assert display.ax_.get_yticklabels()[0].get_text() == "0: bmi"
+    frame = datasets.load_stackloss()
+    X, y = frame.drop(columns="stack_loss"), frame["stack_loss"]
+    endless = summarize(QuantileRegressor(quantile=0.9, alpha=0.0).fit(X, y), X, y)
+    assert np.isinf(endless.table[["lower", "upper"]]).any(axis=None)
+    display = CoefficientDisplay.from_summaries(endless)
+    assert len(display.ax_.texts) == np.isinf(endless.table.iloc[1:, -2:]).to_numpy().sum()
+    display.figure_.canvas.draw()
+    with pytest.raises(ValueError, match="no coefficient to draw"):
+        CoefficientDisplay({"": endless.table.iloc[:0]}).plot()

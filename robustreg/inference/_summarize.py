@@ -19,11 +19,10 @@ from robustreg.inference._fit import Fit, look
 from robustreg.inference._measures import is_line, measure, whole
 from robustreg.inference._summary import Found, Scores, Summary, check_confidence
 from robustreg.losses import ResidualLoss
+from robustreg.scales import OUTLYING
 
 #: rows up to which rank tests are the default of quantile fits: they take a program for each limit
 FEW_ROWS = 1000
-#: residuals beyond so many scales are outliers: 1 % of normal ones
-OUTLIER = 2.5758293035489004
 #: resamples that a bootstrap needs for two tails
 LEAST_RESAMPLES = 20
 COLUMNS = ["coef", "std_error", "statistic", "p_value", "lower", "upper"]
@@ -248,7 +247,7 @@ def _summary(
     fit: Fit, X: Any, y: Any, name: str, offered: Offer, confidence: float,
     groups: Array | None, n_resamples: Any, random_state: Any,
 ) -> Summary:  # fmt: skip
-    measures = measure(fit, OUTLIER)
+    measures = measure(fit, OUTLYING)
     draws, ranked = None, None
     if not fit.estimable.any() or (measures.scale == 0 and name != "bootstrap"):
         spread = unknown(fit)
