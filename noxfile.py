@@ -82,6 +82,15 @@ def boosting(session: nox.Session) -> None:
     session.run("pytest", "tests/losses/test_boosting_libraries.py", *session.posargs)
 
 
+@nox.session
+def torch(session: nox.Session) -> None:
+    """Run the tests of the losses with PyTorch, without which those that need it are left out."""
+    # One version, because its automatic differentiation still changes; and a build without CUDA,
+    # which an index or a folder of wheels may offer for it, saves most of a large download.
+    session.install("-e", ".[test]", "torch==2.13.0")
+    session.run("pytest", "-n", "auto", "tests/losses", *session.posargs)
+
+
 @nox.session(default=False)
 def tests(session: nox.Session) -> None:
     """Run every test and doctest, with coverage."""

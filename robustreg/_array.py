@@ -117,6 +117,12 @@ def as_array(value: Any, name: str, xp: Any = None, like: Array | None = None) -
         If the values are not real numbers, not finite, or none at all.
     """
     value = plain_array(value, name, xp, like)
+    refuse_unusable(value, name)
+    return value
+
+
+def refuse_unusable(value: Array, name: str) -> None:
+    """Refuse an array that is a scalar, empty or not finite."""
     xp = array_namespace(value)
     if value.ndim == 0:
         raise ValueError(f"{name} must have at least one dimension. Got a scalar.")
@@ -124,7 +130,6 @@ def as_array(value: Any, name: str, xp: Any = None, like: Array | None = None) -
         raise ValueError(f"{name} is empty: shape {tuple(value.shape)}.")
     if xp.isdtype(value.dtype, "real floating") and not _all_finite(xp, value):
         raise ValueError(f"{name} contains NaN or infinity.")
-    return value
 
 
 def _numpy_numbers(value: Any, name: str) -> np.ndarray:
@@ -149,11 +154,25 @@ def _all_finite(xp: Any, array: Array) -> bool:
     return bool(xp.all(xp.isfinite(array)))
 
 
-def floating(xp: Any, *arrays: Array) -> tuple[Array, ...]:
-    """Cast to the common floating type of the arrays: that of the floating ones, else double."""
+def is_torch(xp: Any) -> bool:
+    """Whether a namespace is PyTorch's."""
+    return bool(array_api_compat.is_torch_namespace(xp))
+
+
+def floating(xp: Any, *arrays: Array) -> Any:
+    """Return the common floating type of the arrays: that of the floating ones, else double."""
     types = {a.dtype for a in arrays if xp.isdtype(a.dtype, "real floating")}
-    common = xp.result_type(*types) if types else xp.float64
-    return tuple(a if a.dtype == common else xp.astype(a, common) for a in arrays)
+    return xp.result_type(*types) if types else xp.float64
+
+
+def working(xp: Any, dtype: Any) -> Any:
+    """Return the type to compute in: single precision for half, whose sums and squares overflow."""
+    return xp.float32 if xp.finfo(dtype).bits < 32 else dtype
+
+
+def cast(x: Array, dtype: Any) -> Array:
+    """Array of another type; the array itself where it is of that type."""
+    return x if x.dtype == dtype else array_namespace(x).astype(x, dtype)
 
 
 def clip(x: Array, lower: Any, upper: Any) -> Array:
@@ -233,10 +252,13 @@ def log1p(x: Array) -> Array:
 
 
 def exp_minus_abs(x: Array) -> Array:
-    """exp(-abs(x)), which neither overflows nor takes more than one array."""
+    """exp(-abs(x)), which neither overflows nor takes more than one array.
+
+    At zero it counts as positive, so that a derivative taken of the code is that of one side.
+    """
     if type(x) is not np.ndarray or x.ndim == 0:
         xp = array_namespace(x)
-        return xp.exp(-xp.abs(x))
+        return xp.exp(xp.where(x >= 0, -x, x))
     out = np.abs(x)
     return np.exp(np.negative(out, out=out), out=out)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,11 +11,12 @@ import numpy as np
 from robustreg._array import (
     Array,
     array_namespace,
-    clip,
+    cast,
     exp_minus_abs,
     floating,
     log1p,
     plain_array,
+    working,
 )
 
 
@@ -54,6 +57,20 @@ class Sigmoid:
         return log1p(self.small)
 
 
+def _of_logits(function: Callable[..., Array]) -> Callable[..., Array]:
+    """Let a function of a floating array take anything like it; half precision comes back as such."""
+
+    @functools.wraps(function)
+    def checked(z: Any, *args: Any, **kwargs: Any) -> Array:
+        z = plain_array(z, "z")
+        xp = array_namespace(z)
+        dtype = floating(xp, z)
+        return cast(function(cast(z, working(xp, dtype)), *args, **kwargs), dtype)
+
+    return checked
+
+
+@_of_logits
 def sigmoid(z: Any) -> Array:
     """Logistic function 1 / (1 + exp(-z)).
 
@@ -73,9 +90,10 @@ def sigmoid(z: Any) -> Array:
     >>> sigmoid([-1000.0, 0.0, 1000.0]).tolist()
     [0.0, 0.5, 1.0]
     """
-    return Sigmoid(_logits(z)).at
+    return Sigmoid(z).at
 
 
+@_of_logits
 def log_sigmoid(z: Any) -> Array:
     """Logarithm of the logistic function.
 
@@ -95,10 +113,12 @@ def log_sigmoid(z: Any) -> Array:
     >>> log_sigmoid([-1000.0, 0.0, 1000.0]).round(4).tolist()
     [-1000.0, -0.6931, 0.0]
     """
-    z = _logits(z)
-    return clip(z, -_INF, 0.0) - Sigmoid(z).softplus
+    xp = array_namespace(z)
+    # The side of zero is that of `exp_minus_abs`, or automatic differentiation is wrong at zero.
+    return xp.where(z >= 0, xp.zeros_like(z), z) - Sigmoid(z).softplus
 
 
+@_of_logits
 def softmax(z: Any, axis: int = -1) -> Array:
     """Exponentials of the logits, divided by their sum.
 
@@ -120,12 +140,13 @@ def softmax(z: Any, axis: int = -1) -> Array:
     >>> softmax([1000.0, 1000.0, -1000.0]).tolist()
     [0.5, 0.5, 0.0]
     """
-    z = _shifted(_logits(z), axis)
+    z = _shifted(z, axis)
     xp = array_namespace(z)
     weights = xp.exp(z)
     return weights / xp.sum(weights, axis=axis, keepdims=True)
 
 
+@_of_logits
 def log_softmax(z: Any, axis: int = -1) -> Array:
     """Logarithm of the softmax.
 
@@ -147,18 +168,12 @@ def log_softmax(z: Any, axis: int = -1) -> Array:
     >>> log_softmax([1000.0, 1000.0, -1000.0]).round(4).tolist()
     [-0.6931, -0.6931, -2000.6931]
     """
-    z = _shifted(_logits(z), axis)
+    z = _shifted(z, axis)
     xp = array_namespace(z)
     return z - xp.log(xp.sum(xp.exp(z), axis=axis, keepdims=True))
 
 
 _INF = float("inf")
-
-
-def _logits(z: Any) -> Array:
-    """Floating array of what the user passed."""
-    z = plain_array(z, "z")
-    return floating(array_namespace(z), z)[0]
 
 
 def _shifted(z: Array, axis: int) -> Array:
@@ -168,5 +183,5 @@ def _shifted(z: Array, axis: int) -> Array:
     unbounded = xp.isinf(top)
     with np.errstate(over="ignore"):  # a difference beyond the largest number has probability 0
         rest = z - xp.where(unbounded, xp.zeros_like(top), top)
-    rest = xp.where(unbounded, xp.full_like(top, -_INF), rest)
-    return xp.where(z == top, xp.zeros_like(z), rest)
+    infinite = xp.where(z == top, xp.zeros_like(z), xp.full_like(z, -_INF))
+    return xp.where(unbounded, infinite, rest)

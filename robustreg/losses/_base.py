@@ -104,6 +104,8 @@ class Loss(Parameters, ABC):
         continuous, and whether the loss is a convex function of ``raw`` (and ``extra``).
     likelihood : bool
         Whether the loss is minus the logarithm of the probability that ``raw`` gives to y.
+    of_difference : bool
+        Whether only the difference of targets and raw predictions counts.
     values_shape, formula, reference : str
         For the documentation: shape of the values before reduction, the formula in LaTeX, the
         source.
@@ -120,6 +122,7 @@ class Loss(Parameters, ABC):
     likelihood: ClassVar[bool] = False
     smooth: ClassVar[bool] = True
     convex: ClassVar[bool] = True
+    of_difference: ClassVar[bool] = False
     values_shape: ClassVar[str] = "(n,)"
     formula: ClassVar[str] = ""
     reference: ClassVar[str] = ""
@@ -197,6 +200,33 @@ class Loss(Parameters, ABC):
         c_raw : array or tuple of arrays
         c_extra : array
         """
+
+    def slope_along(
+        self,
+        y: Any,
+        raw: Any,
+        weight: Array | None,
+        extra: Array | None,
+        d_raw: Any,
+        d_extra: Array | None,
+    ) -> Array:
+        """Derivative of `values` along a direction, for automatic differentiation of gradients.
+
+        Parameters
+        ----------
+        y, raw, weight, extra
+            As in `value_gradient`.
+        d_raw : array or tuple of arrays
+            Direction in ``raw``.
+        d_extra : array or None
+            Direction in ``extra``; None for zero.
+
+        Returns
+        -------
+        slope : array
+            Of the shape of the values.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not say how its values change.")
 
     def extra(self, y: Any, raw: Any, weight: Array | None) -> Extra:
         """Start values and bounds of the loss's own parameters; empty unless it has some.

@@ -40,19 +40,35 @@ class BatchLoss(Loss):
         d_raw: Any,
         d_extra: Array | None,
     ) -> tuple[Any, Array]:
-        several = isinstance(raw, tuple)
-        moving = tuple(map(_along, raw, d_raw)) if several else _along(raw, d_raw)
+        _, g_raw, g_extra = self._terms_along(y, raw, weight, extra, d_raw, d_extra)
+        c_extra = g_extra if g_extra is EMPTY else slope_of(g_extra)
+        if isinstance(raw, tuple):
+            return tuple(slope_of(g) for g in g_raw), c_extra
+        return slope_of(g_raw), c_extra
+
+    def slope_along(
+        self,
+        y: Any,
+        raw: Any,
+        weight: Array | None,
+        extra: Array | None,
+        d_raw: Any,
+        d_extra: Array | None,
+    ) -> Array:
+        return slope_of(self._terms_along(y, raw, weight, extra, d_raw, d_extra)[0])
+
+    def _terms_along(
+        self, y: Any, raw: Any, weight: Any, extra: Any, d_raw: Any, d_extra: Any
+    ) -> tuple[Any, Any, Any]:
+        """`terms` with their derivatives along a direction."""
+        moving = tuple(map(_along, raw, d_raw)) if isinstance(raw, tuple) else _along(raw, d_raw)
         # The constants too, because a strict namespace does not multiply its arrays by tangents.
-        _, g_raw, g_extra = self.terms(
+        return self.terms(
             _along(y, 0.0),
             moving,
             _along(weight, 0.0),
             _along(extra, 0.0 if d_extra is None else d_extra),
         )
-        c_extra = g_extra if g_extra is EMPTY else slope_of(g_extra)
-        if several:
-            return tuple(slope_of(g) for g in g_raw), c_extra
-        return slope_of(g_raw), c_extra
 
 
 def _along(array: Array | None, direction: Any) -> Any:

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from robustreg._array import EMPTY, NUMPY, Array, array_like, array_namespace, as_array, floating
+from robustreg._array import (
+    EMPTY,
+    NUMPY,
+    Array,
+    array_like,
+    array_namespace,
+    cast,
+    floating,
+    is_torch,
+    plain_array,
+    refuse_unusable,
+    working,
+)
 from robustreg.losses._targets import one_of, require
 
 if TYPE_CHECKING:
@@ -17,8 +29,18 @@ BLOCK = 1 << 16
 """Predictions that are evaluated at a time, so that intermediate arrays stay in the cache."""
 
 
+class Inputs(NamedTuple):
+    """What the user passed as arrays of one namespace, not looked at yet."""
+
+    xp: Any
+    arrays: dict[str, Array]
+    weight: Array | None
+    dtype: Any
+    """Floating type of the result."""
+
+
 class Problem(NamedTuple):
-    """Checked arrays of one namespace and floating type."""
+    """Arrays of one namespace and floating type, sorted by their roles."""
 
     y: Any
     raw: Any
@@ -43,19 +65,26 @@ def evaluate(
     """Value of a loss on checked input, with its gradient where asked for."""
     loss.validate()
     one_of("reduction", reduction, ("mean", "sum", "none"))
-    problem = arrange(loss, bound, sample_weight)
-    scale = 1.0
-    if reduction == "mean":
-        scale = loss.divisor(problem.raw, problem.weight)
-        require(scale > 0, "sample_weight must have a positive sum for reduction='mean'.")
+    given = read(bound, sample_weight)
+    if is_torch(given.xp):
+        from robustreg.losses._torch import evaluate_tensors
+
+        return evaluate_tensors(loss, given, reduction, return_gradient)
+    problem = arrange(loss, given)
+    check(loss, given, problem, reduction)
+    problem = shelter(loss, problem)
+    scale = loss.divisor(problem.raw, problem.weight) if reduction == "mean" else 1.0
     # Beyond the largest number a loss is infinite: that is an answer, not an accident.
     with np.errstate(over="ignore"):
-        value = loss.values(*problem[:4]) if reduction == "none" else None
-        if value is not None and not return_gradient:
-            return value
+        value = None
+        if reduction == "none":
+            value = cast(loss.values(*problem[:4]), given.dtype)
+            if not return_gradient:
+                return value
         summed, gradients = differentiate(loss, problem, scale)
         if value is None:
-            value = array_like(summed / scale, problem.first)[()]
+            value = cast(array_like(summed / scale, problem.first), given.dtype)[()]
+        gradients = [cast(gradient, given.dtype) for gradient in gradients]
     if not return_gradient:
         return value
     return value, gradients[0] if len(gradients) == 1 else tuple(gradients)
@@ -80,37 +109,68 @@ def bind(loss: Loss, inputs: tuple[Any, ...], named: dict[str, Any]) -> dict[str
     return {name: bound[name] for name in names if name in bound}
 
 
-def arrange(loss: Loss, bound: dict[str, Any], sample_weight: Any) -> Problem:
-    """Sort the inputs by their roles, as arrays of one kind, and check them."""
+def read(bound: dict[str, Any], sample_weight: Any) -> Inputs:
+    """Turn what the user passed into arrays of one namespace."""
     xp = array_namespace(*bound.values())
+    native = {name: array_namespace(value) is xp for name, value in bound.items()}
+    like = next((bound[name] for name in bound if native[name] and xp is not NUMPY), None)
+    arrays = {name: plain_array(value, name, xp, like) for name, value in bound.items()}
+    weight = None
+    if sample_weight is not None:
+        weight = plain_array(sample_weight, "sample_weight", xp, like)
+    # Lists and NumPy arrays follow the tensors they come with.
+    return Inputs(xp, arrays, weight, floating(xp, *(arrays[n] for n in bound if native[n])))
+
+
+def arrange(loss: Loss, given: Inputs) -> Problem:
+    """Sort the inputs by their roles and give them the floating type to compute in."""
+    xp, dtype = given.xp, working(given.xp, given.dtype)
     roles = {a.name: a.role for a in loss.arguments}
-    like = next((v for v in bound.values() if xp is not NUMPY and array_namespace(v) is xp), None)
-    arrays = {name: as_array(value, name, xp, like) for name, value in bound.items()}
-    arrays = dict(zip(arrays, floating(xp, *arrays.values()), strict=True))
+    arrays = {name: cast(array, dtype) for name, array in given.arrays.items()}
     y = next((a for name, a in arrays.items() if roles[name] == "target"), None)
     raws = tuple(a for name, a in arrays.items() if roles[name] == "raw")
     several = sum(a.role == "raw" for a in loss.arguments) > 1
-    raw = raws if several else raws[0]
     own = next((a for name, a in arrays.items() if roles[name] == "extra"), None)
-    loss.check(y, raw, own)
-    weight = None
-    if sample_weight is not None:
-        weight = check_weight(xp, sample_weight, loss.weight_shape(raw), raws[0])
-        raw = loss.shelter(raw, weight)
-    if own is None:
-        return Problem(y, raw, weight, None, ())
-    return Problem(y, raw, weight, xp.reshape(own, (-1,)), tuple(own.shape))
+    return Problem(
+        y,
+        raws if several else raws[0],
+        None if given.weight is None else cast(given.weight, dtype),
+        None if own is None else xp.reshape(own, (-1,)),
+        () if own is None else tuple(own.shape),
+    )
 
 
-def check_weight(xp: Any, sample_weight: Any, shape: tuple[int, ...], like: Array) -> Array:
-    """Check the weights and give them the floating type of the predictions."""
-    weight = as_array(sample_weight, "sample_weight", xp, like)
+def check(loss: Loss, given: Inputs, problem: Problem, reduction: str) -> None:
+    """Refuse what the loss is not defined for; this looks at the numbers."""
+    xp, weight = given.xp, given.weight
+    for name, array in given.arrays.items():
+        refuse_unusable(array, name)
+    own = problem.extra if problem.extra is None else xp.reshape(problem.extra, problem.shape)
+    target = next((given.arrays[a.name] for a in loss.arguments if a.role == "target"), None)
+    if target is None or not xp.isdtype(target.dtype, "real floating"):
+        target = problem.y
+    # Targets of half precision as they are: how nearly rows sum to one depends on the type.
+    loss.check(target, problem.raw, own)
+    if weight is None:
+        return
+    refuse_unusable(weight, "sample_weight")
+    shape = loss.weight_shape(problem.raw)
     require(
-        weight.ndim > 0 and weight.shape == shape[: weight.ndim],
+        weight.shape == shape[: weight.ndim],
         f"sample_weight must have the first axes of shape {shape}. Got {tuple(weight.shape)}.",
     )
     require(xp.all(weight >= 0), "sample_weight must not be negative.")
-    return xp.astype(weight, like.dtype)
+    require(
+        reduction != "mean" or bool(xp.any(weight > 0)),
+        "sample_weight must have a positive sum for reduction='mean'.",
+    )
+
+
+def shelter(loss: Loss, problem: Problem) -> Problem:
+    """Make predictions of weight 0 harmless, where their loss could be infinite."""
+    if problem.weight is None:
+        return problem
+    return problem._replace(raw=loss.shelter(problem.raw, problem.weight))
 
 
 def differentiate(loss: Loss, problem: Problem, scale: float) -> tuple[float, list[Array]]:

@@ -29,7 +29,8 @@ _RETURNS = """
 value : scalar or array
     The reduced loss; with ``reduction="none"`` an array of shape {shape}, times the weights.
 gradient : array{several}
-    Derivative with respect to {moving}. Only with ``return_gradient=True``.
+    Derivative with respect to {moving}. Only with ``return_gradient=True``. Of PyTorch tensors it
+    is a constant; the value is a part of their graph.
 """
 
 _RAISES = """

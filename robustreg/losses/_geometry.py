@@ -48,19 +48,42 @@ class Distance(NamedTuple):
 
     value: Array
     slope: Array
+    length: Array
+    """The distances themselves, finite where their squares are not."""
 
 
 def distance(a: Array, b: Array, squared: bool) -> Distance:
     """Distance of the points in corresponding rows; where they coincide the derivative is zero."""
     xp = array_namespace(a)
-    difference = a - b
-    squares = xp.sum(difference * difference, axis=-1)
+    # Halved, the difference cannot overflow; divided by its largest entry, its squares cannot.
+    half = 0.5 * a - 0.5 * b
+    largest = xp.max(xp.abs(half), axis=-1)
+    apart = largest > 0
+    scale = xp.where(apart, largest, xp.ones_like(largest))
+    scaled = half / scale[:, None]
+    root = xp.sqrt(xp.where(apart, xp.sum(scaled * scaled, axis=-1), 1.0))
+    most = float(xp.finfo(a.dtype).max)
+    length = xp.where(apart, 2.0 * root * scale, 0.0)
+    length = xp.where(length <= most, length, most)
     if squared:
-        return Distance(squares, 2.0 * difference)
-    apart = squares > 0
-    value = xp.sqrt(xp.where(apart, squares, 1.0))
-    slope = xp.where(apart[:, None], difference / value[:, None], 0.0)
-    return Distance(xp.where(apart, value, 0.0), slope)
+        difference = 2.0 * half
+        slope = 4.0 * half
+        slope = xp.where(slope <= most, slope, most)  # infinite ones would cancel to NaN
+        slope = xp.where(slope >= -most, slope, -most)
+        return Distance(xp.sum(difference * difference, axis=-1), slope, length)
+    slope = xp.where(apart[:, None], scaled / root[:, None], 0.0)
+    return Distance(length, slope, length)
+
+
+def nearer(one: Distance, other: Distance) -> Array:
+    """By how much the second distance (or its square) is less than the first, infinite ones too."""
+    xp = array_namespace(one.value)
+    most = float(xp.finfo(one.value.dtype).max)
+    finite = (one.value <= most) & (other.value <= most)
+    plain = xp.where(finite, one.value, 0.0) - xp.where(finite, other.value, 0.0)
+    # a^2 - b^2 = (a - b) (a + b), in which equal ones make zero
+    half = 0.5 * one.length, 0.5 * other.length
+    return xp.where(finite, plain, 4.0 * (half[0] - half[1]) * (half[0] + half[1]))
 
 
 class Scores:

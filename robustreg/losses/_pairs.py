@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from robustreg._array import EMPTY, Array, array_namespace, weigh
 from robustreg.losses._base import Argument
 from robustreg.losses._batch import BatchLoss
-from robustreg.losses._geometry import distance
+from robustreg.losses._geometry import Distance, distance, nearer
 from robustreg.losses._parameters import flag, real
 from robustreg.losses._targets import Orders, Target, Vectors
 
@@ -76,7 +76,8 @@ class Contrastive(BatchLoss):
         factor = 1.0 if self.halved else 2.0
         gap = float(self.margin) - d
         gap = (1.0 - similar) * xp.where(gap > 0, gap, 0.0)
-        return (0.5 * factor) * (similar * d * d + gap * gap), factor * (similar * d - gap)
+        near = xp.where(similar > 0, d, 0.0)  # 0 times an infinite square would be NaN
+        return (0.5 * factor) * (near * near + gap * gap), factor * (near - gap)
 
     def terms(
         self, y: Any, raw: Any, weight: Array | None, extra: Array | None
@@ -141,14 +142,17 @@ class Triplet(BatchLoss):
         near = distance(anchor, positive, self.squared)
         far = distance(anchor, negative, self.squared)
         push_anchor, push_positive = far.slope, None
-        value = far.value
         if self.swap:
             other = distance(positive, negative, self.squared)
-            swapped = other.value < far.value
-            value = xp.where(swapped, other.value, far.value)
+            swapped = other.length < far.length
             push_anchor = xp.where(swapped[:, None], 0.0, far.slope)
             push_positive = xp.where(swapped[:, None], other.slope, 0.0)
-        gap = near.value - value + float(self.margin)
+            far = Distance(
+                xp.where(swapped, other.value, far.value),
+                push_anchor,
+                xp.where(swapped, other.length, far.length),
+            )
+        gap = nearer(near, far) + float(self.margin)
         active = gap > 0
         pull = xp.where(active[:, None], near.slope, 0.0)
         push = xp.where(active[:, None], push_anchor, 0.0)

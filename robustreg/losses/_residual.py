@@ -30,6 +30,7 @@ class ResidualLoss(PointwiseLoss):
     threshold: ClassVar[tuple[str, ...]] = ()
     degree: ClassVar[int] = 2
     bounded_influence: ClassVar[bool] = True
+    of_difference: ClassVar[bool] = True
 
     @abstractmethod
     def rho(self, r: Array) -> Array:

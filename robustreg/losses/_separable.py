@@ -70,6 +70,21 @@ class SeparableLoss(Loss):
     ) -> tuple[Any, Array]:
         return weigh(self.product(y, raw, d_raw), weight), EMPTY
 
+    def slope_along(
+        self,
+        y: Any,
+        raw: Any,
+        weight: Array | None,
+        extra: Array | None,
+        d_raw: Any,
+        d_extra: Array | None,
+    ) -> Array:
+        value, slope = self.terms(y, raw)
+        each = slope * d_raw
+        if each.ndim > value.ndim:
+            each = array_namespace(each).sum(each, axis=-1)
+        return weigh(each, weight)
+
 
 class PointwiseLoss(SeparableLoss):
     """A sum of functions of one target and one raw prediction each.

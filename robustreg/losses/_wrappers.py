@@ -160,6 +160,11 @@ class Smoothed(PointwiseLoss):
         """What y must look like: what the base wants."""
         return self.base.target
 
+    @property
+    def of_difference(self) -> bool:  # type: ignore[override]
+        """Whether the base is a function of the residual."""
+        return self.base.of_difference
+
     def validate(self) -> None:
         super().validate()
         usable = isinstance(self.base, PointwiseLoss) and self.base.kinks(EMPTY) is not None

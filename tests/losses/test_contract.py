@@ -9,6 +9,7 @@ from sklearn.base import clone
 from robustreg import losses as L
 from robustreg._array import array_namespace
 from robustreg.losses import _evaluate as evaluate
+from robustreg.losses._targets import ClassesOfVectors, Distribution, Groups, Vectors
 
 from .conftest import draw, inputs, tree
 
@@ -73,6 +74,52 @@ def test_curvature(loss, seed):
         mine = found[part - 1]
         flat = np.concatenate([np.ravel(g) for g in (mine if isinstance(mine, tuple) else [mine])])
         np.testing.assert_allclose(flat, richardson(gradient), rtol=1e-7, atol=2e-9 * size)
+
+
+AT_ZERO = [
+    loss
+    for loss in (kind() for kind in L.LOSSES.values())
+    if loss.smooth and not isinstance(loss.target, Vectors | Groups | ClassesOfVectors)
+]
+
+
+@pytest.mark.parametrize("loss", [*AT_ZERO, L.Focal(gamma=0.5), L.Dice(squared=False)], ids=repr)
+def test_curvature_where_every_score_is_zero(loss):
+    rng = np.random.default_rng(0)
+    y, raw = loss.target.sample(rng, 6)
+    zero, d_raw = 0.0 * raw, rng.normal(size=raw.shape)
+    if loss.of_difference:
+        y = 0.0 * y
+
+    def gradient(h):
+        return loss.value_gradient(y, zero + h * d_raw, None, None)[1]
+
+    found, _ = loss.curvature(y, zero, None, None, d_raw, None)
+    np.testing.assert_allclose(found, richardson(gradient), rtol=1e-3, atol=1e-8)
+
+
+def test_curvature_of_a_contrast_at_similarity_zero():
+    loss = L.GE2E(w=1.0, b=0.0, variant="contrast")
+    raw = np.array([[[1.0, 0.0], [0.0, 1.0]], [[-1.0, 0.2], [-3.0, 1.0]]])
+    d_raw = np.random.default_rng(0).normal(size=raw.shape)
+
+    def gradient(h):
+        return loss.value_gradient(None, raw + h * d_raw, None, None)[1]
+
+    found, _ = loss.curvature(None, raw, None, None, d_raw, None)
+    np.testing.assert_allclose(found, richardson(gradient), rtol=1e-6, atol=1e-8)
+
+
+def test_values_change_along_a_direction_as_the_gradient_says(loss, rng):
+    data = draw(loss, rng)
+    if data.extra.size and "concomitant" in repr(loss).lower():
+        return  # not called without its scale, so that nobody differentiates its values
+    d_raw, d_extra = direction(data, rng)
+    slope = loss.slope_along(data.y, data.raw, data.weight, data.extra, d_raw, d_extra)
+    assert slope.shape == loss.shape(data.raw)
+    _, g_raw, g_extra = loss.value_gradient(data.y, data.raw, data.weight, data.extra)
+    expected = inner(g_raw, d_raw) + inner(g_extra, d_extra)
+    np.testing.assert_allclose(np.sum(slope), expected, rtol=1e-10, atol=1e-12)
 
 
 def test_curvature_is_symmetric(loss, rng):
@@ -247,6 +294,35 @@ def test_single_precision_stays(public, rng):
     assert values.dtype == np.float32
     for part in gradient if isinstance(gradient, tuple) else (gradient,):
         assert part.dtype == np.float32
+
+
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+def test_half_precision_is_computed_in_single(public, rng, reduction):
+    data = draw(public, rng)
+    short = {
+        name: None if a is None else a.astype(np.float16)
+        for name, a in inputs(public, data).items()
+    }
+    options = {"sample_weight": data.weight, "reduction": reduction, "return_gradient": True}
+    value, gradient = public(**short, **options)
+    single = {name: None if a is None else a.astype(np.float32) for name, a in short.items()}
+    if isinstance(public.target, Distribution):
+        single["y_true"] = short["y_true"]  # rows sum to one as nearly as the type allows
+    expected, its_gradient = public(**single, **options)
+    assert value.dtype == np.float16
+    np.testing.assert_array_equal(value, np.float16(expected))
+
+    def compare(mine, other):
+        assert mine.dtype == np.float16
+        np.testing.assert_array_equal(mine, other.astype(np.float16))
+
+    tree(compare, gradient, its_gradient)
+
+
+def test_means_of_half_precision_do_not_overflow():
+    value = L.l2_loss(np.zeros(10_000, np.float16), np.full(10_000, 200.0, np.float16))
+    assert value.dtype == np.float16
+    assert value == 40_000
 
 
 def test_input_is_left_alone_and_may_be_read_only(public, rng):

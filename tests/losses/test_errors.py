@@ -156,6 +156,42 @@ def test_huge_numbers_overflow_to_infinity_in_silence():
     assert all(np.isfinite(part).all() for part in gradient)
 
 
+FAR = [(np.float16, 300.0), (np.float32, 3e19), (np.float64, 1e200), (np.float64, 1.7e308)]
+NEAR = [(np.float32, 1e-30), (np.float64, 1e-200), (np.float64, 1e-320)]
+
+
+@pytest.mark.parametrize(("dtype", "size"), FAR)
+def test_squares_of_distances_beyond_the_largest_number(dtype, size):
+    a, o = np.array([[size, 0.0]], dtype), np.zeros((1, 2), dtype)
+    value, gradient = L.contrastive_loss(a, o, [0], return_gradient=True)
+    assert value == 0.0
+    assert not np.any(gradient)
+    value, gradient = L.contrastive_loss(a, o, [1], return_gradient=True)
+    assert value > 0
+    np.testing.assert_array_equal(gradient, [a, -a])
+    value, gradient = L.contrastive_loss(a, -a, [0], return_gradient=True)
+    assert value == 0.0
+    assert not np.any(gradient)
+    for squared in (True, False):
+        value, gradient = L.triplet_loss(o, a, a, squared=squared, return_gradient=True)
+        np.testing.assert_allclose(float(value), 0.2, rtol=1e-3)
+        assert not any(np.isnan(part).any() for part in gradient)
+        # the positive and the negative coincide: the nearer of the two distances is zero
+        value = L.triplet_loss(o, a, a, squared=squared, swap=True)
+        assert value > 0.2
+    value, gradient = L.triplet_loss(o, a, o, squared=False, return_gradient=True)
+    np.testing.assert_allclose(float(value), float(dtype(size)), rtol=1e-3)
+    np.testing.assert_array_equal(gradient[1], [[1.0, 0.0]])
+
+
+@pytest.mark.parametrize(("dtype", "size"), NEAR)
+def test_squares_of_distances_below_the_smallest_number(dtype, size):
+    a, o = np.array([[size, size]], dtype), np.zeros((1, 2), dtype)
+    value, gradient = L.triplet_loss(o, a, o, squared=False, margin=0.0, return_gradient=True)
+    np.testing.assert_allclose(value, np.sqrt(2) * dtype(size), rtol=1e-3)
+    np.testing.assert_allclose(gradient[1], np.full((1, 2), np.sqrt(0.5)), rtol=1e-3)
+
+
 def test_coincident_points_have_zero_gradient():
     for function in (
         lambda **k: L.triplet_loss(E, E, E, squared=False, **k),
