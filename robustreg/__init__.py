@@ -1,6 +1,6 @@
 """Robust linear estimators for scikit-learn on one shared loss core."""
 
-from robustreg import datasets, inference, losses, model_selection, plotting
+from robustreg import datasets, formula, inference, losses, model_selection, plotting
 from robustreg.estimators import (
     DiceClassifier,
     FocalClassifier,
@@ -46,6 +46,7 @@ __all__ = [
     "efficiency_of",
     "epsilon_for",
     "epsilon_grid",
+    "formula",
     "huber_path",
     "inference",
     "losses",

@@ -30,6 +30,7 @@ ALLOWED = {
     "solvers": _CORE,
     "estimators": _CORE | {"_threads", "preparation", "solvers"},
     "model_selection": _CORE | {"_threads", "preparation", "solvers", "estimators"},
+    "formula": set(),
     "inference": _CORE | {"_threads", "preparation", "solvers", "estimators"},
     "plotting": _CORE | {"preparation", "solvers", "estimators", "inference"},
 }

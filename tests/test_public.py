@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 MODULES = [
     robustreg,
     robustreg.datasets,
+    robustreg.formula,
     robustreg.inference,
     robustreg.losses,
     robustreg.model_selection,

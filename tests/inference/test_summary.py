@@ -184,7 +184,6 @@ def test_other_forms(squares):
     page = ours._repr_html_()
     assert "<table" in page and "R2:" in page and page.count("<tr") == 5
     assert repr(ours) == str(ours)
-    pytest.importorskip("jinja2")
     assert r"\begin{tabular}" in ours.to_latex()
 
 
