@@ -208,7 +208,7 @@ class FormulaFeatures(TransformerMixin, BaseEstimator):
         if name in frame.columns and not pd.api.types.is_numeric_dtype(frame[name]):
             if pd.isna(frame[name]).any():
                 raise ValueError(f"Missing values in {name!r}: drop those rows.")
-            return frame[name]  # labels of classes
+            return pd.Series(frame[name])  # labels of classes
         matrix = pd.DataFrame(_matrix(side, frame, self.formula))
         kept = matrix[[column for column in matrix.columns if column != INTERCEPT]]
         return kept.iloc[:, 0]
