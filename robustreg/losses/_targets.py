@@ -48,6 +48,33 @@ class Target(ABC):
     def sample(self, rng: np.random.Generator, n: int) -> tuple[Any, Any]:
         """Draw targets and raw predictions of ``n`` rows, away from kinks with probability one."""
 
+    def importance(self, y: Any, weight: Array | None) -> Array | None:
+        """How much each row counts where some rows stand for all: its weight, None for equal ones.
+
+        Of targets that are classes every class counts as much as any other.
+
+        Parameters
+        ----------
+        y : array of shape (n,) or (n, n_classes)
+            Targets.
+        weight : array of shape (n,) or None
+            Non-negative weights.
+
+        Returns
+        -------
+        importance : array of shape (n,) or None
+            Non-negative.
+        """
+        return weight
+
+
+def balanced(codes: Array, weight: Array | None) -> Array:
+    """Weights of rows of classes 0, 1, ... in which each class has a sum of one."""
+    codes = codes.astype(np.intp)
+    mass = np.bincount(codes, weight)
+    each = np.divide(1.0, mass, out=np.zeros_like(mass, dtype=float), where=mass > 0)[codes]
+    return each if weight is None else each * weight
+
 
 def require(condition: Any, message: str) -> None:
     """Raise ValueError with the message unless the condition holds."""
@@ -123,6 +150,13 @@ def distributions(y: Array, name: str) -> None:
     require(xp.all(xp.abs(sums - 1.0) <= slack), f"Each row of {name} must sum to one.")
 
 
+def shared(y: Array, weight: Array | None) -> Array:
+    """:func:`balanced` of rows that are shared between classes as the columns of y say."""
+    mass = (y if weight is None else y * weight[:, None]).sum(axis=0)
+    each: Array = y @ np.divide(1.0, mass, out=np.zeros_like(mass), where=mass > 0)
+    return each if weight is None else each * weight
+
+
 class Real(Target):
     """Any real number, one for each raw prediction."""
 
@@ -153,6 +187,9 @@ class Labels(Target):
     def sample(self, rng: np.random.Generator, n: int) -> tuple[Any, Any]:
         return rng.choice(np.array(self.values, dtype=float), size=n), 2.0 * rng.normal(size=n)
 
+    def importance(self, y: Any, weight: Array | None) -> Array | None:
+        return balanced(y - min(self.values), weight)
+
 
 class Probability(Target):
     """A probability for each raw prediction; 0 and 1 are labels. ``columns`` asks for a matrix."""
@@ -171,6 +208,9 @@ class Probability(Target):
         y = rng.uniform(size=shape)
         return np.where(y < 0.5, np.round(y * 2), y), 2.0 * rng.normal(size=shape)
 
+    def importance(self, y: Any, weight: Array | None) -> Array | None:
+        return shared(np.column_stack([1.0 - y, y]), weight)
+
 
 class Classes(Target):
     """A class label 0..C-1 for each row of an (n, C) matrix."""
@@ -185,6 +225,9 @@ class Classes(Target):
         y = rng.integers(N_CLASSES, size=n).astype(float)
         return y, 2.0 * rng.normal(size=(n, N_CLASSES))
 
+    def importance(self, y: Any, weight: Array | None) -> Array | None:
+        return balanced(y, weight)
+
 
 class Distribution(Target):
     """A probability distribution for each row of an (n, C) matrix."""
@@ -198,6 +241,9 @@ class Distribution(Target):
         y = rng.dirichlet(np.ones(N_CLASSES), size=n)
         return y, 2.0 * rng.normal(size=(n, N_CLASSES))
 
+    def importance(self, y: Any, weight: Array | None) -> Array | None:
+        return shared(y, weight)
+
 
 class ClassesOrDistribution(Classes):
     """A class label or a probability distribution for each row."""
@@ -205,6 +251,9 @@ class ClassesOrDistribution(Classes):
     def check(self, y: Any, raw: Any, names: Names) -> None:
         kind = Distribution() if y.ndim == 2 else Classes()
         kind.check(y, raw, names)
+
+    def importance(self, y: Any, weight: Array | None) -> Array | None:
+        return shared(y, weight) if y.ndim == 2 else balanced(y, weight)
 
 
 class BinaryOrClasses(Labels):

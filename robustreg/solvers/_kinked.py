@@ -15,21 +15,28 @@ import numpy as np
 import scipy.sparse as sp
 
 from robustreg._array import Array, is_sparse
-from robustreg.data import Block, subsample, subsample_size
+from robustreg.data import Block, subsample_size
 from robustreg.losses import Absolute, Smoothed
 from robustreg.objective import Objective
+from robustreg.sampling import effective, uneven
 from robustreg.scales import weighted_median
 from robustreg.solvers._newton import DenseMetric, newton
 from robustreg.solvers._result import Result, minimize
 from robustreg.solvers._rows import Rows, Vertex, few_rows, solve_rows
-from robustreg.solvers._smooth import ROUGH, largest_move, on_rows, on_spread
+from robustreg.solvers._smooth import ROUGH, largest_move, on_drawn, on_spread
 
 #: rows within this many widths of the envelope are kept
 KEPT_WIDTHS = 4.0
 #: a sample's envelope is this much narrower than the one before
 NARROWER = 0.2
+#: and a width that says that many may
+CROWDED = 1e-3
 #: iterations after which an envelope is given up: it is only a start
 PATIENCE = 40
+#: width, and gradient at the end, of an envelope whose slopes are to prove a minimum
+NARROW, EXACT = 1e-6, 1e-12
+#: a gap of this share of the value, which may be nearly as large as rounding, is none
+TIED = 1e-10
 #: a spread of offsets, y having spread one, that says most rows lie on a hyperplane
 FLAT = 1e-6
 #: an offset that is zero may be computed as this many times the size of what it is computed from
@@ -102,18 +109,29 @@ def solve_kinked(
         on their kinks).
     """
     data = objective.data
-    if not subsample_size(data) and data.small:
+    small = not subsample_size(data) and data.small
+    if small:
         nit, place = 0, _Place(theta, *look(objective, theta), np.inf)
     else:
         nit, place = _approach(objective, theta, max(max_iter - 2, 0), callback, warm)
-    theta, s, pull, reach = place
-    kept = _nearest(s, reach, len(theta))
-    width = reach / KEPT_WIDTHS if np.isfinite(reach) else _reach(s, data.weight, 0.5) or 1.0
+        if place.proof is None and place.reach > _reach(place.s, None, MOST) and nit < max_iter:
+            nit, place = _from_wide(objective, nit, max_iter, callback)
     for attempt in range(100):
+        if place.proof is not None:
+            found = _proven(objective, place.theta, place.s, place.proof, tol)
+            return Result(x=place.theta, nit=nit, status=0, **found)
+        if attempt == 0:
+            theta, s, pull, reach, _ = place
+            kept = _nearest(s, reach, len(theta))
+            width = reach / KEPT_WIDTHS
+            if not np.isfinite(reach):
+                width = _reach(s, data.weight, 0.5) or 1.0
         rows = rows_of(objective, s, kept, pull)
-        vertex = solve_rows(rows, theta, width, max(max_iter - nit, 1), callback)
+        partial = len(kept) < len(s)
+        left = max(max_iter - nit, 1)
+        vertex = solve_rows(rows, theta, width, left, callback, partial=partial)
         nit += vertex.nit
-        if not (vertex.success or vertex.stopped) and len(kept) < len(s) and nit < max_iter:
+        if not (vertex.success or vertex.stopped) and partial and nit < max_iter:
             # What is left cannot hold what the folded rows pull: take more of them, from the same start.
             nearest = np.argpartition(np.abs(s), min(4 * len(kept), len(s) - 1))
             kept = np.union1d(kept, nearest[: 4 * len(kept)])
@@ -131,7 +149,7 @@ def solve_kinked(
         else:
             kept = np.union1d(kept, np.flatnonzero(flipped))
             width = max(width * 0.1, float(np.abs(now[flipped]).max()))
-    found = certified(objective, rows, vertex, kept, s, now, tol)
+    found = certified(objective, rows, vertex, kept, _sides(objective, s), now, tol)
     status = 0 if found["success"] else 1 if nit >= max_iter else 2
     return Result(x=theta, nit=nit, status=status, **found)
 
@@ -150,6 +168,8 @@ class _Place(NamedTuple):
     s: Array
     pull: Array
     reach: float
+    #: slopes of all rows, per unit of weight, that prove ``theta``, where they are known
+    proof: Array | None = None
 
 
 def _approach(
@@ -160,16 +180,24 @@ def _approach(
     place = _near(objective, theta) if warm else None
     if place is not None:
         return 1, place
-    size = subsample_size(data)
-    small = on_rows(objective, subsample(data, size)) if size else objective
+    small = on_drawn(objective) or objective
     enough = max(_share(small), ENOUGH)
     theta, nit, width = _descend(small, theta, enough, max_iter, callback)
-    if width <= FLAT or nit >= max_iter:
+    if nit >= max_iter:
         return nit, _Place(theta, *look(objective, theta), KEPT_WIDTHS * width)
+    if width <= FLAT and small is objective:
+        return nit, _Place(theta, *look(objective, theta), KEPT_WIDTHS * width)
+    if width <= FLAT:
+        place = _on_all(objective, small, theta)
+        if place is not None:
+            return nit + 1, place
+        return _from_wide(objective, nit, max_iter, callback)
     place = _near(objective, theta)
     if place is not None:
         return nit + 1, place
     width = max(_reach(offsets(objective, theta), data.weight, _share(objective)), FLAT)
+    if width <= CROWDED:
+        return _from_wide(objective, nit, max_iter, callback)
     loose, most = 0.3 / np.sqrt(data.n_rows), min(max_iter - nit, PATIENCE)
     found = _envelope(objective, theta, width, loose, most, callback)
     return nit + found.nit, _Place(found.x, *look(objective, found.x), KEPT_WIDTHS * width)
@@ -201,6 +229,81 @@ def _near(objective: Objective, theta: Array) -> _Place | None:
     return None
 
 
+def _from_wide(
+    objective: Objective, nit: int, max_iter: int, callback: Any
+) -> tuple[int, _Place]:
+    """Come close on all rows by envelopes from a wide one on, where a sample has led astray."""
+    theta, more, width = _descend(
+        objective, np.zeros(objective.size), _share(objective), max_iter - nit, callback
+    )
+    nit += more
+    if width <= CROWDED and nit < max_iter:
+        place = _on_all(objective, on_drawn(objective) or objective, theta)
+        if place is not None:
+            return nit + 1, place
+    return nit, _Place(theta, *look(objective, theta), KEPT_WIDTHS * width)
+
+
+def _on_all(objective: Objective, small: Objective, theta: Array) -> _Place | None:
+    """Return the point at which the rows of a sample lie on their kinks, if all rows prove it.
+
+    Slopes of rows on their kinks may be anything between their bounds. Those of an envelope so narrow
+    that no other row is in it are in balance at its minimum, where it has one.
+    """
+    if objective.penalty.alpha and objective.penalty.degree == 1:
+        return None
+    rows = rows_of(small, offsets(small, theta), np.arange(small.data.n_rows))
+    tied = np.abs(rows.offsets(theta)) <= KEPT_WIDTHS * FLAT
+    X = rows.X[tied]
+    for _ in range(2):
+        miss = X.T @ rows.offsets(theta)[tied]
+        theta = theta - np.linalg.lstsq(X.T @ X, miss, rcond=None)[0]
+    inner = _envelope(objective, theta, NARROW, EXACT, PATIENCE, None)
+    slopes = _in_balance(objective, theta, inner.x, NARROW)
+    s, pull = look(objective, theta)
+    found = _proven(objective, theta, s, slopes, TIED)
+    return _Place(theta, s, pull, FLAT, slopes) if found["success"] else None
+
+
+def _in_balance(objective: Objective, theta: Array, inner: Array, width: float) -> Array:
+    """Return the slopes of an envelope at its minimum ``inner``, made to balance at ``theta``.
+
+    The digits that they lack, being differences of predictions over a small width, are added to them.
+    """
+    kinks: Any = objective.loss.kinks(objective.data.y)
+    weight = 1.0 if objective.data.weight is None else objective.data.weight
+    metric = DenseMetric(_smooth(objective, width).hess(inner))
+    slopes = np.clip(offsets(objective, inner) / width, kinks.lower, kinks.upper)
+    blank = np.zeros((len(theta),) * 2)
+    for _ in range(2):
+        pull = gradient_of(objective, weight * slopes)
+        _, missed, _ = objective.penalised(theta, 0.0, pull, blank)
+        change = objective.raw(-metric.solve(missed)) / width
+        inside = (slopes > kinks.lower) & (slopes < kinks.upper)
+        slopes = np.clip(np.where(inside, slopes + change, slopes), kinks.lower, kinks.upper)
+    return slopes
+
+
+def _proven(
+    objective: Objective, theta: Array, s: Array, slopes: Array, tol: float
+) -> dict[str, Any]:
+    """Return :func:`certified` of a point and slopes of all rows, per unit of weight."""
+    weight, none = objective.data.weight, np.zeros(0, dtype=int)
+    weighted = slopes if weight is None else slopes * weight
+    pull = gradient_of(objective, weighted / objective.total)
+    rows = rows_of(objective, s, none, pull)
+    vertex = Vertex(theta, np.zeros(0), 0, True)
+    found = certified(objective, rows, vertex, none, slopes, s, tol)
+    found["zero"] = np.abs(s) <= ROUNDING * (1 + objective.data.base)
+    return found
+
+
+def _sides(objective: Objective, s: Array) -> Array:
+    """Return the slopes of all rows, per unit of weight, on the sides that offsets say."""
+    kinks: Any = objective.loss.kinks(objective.data.y)
+    return np.where(s > 0, kinks.upper, kinks.lower)
+
+
 def _evened(objective: Objective, width: float) -> Objective:
     """Return an envelope with as much room on both sides of a kink, whatever the slopes there.
 
@@ -221,7 +324,9 @@ def _evened(objective: Objective, width: float) -> Objective:
 
 def _share(objective: Objective) -> float:
     """Share of the rows in a band as wide as rounding off so many kinks moves the minimum."""
-    return float(np.sqrt(_variance(objective) * objective.size / objective.data.n_rows))
+    data = objective.data
+    rows = data.n_rows if data.weight is None else effective(data.weight)
+    return float(np.sqrt(min(_variance(objective) * objective.size / rows, 1.0)))
 
 
 def _variance(objective: Objective) -> float:
@@ -236,13 +341,14 @@ def _descend(
     objective: Objective, theta: Array, share: float, max_iter: int, callback: Any
 ) -> tuple[Array, int, float]:
     """Minimise envelopes down to one within which a ``share`` of the rows lie; return its width."""
-    nit, weight = 0, objective.data.weight
+    nit, weight, value = 0, objective.data.weight, objective.fun_jac(theta)[0]
     s = offsets(objective, theta)
     width, near = _reach(s, weight, 0.5), _reach(s, weight, share)
     while width > FLAT and nit < max_iter:
         most = min(max_iter - nit, PATIENCE)
-        found = _envelope(objective, theta, width, ROUGH, most, callback)
-        theta, nit = found.x, nit + found.nit
+        # Beside a rare class that costs little in all every gradient is small: compare it with that.
+        found = _envelope(objective, theta, width, ROUGH * min(value, 1.0), most, callback)
+        theta, nit, value = found.x, nit + found.nit, found.fun
         near = _reach(offsets(objective, theta), weight, share)
         if width <= 1.1 * near or found.status == 1:
             break
@@ -311,7 +417,8 @@ def _reach(s: Array, weight: Array | None, share: float) -> float:
 
     Some of many offsets tell.
     """
-    step = max(len(s) // ENOUGH_ROWS, 1)
+    # few rows of those that have nearly all of the weight are in a part of them
+    step = 1 if weight is not None and uneven(weight) else max(len(s) // ENOUGH_ROWS, 1)
     size, weight = np.abs(s[::step]), None if weight is None else weight[::step]
     if weight is None:
         k = min(int(share * len(size)), len(size) - 1)
@@ -411,14 +518,15 @@ def certified(
     rows: Rows,
     vertex: Vertex,
     kept: Array,
-    folded: Array,
+    sides: Array,
     s: Array,
     tol: float,
 ) -> dict[str, Any]:
     """Return value, dual slopes and the relative duality gap of an end point.
 
-    ``s`` are the offsets there, and ``folded`` those that said on which side rows were folded. A row
-    that has changed sides since keeps its slope as a dual point, and adds to the gap.
+    ``s`` are the offsets there, and ``sides`` the slopes, per unit of weight, with which rows that are
+    not kept were folded. A row that has changed sides since keeps its slope as a dual point, and adds
+    to the gap.
     """
     kinks = objective.loss.kinks(objective.data.y)
     assert kinks is not None
@@ -446,7 +554,6 @@ def certified(
         constant = loss(
             weighted_median(kinks.position + 0 * s, objective.data.weight) - kinks.position
         )
-    sides = np.where(folded > 0, kinks.upper, kinks.lower)
     beyond = weight * (np.maximum(kinks.lower * s, kinks.upper * s) - sides * s)
     beyond[kept] = 0.0
     # y may be larger than its spread says, where that is of the better half of the rows

@@ -51,7 +51,7 @@ def solve_program(
     rows = rows_of(objective, np.zeros(len(kept)), kept, dense=False)
     found, vertex = _solved(rows, len(kept), method, options or {})
     now = offsets(objective, vertex.theta)
-    outcome = certified(objective, rows, vertex, kept, now, now, tol)
+    outcome = certified(objective, rows, vertex, kept, 0.0 * now, now, tol)
     status = 0 if outcome["success"] else 1 if found.status == 1 else 2
     result = Result(x=vertex.theta, nit=vertex.nit, status=status, message=found.message, **outcome)
     if found.x is None:

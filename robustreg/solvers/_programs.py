@@ -30,6 +30,12 @@ SOLVED = 1e-12
 BALANCED = 1e-10
 #: a duality gap of this share of the value is rounding
 CLOSED = 1e-16
+#: and one of this share says that it has ended elsewhere
+LEFT = 1e-12
+#: a gap of this share of the value is small enough to tell which rows are on their kinks
+NEAR = 1e-4
+#: width, y having spread one, of the last envelope that is tried, and iterations that one may take
+NARROWEST, PATIENT = 1e-12, 100
 #: steps of an interior point without gain after which it stops
 PATIENCE = 5
 
@@ -155,8 +161,17 @@ def balanced(rows: Rows, theta: Array, guess: Array) -> Array:
 
 def quadratic_program(rows: Rows, theta: Array) -> tuple[Array, Array]:
     """Return optimum and slopes with a square term: interior point, then the active set."""
-    found = minimize(rows.value, theta, method=interior_point, options={"rows": rows})
-    theta, slopes = found.x, found.slopes
+    start, found = theta, minimize(rows.value, theta, method=interior_point, options={"rows": rows})
+    best = _finished(rows, found.x, found.slopes)
+    if rows.gap(*best) <= rows.nothing(best[0], LEFT):
+        return best
+    # A row far out in X can hold an interior point up at its first steps, but no envelope.
+    other = _by_envelopes(rows, start)
+    return best if other is None else min(best, other, key=lambda end: rows.gap(*end))
+
+
+def _finished(rows: Rows, theta: Array, slopes: Array) -> tuple[Array, Array]:
+    """Return the best of a point near the optimum and those on the active sets that it suggests."""
     best = theta, slopes
     gap = rows.gap(*best)
     for active in _guesses(rows, theta, slopes):
@@ -168,6 +183,27 @@ def quadratic_program(rows: Rows, theta: Array) -> tuple[Array, Array]:
         if gap <= CLOSED * abs(rows.value(best[0])):
             break
     return best
+
+
+def _by_envelopes(rows: Rows, theta: Array) -> tuple[Array, Array] | None:
+    """Return optimum and slopes through ever narrower envelopes, None where these run away.
+
+    Their slopes are in balance, so the gap shows how near they are.
+    """
+    mu = max(float(np.abs(rows.offsets(theta)).mean()), 1.0)
+    end = None
+    while mu > NARROWEST:
+        found = rows.envelope(theta, mu, min(1e-9, 1e-3 * mu), PATIENT)
+        if found.status == 1:
+            break
+        theta = found.x
+        end = theta, np.clip(rows.weight * rows.offsets(theta) / mu, rows.lower, rows.upper)
+        if rows.gap(*end) <= rows.nothing(theta, NEAR):
+            end = _finished(rows, *end)
+            if rows.gap(*end) <= rows.nothing(end[0], LEFT):
+                break
+        mu *= 0.1
+    return end
 
 
 def _guesses(rows: Rows, theta: Array, slopes: Array) -> Iterator[Array | None]:

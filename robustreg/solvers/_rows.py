@@ -94,7 +94,7 @@ class Rows:
     def rounding(self, theta: Array) -> Array:
         """What rounding can make of an offset that is zero."""
         size = np.abs(theta)
-        parts = gen_batches(self.X.shape[0], PART)  # no copy of X
+        parts = gen_batches(self.X.shape[0], PART) if len(self.weight) else ()  # no copy of X
         total = np.concatenate([np.zeros(0), *(abs(self.X[part]) @ size for part in parts)])
         total += np.abs(self.position) + size.max(initial=0.0)
         total += self.base + np.sum(self.hidden * size)
@@ -116,6 +116,11 @@ class Rows:
             return float(gap.sum() + np.abs(rest) @ (size + np.abs(theta)))
         rest = rest + self.quadratic @ theta
         return float(gap.sum() + _unbalanced(self.quadratic, rest, size + np.abs(theta)))
+
+    def force(self) -> float:
+        """What the weaker side can pull, one at the most: beside a rare class all gradients are small."""
+        sides = min(-self.lower.sum(), self.upper.sum())
+        return float(min(max(sides, np.abs(self.linear).max()), 1.0)) or 1.0
 
     def value(self, theta: Array) -> float:
         s = self.offsets(theta)
@@ -212,9 +217,17 @@ def few_rows(q: int) -> int:
 
 
 def solve_rows(
-    rows: Rows, theta: Array, width: float, maxiter: int, callback: Any = None
+    rows: Rows,
+    theta: Array,
+    width: float,
+    maxiter: int,
+    callback: Any = None,
+    *,
+    partial: bool = False,
 ) -> Vertex:
     """Minimise exactly, starting from ``theta`` whose offsets are about ``width`` off.
+
+    Where they are ``partial`` the linear term may be more than they can balance: that is said soon.
 
     Ever narrower envelopes say which rows end up near their kinks. The others are folded, the few
     are solved exactly, and where a folded row then lies on its other side it joins the few.
@@ -226,18 +239,21 @@ def solve_rows(
         vertex = _on_hyperplane(rows, theta, tied, 1) if tied.sum() > few else None
         if vertex is not None and vertex.success:
             return vertex
+    force = rows.force()
     # The start need not be near the end of any envelope: how many rows it bends says nothing.
     wide = rows
     while len(wide.weight) > few and mu > 1e-9 * width and nit < maxiter - 1:
         if nit and np.count_nonzero(wide.curvature(theta, mu / NARROWER)) <= BAND * q:
             break
         most = min(maxiter - 1 - nit, PATIENCE)
-        found = wide.envelope(theta, mu, max(LOOSE * mu, 1e-9), most, callback)
+        found = wide.envelope(theta, mu, max(LOOSE * force * mu, 1e-9 * force), most, callback)
         if found.status == 99:
             ends = np.where(rows.offsets(found.x) > 0, rows.upper, rows.lower)
             return Vertex(found.x, ends, nit + found.nit, False, stopped=True)
-        if found.status == 1:  # runs away, or would take for ever: the programs are asked at once
+        if found.status == 1:  # runs away, or would take for ever
             nit += found.nit
+            if partial and wide is rows:
+                return Vertex(theta, np.where(rows.offsets(theta) > 0, rows.upper, rows.lower), nit, False)
             break
         theta, nit = found.x, nit + found.nit
         s = wide.offsets(theta)
@@ -266,10 +282,13 @@ def solve_rows(
     while not (success or stopped) and nit < maxiter:
         nit += 1
         # Not from the last end: with too few rows a program may have none but infinity.
-        solved = solve(rows.fold(kept, s), start)
+        small = rows.fold(kept, s)
+        solved = solve(small, start)
         if solved is None and len(kept) == len(s):
             return Vertex(theta, sides, nit, False)
-        if solved is None:
+        open_ = solved is not None and small.gap(*solved) > small.nothing(solved[0], OPEN)
+        if solved is None or (open_ and len(kept) < len(s)):
+            # the rows left cannot balance what the others pull, or only far away by a weak penalty
             kept = np.union1d(kept, order[: 2 * len(kept)])
             continue
         theta, inner = solved
@@ -285,7 +304,9 @@ def solve_rows(
             if gap > rows.nothing(theta, OPEN):  # the rows left had no balance at all
                 flipped[order[: 2 * len(kept)]] = True
             flipped[kept] = False
-        success = not flipped.any()
+        success = not (open_ or flipped.any())
+        if open_ and not flipped.any():
+            break
         kept = np.concatenate([kept, np.flatnonzero(flipped)])
         if callback is not None:
             stopped = callback(intermediate_result=Result(x=theta, fun=rows.value(theta)))

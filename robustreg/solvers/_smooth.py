@@ -11,6 +11,7 @@ from scipy.optimize import OptimizeResult
 from robustreg._array import Array
 from robustreg.data import spread_rows, subsample, subsample_size
 from robustreg.objective import Objective
+from robustreg.sampling import draw_by, uneven
 from robustreg.solvers._certificates import DISTANCE, has_hessian, optimality, relative_decrement
 from robustreg.solvers._newton import DenseMetric, newton
 from robustreg.solvers._result import Result, minimize
@@ -191,26 +192,60 @@ def _lbfgs(
     return found
 
 
+def importance_of(objective: Objective) -> Array | None:
+    """How much each row counts where some stand for all; None where rows by chance are as good."""
+    data = objective.data
+    importance = objective.loss.target.importance(data.y, data.weight)
+    return importance if importance is not None and uneven(importance) else None
+
+
 def on_sample(objective: Objective) -> Objective | None:
     """Return the objective on the sample that a large fit starts from, None for few rows."""
-    size = subsample_size(objective.data)
-    if not size or not objective.loss.additive or not objective.loss.convex:
+    if not objective.loss.additive or not objective.loss.convex:
         return None
-    return on_rows(objective, subsample(objective.data, size))
+    return on_drawn(objective)
 
 
-def on_rows(objective: Objective, rows: Array) -> Objective:
-    """Return the objective on some rows, with their share of the penalty."""
-    penalty = objective.penalty.scaled(len(rows) / objective.data.n_rows)
-    return replace(objective, data=objective.data.subset(rows), penalty=penalty)
+def on_drawn(objective: Objective) -> Objective | None:
+    """Return the objective on rows drawn by chance, None where there are few rows.
+
+    Where classes or weights are uneven rows that count more are drawn with a larger chance.
+    """
+    size = subsample_size(objective.data)
+    if not size:
+        return None
+    importance = importance_of(objective)
+    if importance is None:
+        return on_rows(objective, subsample(objective.data, size))
+    return on_rows(objective, *draw_by(importance, size))
+
+
+def on_rows(
+    objective: Objective, rows: Array, factor: Array | None = None, *, keep: bool = True
+) -> Objective:
+    """Return the objective on some rows, with their share of the penalty.
+
+    Weights are multiplied by ``factor``, where it is given.
+    """
+    data = objective.data.subset(rows, keep=keep)
+    share = len(rows) / objective.data.n_rows
+    if factor is not None:
+        weight = factor if data.weight is None else factor * data.weight
+        data = data.with_target(data.y, weight)
+        share = data.total / objective.data.total
+    return replace(objective, data=data, penalty=objective.penalty.scaled(share))
 
 
 def on_spread(objective: Objective) -> Objective:
-    """Return the objective on a tenth of the rows, taken evenly from all of them."""
+    """Return the objective on a tenth of the rows, taken evenly from all of them.
+
+    Or drawn as :func:`on_drawn` does.
+    """
     n, columns = objective.data.n_rows, objective.size // (objective.n_outputs or 1)
     size = max(n // 10, min(100 * columns, n // 2), subsample_size(objective.data))
-    data = objective.data.subset(spread_rows(n, size), keep=False)
-    return replace(objective, data=data, penalty=objective.penalty.scaled(data.n_rows / n))
+    importance = importance_of(objective)
+    rows = (spread_rows(n, size),) if importance is None else draw_by(importance, size)
+    return on_rows(objective, *rows, keep=False)
 
 
 def largest_move(objective: Objective, step: Array) -> float:
