@@ -15,7 +15,7 @@ PACKAGE = "robustreg"
 
 # Who may import whom, besides itself. `_array` <- formulas <- data, objective <- solvers <- ...
 _FORMULAS = {"losses": {"_array", "scales"}, "penalties": {"_array"}, "scales": {"_array"}}
-_CORE = {"_array", *_FORMULAS, "coordinates", "data", "objective"}
+_CORE = {"_array", *_FORMULAS, "sampling", "coordinates", "data", "objective"}
 ALLOWED = {
     "_array": set(),
     "_threads": set(),
@@ -23,6 +23,7 @@ ALLOWED = {
     "datasets": set(),
     "coordinates": {"_array"},
     "row_space": {"_array"},
+    "sampling": {"_array"},
     "data": {"_array", "_threads", "coordinates"},
     "orthonormal": {"_array"},
     "preparation": {"_array", "coordinates", "data", "orthonormal", "row_space"},

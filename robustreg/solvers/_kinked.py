@@ -113,9 +113,10 @@ def solve_kinked(
     if small:
         nit, place = 0, _Place(theta, *look(objective, theta), np.inf)
     else:
-        nit, place = _approach(objective, theta, max(max_iter - 2, 0), callback, warm)
-        if place.proof is None and place.reach > _reach(place.s, None, MOST) and nit < max_iter:
-            nit, place = _from_wide(objective, nit, max_iter, callback)
+        most = max(max_iter - 2, 0)
+        nit, place = _approach(objective, theta, most, callback, warm)
+        if place.proof is None and place.reach > _reach(place.s, None, MOST) and nit < most:
+            nit, place = _from_wide(objective, nit, most, callback)
     for attempt in range(100):
         if place.proof is not None:
             found = _proven(objective, place.theta, place.s, place.proof, tol)
@@ -229,9 +230,7 @@ def _near(objective: Objective, theta: Array) -> _Place | None:
     return None
 
 
-def _from_wide(
-    objective: Objective, nit: int, max_iter: int, callback: Any
-) -> tuple[int, _Place]:
+def _from_wide(objective: Objective, nit: int, max_iter: int, callback: Any) -> tuple[int, _Place]:
     """Come close on all rows by envelopes from a wide one on, where a sample has led astray."""
     theta, more, width = _descend(
         objective, np.zeros(objective.size), _share(objective), max_iter - nit, callback

@@ -234,7 +234,7 @@ def solve_rows(
     """
     q, nit, mu = len(theta), 0, width
     few = few_rows(q)
-    if width <= FLAT and rows.quadratic is None:
+    if width <= FLAT:
         tied = np.abs(rows.offsets(theta)) <= KEPT * width
         vertex = _on_hyperplane(rows, theta, tied, 1) if tied.sum() > few else None
         if vertex is not None and vertex.success:
@@ -253,7 +253,9 @@ def solve_rows(
         if found.status == 1:  # runs away, or would take for ever
             nit += found.nit
             if partial and wide is rows:
-                return Vertex(theta, np.where(rows.offsets(theta) > 0, rows.upper, rows.lower), nit, False)
+                return Vertex(
+                    theta, np.where(rows.offsets(theta) > 0, rows.upper, rows.lower), nit, False
+                )
             break
         theta, nit = found.x, nit + found.nit
         s = wide.offsets(theta)
@@ -263,8 +265,8 @@ def solve_rows(
             wide = wide.fold(near, s)
         mu *= NARROWER
     s = rows.offsets(theta)
-    tied = np.abs(s) <= np.maximum(rows.rounding(theta), ON)
-    if rows.quadratic is None and tied.sum() > few:
+    tied = np.abs(s) <= np.maximum(rows.rounding(theta), max(ON, KEPT * mu if nit else 0.0))
+    if tied.sum() > few:
         vertex = _on_hyperplane(rows, theta, tied, nit)
         if vertex.success:
             return vertex
@@ -317,27 +319,32 @@ def _on_hyperplane(rows: Rows, theta: Array, tied: Array, nit: int) -> Vertex:
     """Return the point at which many rows are on their kinks, proven if their slopes can balance it.
 
     Thousands of rows on one hyperplane, as of a y with many zeros, have balanced slopes in plenty,
-    for which a program would search long: the smallest ones are tried. Those that leave their bounds
-    are cut off there, and the others balance what that leaves, some times.
+    for which a program would search long. The smallest ones, cut off at their bounds, are those of an
+    envelope of these rows at its minimum; it has none where there is no balance.
     """
     X = rows.X[tied]
     for _ in range(2):
         theta = theta - np.linalg.lstsq(X.T @ X, X.T @ rows.offsets(theta)[tied], rcond=None)[0]
     slopes: Array = np.where(rows.offsets(theta) > 0, rows.upper, rows.lower)
-    slopes[tied] = 0.5 * (rows.lower + rows.upper)[tied]
-    free, refined = tied.copy(), False
-    for _ in range(10):
-        X, weight = rows.X[free], rows.weight[free]
-        rest = rows.X.T @ slopes + rows.linear
-        gram = X.T @ (weight[:, None] * X)
-        slopes[free] -= weight * (X @ np.linalg.lstsq(gram, rest, rcond=None)[0])
-        out = free & ((slopes < rows.lower) | (slopes > rows.upper))
-        if not out.any():
-            if refined:
-                break
-            refined = True  # once more, for the digits that the first balance lacks
-            continue
-        slopes = np.clip(slopes, rows.lower, rows.upper)
-        free &= ~out
-    proven = not out.any() and rows.gap(theta, slopes) <= rows.nothing(theta, TIED)
-    return Vertex(theta, slopes, nit, proven)
+    slopes[tied] = 0.0
+    pull = rows.linear if rows.quadratic is None else rows.linear + rows.quadratic @ theta
+    held = rows.take(np.flatnonzero(tied), pull + rows.X.T @ slopes)
+    # with the middle of its bounds as the slope of a row at zero
+    middle = 0.5 * (held.lower + held.upper)
+    centred = replace(
+        held, position=np.zeros(len(X)), lower=held.lower - middle, upper=held.upper - middle,
+        linear=held.linear + X.T @ middle, quadratic=None,
+    )  # fmt: skip
+    found = centred.envelope(np.zeros(len(theta)), 1.0, 1e-15, PATIENCE)
+    if found.status == 1:
+        return Vertex(theta, slopes, nit, False)
+    balanced = np.clip(centred.weight * (X @ found.x), centred.lower, centred.upper)
+    inside = (balanced > centred.lower) & (balanced < centred.upper)
+    gram = X[inside].T @ (centred.weight[inside, None] * X[inside])
+    for _ in range(2):  # the digits that the first balance lacks
+        rest = X.T @ balanced + centred.linear
+        change = centred.weight * (X @ np.linalg.lstsq(gram, rest, rcond=None)[0])
+        balanced = np.where(inside, balanced - change, balanced)
+        balanced = np.clip(balanced, centred.lower, centred.upper)
+    slopes[tied] = middle + balanced
+    return Vertex(theta, slopes, nit, rows.gap(theta, slopes) <= rows.nothing(theta, TIED))
