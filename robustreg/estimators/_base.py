@@ -281,7 +281,9 @@ class LinearModel(CallbackSupportMixin, BaseEstimator):
             advice = "Increase max_iter, or tol if that accuracy is enough."
         else:
             advice = (
-                "No further progress is possible in floating point: a larger tol says the same."
+                "Rounding hides what is left to gain, as beside extreme weights, values far out or nearly "
+                "dependent columns: rescale or drop these, or set tol above optimality_ if that accuracy "
+                "is enough."
             )
         warnings.warn(
             f"{name} stopped after {self.n_iter_} iterations (max_iter={self.max_iter}) at "
@@ -378,9 +380,13 @@ class LinearRegressor(RegressorMixin, LinearModel):
         return fitted
 
     def _rounding(self, X: Any, y: Array) -> Array:
-        """What rounding can make of a residual that is zero."""
+        """What rounding can make of a residual that is zero.
+
+        The intercept, and with it every row, has the rounding of the average row that it was computed from.
+        """
         rounding = np.empty_like(y)
         for part in gen_batches(len(y), 4096):
             size = np.asarray(safe_sparse_dot(abs(X[part]), np.abs(self.coef_)))
             rounding[part] = size + abs(self.intercept_) + np.abs(y[part])
-        return 256 * np.finfo(float).eps * rounding
+        with np.errstate(over="ignore"):
+            return 256 * np.finfo(float).eps * np.maximum(rounding, np.mean(rounding))

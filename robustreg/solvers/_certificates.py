@@ -39,9 +39,13 @@ PRODUCTS = 10
 DISTANCE = 10.0
 #: a gradient that says enough by itself
 UNSOLVED = 1e-3
-#: a decrement that rounding alone can make, y having spread one: predictions are exact to about 1e-16,
-#: times the condition number of the coordinates, which is below 300
-ROUNDING = 1e-13
+#: what rounding alone can make of a residual, y having spread one: predictions are sums of terms of about
+#: that size, exact to 1e-16 each
+ROUNDING = 64 * float(np.finfo(float).eps)
+#: thresholds, in spreads of y, beside which that shows
+TINY = 1e-5
+#: and of a decrement: that times the condition number of the coordinates, which is below 300
+NOISE = 1e-13
 
 
 def optimality(
@@ -71,15 +75,25 @@ def optimality(
         1e-8 the fit is above its minimum by at most about 1e-14 of its value.
     """
     norm = float(np.abs(gradient).max(initial=0.0))
-    if not 0 < norm < UNSOLVED or not (objective.loss.convex and objective.loss.additive):
-        return norm
+    if not 0 < norm or max(value, objective.unit) <= ROUNDING:  # of residuals, too, nothing is left
+        return 0.0
+    unit = sharpness(objective, theta)
+    # near an exact fit slopes are what rounding leaves of residuals, over a threshold as tiny
+    excused = unit < TINY and norm <= ROUNDING / unit < UNSOLVED
+    if norm > UNSOLVED or not (objective.loss.convex and objective.loss.additive):
+        return 0.0 if excused else norm
     if metric is None and objective.data.n_rows * objective.size**2 > LITTLE_WORK:
         # Rows that are not among some have curvature, too: those of all bring it nearer, never farther.
-        some = relative_decrement(decrement(_of_some(objective), theta, gradient), value)
+        some = relative_decrement(decrement(_of_some(objective), theta, gradient), value, unit)
         if some <= DISTANCE * norm:
             return norm
-    found = decrement(objective, theta, gradient, metric)
-    return max(norm, relative_decrement(found, value) / DISTANCE)
+    found = relative_decrement(decrement(objective, theta, gradient, metric), value, unit)
+    return max(0.0 if excused else norm, found / DISTANCE)
+
+
+def sharpness(objective: Objective, theta: Array) -> float:
+    """Change of a residual that changes its slope by one: the threshold, or that times a scale in ``theta``."""
+    return objective.unit * (min(float(theta[-1]), 1.0) if objective.n_extra else 1.0)
 
 
 def _of_some(objective: Objective) -> Objective:
@@ -91,9 +105,19 @@ def _of_some(objective: Objective) -> Objective:
     return some
 
 
-def relative_decrement(found: float, value: float) -> float:
-    """Relate a decrement to the root of twice the value, 1 at the most: no gap is relative to outliers."""
-    beyond = max(found - ROUNDING, 0.0)
+def relative_decrement(found: float, value: float, unit: float = 1.0) -> float:
+    """Relate a decrement to the root of twice the value, 1 at the most: no gap is relative to outliers.
+
+    Parameters
+    ----------
+    found : float
+        Of :func:`decrement`.
+    value : float
+        Of the objective.
+    unit : float, default=1.0
+        That of the objective: rounding of residuals is multiplied by the root of a curvature of ``1 / unit``.
+    """
+    beyond = max(found - NOISE / float(np.sqrt(max(unit, ROUNDING / UNSOLVED))), 0.0)
     return beyond / float(np.sqrt(2 * min(abs(value), 1.0))) if beyond else 0.0
 
 

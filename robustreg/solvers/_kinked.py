@@ -544,10 +544,9 @@ def certified(
     near = rows.offsets(theta)[: len(kept)]
     exact[kept] = np.where(np.abs(near) <= rows.rounding(theta)[: len(kept)], 0.0, near)
     u = objective.split(theta)[0]
-    primal = (
-        loss(exact)
-        + objective.penalty.value_gradient(objective.data.coordinates.coef(u))[0] / objective.total
-    )
+    lost = loss(exact)
+    penalty = objective.penalty.value_gradient(objective.data.coordinates.coef(u))[0]
+    primal = lost + penalty / objective.total
     constant = 1.0  # y has spread one; only beside a tiny loss does it matter how much exactly
     if primal < 1e-3:
         constant = loss(
@@ -559,9 +558,11 @@ def certified(
     gap = rows.gap(theta, vertex.slopes, max(primal, 1.0)) + float(beyond.sum())
     gap = min(gap, primal)  # no loss is negative
     eps = np.finfo(float).eps
-    # What rounding leaves of a gap is none: on an exact fit there is nothing to compare it with.
+    # What rounding leaves of a gap is none: on an exact fit there is nothing to compare it with, or only
+    # a penalty that may be as tiny.
     constant = max(constant, eps)
-    gap = gap if gap > 64 * eps * constant * (primal <= 64 * eps * constant) else 0.0
+    rounding = 64 * eps * constant
+    gap = 0.0 if gap <= rounding * (lost <= rounding) else gap
     optimality = gap / max(primal, eps * constant)
     slopes = weight * sides
     slopes[kept] = vertex.slopes[: len(kept)]

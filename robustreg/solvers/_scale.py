@@ -15,6 +15,7 @@ from robustreg.losses import Absolute, Concomitant, ResidualLoss, Squared
 from robustreg.objective import Objective
 from robustreg.penalties import Penalty
 from robustreg.scales import huber_scale, mad
+from robustreg.solvers._certificates import ROUNDING
 from robustreg.solvers._kinked import solve_kinked
 from robustreg.solvers._newton import DenseMetric
 from robustreg.solvers._pieces import Ahead, has_pieces, look_ahead
@@ -135,6 +136,11 @@ def solve_fixed(problem: Problem, sigma: float, theta: Array | None = None) -> R
     if theta is not None:
         return _from_near(problem, objective, theta, warm=True)
     if problem.narrow(sigma):
+        start = problem.start()
+        if mad(problem.residual(start), problem.data.weight) <= sigma * (1 + 1e-9):
+            return _solve(
+                problem, objective, start, at_least=1
+            )  # as without noise, beside a penalty
         first = solve_flat(problem, np.zeros(problem.size), problem.steepest(sigma))
         found = _solve(problem.after(first.nit, first.status), objective, first.x)
     else:
@@ -351,7 +357,7 @@ def solve_mad(problem: Problem, theta: Array | None = None) -> Result:
     low, high, nit, past = 0.0, np.inf, 0, None
     found, change = Result(x=at, optimality=np.inf, status=1), np.inf
     for _ in range(100):
-        flat = _fits_most(problem, at) if sigma < SUSPECT[0] else None
+        flat = _fits_most(problem, at, sigma) if sigma < SUSPECT[0] else None
         if flat is not None:
             return _with_scale(flat, 0.0, 0.0, max(nit, 1))
         # more than half of the rows fit by chance alone: any positive scale gets away from there
@@ -362,7 +368,7 @@ def solve_mad(problem: Problem, theta: Array | None = None) -> Result:
         warm = at = found.x
         nit += found.nit
         now = mad(problem.residual(at), weight)
-        change = (now - sigma) / sigma
+        change = (now - sigma) / sigma if abs(now - sigma) > ROUNDING else 0.0
         if abs(change) <= 0.1 * problem.tol or nit >= problem.max_iter or found.status == 99:
             found.status = found.status or int(nit >= problem.max_iter)
             break
@@ -377,16 +383,19 @@ def solve_mad(problem: Problem, theta: Array | None = None) -> Result:
     return _with_scale(found, sigma, abs(change), nit)
 
 
-def _fits_most(problem: Problem, theta: Array) -> Result | None:
+def _fits_most(problem: Problem, theta: Array, sigma: float) -> Result | None:
     """Return the fit at scale zero if that is the MAD of its residuals.
 
     Beside a loss of degree two any penalty wins as the scale vanishes: then it is so only where
-    most of y is its median.
+    most of y is its median, or the penalty is so weak that what it adds to residuals is rounding.
     """
     weight = problem.data.weight
     if problem.penalty.alpha > 0 and problem.loss.degree != 1:
-        nothing = Result(x=np.zeros(problem.size), optimality=0.0, status=0)
-        return nothing if mad(problem.data.y, weight) == 0 else None
+        if mad(problem.data.y, weight) == 0:
+            return Result(x=np.zeros(problem.size), optimality=0.0, status=0)
+        if sigma >= NOTHING:
+            return None
+        problem = replace(problem, penalty=problem.penalty.scaled(0.0))
     flat = solve_flat(problem, theta, problem.steepest())
     most = flat.zero.mean() if weight is None else weight[flat.zero].sum() / weight.sum()
     return flat if most > 0.5 else None

@@ -24,6 +24,8 @@ KEEP_WORK = 2e7
 AGAIN = 3
 #: and the gradient that is asked for then, as a share of that at the end
 TIGHTER = 0.01
+#: what rounding leaves of a mean of residuals, y having spread one
+NOISE = 4 * float(np.finfo(float).eps)
 #: rows by which the effect of a step on the predictions is judged
 SOME = 1024
 #: tol of a fit to a sample, whose optimum is some hundredths away from that of all rows anyway
@@ -128,16 +130,17 @@ def _newton(
     known: tuple[float, Array] | None = None,
 ) -> Result:
     """Newton's method with dense Hessians, or with their products."""
+    unit = objective.unit
     options: dict[str, Any] = {
-        "tol": tol, "maxiter": max_iter, "at_least": at_least, "lower": lower, "metric": metric,
-        "known": known,
+        "tol": max(tol, NOISE / unit), "maxiter": max_iter, "at_least": at_least, "lower": lower,
+        "metric": metric, "known": known,
     }  # fmt: skip
     if method == "newton":
         work = objective.data.n_rows * objective.size**2
         options["lazy"] = work > KEEP_WORK or metric is not None or tol >= ROUGH
         if objective.loss.convex:
             options["settled"] = lambda found, value: (
-                relative_decrement(found, value) <= DISTANCE * tol
+                relative_decrement(found, value, unit) <= DISTANCE * tol
             )
         hessian: dict[str, Any] = {"hess": objective.hess}
     else:

@@ -11,7 +11,7 @@ from robustreg.objective import Objective
 from robustreg.penalties import L2
 from robustreg.preparation import prepare
 from robustreg.solvers import _certificates, solve_smooth
-from robustreg.solvers._certificates import ROUNDING, decrement, optimality, relative_decrement
+from robustreg.solvers._certificates import NOISE, decrement, optimality, relative_decrement
 from robustreg.solvers._newton import DenseMetric
 from tests._reference import objective as value_of
 from tests._reference import sample
@@ -88,7 +88,7 @@ def test_gradients_alone_where_there_is_no_hessian_or_no_minimum():
 
 
 def test_rounding_is_no_decrement():
-    assert relative_decrement(ROUNDING, 1e-30) == 0.0
+    assert relative_decrement(NOISE, 1e-30) == 0.0
     assert relative_decrement(1e-3, 0.5) == pytest.approx(1e-3)
     assert relative_decrement(1e-3, 1e12) == pytest.approx(1e-3 / np.sqrt(2))
 
