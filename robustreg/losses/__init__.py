@@ -12,7 +12,16 @@ from robustreg.losses._modulated import Focal, Poly
 from robustreg.losses._monotone import Fair, LogCosh, PseudoHuber
 from robustreg.losses._overlap import Dice
 from robustreg.losses._pairs import Contrastive, MarginRanking, Triplet
-from robustreg.losses._redescending import Andrews, Cauchy, GemanMcClure, Hampel, Tukey, Welsch
+from robustreg.losses._redescending import (
+    LQQ,
+    Andrews,
+    Cauchy,
+    GemanMcClure,
+    Hampel,
+    Optimal,
+    Tukey,
+    Welsch,
+)
 from robustreg.losses._residual import ResidualLoss
 from robustreg.losses._separable import PointwiseLoss, SeparableLoss
 from robustreg.losses._similarity import InfoNCE, MultipleNegativesRanking
@@ -25,6 +34,7 @@ globals().update(_functions)
 __all__ = [
     "GE2E",
     "LOSSES",
+    "LQQ",
     "Absolute",
     "Andrews",
     "ArcFace",
@@ -51,6 +61,7 @@ __all__ = [
     "MulticlassHinge",
     "Multilabel",
     "MultipleNegativesRanking",
+    "Optimal",
     "Pinball",
     "PointwiseLoss",
     "Poly",

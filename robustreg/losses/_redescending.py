@@ -1,6 +1,7 @@
 """Residual losses whose psi returns to zero, so that far outliers lose all or nearly all influence.
 
-None is convex. The default constants give 95 % efficiency at the normal distribution.
+None is convex. The default constants give 95 % efficiency at the normal distribution. Where rho is
+bounded (all but Cauchy's), ``bound`` says by what: these have S- and MM-estimators.
 """
 
 from __future__ import annotations
@@ -61,6 +62,10 @@ class Tukey(RedescendingLoss):
         "Beaton, A. E. and Tukey, J. W. (1974). The fitting of power series. Technometrics 16, "
         "147-185."
     )
+
+    @property
+    def bound(self) -> float:
+        return float(self.c) ** 2 / 6.0
 
     def rho(self, r: Array) -> Array:
         c, x = self.standardised(r, 1.0)
@@ -151,6 +156,10 @@ class Welsch(RedescendingLoss):
         "regression. Communications in Statistics B7, 345-359."
     )
 
+    @property
+    def bound(self) -> float:
+        return 0.5 * float(self.c) ** 2
+
     def rho(self, r: Array) -> Array:
         c, x = self.standardised(r)
         return (-0.5 * c * c) * array_namespace(r).expm1(-x * x)
@@ -193,6 +202,10 @@ class GemanMcClure(RedescendingLoss):
         "Geman, S. and McClure, D. E. (1987). Statistical methods for tomographic image "
         "reconstruction. Bulletin of the International Statistical Institute 52, 5-21."
     )
+
+    @property
+    def bound(self) -> float:
+        return 0.5 * float(self.c) ** 2
 
     def rho(self, r: Array) -> Array:
         c, x = self.standardised(r)
@@ -239,6 +252,14 @@ class Andrews(RedescendingLoss):
         "Andrews, D. F. (1974). A robust method for multiple linear regression. Technometrics 16, "
         "523-531."
     )
+
+    @property
+    def bound(self) -> float:
+        return 2.0 * float(self.c) ** 2
+
+    @property
+    def knots(self) -> tuple[float, ...]:
+        return (math.pi * float(self.c),)
 
     def rho(self, r: Array) -> Array:
         # 1 - cos x = 2 sin^2(x/2), exact at small residuals.
@@ -300,6 +321,10 @@ class Hampel(ResidualLoss):
         ordered = self.a <= self.b < self.c
         require(ordered, f"The parameters of Hampel must satisfy a <= b < c. Got {self!r}.")
 
+    @property
+    def bound(self) -> float:
+        return 0.5 * float(self.a) * (float(self.b) + float(self.c) - float(self.a))
+
     def _parts(self, r: Array) -> tuple[float, float, Array, Array, Array]:
         """A, the width of the falling part, and the lengths of |r| inside the three parts."""
         a, b, c = float(self.a), float(self.b), float(self.c)
@@ -319,3 +344,161 @@ class Hampel(ResidualLoss):
         a, width, rise, _, fall = self._parts(r)
         falling = xp.where((fall > 0) & (fall < width), -a / width + 0.0 * r, 0.0)
         return xp.where(rise < a, 1.0 + 0.0 * r, falling)
+
+
+@dataclass(eq=False)
+class LQQ(ResidualLoss):
+    r"""Linear-quadratic-quadratic loss: psi is a line, then two parabolas down to zero.
+
+    psi is the residual up to ``c``; over the next ``b`` its slope falls linearly from 1 to ``1 - s``;
+    then it rises linearly back to 0, where psi has come to 0 as well.
+
+    Parameters
+    ----------
+    b : float in (0, inf), default=1.4734
+        Length of the first parabola, in the units of the residual.
+    c : float in (0, inf), default=0.98227
+        End of the line, in the units of the residual.
+    s : float in (1, inf), default=1.5
+        One minus the steepest slope of the descent; ``b (s - 2) < 2 c``, or psi would cross zero.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from robustreg.losses import LQQ, lqq_loss
+    >>> lqq_loss([0.0, 0.0], [1.0, 100.0], b=1.5, c=1.0, s=1.5, reduction="none").round(4).tolist()
+    [0.5, 5.0833]
+    >>> LQQ(b=1.5, c=1.0, s=1.5).psi(np.array([0.5, 2.5, 8.0])).tolist()
+    [0.5, 1.375, 0.0]
+    """
+
+    b: float = real(1.4734, low=0.0)
+    c: float = real(0.98227, low=0.0)
+    s: float = real(1.5, low=1.0)
+
+    name: ClassVar[str] = "lqq"
+    function: ClassVar[str] = "lqq_loss"
+    convex: ClassVar[bool] = False
+    threshold: ClassVar[tuple[str, ...]] = ("b", "c")
+    formula: ClassVar[str] = (
+        r"\int_0^{|r|} \psi(x) \, \mathrm{d}x, \quad \psi'(x) = 1 \ \text{if}\ x \le c, \ "
+        r"1 - s (x - c) / b \ \text{if}\ x \le b + c, \ \text{then rising linearly to}\ 0 = \psi"
+    )
+    reference: ClassVar[str] = (
+        "Koller, M. and Stahel, W. A. (2011). Sharpening Wald-type inference in robust regression "
+        "for small samples. Computational Statistics and Data Analysis 55, 2504-2515."
+    )
+
+    def validate(self) -> None:
+        super().validate()
+        descends = self.b * (self.s - 2) < 2 * self.c
+        require(descends, f"The parameters of LQQ must satisfy b (s - 2) < 2 c. Got {self!r}.")
+
+    @property
+    def bound(self) -> float:
+        _, (b, c, s), last = self._ends()
+        peak = c + b - 0.5 * b * s
+        return 0.5 * c * c + b * (c + 0.5 * b - b * s / 6.0) + last * peak / 3.0
+
+    @property
+    def knots(self) -> tuple[float, ...]:
+        end, (b, c, _), _ = self._ends()
+        return c, b + c, end
+
+    def _ends(self) -> tuple[float, tuple[float, float, float], float]:
+        """Where psi reaches zero, the parameters as numbers, and the length of the last part."""
+        b, c, s = float(self.b), float(self.c), float(self.s)
+        # at its start psi is c + b - b s / 2 with slope 1 - s, and both end at zero
+        last = 2.0 * (c + b - 0.5 * b * s) / (s - 1.0)
+        return b + c + last, (b, c, s), last
+
+    def _parts(self, r: Array) -> tuple[Array, Array, Array]:
+        """Lengths of |r| inside the line and the first parabola, and what is left of the second."""
+        end, (b, c, _), last = self._ends()
+        size = array_namespace(r).abs(r)
+        return clip(size, 0.0, c), clip(size, c, b + c) - c, last - (clip(size, b + c, end) - b - c)
+
+    def rho(self, r: Array) -> Array:
+        _, (b, c, s), last = self._ends()
+        rise, first, left = self._parts(r)
+        value = 0.5 * rise * rise + first * (c + first * (0.5 - (s / (6.0 * b)) * first))
+        # the second parabola is psi = (s - 1) left^2 / (2 last)
+        return value + ((s - 1.0) / (6.0 * last)) * (last**3 - left**3)
+
+    def psi(self, r: Array) -> Array:
+        xp = array_namespace(r)
+        _, (b, _, s), last = self._ends()
+        rise, first, left = self._parts(r)
+        before = rise + first * (1.0 - (0.5 * s / b) * first)
+        size = xp.where(left < last, (0.5 * (s - 1.0) / last) * left * left, before)
+        return xp.sign(r) * size
+
+    def psi_prime(self, r: Array) -> Array:
+        xp = array_namespace(r)
+        _, (b, _, s), last = self._ends()
+        _, first, left = self._parts(r)
+        return xp.where(left < last, -((s - 1.0) / last) * left, 1.0 - (s / b) * first)
+
+
+@dataclass(eq=False)
+class Optimal(RedescendingLoss):
+    r"""Yohai and Zamar's loss of least bias: quadratic to 2 c, constant from 3 c.
+
+    Of all losses with the same efficiency at the normal distribution it has nearly the smallest bias
+    under contamination. Between 2 c and 3 c psi is a polynomial with continuous slope.
+
+    Parameters
+    ----------
+    c : float in (0, inf), default=1.06016
+        Unit of the thresholds, in the units of the residual.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from robustreg.losses import Optimal, optimal_loss
+    >>> optimal_loss([0.0, 0.0], [1.0, 100.0], c=1.0, reduction="none").round(4).tolist()
+    [0.5, 3.25]
+    >>> Optimal(c=1.0).psi(np.array([1.5, 2.5, 4.0])).round(4).tolist()
+    [1.5, 1.4258, 0.0]
+    """
+
+    c: float = real(1.06016, low=0.0)
+
+    name: ClassVar[str] = "optimal"
+    function: ClassVar[str] = "optimal_loss"
+    formula: ClassVar[str] = (
+        r"c^2 \cdot \begin{cases} x^2 / 2 & x \le 2 \\ 1.792 - 0.972 x^2 + 0.432 x^4 - 0.052 x^6 "
+        r"+ 0.002 x^8 & x \le 3 \\ 3.25 & \text{otherwise} \end{cases}, \quad x = |r| / c"
+    )
+    reference: ClassVar[str] = (
+        "Yohai, V. J. and Zamar, R. H. (1997). Optimal locally robust M-estimates of regression. "
+        "Journal of Statistical Planning and Inference 64, 309-323."
+    )
+
+    @property
+    def bound(self) -> float:
+        return 3.25 * float(self.c) ** 2
+
+    @property
+    def knots(self) -> tuple[float, ...]:
+        return 2.0 * float(self.c), 3.0 * float(self.c)
+
+    def rho(self, r: Array) -> Array:
+        c, x = self.standardised(r, 3.0)
+        u = x * x
+        bent = 1.792 + u * (-0.972 + u * (0.432 + u * (-0.052 + 0.002 * u)))
+        return c * c * array_namespace(r).where(u <= 4.0, 0.5 * u, bent)
+
+    def psi(self, r: Array) -> Array:
+        c, x = self.standardised(r, 3.0)
+        u = x * x
+        # -1.944 + 1.728 u - 0.312 u^2 + 0.016 u^3 with its double zero at u = 9 taken out
+        bent = 0.016 * (9.0 - u) ** 2 * (u - 1.5)
+        return c * x * array_namespace(r).where(u <= 4.0, array_namespace(r).ones_like(u), bent)
+
+    def psi_prime(self, r: Array) -> Array:
+        xp = array_namespace(r)
+        _, x = self.standardised(r, 3.0)
+        u = x * x
+        bent = 0.016 * (9.0 - u) * ((9.0 - u) * (3.0 * u - 1.5) - 4.0 * u * (u - 1.5))
+        return xp.where(u <= 4.0, xp.ones_like(u), bent)

@@ -2,6 +2,7 @@ r"""The verbs of robust regression: rho of a residual r = y - raw, psi = rho' an
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from dataclasses import replace
 from typing import ClassVar, Self
@@ -111,6 +112,16 @@ class ResidualLoss(PointwiseLoss):
     def excess_psi(self, r: Array, weight: Array | None) -> tuple[float, Array]:
         """Weighted sum of `excess`, and weighted psi."""
         return total(self.excess(r), weight), weigh(self.psi(r), weight)
+
+    @property
+    def bound(self) -> float:
+        """Supremum of rho, infinite where there is none."""
+        return math.inf
+
+    @property
+    def knots(self) -> tuple[float, ...]:
+        """Positive residuals at which psi is not analytic, and those that say how wide it is."""
+        return tuple(float(getattr(self, name)) for name in self.threshold)
 
     @property
     def line(self) -> tuple[float, float] | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from functools import cache
 from numbers import Integral, Real
 from typing import Any, SupportsIndex, cast
 
@@ -13,11 +12,8 @@ from scipy.optimize import brentq
 
 from robustreg._array import Array
 from robustreg.losses import LOSSES, ResidualLoss
+from robustreg.losses._normal import normal_efficiency
 
-#: the normal density beyond is below 1e-31 of its peak
-FAR = 12.0
-#: Gauss-Legendre points on each interval on which psi is analytic
-POINTS = 24
 #: the efficiency is that of a threshold of zero to all digits below, where squares would underflow
 LEAST = 1e-20
 
@@ -64,10 +60,7 @@ def efficiency_of(epsilon: float, loss: str | ResidualLoss = "huber") -> float:
         raise ValueError(f"epsilon must be a number in the range (0.0, inf]. Got {epsilon!r}.")
     if math.isinf(epsilon):
         return 1.0
-    loss = _at(loss, max(epsilon, LEAST))
-    x, density = _quadrature([float(getattr(loss, name)) for name in loss.threshold])
-    psi = loss.psi(x)
-    return float((density @ (x * psi)) ** 2 / (density @ psi**2))
+    return normal_efficiency(_at(loss, max(epsilon, LEAST)))
 
 
 def epsilon_for(efficiency: float, loss: str | ResidualLoss = "huber") -> float:
@@ -185,25 +178,3 @@ def _at(loss: ResidualLoss, epsilon: float) -> ResidualLoss:
     if len(loss.threshold) > 1:
         return loss.rescaled(epsilon)
     return replace(loss, **{loss.threshold[0]: epsilon})  # type: ignore[type-var]
-
-
-def _quadrature(thresholds: list[float]) -> tuple[Array, Array]:
-    """Points of (0, FAR) and weights that integrate psi against the normal density.
-
-    Between the knots psi is analytic, and the intervals halve towards 0, where a small threshold
-    makes it bend. Knots are the thresholds, and pi times them for losses made of sines.
-    """
-    edges = [0.0, *np.arange(1.0, FAR + 1)]
-    for threshold in thresholds:
-        for knot in (threshold, math.pi * threshold):
-            edges += list(knot * 2.0 ** np.arange(-8, math.ceil(math.log2(FAR / knot)) + 1))
-    ends = np.unique(np.clip(edges, 0.0, FAR))
-    nodes, weights = _legendre()
-    half = 0.5 * np.diff(ends)[:, None]
-    x = ((ends[:-1, None] + half) + half * nodes).ravel()
-    return x, (half * weights).ravel() * np.exp(-0.5 * x**2) * math.sqrt(2 / math.pi)
-
-
-@cache
-def _legendre() -> tuple[Array, Array]:
-    return np.polynomial.legendre.leggauss(POINTS)

@@ -30,6 +30,8 @@ REFUSED = {
     "beta": (lambda: L.smooth_l1_loss(Y, P, beta=-1), "'beta' parameter"),
     "quantile": (lambda: L.pinball_loss(Y, P, quantile=1.1), "'quantile' parameter"),
     "tukey": (lambda: L.tukey_loss(Y, P, c=-1.0), "'c' parameter of Tukey"),
+    "lqq": (lambda: L.lqq_loss(Y, P, b=9.0, c=1.0, s=3.0), r"b \(s - 2\) < 2 c"),
+    "lqq_s": (lambda: L.lqq_loss(Y, P, s=1.0), "'s' parameter of LQQ"),
     "hampel": (lambda: L.hampel_loss(Y, P, a=3.0, b=2.0), "a <= b < c"),
     "bce_target": (lambda: L.binary_cross_entropy([0, 2], P), r"y_true must lie in \[0, 1\]"),
     "bce_range": (lambda: L.binary_cross_entropy(Y, [0.5, 1.5]), r"y_pred must lie in \[0, 1\]"),

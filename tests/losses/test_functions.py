@@ -17,6 +17,8 @@ SIGNATURES = {
     "smooth_l1_loss": "y_true, y_pred, beta=1.0",
     "pinball_loss": "y_true, y_pred, quantile=0.5",
     "tukey_loss": "y_true, y_pred, c=4.685",
+    "lqq_loss": "y_true, y_pred, b=1.4734, c=0.98227, s=1.5",
+    "optimal_loss": "y_true, y_pred, c=1.06016",
     "binary_cross_entropy": "y_true, y_pred, from_logits=False, pos_weight=None",
     "cross_entropy": "y_true, y_pred, from_logits=False, label_smoothing=0.0",
     "multilabel_cross_entropy": "y_true, y_pred, from_logits=False",

@@ -6,10 +6,12 @@ from sklearn.base import clone
 
 from robustreg.losses import (
     LOSSES,
+    LQQ,
     Absolute,
     Concomitant,
     Hampel,
     Huber,
+    Optimal,
     Pinball,
     ResidualLoss,
     Smoothed,
@@ -167,6 +169,7 @@ def test_default_threshold_has_95_percent_efficiency(loss):
     [
         (Tukey(4.685061), 3.4633617437811015, -0.5239374326234382, -0.7971925014160656),
         (Welsch(2.11 * 2**0.5), 3.495242499977889, -0.7952141124599695, -0.44595465422581765),
+        (LQQ(1.4734061, 0.9822707, 1.5), 3.7956867361017377, -0.8001100191365728, -0.38483796792252545),
         (Hampel(1.35241275, 3.15562975, 7.212868), 4.040027223637875, -1.1709559999999999, -1 / 3),
     ],
     ids=lambda value: getattr(value, "name", ""),
@@ -192,3 +195,21 @@ def test_redescending_losses_forget_far_outliers(loss):
     assert np.all(np.abs(loss.psi(far)) < 1e-4)
     assert np.all(np.isfinite(loss.rho(far)))
     assert np.all(np.isfinite(loss.weights(far)))
+
+
+@pytest.mark.parametrize("loss", RESIDUAL, ids=ids)
+def test_bound_is_the_supremum(loss):
+    far = float(loss.rho(np.array([1e6]))[0])
+    if np.isinf(loss.bound):
+        assert loss.rho(np.array([1e100]))[0] > 5 * far
+    else:
+        assert far == pytest.approx(loss.bound, rel=1e-9)
+        assert loss.rescaled(2.0).bound == pytest.approx(4 * loss.bound)
+
+
+def test_values_of_optimal():
+    # by R's polynomial, -1.944 + 1.728 x^2 - 0.312 x^4 + 0.016 x^6, at x = 2.5
+    x, loss = 2.5, Optimal(c=2.0)
+    expected = 2 * x * (-1.944 + 1.728 * x**2 - 0.312 * x**4 + 0.016 * x**6)
+    np.testing.assert_allclose(loss.psi(np.array([2 * x])), expected, rtol=1e-12)
+    np.testing.assert_allclose(loss.psi(np.array([3.9, 6.0, 7.0])), [3.9, 0.0, 0.0], atol=1e-12)
