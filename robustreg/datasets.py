@@ -15,7 +15,7 @@ from importlib.resources import files
 
 import pandas as pd
 
-__all__ = ["load_coleman", "load_engel", "load_phones", "load_stackloss"]
+__all__ = ["load_coleman", "load_engel", "load_hbk", "load_phones", "load_stackloss"]
 
 
 def _read(name: str) -> pd.DataFrame:
@@ -134,3 +134,31 @@ def load_engel() -> pd.DataFrame:
     dtype: float64
     """
     return _read("engel")
+
+
+def load_hbk() -> pd.DataFrame:
+    """Return the artificial table of leverage by Hawkins, Bradu and Kass.
+
+    The first ten rows are outliers in X and y, bad leverage points. The next four lie as far out in X, and
+    y belongs to what the other rows say: good leverage points.
+
+    Returns
+    -------
+    pandas.DataFrame of shape (75, 4)
+        ``x1``, ``x2``, ``x3``, and ``y``, the target.
+
+    References
+    ----------
+    D. M. Hawkins, D. Bradu and G. V. Kass (1984), "Location of several outliers in multiple-regression data
+    using elemental sets", *Technometrics* 26, 197-208. R's package robustbase has it as ``hbk``.
+
+    Examples
+    --------
+    >>> from robustreg.datasets import load_hbk
+    >>> load_hbk().iloc[[0, 10, 20]]
+          x1    x2    x3    y
+    0   10.1  19.6  28.3  9.7
+    10  11.0  24.0  35.0 -0.2
+    20   2.6   2.2   1.9  0.9
+    """
+    return _read("hbk")

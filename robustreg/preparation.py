@@ -33,6 +33,7 @@ from robustreg.data import (
 )
 from robustreg.orthonormal import orthonormal_transform
 from robustreg.row_space import MOST_ROWS, row_space
+from robustreg.scales import weighted_median
 
 #: sparse X is worked on as dense blocks where that is not much more arithmetic
 DENSE_SHARE = 0.1
@@ -136,6 +137,51 @@ def prepare(
         assert found is not None
     data.coordinates, rank = found
     return _arrange(data), rank
+
+
+def prepare_robust(
+    X: Any,
+    y: Array,
+    weight: Array | None = None,
+    *,
+    intercept: bool = True,
+    refuse: Callable[[Any], None] | None = None,
+) -> tuple[Data, int]:
+    """Do what `prepare` does, in coordinates that rows far out in X do not choose.
+
+    Columns are centred at medians and in units of median deviations, so that such rows cost the others no
+    digits. Parameters and results are those of `prepare`.
+    """
+    if is_sparse(X):
+        X = sp.csr_array(X)
+    data, rank = prepare(X, y, weight, intercept=intercept, refuse=refuse)
+    rows = None if weight is None or np.all(weight > 0) else np.flatnonzero(weight > 0)
+    data = replace(data, X=X, rows=rows, ready=False, moments=None)
+    size = subsample_size(data)
+    some = subsample(data, size) if size else np.arange(data.n_rows)
+    part = floats(take_rows(X, some if rows is None else rows[some]), dense=True)
+    counts = None if data.weight is None else data.weight[some]
+    center, transform = np.zeros(X.shape[1]), data.coordinates.transform
+    if intercept:
+        center = np.array([weighted_median(column, counts) for column in part.T])
+    inside = Coordinates(center, transform).apply(part)
+    unit = np.array([_typical(column, counts) for column in inside.T])
+    data.coordinates = Coordinates(center, transform / unit)
+    if is_sparse(X) and not data.explicit:
+        return data, rank
+    return _arrange(replace(data, explicit=True)), rank
+
+
+def _typical(column: Array, weight: Array | None) -> float:
+    """Median size of the entries, of those that are not zero where most are; never zero."""
+    size = np.abs(column)
+    moving = size > 1e-12 * size.max(initial=0.0)
+    median = weighted_median(size, weight)
+    if not moving.any():
+        return 1.0
+    if median <= 1e-12 * size.max():
+        median = weighted_median(size[moving], None if weight is None else weight[moving])
+    return median
 
 
 def _arrange(data: Data) -> Data:

@@ -5,6 +5,8 @@ A weight is a number of repetitions: weight 2 gives what the row written twice g
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 from scipy.special import ndtr
 
@@ -180,3 +182,86 @@ def huber_scale(
     upper = np.append(size[1:], np.inf)
     fits = (size <= epsilon * sigma) & (epsilon * sigma <= upper)
     return float(top * sigma[np.argmax(fits)]) if fits.any() else 0.0
+
+
+class BoundedRho(Protocol):
+    """A loss of residuals with a finite ``bound``, and its derivative."""
+
+    @property
+    def bound(self) -> float:
+        """Supremum of rho."""
+
+    def rho_psi(self, r: Array) -> tuple[Array, Array]:
+        """Return rho and its derivative."""
+
+
+def m_scale(
+    residual: Array,
+    weight: Array | None = None,
+    *,
+    loss: BoundedRho,
+    b: float = 0.5,
+    rank: int = 0,
+    start: float | None = None,
+) -> float:
+    """M-scale of given residuals, which S-estimators minimise.
+
+    Parameters
+    ----------
+    residual : array of shape (n,)
+        Residuals, in the units of y.
+    weight : array of shape (n,), optional
+        Sample weights, as numbers of repetitions.
+    loss : ResidualLoss
+        One whose rho is bounded, its threshold in units of the scale: ``Tukey(1.547645)`` is consistent
+        at the normal distribution for ``b=0.5``.
+    b : float, default=0.5
+        Mean of rho as a share of its bound, and the breakdown point.
+    rank : int, default=0
+        Number of parameters that were fitted to get the residuals.
+    start : float, optional
+        A guess; by default the MAD.
+
+    Returns
+    -------
+    float
+        The ``sigma`` with ``sum w rho(r / sigma) = b (sum w - rank) bound``; 0 where so many residuals
+        are zero that no positive number solves it.
+
+    References
+    ----------
+    Rousseeuw, P. J. and Yohai, V. J. (1984). Robust regression by means of S-estimators.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from robustreg.losses import Tukey
+    >>> from robustreg.scales import m_scale
+    >>> round(m_scale(np.array([-1.0, 0.5, 2.0, -0.2, 1.0, 40.0]), loss=Tukey(1.547645)), 4)
+    1.5419
+    """
+    total = float(len(residual) if weight is None else weight.sum())
+    target = b * (total - rank) * loss.bound
+    moving = residual != 0
+    mass = np.count_nonzero(moving) if weight is None else weight[moving].sum()
+    if not mass * loss.bound > target * (1 + 1e-12):
+        return 0.0
+    sigma = start or mad(residual, weight) or float(np.abs(residual[moving]).min())
+    low, high = 0.0, np.inf
+    with np.errstate(over="ignore", under="ignore"):
+        for _ in range(200):
+            scaled = residual / sigma
+            rho, psi = loss.rho_psi(scaled)
+            psi *= scaled
+            value = float(rho.sum() if weight is None else weight @ rho)
+            slope = float(psi.sum() if weight is None else weight @ psi)
+            low, high = (sigma, high) if value > target else (low, sigma)
+            # Newton in log sigma, or the fixed-point step, which never fails but is slow
+            step = (value - target) / slope if slope > 0 else np.inf
+            new = sigma * np.exp(step) if abs(step) < 1 else sigma * np.sqrt(value / target)
+            if not low < new < high:
+                new = np.sqrt(low) * np.sqrt(high) if 0 < low and high < np.inf else sigma
+            if abs(new - sigma) <= 1e-15 * sigma:
+                break
+            sigma = float(new)
+    return float(sigma)

@@ -26,7 +26,7 @@ ALLOWED = {
     "sampling": {"_array"},
     "data": {"_array", "_threads", "coordinates"},
     "orthonormal": {"_array"},
-    "preparation": {"_array", "coordinates", "data", "orthonormal", "row_space"},
+    "preparation": {"_array", "coordinates", "data", "orthonormal", "row_space", "scales"},
     "objective": _CORE - {"objective"},
     "solvers": _CORE,
     "estimators": _CORE | {"_threads", "preparation", "solvers"},

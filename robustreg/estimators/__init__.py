@@ -6,6 +6,7 @@ from robustreg.estimators.classification import (
     PolyClassifier,
 )
 from robustreg.estimators.distribution import KLRegressor
+from robustreg.estimators.high_breakdown import LTSRegressor, MMRegressor, SRegressor
 from robustreg.estimators.margin import HingeClassifier
 from robustreg.estimators.overlap import DiceClassifier
 from robustreg.estimators.ranking import MarginRanker
@@ -25,9 +26,12 @@ __all__ = [
     "KLRegressor",
     "L1Regressor",
     "L2Regressor",
+    "LTSRegressor",
     "LogisticClassifier",
     "MarginRanker",
+    "MMRegressor",
     "PolyClassifier",
     "QuantileRegressor",
     "RobustRegressor",
+    "SRegressor",
 ]

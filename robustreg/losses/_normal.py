@@ -23,8 +23,11 @@ FAR = 12.0
 POINTS = 24
 #: factors of the thresholds between which one is looked for; at the ends psi is flat or a line
 SEARCHED = (1e-6, 1e6)
-#: leverages at which the approximation of tau is fitted: R's, so that the answers are R's
+#: leverages at which the approximation of tau is fitted, as in robustbase
 LEVELS = np.linspace(0.0, 0.8, 80)
+#: Gauss-Hermite points for the constants of the design-adaptive scale, as in robustbase, whose constants
+#: would not be met with more: kappa of lqq by 10 points is 0.1 % from its limit
+FEW_POINTS = 10
 
 
 def expectation(loss: ResidualLoss, function: Callable[[Array], Array]) -> float:
@@ -94,9 +97,9 @@ def _factor(
 def design_adaptive(loss: ResidualLoss) -> tuple[float, float, float]:
     """Constants of the design-adaptive scale of a loss: kappa, and the two of tau.
 
-    A residual at a row of leverage h has the scale ``tau sigma``, with ``tau`` close to
-    ``sqrt(1 - first * h) * (1 + second * h)``: the first is exact as h tends to zero, the second is
-    fitted to the exact tau at leverages up to 0.8.
+    A residual at a row of leverage h has the scale ``tau sigma``, where tau solves
+    ``E w(e / tau) ((e / tau)**2 - kappa) = 0`` and is close to ``sqrt(1 - first * h) * (1 + second * h)``:
+    the first is exact as h tends to zero, the second is fitted at leverages up to 0.8.
 
     References
     ----------
@@ -115,40 +118,41 @@ _adaptive: dict[Any, tuple[float, float, float]] = {}
 
 
 def _design_adaptive(loss: ResidualLoss) -> tuple[float, float, float]:
-    kappa = expectation(loss, lambda x: x * loss.psi(x)) / expectation(loss, loss.weights)
+    nodes, weights = np.polynomial.hermite.hermgauss(FEW_POINTS)
+    # of the density exp(-x^2), whose weights are divided by it to serve the normal density
+    density = weights * np.exp(0.5 * nodes**2) / math.sqrt(2 * math.pi)
+    kappa = float(density @ (nodes * loss.psi(nodes)) / (density @ loss.weights(nodes)))
     slope = expectation(loss, loss.psi_prime)
     variance = expectation(loss, lambda x: loss.psi(x) ** 2) / slope**2
     first = 2.0 - variance
-    tau = _tau(loss, kappa, slope, variance, LEVELS)
-    relative = tau / np.sqrt(1.0 - first * LEVELS) - 1.0
-    return kappa, first, float(LEVELS @ relative / (LEVELS @ LEVELS))
-
-
-def _tau(
-    loss: ResidualLoss, kappa: float, slope: float, variance: float, leverage: Array
-) -> Array:
-    """Solve ``E w(e / tau) ((e / tau)**2 - kappa) = 0`` for tau at each leverage.
-
-    The residual e is a normal error v less what it moved the fit by itself, ``h psi(v) / E psi'``,
-    plus what the others did, a normal of variance ``variance * (h - h**2)``.
-    """
-    x, density = _quadrature(loss.knots)
-    x, density = np.concatenate([-x[::-1], x]), 0.5 * np.concatenate([density[::-1], density])
-    kept = density > 1e-12  # what the others add up to is far below what tau is known to
-    v, outer = x[kept], density[kept]
-    nodes, inner = np.polynomial.hermite_e.hermegauss(30)
-    inner = inner / inner.sum()
-    tau = np.empty_like(leverage)
-    for i, h in enumerate(leverage):
-        moved = v - (h / slope) * loss.psi(v)
-        e = moved[:, None] + math.sqrt(variance * max(h - h * h, 0.0)) * nodes
+    tau = np.empty_like(LEVELS)
+    for i, h in enumerate(LEVELS):
+        # a normal error less what it moved the fit itself, plus what the other rows did
+        moved = nodes - (h / slope) * loss.psi(nodes)
+        e = moved[:, None] + math.sqrt(variance * (h - h * h)) * nodes
 
         def excess(tau: float, e: Array = e) -> float:
             t = e / tau
-            return float(outer @ (loss.weights(t) * (t * t - kappa)) @ inner)
+            return float(density @ (loss.weights(t) * (t * t - kappa)) @ density)
 
-        tau[i] = brentq(excess, 0.05, 1.5, xtol=1e-10)
-    return tau
+        low = 1.0
+        while excess(low) < 0:  # far below all residuals are beyond the thresholds
+            low *= 0.8
+        tau[i] = brentq(excess, low, 1.2, xtol=1e-8)
+    return kappa, first, _robust_slope(LEVELS, tau / np.sqrt(1.0 - first * LEVELS) - 1.0)
+
+
+def _robust_slope(x: Array, y: Array) -> float:
+    """Slope of a line through the origin by Tukey's weights: few points leave spikes in tau."""
+    slope = float(x @ y / (x @ x))
+    for _ in range(50):
+        residual = y - slope * x
+        size = 4.685 * 1.4826 * float(np.median(np.abs(residual)))
+        if size == 0:
+            break
+        weight = np.clip(1.0 - (residual / size) ** 2, 0.0, None) ** 2 * x
+        slope = float(weight @ y / (weight @ x))
+    return slope
 
 
 def _quadrature(knots: tuple[float, ...]) -> tuple[Array, Array]:

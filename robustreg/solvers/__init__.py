@@ -3,6 +3,12 @@
 from robustreg.solvers._classes import solve_each, solve_settled, solve_together
 from robustreg.solvers._columns import is_sparse_in_columns, solve_columns
 from robustreg.solvers._kinked import affordable, rows_of, solve_kinked
+from robustreg.solvers._high_breakdown import (
+    Descent,
+    design_adaptive_scale,
+    interpolation,
+    solve_s,
+)
 from robustreg.solvers._middle import middle_intercept
 from robustreg.solvers._multiclass import solve_multiclass
 from robustreg.solvers._newton import newton
@@ -12,19 +18,34 @@ from robustreg.solvers._program import solve_program
 from robustreg.solvers._result import Result
 from robustreg.solvers._rows import Rows, solve_rows
 from robustreg.solvers._scale import Problem, solve_fixed, solve_joint, solve_mad
+from robustreg.solvers._search import Search
 from robustreg.solvers._smooth import solve_smooth
+from robustreg.solvers._table import Table
+from robustreg.solvers._trimmed import (
+    finite_sample,
+    reweighted,
+    solve_trimmed,
+    trimmed_consistency,
+)
 
 __all__ = [
+    "Descent",
     "PairProblem",
     "Pairs",
     "Parts",
     "Problem",
     "Result",
     "Rows",
+    "Search",
+    "Table",
     "affordable",
+    "design_adaptive_scale",
+    "finite_sample",
+    "interpolation",
     "is_sparse_in_columns",
     "middle_intercept",
     "newton",
+    "reweighted",
     "rows_of",
     "solve_columns",
     "solve_each",
@@ -36,7 +57,10 @@ __all__ = [
     "solve_pairs",
     "solve_program",
     "solve_rows",
+    "solve_s",
     "solve_settled",
     "solve_smooth",
     "solve_together",
+    "solve_trimmed",
+    "trimmed_consistency",
 ]

@@ -1,0 +1,585 @@
+"""Regression that withstands contaminated rows of X as well as of y: S, MM and LTS."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from functools import partial
+from typing import Any, cast
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from robustreg._array import Array
+from robustreg.estimators._base import LinearRegressor, Prepared, Units
+from robustreg.estimators._validation import (
+    check_bool,
+    check_integer,
+    check_option,
+    check_real,
+    complain,
+    refuse_infinite,
+)
+from robustreg.losses import LOSSES, ResidualLoss
+from robustreg.losses._normal import design_adaptive, with_breakdown, with_efficiency
+from robustreg.penalties import L2, Penalty
+from robustreg.preparation import prepare_robust
+from robustreg.scales import OUTLYING
+from robustreg.solvers import (
+    Descent,
+    Result,
+    Search,
+    Table,
+    design_adaptive_scale,
+    finite_sample,
+    interpolation,
+    reweighted,
+    solve_s,
+    solve_trimmed,
+    trimmed_consistency,
+)
+
+#: standardised residuals beyond this are left out of the least-squares fit after LTS: 97.5 % of the normal
+#: distribution are within, the square root of the chi-squared quantile
+REWEIGHTED = 2.241402727604947
+
+
+class HighBreakdownRegressor(LinearRegressor):
+    """A fit to the majority of the rows, searched from many starts."""
+
+    n_starts: int | str
+    random_state: Any
+    tol: float = 1e-8
+    n_hits_: int
+    weights_: Array
+    outliers_: Array
+
+    def _check_parameters(self) -> None:
+        auto = isinstance(self.n_starts, str) and self.n_starts == "auto"
+        if not auto:
+            if isinstance(self.n_starts, str):
+                raise complain(self, "n_starts", "'auto' or an int in the range [1, inf)")
+            check_integer(self, "n_starts", 1)
+        check_bool(self, "fit_intercept")
+        check_integer(self, "max_iter", 1)
+
+    def _penalty(self, total: float) -> Penalty:
+        return L2(0.0)
+
+    def _start(self, prepared: Prepared) -> Array | None:
+        return None
+
+    def _prepare(self, X: Any, y: Array, weight: Array | None, mass: float) -> Prepared:
+        units = self._units(y, weight, mass)
+        data, rank = prepare_robust(
+            X, units.inward(y), weight, intercept=self.fit_intercept,
+            refuse=partial(refuse_infinite, self),
+        )  # fmt: skip
+        data.base = abs(units.center) / units.spread
+        return Prepared(data, units, rank)
+
+    def _minimise(self, prepared: Prepared, start: Array | None, callback: Any = None) -> Result:
+        data, units, rank = prepared
+        table, total = Table(data), data.total * units.mass
+        found = interpolation(table) if rank < total <= 2 * rank else None
+        if found is None:
+            if total <= 2 * rank:
+                raise ValueError(self._too_few(total, rank, data.weight is not None))
+            random = check_random_state(self.random_state)
+            rng = np.random.default_rng(random.randint(np.iinfo(np.int32).max))
+            found = self._fit_table(table, prepared, Search(self.n_starts, rng), callback)
+        if found.hits == 1 and not found.exhaustive and found.sigma > 0:
+            found.advice = (
+                "the best of the fits that the search found was found from one start only, so there is "
+                "probably a better one: increase n_starts."
+            )
+        found.raw = data.y - found.pop("residual")
+        return found
+
+    def _too_few(self, total: float, rank: int, weighted: bool) -> str:
+        rows = f"sample_weight adds up to {total:.6g}" if weighted else f"n_samples = {total:.0f}"
+        return (
+            f"{type(self).__name__} needs more than two rows for each parameter: {rows}, and X with its "
+            f"intercept has {rank} parameters. Use fewer columns, or L1Regressor or HuberRegressor, which "
+            "resist contaminated y but not contaminated X."
+        )
+
+    @abstractmethod
+    def _fit_table(
+        self, table: Table, prepared: Prepared, search: Search, callback: Any
+    ) -> Result:
+        """Fit; the result is one of `solve_s` or `solve_trimmed`."""
+
+    @abstractmethod
+    def _robustness(self, scaled: Array) -> Array:
+        """Weights in [0, 1] of residuals in units of the scale."""
+
+    def _store(self, found: Result, prepared: Prepared) -> None:
+        super()._store(found, prepared)
+        self.n_hits_ = int(found.hits)
+
+    def _describe(self, X: Any, y: Array, weight: Array | None, found: Result) -> None:
+        residual = self._residual(X, y, found)
+        size = np.abs(residual)
+        if self.scale_ > 0:
+            residual /= self.scale_
+            self.weights_ = self._robustness(residual)
+            self.outliers_ = size > OUTLYING * self.scale_
+        else:
+            self.outliers_ = size > self._rounding(X, y)
+            self.weights_ = 1.0 - self.outliers_
+
+
+class BoundedRegressor(HighBreakdownRegressor):
+    """One with a bounded loss and a breakdown point."""
+
+    loss: str | ResidualLoss
+    breakdown_point: float
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_real(self, "tol", 0.0, closed="neither")
+        check_real(self, "breakdown_point", 0.0, 0.5, closed="right")
+        names = [
+            name
+            for name, kind in LOSSES.items()
+            if issubclass(kind, ResidualLoss) and math.isfinite(kind().bound)
+        ]
+        loss: Any = self.loss
+        known = isinstance(loss, str) and loss in names
+        if not known and not (isinstance(loss, ResidualLoss) and math.isfinite(loss.bound)):
+            wanted = f"a residual loss with a bounded rho, or one of {', '.join(map(repr, names))}"
+            raise complain(self, "loss", wanted)
+        self._shape().validate()
+
+    def _shape(self) -> ResidualLoss:
+        """Return the loss at any scale: its constants are computed."""
+        if isinstance(self.loss, str):
+            return cast(ResidualLoss, LOSSES[self.loss]())
+        return self.loss
+
+    def _fit_s(self, table: Table, prepared: Prepared, search: Search, callback: Any) -> Result:
+        loss = with_breakdown(self._shape(), float(self.breakdown_point))
+        descent = Descent(
+            table, loss, float(self.breakdown_point), prepared.rank / prepared.units.mass,
+            self.tol, self.max_iter, callback,
+        )  # fmt: skip
+        return solve_s(descent, search)
+
+
+class SRegressor(BoundedRegressor):
+    r"""Linear regression with the smallest robust scale of the residuals (S-estimator).
+
+    Minimises over the coefficients the M-scale :math:`\sigma` of the residuals, which solves
+
+    .. math:: \sum_i w_i \rho(r_i / \sigma) = b \, \Big(\sum_i w_i - p\Big)
+
+    with a bounded :math:`\rho` scaled to maximum 1, p the rank of [1, X] and b the breakdown point. The
+    threshold of the loss is the one at which b is also the mean of :math:`\rho` at the normal
+    distribution, so that the scale is consistent there. Up to a share b of the rows, contaminated in y, in
+    X or in both, cannot carry the fit away. The price is efficiency: 28.7 % of that of least squares at the
+    normal distribution with Tukey's loss and a breakdown point of one half. `MMRegressor` starts from this
+    fit and keeps its breakdown point at the efficiency asked for.
+
+    The criterion has many local minima. Starts are exact fits to nonsingular subsets of p rows drawn at
+    random (all of them, where there are at most 50,000), and least-squares fits to central halves of the
+    rows by robust covariances; all are improved at once, and the best ones to a stationary point.
+
+    Parameters
+    ----------
+    loss : str or ResidualLoss, default="tukey"
+        A loss with a bounded rho, by its name in ``robustreg.losses.LOSSES`` or an instance, of which the
+        shape counts and not the scale of its thresholds.
+    breakdown_point : float in (0, 0.5], default=0.5
+        Share of contaminated rows that the fit withstands.
+    n_starts : int or "auto", default="auto"
+        Random starts, besides the six deterministic ones.
+    fit_intercept : bool, default=True
+        Whether to fit an intercept.
+    max_iter : int, default=500
+        Iterations of the last refinement at the most.
+    tol : float, default=1e-8
+        Largest `optimality_` that counts as converged.
+    random_state : int, RandomState or None, default=0
+        Seeds the random starts: the same number gives the same bits.
+
+    Attributes
+    ----------
+    coef_ : array of shape (n_features,)
+        Coefficients.
+    intercept_ : float
+        Intercept.
+    scale_ : float
+        The M-scale of the residuals, in the units of y. 0.0 where more rows than the breakdown point leaves
+        lie exactly on a hyperplane, which is then the fit.
+    weights_ : array of shape (n_samples,)
+        Robustness weights psi(u) / u in [0, 1] of the residuals in units of the scale; at scale 0 one on the
+        hyperplane and zero off it.
+    outliers_ : array of shape (n_samples,)
+        True where the residual exceeds 2.5758 scales, as 1 % of normal ones do; at scale 0 off the
+        hyperplane.
+    n_hits_ : int
+        How many of the starts that were followed up ended at the best optimum. After a single hit there is
+        probably a better one, and a ConvergenceWarning says so.
+    n_iter_ : int
+        Iterations of the last refinement.
+    optimality_ : float
+        Largest entry of the gradient per unit of weight, in units of median deviations of the columns. It
+        certifies a stationary point, not that no other one is lower.
+    n_features_in_ : int
+        Number of columns seen in fit.
+    feature_names_in_ : array of shape (n_features,)
+        Their names, where X has names that are all strings.
+
+    References
+    ----------
+    Rousseeuw, P. J. and Yohai, V. J. (1984). Robust regression by means of S-estimators. Salibian-Barrera,
+    M. and Yohai, V. J. (2006). A fast algorithm for S-regression estimates. Journal of Computational and
+    Graphical Statistics 15, 414-427. Koller, M. (2012). Nonsingular subsampling for S-estimators with
+    categorical predictors.
+
+    Examples
+    --------
+    >>> from robustreg import SRegressor
+    >>> from robustreg.datasets import load_stackloss
+    >>> data = load_stackloss()
+    >>> X, y = data.iloc[:, :-1], data.iloc[:, -1]
+    >>> model = SRegressor().fit(X, y)
+    >>> round(model.scale_, 4), X.index[model.outliers_].tolist()
+    (1.9123, [2, 3, 20])
+    """
+
+    def __init__(
+        self,
+        *,
+        loss: str | ResidualLoss = "tukey",
+        breakdown_point: float = 0.5,
+        n_starts: int | str = "auto",
+        fit_intercept: bool = True,
+        max_iter: int = 500,
+        tol: float = 1e-8,
+        random_state: Any = 0,
+    ) -> None:
+        self.loss = loss
+        self.breakdown_point = breakdown_point
+        self.n_starts = n_starts
+        self.fit_intercept = fit_intercept
+        self.max_iter = max_iter
+        self.tol = tol
+        self.random_state = random_state
+
+    def _fit_table(
+        self, table: Table, prepared: Prepared, search: Search, callback: Any
+    ) -> Result:
+        return self._fit_s(table, prepared, search, callback)
+
+    def _robustness(self, scaled: Array) -> Array:
+        return with_breakdown(self._shape(), float(self.breakdown_point)).weights(scaled)
+
+
+class MMRegressor(BoundedRegressor):
+    r"""Linear regression with high breakdown point and high efficiency (MM-estimator).
+
+    An S-estimate (`SRegressor`) gives coefficients and a scale. From there the M-estimate at that scale,
+
+    .. math:: \min \sum_i w_i \rho(r_i / \sigma)
+
+    with the same kind of loss at the threshold of the given efficiency, is the local minimum that descent
+    leads to; it is never above the start. It keeps the breakdown point of the S-estimate and has the
+    efficiency asked for at normal errors. ``method="smdm"`` goes on: the scale is estimated once more from
+    the M-estimate, with each residual in the scale that its leverage gives it (design-adaptive), and the
+    M-estimate repeated at that scale. That is for few rows for each parameter, say less than twenty, where
+    an S-scale is too small and with it efficiency and tests are off; with ``loss="lqq"`` it is what R's
+    package robustbase calls KS2014.
+
+    Parameters
+    ----------
+    loss : str or ResidualLoss, default="tukey"
+        A loss with a bounded rho, by its name in ``robustreg.losses.LOSSES`` or an instance, of which the
+        shape counts and not the scale of its thresholds.
+    efficiency : float, default=0.95
+        Asymptotic efficiency at the normal distribution, below 1. Higher values also mean more bias under
+        contamination.
+    breakdown_point : float in (0, 0.5], default=0.5
+        Share of contaminated rows that the fit withstands.
+    method : {"mm", "smdm"}, default="mm"
+        Whether the scale is that of the S-estimate, or design-adaptive.
+    n_starts : int or "auto", default="auto"
+        Random starts of the S-estimate, besides the six deterministic ones.
+    fit_intercept : bool, default=True
+        Whether to fit an intercept.
+    max_iter : int, default=500
+        Iterations at the most, of the S- and the M-estimate each.
+    tol : float, default=1e-8
+        Largest `optimality_` that counts as converged.
+    random_state : int, RandomState or None, default=0
+        Seeds the random starts: the same number gives the same bits.
+
+    Attributes
+    ----------
+    coef_ : array of shape (n_features,)
+        Coefficients.
+    intercept_ : float
+        Intercept.
+    scale_ : float
+        Scale of the residuals, in the units of y. 0.0 where more rows than the breakdown point leaves lie
+        exactly on a hyperplane, which is then the fit.
+    weights_ : array of shape (n_samples,)
+        Robustness weights psi(u) / u in [0, 1] of the residuals in units of the scale; at scale 0 one on the
+        hyperplane and zero off it.
+    outliers_ : array of shape (n_samples,)
+        True where the residual exceeds 2.5758 scales, as 1 % of normal ones do; at scale 0 off the
+        hyperplane.
+    n_hits_ : int
+        How many of the starts that were followed up ended at the S-estimate. After a single hit there is
+        probably a better one, and a ConvergenceWarning says so.
+    n_iter_ : int
+        Iterations of the S- and M-estimates.
+    optimality_ : float
+        Largest entry of the gradient of the last M-estimate per unit of weight, in units of median
+        deviations of the columns. It certifies a stationary point, not that no other one is lower.
+    n_features_in_ : int
+        Number of columns seen in fit.
+    feature_names_in_ : array of shape (n_features,)
+        Their names, where X has names that are all strings.
+
+    References
+    ----------
+    Yohai, V. J. (1987). High breakdown-point and high efficiency robust estimates for regression. Annals of
+    Statistics 15, 642-656. Koller, M. and Stahel, W. A. (2011). Sharpening Wald-type inference in robust
+    regression for small samples. Computational Statistics and Data Analysis 55, 2504-2515. Koller, M. and
+    Stahel, W. A. (2014). Nonsingular subsampling for regression S estimators with categorical predictors.
+    Computational Statistics 32, 631-646.
+
+    Examples
+    --------
+    Ten rows of bad leverage, and four of good leverage that belong to the line:
+
+    >>> from robustreg import MMRegressor
+    >>> from robustreg.datasets import load_hbk
+    >>> data = load_hbk()
+    >>> X, y = data.iloc[:, :-1], data.iloc[:, -1]
+    >>> model = MMRegressor().fit(X, y)
+    >>> X.index[model.outliers_].tolist()
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+    >>> model.weights_[[0, 10, 11]].round(2).tolist()
+    [0.0, 1.0, 1.0]
+    """
+
+    def __init__(
+        self,
+        *,
+        loss: str | ResidualLoss = "tukey",
+        efficiency: float = 0.95,
+        breakdown_point: float = 0.5,
+        method: str = "mm",
+        n_starts: int | str = "auto",
+        fit_intercept: bool = True,
+        max_iter: int = 500,
+        tol: float = 1e-8,
+        random_state: Any = 0,
+    ) -> None:
+        self.loss = loss
+        self.efficiency = efficiency
+        self.breakdown_point = breakdown_point
+        self.method = method
+        self.n_starts = n_starts
+        self.fit_intercept = fit_intercept
+        self.max_iter = max_iter
+        self.tol = tol
+        self.random_state = random_state
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_option(self, "method", ("mm", "smdm"))
+        check_real(self, "efficiency", 0.0, 1.0, closed="neither")
+        try:
+            self._efficient()
+        except ValueError as error:
+            raise complain(self, "efficiency", str(error)) from None
+
+    def _efficient(self) -> ResidualLoss:
+        return with_efficiency(self._shape(), float(self.efficiency))
+
+    def _fit_table(
+        self, table: Table, prepared: Prepared, search: Search, callback: Any
+    ) -> Result:
+        first = self._fit_s(table, prepared, search, callback)
+        loss, found = self._efficient(), first
+        if first.sigma > 0 and first.status != 99:
+            descent = Descent(
+                table, loss, tol=self.tol, max_iter=self.max_iter, callback=callback
+            )
+            found = descent.run(first.theta, first.sigma)
+            if self.method == "smdm" and found.status != 99:
+                weights = loss.weights(found.residual / found.sigma)
+                constants = design_adaptive(loss)
+                sigma = design_adaptive_scale(
+                    table, found.residual, weights, loss, constants
+                )
+                again = descent.run(found.theta, sigma)
+                again.nit += found.nit
+                found = again
+            found.nit += first.nit
+        found.hits, found.exhaustive = first.hits, first.exhaustive
+        return found
+
+    def _robustness(self, scaled: Array) -> Array:
+        return self._efficient().weights(scaled)
+
+
+class LTSRegressor(HighBreakdownRegressor):
+    r"""Linear regression by least trimmed squares, reweighted.
+
+    Minimises the sum of the h smallest squared residuals, so that up to n - h contaminated rows cannot carry
+    the fit away. Then rows within 2.2414 scales of that fit are fitted once more by least squares, which
+    gives back efficiency.
+
+    The search is FAST-LTS: from many starts each step fits the h rows with the smallest residuals by least
+    squares, which never makes the sum larger. Starts are those of `SRegressor`.
+
+    Parameters
+    ----------
+    coverage : float in [0.5, 1], default=0.5
+        Share of the rows that count. 0.5 means ``h = (n + p + 1) // 2``, of the highest breakdown point, and
+        1 means all; between them h is ``2 h0 - n + 2 (n - h0) coverage``, rounded down, with that h0.
+    reweight : bool, default=True
+        Whether least squares on the rows near the raw fit follows.
+    n_starts : int or "auto", default="auto"
+        Random starts, besides the six deterministic ones.
+    fit_intercept : bool, default=True
+        Whether to fit an intercept.
+    max_iter : int, default=500
+        Concentration steps of the last refinement at the most.
+    random_state : int, RandomState or None, default=0
+        Seeds the random starts: the same number gives the same bits.
+
+    Attributes
+    ----------
+    coef_ : array of shape (n_features,)
+        Coefficients.
+    intercept_ : float
+        Intercept.
+    scale_ : float
+        Scale of the residuals of the rows of weight one, consistent at the normal distribution and
+        corrected for few rows. 0.0 where h rows lie exactly on a hyperplane, which is then the fit.
+    weights_ : array of shape (n_samples,)
+        1 where the residual is within 2.2414 scales, otherwise 0; at scale 0 one on the hyperplane.
+    outliers_ : array of shape (n_samples,)
+        True where the residual exceeds 2.5758 scales, as 1 % of normal ones do; at scale 0 off the
+        hyperplane.
+    support_ : array of shape (n_samples,)
+        True for the h rows that count in the raw fit.
+    raw_coef_ : array of shape (n_features,)
+        Coefficients before the reweighting.
+    raw_intercept_ : float
+        Intercept before it.
+    raw_scale_ : float
+        Scale before it.
+    n_hits_ : int
+        How many of the starts that were followed up ended at the best optimum. After a single hit there is
+        probably a better one, and a ConvergenceWarning says so.
+    n_iter_ : int
+        Concentration steps of the last refinement.
+    optimality_ : float
+        Largest entry of the gradient of the trimmed sum per unit of weight, in standard units of y and
+        median deviations of the columns. It certifies that no concentration step gains anything, not that
+        no other set of rows is better.
+    n_features_in_ : int
+        Number of columns seen in fit.
+    feature_names_in_ : array of shape (n_features,)
+        Their names, where X has names that are all strings.
+
+    References
+    ----------
+    Rousseeuw, P. J. (1984). Least median of squares regression. Journal of the American Statistical
+    Association 79, 871-880. Rousseeuw, P. J. and Van Driessen, K. (2006). Computing LTS regression for large
+    data sets. Data Mining and Knowledge Discovery 12, 29-45. Pison, G., Van Aelst, S. and Willems, G. (2002).
+    Small sample corrections for LTS and MCD. Metrika 55, 111-123.
+
+    Examples
+    --------
+    >>> from robustreg import LTSRegressor
+    >>> from robustreg.datasets import load_stackloss
+    >>> data = load_stackloss()
+    >>> X, y = data.iloc[:, :-1], data.iloc[:, -1]
+    >>> model = LTSRegressor().fit(X, y)
+    >>> model.coef_.round(3).tolist(), X.index[model.outliers_].tolist()
+    ([0.798, 0.577, -0.067], [0, 2, 3, 20])
+    """
+
+    def __init__(
+        self,
+        *,
+        coverage: float = 0.5,
+        reweight: bool = True,
+        n_starts: int | str = "auto",
+        fit_intercept: bool = True,
+        max_iter: int = 500,
+        random_state: Any = 0,
+    ) -> None:
+        self.coverage = coverage
+        self.reweight = reweight
+        self.n_starts = n_starts
+        self.fit_intercept = fit_intercept
+        self.max_iter = max_iter
+        self.random_state = random_state
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_real(self, "coverage", 0.5, 1.0, closed="both")
+        check_bool(self, "reweight")
+
+    def _fit_table(
+        self, table: Table, prepared: Prepared, search: Search, callback: Any
+    ) -> Result:
+        _, units, rank = prepared
+        total = table.total * units.mass
+        least = float(np.floor(0.5 * (total + rank + 1)))
+        h = float(np.floor(2 * least - total + 2 * (total - least) * self.coverage + 1e-9))
+        h = total if self.coverage == 1 else min(h, total)
+        found = solve_trimmed(table, h / units.mass, search, self.max_iter, callback)
+        raw = found.sigma * self._correction(h / total, total, rank, reweighted=False)
+        if self.coverage == 1:
+            raw = found.sigma * float(np.sqrt(total / (total - rank)))
+        found.x[-1] = found.sigma = raw
+        found.first, found.h = found.x, h
+        if self.reweight and raw > 0 and found.status != 99:
+            kept = np.abs(found.residual) <= REWEIGHTED * raw
+            found.theta, found.residual = reweighted(table, found.theta, kept)
+            near = float(table.weighted(kept.astype(float)).sum()) * units.mass
+            square = float(table.weighted(kept * found.residual**2).sum()) * units.mass
+            found.sigma = float(np.sqrt(square / (near - 1)))
+            if near < total:
+                found.sigma *= self._correction(near / total, total, rank, reweighted=True)
+            found.x = np.append(table.whole(found.theta), found.sigma)
+        return found
+
+    def _correction(self, share: float, total: float, rank: int, *, reweighted: bool) -> float:
+        """Factor of a scale of the given share of the rows."""
+        intercept = bool(self.fit_intercept)
+        return trimmed_consistency(share) * finite_sample(
+            total, rank - intercept, float(self.coverage), intercept=intercept, reweighted=reweighted
+        )
+
+    def _robustness(self, scaled: Array) -> Array:
+        return (np.abs(scaled) <= REWEIGHTED).astype(float)
+
+    def _store(self, found: Result, prepared: Prepared) -> None:
+        super()._store(found, prepared)
+        raw = self._fitted(prepared, found.get("first", found.x))
+        self.raw_coef_, self.raw_intercept_ = raw["coef_"], raw["intercept_"]
+        self.raw_scale_ = raw["scale_"]
+
+    def _describe(self, X: Any, y: Array, weight: Array | None, found: Result) -> None:
+        super()._describe(X, y, weight, found)
+        self.support_ = np.zeros(len(y), dtype=bool)
+        used = np.arange(len(y)) if weight is None else np.flatnonzero(weight > 0)
+        kept = found.get("kept")
+        if kept is None:  # all rows lie on one hyperplane
+            kept = np.ones(len(used))
+        if weight is None and "h" in found:  # of equal squares the first ones
+            used = np.argsort(-kept, kind="stable")[: int(found.h)]
+            self.support_[used] = True
+        else:
+            self.support_[used] = kept > 0

@@ -1,0 +1,264 @@
+"""S-estimators, and M-estimators that start from them and keep their scale.
+
+Each step is Newton's where the objective is convex and the step short; otherwise it is one of
+iteratively reweighted least squares, which never leads up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+
+from robustreg._array import Array
+from robustreg.losses import ResidualLoss
+from robustreg.scales import m_scale
+from robustreg.solvers._result import Result
+from robustreg.solvers._search import Search
+from robustreg.solvers._subsampling import NEAR, MScale
+from robustreg.solvers._table import Table
+
+#: scale, in spreads of y, at which it is asked whether a plane holds the majority exactly
+SUSPECT = 1e-7
+#: rows up to which a fit goes on far beyond the tolerance, which costs nothing
+FINISHED = 20_000
+#: a Hessian of some rows is kept as long as each step makes the gradient smaller by this
+PAYS = 0.2
+#: a value within this share of another is not above it
+ROUNDING = 1e-13
+
+
+@dataclass
+class Descent:
+    """Steps from a start down to a stationary point of a loss at a scale, given or minimised itself.
+
+    Parameters
+    ----------
+    table : Table
+        Rows.
+    loss : ResidualLoss
+        Thresholds in units of the scale.
+    b, rank : float, optional
+        Of the M-scale that is minimised; without them the scale stays as it is given.
+    tol, max_iter, callback
+        When it ends: by the largest gradient entry per unit of weight, after so many steps, or when
+        the callback says so.
+    """
+
+    table: Table
+    loss: ResidualLoss
+    b: float | None = None
+    rank: float = 0.0
+    tol: float = 1e-8
+    max_iter: int = 500
+    callback: Callable[..., Any] | None = None
+
+    def value(self, residual: Array, sigma: float) -> tuple[float, float]:
+        """Return what is minimised, and the scale."""
+        if self.b is None:
+            rho = self.loss.rho(residual / sigma)
+            return float(self.table.weighted(rho).sum()), sigma
+        scale = m_scale(
+            residual, self.table.weight, loss=self.loss, b=self.b, rank=self.rank, start=sigma
+        )
+        return scale, scale
+
+    def run(self, theta: Array, sigma: float) -> Result:
+        """Descend to a `result`; at scale zero there is nothing to do."""
+        table = self.table
+        residual = table.residual(theta)
+        value, sigma = self.value(residual, sigma)
+        goal = self.tol * (1e-4 if len(residual) <= FINISHED else 1.0)
+        hessian, last, norm, nit, status = None, np.inf, np.inf, 0, 0
+        while sigma > 0:
+            u = residual / sigma
+            pull = table.pull(table.weighted(self.loss.psi(u)))
+            norm = float(np.abs(pull).max()) / table.total
+            if norm <= goal or nit >= self.max_iter:
+                status = int(norm > self.tol)
+                break
+            if hessian is None or norm > PAYS * last:
+                hessian = self._hessian(u, sigma, exact=hessian is not None)
+            last = norm
+            moved = self._move(u, pull, hessian, residual, value, sigma)
+            if moved is None:
+                status = 2 if norm > self.tol else 0
+                break
+            step, residual, value, sigma = moved
+            theta, nit = theta + step, nit + 1
+            state = np.append(table.whole(theta), sigma)
+            if self.callback is not None and self.callback(intermediate_result=Result(x=state)):
+                status = 99
+                break
+        norm = norm if sigma > 0 else 0.0
+        return result(table, theta, sigma, residual, fun=value, nit=nit, status=status, optimality=norm)
+
+    def _hessian(self, u: Array, sigma: float, *, exact: bool) -> Array:
+        """Sum of psi' times the products of the columns; of many rows that of a tenth will do."""
+        curvature = self.table.weighted(self.loss.psi_prime(u))
+        few = None if exact else self.table.few
+        if few is None:
+            return self.table.gram(curvature)
+        part, rows = few
+        return part.gram(curvature[rows]) * (self.table.total / part.total)
+
+    def _move(
+        self, u: Array, pull: Array, hessian: Array, residual: Array, value: float, sigma: float
+    ) -> tuple[Array, Array, float, float] | None:
+        """Return a step down and what it leads to, None where rounding leaves none."""
+        table = self.table
+        for newton in (True, False):
+            matrix = hessian if newton else table.gram(table.weighted(self.loss.weights(u)))
+            step = solved(matrix, pull, definite=newton)
+            if step is None:
+                continue
+            step = step * sigma
+            change = table.raw(step)
+            if newton and np.abs(change).max() > NEAR * sigma:
+                continue
+            for _ in range(3):
+                moved = residual - change
+                new, scale = self.value(moved, sigma)
+                if new <= value * (1 + ROUNDING):
+                    return step, moved, new, scale
+                step, change = 0.25 * step, 0.25 * change
+        return None
+
+
+def result(table: Table, theta: Array, sigma: float, residual: Array, **entries: Any) -> Result:
+    """Return a fit: ``theta`` of the table's columns, ``x`` of the solver's and the scale."""
+    x = np.append(table.whole(theta), sigma)
+    return Result(x=x, theta=theta, sigma=sigma, residual=residual, **entries)
+
+
+def solved(matrix: Array, right: Array, *, definite: bool) -> Array | None:
+    """Solve a symmetric system; None where it should be definite and is not.
+
+    Directions without data do not move.
+    """
+    size = np.sqrt(np.maximum(np.diag(matrix), 0.0))
+    if definite:
+        if not size.all():
+            return None
+        try:
+            factor = scipy.linalg.cho_factor(matrix / np.outer(size, size), check_finite=False)
+        except np.linalg.LinAlgError:
+            return None
+        return np.asarray(scipy.linalg.cho_solve(factor, right / size, check_finite=False) / size)
+    size = np.where(size > 0, size, 1.0)
+    found = np.linalg.lstsq(matrix / np.outer(size, size), right / size, rcond=1e-14)[0]
+    return np.asarray(found / size)
+
+
+def solve_s(descent: Descent, search: Search) -> Result:
+    """Minimise the M-scale of the residuals over the coefficients.
+
+    Parameters
+    ----------
+    descent : Descent
+        With ``b`` and ``rank``.
+    search : Search
+        Finds the starts.
+
+    Returns
+    -------
+    Result
+        As of `Descent.run`, with ``hits``, how many starts ended at the optimum, and ``exhaustive``,
+        whether there are no other starts. Where a plane holds so many rows that their scale is zero it is
+        the fit, with scale 0.
+    """
+    assert descent.b is not None
+    table = descent.table
+    criterion = MScale(descent.loss, descent.b, descent.rank)
+    optima, exhaustive = search.run(table, criterion)
+    best = optima[0]
+    if len(optima) > 1:
+        values = [descent.value(table.residual(one.theta), one.value)[0] for one in optima]
+        best = optima[int(np.argmin(values))]
+    most = descent.b * (table.total - descent.rank)
+    found = exact_fit(table, best.theta, best.value, most)
+    if found is None:
+        found = descent.run(best.theta, best.value)
+        again = exact_fit(table, found.theta, found.sigma, most)
+        found = again or found
+    found.hits, found.exhaustive = best.hits, exhaustive
+    return found
+
+
+def exact_fit(table: Table, theta: Array, sigma: float, most: float) -> Result | None:
+    """Return the plane near a fit on which all but ``most`` of the weight lies to rounding, if any."""
+    if sigma > SUSPECT:
+        return None
+    near = np.abs(table.residual(theta)) <= max(100 * sigma, SUSPECT)
+    return _plane(table, theta, near, most)
+
+
+def interpolation(table: Table) -> Result | None:
+    """Return the plane on which all rows lie to rounding, if there is one."""
+    found = _plane(table, np.zeros(table.size), np.ones(len(table.y), dtype=bool), 0.0)
+    if found is not None:
+        found.hits, found.exhaustive = 1, True
+    return found
+
+
+def _plane(table: Table, theta: Array, near: Array, most: float) -> Result | None:
+    curvature = table.weighted(near.astype(float))
+    gram = table.gram(curvature)
+    for _ in range(3):  # the second and third take away what rounding left
+        step = solved(gram, table.pull(curvature * table.residual(theta)), definite=False)
+        theta = theta if step is None else theta + step
+    residual = table.residual(theta)
+    off = np.abs(residual) > table.rounding(theta)
+    if float(table.weighted(off.astype(float)).sum()) > most * (1 + 1e-12):
+        return None
+    residual[~off] = 0.0
+    return result(table, theta, 0.0, residual, fun=0.0, nit=1, status=0, optimality=0.0)
+
+
+def design_adaptive_scale(
+    table: Table,
+    residual: Array,
+    weights: Array,
+    loss: ResidualLoss,
+    constants: tuple[float, float, float],
+) -> float:
+    """Scale that makes up for the leverage of each row.
+
+    Solves ``sum tau^2 w(r / (tau s)) ((r / (tau s))^2 - kappa) = 0`` for s, with tau by the leverage that
+    each row has in a fit with given robustness weights.
+
+    Parameters
+    ----------
+    table : Table
+        Rows.
+    residual, weights : array of shape (n,)
+        Of an M-estimate.
+    loss : ResidualLoss
+        Its loss.
+    constants : tuple of three floats
+        kappa, and the two of tau.
+
+    References
+    ----------
+    Koller, M. and Stahel, W. A. (2011). Sharpening Wald-type inference in robust regression for small
+    samples. Computational Statistics and Data Analysis 55, 2504-2515.
+    """
+    kappa, first, second = constants
+    gram = table.gram(table.weighted(weights))
+    leverage = np.clip(weights * table.form(np.linalg.pinv(gram, hermitian=True)), 0.0, 1.0)
+    tau = np.sqrt(1.0 - first * leverage) * (1.0 + second * leverage)
+    square = table.weighted(tau**2)
+    size = residual / tau
+    inside, below = table.weighted(weights * residual**2).sum(), (square * weights).sum()
+    scale = float(np.sqrt(inside / (kappa * below)))  # from the weights of the fit, to keep their zeros
+    for _ in range(500):
+        weight = square * loss.weights(size / scale)
+        new = float(np.sqrt((weight * size**2).sum() / (kappa * weight.sum())))
+        done = abs(new - scale) <= 1e-13 * scale
+        scale = new
+        if done:
+            break
+    return scale

@@ -1,0 +1,105 @@
+"""From a table to the local optima worth a look: which rows are searched, from how many starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from robustreg._array import Array
+from robustreg.solvers._subsampling import Criterion, Optimum, search
+from robustreg.solvers._subsets import Sample, merged, starts
+from robustreg.solvers._table import Table
+
+#: rows of a large table among which is searched, and this many for each column
+SAMPLE, SAMPLE_PER_COLUMN = 2000, 40
+#: rows of these on which the finalists are chosen
+ROUGH, ROUGH_PER_COLUMN = 400, 10
+#: rows added for each direction that those lack, as for a rare level of a factor
+RARE = 20
+#: smallest singular value, as a share of the largest, of rows that show all directions
+SHOWN = 1e-6
+#: local optima of a sample that are compared on all rows, if their values are within this share
+COMPARED, WITHIN = 5, 0.1
+
+
+class Found(NamedTuple):
+    """What a search found.
+
+    Parameters
+    ----------
+    optima : list of Optimum
+        Local optima, the best first; of a sample those that could be the best of all rows.
+    exhaustive : bool
+        Whether every subset of as many rows as columns was a start.
+    """
+
+    optima: list[Optimum]
+    exhaustive: bool
+
+
+@dataclass
+class Search:
+    """How many starts are taken, and the random numbers for them.
+
+    Parameters
+    ----------
+    n_starts : int or "auto"
+        Starts at random.
+    rng : numpy.random.Generator
+        Source of random numbers.
+    """
+
+    n_starts: int | str
+    rng: np.random.Generator
+
+    def run(self, table: Table, criterion: Criterion) -> Found:
+        """Search some rows of a table, all of them where these are few."""
+        n, p = len(table.y), table.size
+        size = max(SAMPLE, SAMPLE_PER_COLUMN * p)
+        if n <= 2 * size:
+            sample = table.sample(np.arange(n))
+        else:
+            sample = table.sample(np.sort(self.rng.choice(n, size, replace=False)))
+            sample = _completed(sample, table.raw, table.sample)
+        sample = merged(*sample)
+        few, rough = max(ROUGH, ROUGH_PER_COLUMN * p), None
+        if len(sample.y) > 2 * few:
+            rough = _part(sample, np.sort(self.rng.choice(len(sample.y), few, replace=False)))
+            rough = _completed(rough, lambda v: sample.A @ v, lambda rows: _part(sample, rows))
+        thetas, exhaustive = starts(rough or sample, self.n_starts, self.rng)
+        optima = search(criterion, sample, thetas, rough)
+        if n <= 2 * size:
+            return Found(optima[:1], exhaustive and rough is None)
+        near = [one for one in optima if one.value <= optima[0].value * (1 + WITHIN)]
+        return Found(near[:COMPARED], False)
+
+
+def _part(sample: Sample, rows: Array) -> Sample:
+    return Sample(*(entry[rows] for entry in sample))
+
+
+def _completed(sample: Sample, raw: Any, take: Any) -> Sample:
+    """Add rows that show directions which a sample lacks.
+
+    Parameters
+    ----------
+    sample : Sample
+        Some rows.
+    raw : callable
+        Given coefficients, returns the predictions of all rows.
+    take : callable
+        Given numbers of rows, returns them.
+    """
+    for _ in range(sample.A.shape[1]):
+        _, values, right = np.linalg.svd(sample.A, full_matrices=False)
+        if values[-1] > SHOWN * values[0]:
+            break
+        hidden = np.abs(raw(right[-1]))
+        rows = np.argpartition(hidden, -RARE)[-RARE:] if len(hidden) > RARE else np.arange(len(hidden))
+        rows = rows[hidden[rows] > SHOWN]
+        if not len(rows):
+            break
+        sample = Sample(*(np.concatenate(pair) for pair in zip(sample, take(np.sort(rows)), strict=True)))
+    return sample

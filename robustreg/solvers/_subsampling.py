@@ -1,0 +1,258 @@
+"""The search for the best of many local optima: all starts are improved at once, as matrices.
+
+Criteria are the M-scale of the residuals (S-estimators) and the trimmed sum of their squares (LTS).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import numpy as np
+
+from robustreg._array import Array
+from robustreg.losses import ResidualLoss
+from robustreg.scales import MAD_FACTOR
+from robustreg.solvers._subsets import Sample
+
+#: candidates that take steps, the sizes of all starts having been compared without one
+SCREENED = 1000
+#: candidates left after ``STEPS`` steps, and after as many more those of them that differ, which settle
+KEPT, FINALISTS = 200, 25
+STEPS = 2
+#: steps until a finalist settles, at the most
+SETTLE = 60
+#: numbers in one matrix of residuals at the most, so that it stays in cache
+BATCH = 1 << 16
+#: columns from which products of pairs of columns take too much memory
+WIDE = 45
+#: shares of the size by which sizes and residuals of one optimum differ: settled, and on the way there
+SAME, ALIKE = (1e-4, 1e-2), (1e-2, 1e-1)
+#: weights may vary by this factor before a median has to count them
+UNEVEN = 4.0
+#: residuals below this, in spreads of y, are rounding
+NOTHING = 1e-13
+#: a Newton step may change no residual by more scales than this: farther, the next basin may begin
+NEAR = 0.5
+
+
+class Optimum(NamedTuple):
+    """A local optimum of a criterion on a sample, and how many finalists ended there."""
+
+    theta: Array
+    value: float
+    hits: int
+
+
+class Criterion(ABC):
+    """What a search minimises: a size of residuals; and steps that make it smaller."""
+
+    @abstractmethod
+    def sizes(self, R: Array, sample: Sample) -> Array:
+        """Return the size of each column of residuals, roughly where that is quicker."""
+
+    @abstractmethod
+    def step(
+        self, R: Array, size: Array, sample: Sample, grams: Grams, newton: bool
+    ) -> tuple[Array, Array]:
+        """Return a change of the coefficients for each column, and whether the column has settled."""
+
+    @abstractmethod
+    def refined(self, R: Array, size: Array, sample: Sample) -> Array:
+        """Return better sizes, given those before a step."""
+
+
+class Grams:
+    """Weighted inner products of the columns of a sample, for many weights at once."""
+
+    def __init__(self, sample: Sample) -> None:
+        A, p = sample.A, sample.A.shape[1]
+        self.A, self.sample = A, sample
+        self.upper = np.triu_indices(p)
+        self.pairs = None
+        if p < WIDE:
+            self.pairs = np.ascontiguousarray((A[:, self.upper[0]] * A[:, self.upper[1]]).T)
+            self.pairs *= sample.weight
+
+    def __call__(self, W: Array) -> Array:
+        """Return ``A.T @ diag(weight * w) @ A`` for each column w of W, stacked."""
+        p = self.A.shape[1]
+        found = np.empty((W.shape[1], p, p))
+        if self.pairs is None:
+            for k, w in enumerate(W.T):
+                found[k] = (self.A * (w * self.sample.weight)[:, None]).T @ self.A
+            return found
+        inner = (self.pairs @ W).T
+        found[:, self.upper[0], self.upper[1]] = inner
+        found[:, self.upper[1], self.upper[0]] = inner
+        return found
+
+    def solve(self, gram: Array, right: Array) -> Array:
+        """Solve for each column of ``right``; directions without data do not move."""
+        p = gram.shape[1]
+        diagonal = gram[:, range(p), range(p)]
+        gram[:, range(p), range(p)] += 1e-13 * diagonal.max(axis=1, keepdims=True) + 1e-290
+        solved: Array = np.linalg.solve(gram, right.T[:, :, None])[:, :, 0].T
+        return solved
+
+
+class MScale(Criterion):
+    """The M-scale ``s`` with ``sum w rho(r / s) = b (sum w - rank) bound``.
+
+    Parameters
+    ----------
+    loss : ResidualLoss
+        Bounded, at its constant for ``b``.
+    b : float
+        Mean of rho, as a share of its bound.
+    rank : int
+        Number of parameters.
+    """
+
+    def __init__(self, loss: ResidualLoss, b: float, rank: int) -> None:
+        self.loss, self.b, self.rank = loss, b, rank
+
+    def target(self, sample: Sample) -> float:
+        return self.b * (sample.total - self.rank) * self.loss.bound
+
+    def sizes(self, R: Array, sample: Sample) -> Array:
+        size = np.abs(R)
+        m = len(R)
+        if sample.weight.max() <= UNEVEN * sample.weight.min():  # it is where an iteration starts
+            start = np.partition(size, m // 2, axis=0)[m // 2]
+        else:
+            order = np.argsort(size, axis=0)
+            half = np.cumsum(sample.weight[order], axis=0) < 0.5 * sample.total
+            rows = order[half.sum(axis=0), range(R.shape[1])]
+            start = size[rows, range(R.shape[1])]
+        start = np.maximum(MAD_FACTOR * start, NOTHING)
+        return self.refined(R, self.refined(R, start, sample), sample)
+
+    def refined(self, R: Array, size: Array, sample: Sample) -> Array:
+        value = sample.weight @ self.loss.rho(R / size)
+        return np.maximum(size * np.sqrt(value / self.target(sample)), NOTHING)
+
+    def step(
+        self, R: Array, size: Array, sample: Sample, grams: Grams, newton: bool
+    ) -> tuple[Array, Array]:
+        U = R / size
+        pull = sample.A.T @ (sample.weight[:, None] * self.loss.psi(U))
+        settled = np.abs(pull).max(axis=0) <= 1e-9 * sample.total
+        settled |= size <= NOTHING
+        step = grams.solve(grams(self.loss.weights(U)), pull) * size
+        if newton:
+            hessian = grams(self.loss.psi_prime(U))
+            convex = np.linalg.eigvalsh(hessian)[:, 0] > 1e-3 * sample.total * self._least
+            if convex.any():
+                quick = grams.solve(hessian[convex], pull[:, convex]) * size[convex]
+                moved = np.abs(sample.A @ quick).max(axis=0) <= NEAR * size[convex]
+                step[:, np.flatnonzero(convex)[moved]] = quick[:, moved]
+        return step, settled
+
+    _least = 1e-6
+
+
+def search(
+    criterion: Criterion, sample: Sample, thetas: Array, rough: Sample | None = None
+) -> list[Optimum]:
+    """Improve all starts and return the local optima found, the best one first.
+
+    Parameters
+    ----------
+    criterion : Criterion
+        What is minimised.
+    sample : Sample
+        Rows.
+    thetas : array of shape (k, p)
+        Starts.
+    rough : Sample, optional
+        Fewer rows, on which the finalists are chosen.
+
+    Returns
+    -------
+    list of Optimum
+        Different ones, by their value.
+    """
+    first = rough or sample
+    theta, size = _screened(criterion, first, thetas)
+    theta, size = _improved(criterion, first, *_best(theta, size, SCREENED))
+    theta, size = _improved(criterion, first, *_best(theta, size, KEPT))
+    found = _distinct(_residuals(first, theta), theta, size, ALIKE)[:FINALISTS]
+    settled = _settled(criterion, sample, np.column_stack([one.theta for one in found]))
+    hits = np.array([one.hits for one in found])
+    return _distinct(*settled, SAME, hits)
+
+
+def _best(theta: Array, size: Array, most: int) -> tuple[Array, Array]:
+    kept = np.argsort(size, kind="stable")[:most]
+    return theta[:, kept], size[kept]
+
+
+def _batches(sample: Sample, theta: Array) -> list[slice]:
+    step = max(BATCH // len(sample.y), 1)
+    return [slice(start, start + step) for start in range(0, theta.shape[1], step)]
+
+
+def _residuals(sample: Sample, theta: Array) -> Array:
+    return sample.y[:, None] - sample.A @ theta
+
+
+def _screened(criterion: Criterion, sample: Sample, thetas: Array) -> tuple[Array, Array]:
+    """Return the starts as columns, and their sizes."""
+    theta = np.ascontiguousarray(thetas.T)
+    size = [criterion.sizes(_residuals(sample, theta[:, k]), sample) for k in _batches(sample, theta)]
+    return theta, np.concatenate(size)
+
+
+def _improved(
+    criterion: Criterion, sample: Sample, theta: Array, size: Array
+) -> tuple[Array, Array]:
+    """Take a few steps from each start."""
+    grams = Grams(sample)
+    theta, size = theta.copy(), size.copy()
+    for k in _batches(sample, theta):
+        R = _residuals(sample, theta[:, k])
+        for _ in range(STEPS):
+            step, _ = criterion.step(R, size[k], sample, grams, False)
+            theta[:, k] += step
+            R -= sample.A @ step
+            size[k] = criterion.refined(R, size[k], sample)
+    return theta, size
+
+
+def _settled(criterion: Criterion, sample: Sample, theta: Array) -> tuple[Array, Array, Array]:
+    """Improve the finalists until each has settled; return residuals, coefficients and sizes."""
+    grams = Grams(sample)
+    R = _residuals(sample, theta)
+    size = criterion.sizes(R, sample)
+    moving = np.arange(theta.shape[1])
+    for _ in range(SETTLE):
+        part = R[:, moving]
+        step, settled = criterion.step(part, size[moving], sample, grams, True)
+        step[:, settled] = 0.0
+        theta[:, moving] += step
+        R[:, moving] = part - sample.A @ step
+        size[moving] = criterion.refined(R[:, moving], size[moving], sample)
+        moving = moving[~settled]
+        if not len(moving):
+            break
+    return R, theta, size
+
+
+def _distinct(
+    R: Array, theta: Array, size: Array, close: tuple[float, float], hits: Array | None = None
+) -> list[Optimum]:
+    """Return different ones by their size, with the number of candidates that each stands for."""
+    found: list[Optimum] = []
+    hits = np.ones(len(size), dtype=int) if hits is None else hits
+    rest = np.argsort(size, kind="stable")
+    while len(rest):
+        best = rest[0]
+        near = size[rest] <= size[best] * (1 + close[0]) + NOTHING
+        moved = np.abs(R[:, rest[near]] - R[:, [best]]).max(axis=0)
+        alike = near.copy()
+        alike[near] = moved <= close[1] * size[best] + NOTHING
+        alike[0] = True
+        found.append(Optimum(theta[:, best].copy(), float(size[best]), int(hits[rest[alike]].sum())))
+        rest = rest[~alike]
+    return found

@@ -1,0 +1,241 @@
+"""Starts of a search for a fit to the majority: exact fits to few rows, and deterministic ones."""
+
+from __future__ import annotations
+
+import math
+from itertools import chain, combinations
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import ndtri
+
+from robustreg._array import Array
+from robustreg.scales import MAD_FACTOR, weighted_median
+
+#: so many subsets of as many rows as parameters are all taken
+ALL = 50_000
+#: starts at random otherwise. Of rows a third of which is contaminated, 500 subsets of four hold a
+#: clean one but for one search in 1e47, of ten rows one in 6,000
+RANDOM = 500
+#: and where the parameters are many each costs much, and deterministic starts have to serve
+RANDOM_WIDE = 100
+WIDE = 30
+#: squared distance of a row from the span of others, as a share of its square, that counts as none
+DEPENDENT = 1e-12
+
+
+class Sample(NamedTuple):
+    """Rows of a linear model in coordinates of about unit size.
+
+    Parameters
+    ----------
+    A : array of shape (m, p)
+        Columns, one of ones for the intercept.
+    y : array of shape (m,)
+        Targets.
+    weight : array of shape (m,)
+        Numbers of repetitions.
+    """
+
+    A: Array
+    y: Array
+    weight: Array
+
+    @property
+    def total(self) -> float:
+        """Sum of the weights."""
+        return float(self.weight.sum())
+
+
+def merged(A: Array, y: Array, weight: Array | None) -> Sample:
+    """Put rows in an order that depends on their values alone, and equal rows together.
+
+    Subsets drawn by weight are then the same for weights and for repeated rows, in whatever order. The
+    order is by leverage and by the size of the least-squares residual, which do not depend on the units
+    of y and X either, nor on a plane added to y.
+    """
+    weight = np.ones(len(y)) if weight is None else weight
+    root = np.sqrt(weight)
+    rows = np.column_stack([A, y]) * root[:, None]
+    triangle = np.linalg.qr(rows[:, :-1])[0]
+    leverage = np.einsum("ij,ij->i", triangle, triangle) / weight
+    projected = triangle @ (triangle.T @ rows[:, -1])
+    residual = np.abs(rows[:, -1] - projected) / root
+    size = residual.max(initial=0.0) or 1.0
+    order = np.lexsort((np.round(residual / size, 9), np.round(leverage, 9)))
+    A, y, weight = A[order], y[order], weight[order]
+    same = (y[1:] == y[:-1]) & (A[1:] == A[:-1]).all(axis=1)
+    if not same.any():
+        return Sample(A, y, weight)
+    first = np.flatnonzero(np.append(True, ~same))
+    return Sample(A[first], y[first], np.add.reduceat(weight, first))
+
+
+def starts(sample: Sample, n_starts: int | str, rng: np.random.Generator) -> tuple[Array, bool]:
+    """Return coefficients of starts, (k, p), and whether all subsets of p rows are among them."""
+    m, p = sample.A.shape
+    count = math.comb(m, p)
+    most = ALL if n_starts == "auto" else int(n_starts)
+    if count <= most:
+        flat = chain.from_iterable(combinations(range(m), p))
+        rows = np.fromiter(flat, dtype=np.intp, count=count * p).reshape(count, p)
+        found, sound = _through(sample, rows)
+        return found[sound], True
+    if n_starts == "auto":
+        most = RANDOM if p < WIDE else RANDOM_WIDE
+    return np.concatenate([_elemental(sample, most, rng), deterministic_starts(sample)]), False
+
+
+def _through(sample: Sample, rows: Array) -> tuple[Array, Array]:
+    """Coefficients of the planes through p rows each, and which of these sets determine one."""
+    A = sample.A[rows]
+    p = A.shape[1]
+    with np.errstate(divide="ignore"):
+        volume = np.linalg.slogdet(A)[1] - np.log(np.linalg.norm(A, axis=2)).sum(axis=1)
+    # that of p random directions is about exp(-p / 2), and rounding makes 1e-16 of a singular one
+    sound = volume > -25.0 - 0.5 * p
+    found = np.zeros((len(rows), p))
+    if sound.any():
+        found[sound] = np.linalg.solve(A[sound], sample.y[rows[sound], None])[..., 0]
+    return found, sound & np.isfinite(found).all(axis=1)
+
+
+def _elemental(sample: Sample, count: int, rng: np.random.Generator) -> Array:
+    """Exact fits to ``count`` sets of rows, drawn by weight and without singular ones."""
+    m, p = sample.A.shape
+    edges = np.cumsum(sample.weight)
+    drawn = np.searchsorted(edges, rng.random((count, 2 * p + 8)) * edges[-1], side="right")
+    drawn = np.minimum(drawn, m - 1)
+    again = np.tril(drawn[:, :, None] == drawn[:, None, :], -1).any(axis=2)
+    rows = np.take_along_axis(drawn, np.argsort(again, axis=1, kind="stable")[:, :p], axis=1)
+    found, sound = _through(sample, rows)
+    sound &= (~again).sum(axis=1) >= p
+    if sound.all():
+        return found
+    rest, whole = nonsingular(sample, rng.random((int((~sound).sum()), p)))
+    found[~sound] = _through(sample, rest)[0]
+    keep = sound.copy()
+    keep[~sound] = whole
+    return found[keep]
+
+
+def nonsingular(sample: Sample, uniform: Array) -> tuple[Array, Array]:
+    """Draw sets of p linearly independent rows, each next one among those independent of the last.
+
+    Rows that lie in the span of those drawn before are passed over, so a factor coded in dummies needs
+    no more draws than columns of numbers do.
+
+    Parameters
+    ----------
+    sample : Sample
+        Rows.
+    uniform : array of shape (k, p)
+        Uniform random numbers.
+
+    Returns
+    -------
+    rows : array of shape (k, p)
+        Their numbers.
+    whole : array of shape (k,)
+        Whether p independent ones were found.
+
+    References
+    ----------
+    Koller, M. (2012). Nonsingular subsampling for S-estimators with categorical predictors.
+    """
+    A, weight = sample.A, sample.weight
+    (k, p), each = uniform.shape, np.arange(len(uniform))
+    square = np.einsum("ij,ij->i", A, A)
+    left = np.repeat(square[:, None], k, axis=1)  # squared distance from the span of the drawn rows
+    basis = np.zeros((k, p, p))
+    rows, whole = np.zeros((k, p), dtype=np.intp), np.ones(k, dtype=bool)
+    for j in range(p):
+        edges = np.cumsum(weight[:, None] * (left > DEPENDENT * square[:, None]), axis=0)
+        whole &= edges[-1] > 0
+        rows[:, j] = np.minimum((edges <= uniform[:, j] * edges[-1]).sum(axis=0), len(A) - 1)
+        new = A[rows[:, j]]
+        for _ in range(2):  # twice is enough for orthogonality to rounding
+            inner = np.matmul(basis[:, :j], new[:, :, None])
+            new = new - np.matmul(basis[:, :j].transpose(0, 2, 1), inner)[:, :, 0]
+        size = np.linalg.norm(new, axis=1, keepdims=True)
+        basis[:, j] = np.divide(new, size, out=np.zeros_like(new), where=size > 0)
+        left -= (A @ basis[:, j].T) ** 2
+        left[rows[:, j], each] = 0.0
+    return rows, whole
+
+
+def deterministic_starts(sample: Sample) -> Array:
+    """Least-squares fits to halves of the rows that robust covariances of (X, y) call central.
+
+    Returns
+    -------
+    array of shape (k, p)
+
+    References
+    ----------
+    Hubert, M., Rousseeuw, P. J. and Verdonck, T. (2012). A deterministic algorithm for robust location
+    and scatter. Journal of Computational and Graphical Statistics 21, 618-637. Rousseeuw, P. J. and
+    Hubert, M. (2018). Anomaly detection by robust statistics, for the regression.
+    """
+    A, y, weight = sample
+    moving = np.ptp(A, axis=0) > 0
+    Z = np.column_stack([A[:, moving], y])
+    Z = (Z - _medians(Z, weight)) / _sizes(Z, weight)
+    found = []
+    for shape in _shapes(Z, weight):
+        inside = _central(Z, weight, shape)
+        root = np.sqrt(inside)
+        found.append(np.linalg.lstsq(root[:, None] * A, root * y, rcond=1e-10)[0])
+    return np.array(found)
+
+
+def _medians(Z: Array, weight: Array) -> Array:
+    return np.array([weighted_median(column, weight) for column in Z.T])
+
+
+def _sizes(Z: Array, weight: Array) -> Array:
+    """MADs of columns, the mean deviation where most entries are equal."""
+    deviation = np.abs(Z - _medians(Z, weight))
+    size = MAD_FACTOR * _medians(deviation, weight)
+    mean = weight @ deviation / weight.sum()
+    return np.where(size > 1e-9 * mean, size, np.where(mean > 0, mean, 1.0))
+
+
+def _shapes(Z: Array, weight: Array) -> list[Array]:
+    """Correlation matrices of tanh, ranks, normal scores and signs; of directions; of the inner half."""
+    rank = np.empty_like(Z)
+    for j, column in enumerate(Z.T):
+        order = np.argsort(column, kind="stable")
+        values, sums = column[order], np.cumsum(weight[order])
+        first = np.searchsorted(values, values, side="left")
+        last = np.searchsorted(values, values, side="right") - 1
+        rank[order, j] = 0.5 * (np.append(0.0, sums)[first] + sums[last])
+    share = rank / weight.sum()
+    length = np.linalg.norm(Z, axis=1)
+    direction = Z / np.where(length > 0, length, 1.0)[:, None]
+    inner = length <= weighted_median(length, weight)
+    return [
+        _correlation(np.tanh(Z), weight),
+        _correlation(share, weight),
+        _correlation(ndtri(np.clip(share, 1e-6, 1 - 1e-6)), weight),
+        _correlation(np.sign(Z), weight),
+        (direction * weight[:, None]).T @ direction,
+        _correlation(Z, weight * inner),
+    ]
+
+
+def _correlation(Z: Array, weight: Array) -> Array:
+    centred = Z - weight @ Z / weight.sum()
+    size = np.sqrt(weight @ centred**2)
+    centred = centred / np.where(size > 0, size, 1.0)
+    return (centred * weight[:, None]).T @ centred
+
+
+def _central(Z: Array, weight: Array, shape: Array) -> Array:
+    """Weights of the half of the rows nearest in the metric of a shape, its axes measured robustly."""
+    axes = np.linalg.eigh(shape)[1]
+    Y = Z @ axes
+    Y = Y / _sizes(Y, weight)
+    Y = Y - _medians(Y, weight)
+    distance = np.einsum("ij,ij->i", Y, Y)
+    return weight * (distance <= weighted_median(distance, weight))

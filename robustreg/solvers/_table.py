@@ -1,0 +1,142 @@
+"""All rows of a linear model behind three sums: predictions, and inner products with weights."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from robustreg._array import Array, is_sparse
+from robustreg.data import FEW_GRAMS, Block, Data, spread_rows
+from robustreg.solvers._subsets import Sample
+
+#: rows of which a tenth is enough for a Hessian, at the least
+MANY = 100_000
+
+
+class Table:
+    """Rows in a solver's coordinates; a small table is one matrix, a large one is passed over by blocks.
+
+    Parameters
+    ----------
+    data : Data
+        Prepared rows of one target.
+    """
+
+    def __init__(self, data: Data) -> None:
+        self.data = data
+        self.y, self.weight = data.y, data.weight
+        self.total = data.total
+        transform = data.coordinates.transform
+        #: solver's columns that vary: of a constant one nothing can be told
+        live = transform != 0 if data.coordinates.diagonal else np.ones(data.size, dtype=bool)
+        self.live: Any = slice(None) if live.all() else np.append(live, [True] * data.intercept)
+        self.size = int(live.sum()) + int(data.intercept)
+        self.matrix = self._with_ones(data.X) if data.ready else None
+
+    def _with_ones(self, X: Array) -> Array:
+        A = np.column_stack([X, np.ones(len(X))]) if self.data.intercept else X
+        return A if isinstance(self.live, slice) else A[:, self.live]
+
+    def whole(self, theta: Array) -> Array:
+        """Return coefficients of all of the solver's columns, zero for those that are constant."""
+        if isinstance(self.live, slice):
+            return theta
+        every = np.zeros((len(self.live), *theta.shape[1:]))
+        every[self.live] = theta
+        return every
+
+    def _at(self, theta: Array) -> tuple[Array, Any]:
+        q, every = self.data.size, self.whole(theta)
+        return self.data.outward(every[:q], every[q] if self.data.intercept else 0.0)
+
+    def raw(self, theta: Array) -> Array:
+        """Predictions of all rows: one pass."""
+        if self.matrix is not None:
+            product: Array = self.matrix @ theta
+            return product
+        coef, offset = self._at(theta)
+        return self.data.rowwise(lambda block: block.raw(coef, offset))
+
+    def residual(self, theta: Array) -> Array:
+        """Residuals of all rows: one pass."""
+        raw = self.raw(theta)
+        return np.subtract(self.y, raw, out=raw)
+
+    def weighted(self, values: Array) -> Array:
+        """Return values times the weights of the rows."""
+        return values if self.weight is None else values * self.weight
+
+    def pull(self, values: Array) -> Array:
+        """Inner products of the columns with values of the rows: one pass."""
+        if self.matrix is not None:
+            product: Array = values @ self.matrix
+            return product
+        pulled, total = self.data.sum(
+            lambda block: (block.pullback(values[block.part]), values[block.part].sum())
+        )
+        return self._join(pulled, total)
+
+    def gram(self, curvature: Array) -> Array:
+        """Return ``A.T @ diag(curvature) @ A``: one pass."""
+        if self.matrix is not None:
+            product: Array = (self.matrix * curvature[:, None]).T @ self.matrix
+            return product
+
+        def part(block: Block) -> tuple[Any, ...]:
+            c = curvature[block.part]
+            return block.gram(c), block.pullback(c), c.sum()
+
+        gram, cross, total = self.data.sum(part, FEW_GRAMS)
+        inner = self.data.gram_inward(gram, cross, total)
+        if self.data.intercept:
+            column = self.data.inward(cross, total)[:, None]
+            inner = np.block([[inner, column], [column.T, np.full((1, 1), total)]])
+        return inner if isinstance(self.live, slice) else inner[np.ix_(self.live, self.live)]
+
+    def _join(self, pulled: Array, total: Any) -> Array:
+        pulled = self.data.inward(pulled, total)
+        pulled = np.append(pulled, total) if self.data.intercept else pulled
+        return np.asarray(pulled[self.live])
+
+    def form(self, inverse: Array) -> Array:
+        """Return ``a.T @ inverse @ a`` of each row a, for a positive semidefinite matrix: one pass."""
+        values, vectors = np.linalg.eigh(inverse)
+        root = vectors * np.sqrt(np.maximum(values, 0.0))
+        if self.matrix is not None:
+            square: Array = ((self.matrix @ root) ** 2).sum(axis=1)
+            return square
+        coef, offset = self._at(root)
+        return self.data.rowwise(lambda block: (block.raw(coef, offset) ** 2).sum(axis=1))
+
+    @cached_property
+    def few(self) -> tuple[Table, Array] | None:
+        """A tenth of many rows, in runs, and which they are; None where the rows are not many."""
+        n = self.data.n_rows
+        if n < MANY or self.matrix is not None or not self.data.dense:
+            return None
+        rows = spread_rows(n, n // 10)
+        return Table(self.data.subset(rows, keep=False)), rows
+
+    def sample(self, rows: Array) -> Sample:
+        """Return some rows as they are."""
+        A = self.matrix[rows] if self.matrix is not None else self._taken(rows)
+        weight = np.ones(len(rows)) if self.weight is None else self.weight[rows]
+        return Sample(A, self.y[rows], weight)
+
+    def _taken(self, rows: Array) -> Array:
+        X = self.data.take(rows)
+        if is_sparse(X):  # scaled, and not centred
+            X = X.toarray() - self.data.coordinates.center * self.data.coordinates.transform
+        return self._with_ones(X)
+
+    def rounding(self, theta: Array) -> Array:
+        """What rounding can make of a residual that is zero: one pass."""
+        if self.matrix is not None:
+            size = np.abs(self.matrix) @ np.abs(theta)
+        else:
+            coef, offset = self._at(theta)
+            coef, offset = np.abs(coef), abs(offset)
+            size = self.data.rowwise(lambda block: np.asarray(abs(block.X).dot(coef)) + offset)
+        return 256 * np.finfo(float).eps * (size + np.abs(self.y) + self.data.base)

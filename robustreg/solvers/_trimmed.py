@@ -1,0 +1,270 @@
+"""Least trimmed squares: the h rows with the smallest sum of squared residuals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy.special import ndtri
+
+from robustreg._array import Array
+from robustreg.solvers._high_breakdown import exact_fit, result, solved
+from robustreg.solvers._result import Result
+from robustreg.solvers._search import Search
+from robustreg.solvers._subsampling import NOTHING, Criterion, Grams
+from robustreg.solvers._subsets import Sample
+from robustreg.solvers._table import Table
+
+#: a concentration step that changes the criterion by less than this share was the last
+ROUNDING = 1e-15
+#: and by this of tables with many rows, where rows next to the edge change sides for long
+ROUNDING_MANY, MANY = 1e-12, 100_000
+#: a step is made longer by this factor as long as that pays
+LONGER, LONGEST = 2.0, 8
+
+
+def inside(square: Array, weight: Array | None, h: float) -> Array:
+    """Weights of the rows with the smallest squares that add up to h, for each column of squares.
+
+    Rows whose squares are equal to the largest of these share what is left.
+    """
+    if weight is None:
+        k = int(np.ceil(h - 1e-9))
+        edge, each = np.partition(square, k - 1, axis=0)[k - 1], 1.0
+    else:
+        order = np.argsort(square, axis=0, kind="stable")
+        row = (np.cumsum(weight[order], axis=0) < h * (1 - 1e-12)).sum(axis=0)
+        columns = np.arange(square.shape[1])
+        edge, each = square[order[row, columns], columns], weight[:, None]
+    kept, at = (square < edge) * each, (square == edge) * each
+    return np.asarray(kept + at * ((h - kept.sum(axis=0)) / at.sum(axis=0)))
+
+
+class TrimmedSquares(Criterion):
+    """Root of the mean of the h smallest squared residuals.
+
+    Parameters
+    ----------
+    share : float
+        h, as a share of the sum of the weights.
+    """
+
+    def __init__(self, share: float) -> None:
+        self.share = share
+
+    def _inside(self, R: Array, sample: Sample) -> Array:
+        even = None if np.ptp(sample.weight) == 0 else sample.weight
+        unit = float(sample.weight[0]) if even is None else 1.0
+        return unit * inside(R * R, even, self.share * sample.total / unit)
+
+    def sizes(self, R: Array, sample: Sample) -> Array:
+        mean = np.einsum("ik,ik->k", self._inside(R, sample), R * R) / (self.share * sample.total)
+        return np.maximum(np.sqrt(mean), NOTHING)
+
+    def refined(self, R: Array, size: Array, sample: Sample) -> Array:
+        return self.sizes(R, sample)
+
+    def step(
+        self, R: Array, size: Array, sample: Sample, grams: Grams, newton: bool
+    ) -> tuple[Array, Array]:
+        kept = self._inside(R, sample)
+        pull = sample.A.T @ (kept * R)
+        settled = np.abs(pull).max(axis=0) <= 1e-12 * sample.total * size
+        settled |= size <= NOTHING
+        return grams.solve(grams(kept / sample.weight[:, None]), pull), settled
+
+
+def solve_trimmed(
+    table: Table,
+    h: float,
+    search: Search,
+    max_iter: int,
+    callback: Callable[..., Any] | None = None,
+) -> Result:
+    """Find the coefficients with the smallest sum of the h smallest squared residuals.
+
+    Parameters
+    ----------
+    table : Table
+        Rows.
+    h : float
+        Sum of the weights of the rows that count.
+    search : Search
+        Finds the starts.
+    max_iter : int
+        Concentration steps at the most.
+    callback : callable, optional
+        Told of each of them.
+
+    Returns
+    -------
+    Result
+        ``x`` holds the coefficients and the root of the mean square of the rows that count; ``kept`` has
+        the weights of these rows.
+
+    References
+    ----------
+    Rousseeuw, P. J. and Van Driessen, K. (2006). Computing LTS regression for large data sets. Data Mining
+    and Knowledge Discovery 12, 29-45.
+    """
+    optima, exhaustive = search.run(table, TrimmedSquares(h / table.total))
+    best = optima[0]
+    if len(optima) > 1:
+        values = [_value(table, table.residual(one.theta), h)[0] for one in optima]
+        best = optima[int(np.argmin(values))]
+    found = exact_fit(table, best.theta, best.value, table.total - h)
+    if found is None:
+        found = _concentrated(table, best.theta, h, max_iter, callback)
+    else:
+        found.kept = _value(table, found.residual, h)[1]
+    found.hits, found.exhaustive = best.hits, exhaustive
+    return found
+
+
+def _value(table: Table, residual: Array, h: float) -> tuple[float, Array]:
+    """Sum of the h smallest squares, and the weights of their rows."""
+    square = residual * residual
+    kept = inside(square[:, None], table.weight, h)[:, 0]
+    return float(kept @ square), kept
+
+
+def _concentrated(
+    table: Table, theta: Array, h: float, max_iter: int, callback: Callable[..., Any] | None
+) -> Result:
+    residual = table.residual(theta)
+    value, kept = _value(table, residual, h)
+    rounding = ROUNDING if len(residual) <= MANY else ROUNDING_MANY
+    nit, status = 0, 1
+    while nit < max_iter:
+        nit += 1
+        step = solved(table.gram(kept), table.pull(kept * residual), definite=False)
+        assert step is not None
+        change = table.raw(step)
+        length = 1.0
+        new, inner = _value(table, residual - change, h)
+        while length < LONGEST:
+            longer, wider = _value(table, residual - LONGER * length * change, h)
+            if not longer < new * (1 - 1e-3):
+                break
+            length, new, inner = LONGER * length, longer, wider
+        gained = value - new
+        if new <= value:
+            theta, residual = theta + length * step, residual - length * change
+            value, kept = new, inner
+        state = np.append(table.whole(theta), np.sqrt(value / h))
+        if callback is not None and callback(intermediate_result=Result(x=state)):
+            status = 99
+            break
+        if gained <= rounding * value:
+            status = 0
+            break
+    norm = np.abs(table.pull(kept * residual)).max() / table.total
+    return result(
+        table, theta, float(np.sqrt(value / h)), residual, fun=value, nit=nit, status=status,
+        optimality=float(norm), kept=kept,
+    )  # fmt: skip
+
+
+def reweighted(table: Table, theta: Array, kept: Array) -> tuple[Array, Array]:
+    """Least squares on some of the rows: coefficients, and residuals of all rows."""
+    curvature = table.weighted(kept.astype(float))
+    step = solved(table.gram(curvature), table.pull(curvature * table.residual(theta)), definite=False)
+    assert step is not None
+    return theta + step, table.residual(theta + step)
+
+
+# Factors of the scale ---------------------------------------------------------------------------
+
+#: Pison, Van Aelst and Willems (2002): for coverage 0.5 and 0.875, the constants (a, b) of
+#: ``1 - exp(a) / n**b`` with no column and with one; with more, the values (a, b, q) of two sizes q, between
+#: which the constants of p columns follow. By (reweighted, intercept).
+FACTORS: dict[tuple[bool, bool], dict[str, Any]] = {
+    (False, True): {
+        "one": ((0.630869217886906, 0.650789250442946), (0.565065391014791, 1.03044199012509)),
+        "more": (
+            ((-0.746945886714663, 0.56264937192689, 3), (-0.535478048924724, 0.543323462033445, 5)),
+            ((-0.458580153984614, 1.12236071104403, 3), (-0.267178168108996, 1.1022478781154, 5)),
+        ),
+    },
+    (False, False): {
+        "one": ((-0.0181777452315321, 0.697629772271099), (-0.310122738776431, 1.06241615923172)),
+        "more": (
+            ((-0.487338281979106, 0.405511279418594, 3), (-0.340762058011, 0.37972360544988, 5)),
+            ((-0.251778730491252, 0.883966931611758, 3), (-0.146660023184295, 0.86292940340761, 5)),
+        ),
+    },
+    (True, True): {
+        "one": ((1.58609654199605, 1.46340162526468), (0.391653958727332, 1.03167487483316)),
+        "more": (
+            ((-0.773365715932083, 2.02013996406346, 3), (-0.337571678986723, 2.02037467454833, 5)),
+            ((-0.474174840843602, 1.39681715704956, 3), (-0.276640353112907, 1.42543242287677, 5)),
+        ),
+    },
+    (True, False): {
+        "one": ((0.6329852387657, 1.40361879788014), (-0.642240988645469, 0.926325452943084)),
+        "more": (
+            ((-0.417574780492848, 1.83958876341367, 3), (-0.175753709374146, 1.8313809497999, 5)),
+            ((-0.267522855927958, 1.17559984533974, 3), (-0.161200683014406, 1.21675019853961, 5)),
+        ),
+    },
+}
+#: without any column: (a, b) for coverage 0.5 and 0.875, raw and reweighted
+FACTORS_LOCATION = {
+    False: ((0.262024211897096, 0.604756680630497), (-0.351584646688712, 1.01646567502486)),
+    True: ((1.11098143415027, 1.5182890270453), (-0.66046776772861, 0.88939595831888)),
+}
+
+
+def finite_sample(n: float, p: int, coverage: float, *, intercept: bool, reweighted: bool) -> float:
+    """Factor that makes up for the bias of an LTS scale in samples of few rows.
+
+    Parameters
+    ----------
+    n : float
+        Number of rows.
+    p : int
+        Columns, without the intercept.
+    coverage : float
+        From 0.5 to 1.
+    intercept, reweighted : bool
+        Whether there is an intercept, and whether it is the scale after the reweighting.
+
+    References
+    ----------
+    Pison, G., Van Aelst, S. and Willems, G. (2002). Small sample corrections for LTS and MCD. Metrika 55,
+    111-123.
+    """
+    if coverage >= 1:
+        return 1.0
+    if p == 0:
+        constants = FACTORS_LOCATION[reweighted]
+    elif p == 1:
+        constants = FACTORS[reweighted, intercept]["one"]
+    else:
+        constants = tuple(_constants(p, pair) for pair in FACTORS[reweighted, intercept]["more"])
+    low, high = (1.0 - np.exp(a) / n**b for a, b in constants)
+    if coverage <= 0.875:
+        share = low + (high - low) * (coverage - 0.5) / 0.375
+    else:
+        share = high + (1.0 - high) * (coverage - 0.875) / 0.125
+    if p == 0:
+        share = np.sqrt(share)
+    return float(1.0 / share)
+
+
+def _constants(p: int, pair: Any) -> tuple[float, float]:
+    """Solve for (a, b) from two sizes of samples, where the factors are given by powers of p."""
+    right = [np.log(-alpha / p**beta) for alpha, beta, _ in pair]
+    left = [[1.0, -np.log(q * p**2)] for _, _, q in pair]
+    a, b = np.linalg.solve(left, right)
+    return float(a), float(b)
+
+
+def trimmed_consistency(share: float) -> float:
+    """Ratio of sigma to the root mean square of the given share of smallest normal residuals."""
+    if share >= 1:
+        return 1.0
+    edge = float(ndtri(0.5 * (1.0 + share)))
+    density = np.exp(-0.5 * edge**2) / np.sqrt(2 * np.pi)
+    return float(1.0 / np.sqrt(1.0 - 2.0 * edge * density / share))
