@@ -176,8 +176,9 @@ def solve_s(descent: Descent, search: Search) -> Result:
     optima, exhaustive = search.run(table, criterion)
     best = optima[0]
     if len(optima) > 1:
-        values = [descent.value(table.residual(one.theta), one.value)[0] for one in optima]
-        best = optima[int(np.argmin(values))]
+        _, sigma = descent.value(table.residual(best.theta), best.value)
+        sums = table.sums(np.column_stack([one.theta for one in optima]), descent.loss, sigma)
+        best = optima[int(np.argmin(sums))]._replace(value=sigma)
     most = descent.b * (table.total - descent.rank)
     found = exact_fit(table, best.theta, best.value, most)
     if found is None:

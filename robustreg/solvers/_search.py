@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robustreg._array import Array
-from robustreg.solvers._subsampling import Criterion, Optimum, search
+from robustreg.solvers._subsampling import FINALISTS, Criterion, Optimum, distinct, search
 from robustreg.solvers._subsets import Sample, merged, starts
 from robustreg.solvers._table import Table
 
@@ -20,8 +20,10 @@ ROUGH, ROUGH_PER_COLUMN = 400, 10
 RARE = 20
 #: smallest singular value, as a share of the largest, of rows that show all directions
 SHOWN = 1e-6
-#: local optima of a sample that are compared on all rows, if their values are within this share
-COMPARED, WITHIN = 5, 0.1
+#: local optima of a sample that are compared on all rows, whose majority may be another
+COMPARED = 5
+#: times that a search with "auto" starts goes on with new ones after its best was hit only once
+ROUNDS = 5
 
 
 class Found(NamedTuple):
@@ -63,17 +65,23 @@ class Search:
         else:
             sample = table.sample(np.sort(self.rng.choice(n, size, replace=False)))
             sample = _completed(sample, table.raw, table.sample)
+            criterion = criterion.on_part(size)
         sample = merged(*sample)
         few, rough = max(ROUGH, ROUGH_PER_COLUMN * p), None
         if len(sample.y) > 2 * few:
             rough = _part(sample, np.sort(self.rng.choice(len(sample.y), few, replace=False)))
             rough = _completed(rough, lambda v: sample.A @ v, lambda rows: _part(sample, rows))
-        thetas, exhaustive = starts(rough or sample, self.n_starts, self.rng)
-        optima = search(criterion, sample, thetas, rough)
-        if n <= 2 * size:
-            return Found(optima[:1], exhaustive and rough is None)
-        near = [one for one in optima if one.value <= optima[0].value * (1 + WITHIN)]
-        return Found(near[:COMPARED], False)
+        optima: list[Optimum] = []
+        for _ in range(ROUNDS if self.n_starts == "auto" else 1):
+            thetas, exhaustive = starts(rough or sample, self.n_starts, self.rng)
+            found = search(criterion, sample, thetas, rough) + optima
+            theta = np.column_stack([one.theta for one in found])
+            sizes, hits = (np.array(column) for column in list(zip(*found, strict=True))[1:])
+            optima = distinct(sample, theta, sizes, hits)[:FINALISTS]
+            exhaustive = exhaustive and rough is None
+            if optima[0].hits > 1 or exhaustive:
+                break
+        return Found(optima[: COMPARED if n > 2 * size else 1], exhaustive and n <= 2 * size)
 
 
 def _part(sample: Sample, rows: Array) -> Sample:

@@ -12,6 +12,7 @@ import numpy as np
 
 from robustreg._array import Array
 from robustreg.losses import ResidualLoss
+from robustreg.losses._normal import with_breakdown
 from robustreg.scales import MAD_FACTOR
 from robustreg.solvers._subsets import Sample
 
@@ -20,6 +21,10 @@ SCREENED = 1000
 #: candidates left after ``STEPS`` steps, and after as many more those of them that differ, which settle
 KEPT, FINALISTS = 200, 25
 STEPS = 2
+#: numbers in the residuals of the finalists at the most, but for a few of them
+FINAL, FEWEST = 50_000, 8
+#: after t steps a finalist above the best by more than this share over t is given up
+HOPELESS = 3.0
 #: steps until a finalist settles, at the most
 SETTLE = 60
 #: numbers in one matrix of residuals at the most, so that it stays in cache
@@ -28,6 +33,10 @@ BATCH = 1 << 16
 WIDE = 45
 #: shares of the size by which sizes and residuals of one optimum differ: settled, and on the way there
 SAME, ALIKE = (1e-4, 1e-2), (1e-2, 1e-1)
+#: standard errors of a share of rows by which more of a part of them may be contaminated
+SPARE = 3.0
+#: steps of the equation of an M-scale where candidates are compared
+MEASURED = 3
 #: weights may vary by this factor before a median has to count them
 UNEVEN = 4.0
 #: residuals below this, in spreads of y, are rounding
@@ -46,6 +55,13 @@ class Optimum(NamedTuple):
 
 class Criterion(ABC):
     """What a search minimises: a size of residuals; and steps that make it smaller."""
+
+    @abstractmethod
+    def on_part(self, m: int) -> Criterion:
+        """Return the criterion for m rows drawn at random, which withstands more contamination.
+
+        Of rows nearly half of which are contaminated, more than half of those drawn may be.
+        """
 
     @abstractmethod
     def sizes(self, R: Array, sample: Sample) -> Array:
@@ -112,6 +128,10 @@ class MScale(Criterion):
     def __init__(self, loss: ResidualLoss, b: float, rank: int) -> None:
         self.loss, self.b, self.rank = loss, b, rank
 
+    def on_part(self, m: int) -> MScale:
+        b = min(self.b + SPARE * np.sqrt(self.b * (1 - self.b) / m), 0.9)
+        return MScale(with_breakdown(self.loss, b), b, self.rank)
+
     def target(self, sample: Sample) -> float:
         return self.b * (sample.total - self.rank) * self.loss.bound
 
@@ -126,11 +146,19 @@ class MScale(Criterion):
             rows = order[half.sum(axis=0), range(R.shape[1])]
             start = size[rows, range(R.shape[1])]
         start = np.maximum(MAD_FACTOR * start, NOTHING)
-        return self.refined(R, self.refined(R, start, sample), sample)
+        for _ in range(MEASURED):
+            start = self.refined(R, start, sample)
+        return start
 
     def refined(self, R: Array, size: Array, sample: Sample) -> Array:
-        value = sample.weight @ self.loss.rho(R / size)
-        return np.maximum(size * np.sqrt(value / self.target(sample)), NOTHING)
+        U, target = R / size, self.target(sample)
+        rho, psi = self.loss.rho_psi(U)
+        value = sample.weight @ rho
+        psi *= U
+        slope = sample.weight @ psi
+        # Newton in the logarithm: the fixed-point step is slow where contamination is nearly b
+        change = (value - target) / np.maximum(slope, 1e-3 * np.abs(value - target) + 1e-290)
+        return np.maximum(size * np.exp(np.clip(change, -1.0, 1.0)), NOTHING)
 
     def step(
         self, R: Array, size: Array, sample: Sample, grams: Grams, newton: bool
@@ -174,13 +202,18 @@ def search(
         Different ones, by their value.
     """
     first = rough or sample
-    theta, size = _screened(criterion, first, thetas)
-    theta, size = _improved(criterion, first, *_best(theta, size, SCREENED))
-    theta, size = _improved(criterion, first, *_best(theta, size, KEPT))
-    found = _distinct(_residuals(first, theta), theta, size, ALIKE)[:FINALISTS]
-    settled = _settled(criterion, sample, np.column_stack([one.theta for one in found]))
-    hits = np.array([one.hits for one in found])
-    return _distinct(*settled, SAME, hits)
+    early = criterion if rough is None else criterion.on_part(len(rough.y))
+    theta, size = _screened(early, first, thetas)
+    theta, size = _improved(early, first, *_best(theta, size, SCREENED))
+    theta, size = _improved(early, first, *_best(theta, size, KEPT))
+    found = distinct(first, theta, size, close=ALIKE)
+    if rough is not None:  # whose majority may be another than that of the sample
+        theta = np.column_stack([one.theta for one in found])
+        size = _screened(criterion, sample, theta.T)[1]
+        found = [found[k]._replace(value=size[k]) for k in np.argsort(size, kind="stable")]
+    found = found[: min(FINALISTS, max(FEWEST, FINAL // len(sample.y)))]
+    theta, size = _settled(criterion, sample, np.column_stack([one.theta for one in found]))
+    return distinct(sample, theta, size, np.array([one.hits for one in found]))
 
 
 def _best(theta: Array, size: Array, most: int) -> tuple[Array, Array]:
@@ -220,38 +253,60 @@ def _improved(
     return theta, size
 
 
-def _settled(criterion: Criterion, sample: Sample, theta: Array) -> tuple[Array, Array, Array]:
-    """Improve the finalists until each has settled; return residuals, coefficients and sizes."""
+def _settled(criterion: Criterion, sample: Sample, theta: Array) -> tuple[Array, Array]:
+    """Improve the finalists until each has settled or is far from the best."""
     grams = Grams(sample)
     R = _residuals(sample, theta)
     size = criterion.sizes(R, sample)
     moving = np.arange(theta.shape[1])
-    for _ in range(SETTLE):
+    for t in range(1, SETTLE):
         part = R[:, moving]
         step, settled = criterion.step(part, size[moving], sample, grams, True)
         step[:, settled] = 0.0
         theta[:, moving] += step
         R[:, moving] = part - sample.A @ step
         size[moving] = criterion.refined(R[:, moving], size[moving], sample)
-        moving = moving[~settled]
+        moving = moving[~settled & (size[moving] <= size.min() * (1 + HOPELESS / t))]
         if not len(moving):
             break
-    return R, theta, size
+    for _ in range(MEASURED):
+        size = criterion.refined(R, size, sample)
+    return theta, size
 
 
-def _distinct(
-    R: Array, theta: Array, size: Array, close: tuple[float, float], hits: Array | None = None
+def distinct(
+    sample: Sample,
+    theta: Array,
+    size: Array,
+    hits: Array | None = None,
+    close: tuple[float, float] = SAME,
 ) -> list[Optimum]:
-    """Return different ones by their size, with the number of candidates that each stands for."""
+    """Return different optima by their size, with the number of candidates that each stands for.
+
+    Parameters
+    ----------
+    sample : Sample
+        Rows.
+    theta : array of shape (p, k)
+        Coefficients of the candidates.
+    size : array of shape (k,)
+        Their sizes.
+    hits : array of shape (k,), optional
+        How many each stands for already.
+    close : tuple of two floats
+        Shares of the size by which sizes and residuals of one optimum differ.
+    """
+    R = _residuals(sample, theta)
     found: list[Optimum] = []
     hits = np.ones(len(size), dtype=int) if hits is None else hits
     rest = np.argsort(size, kind="stable")
     while len(rest):
         best = rest[0]
-        near = size[rest] <= size[best] * (1 + close[0]) + NOTHING
-        moved = np.abs(R[:, rest[near]] - R[:, [best]]).max(axis=0)
-        alike = near.copy()
-        alike[near] = moved <= close[1] * size[best] + NOTHING
+        # sorted by size: those near in size come first
+        near = int(np.searchsorted(size[rest], size[best] * (1 + close[0]) + NOTHING, side="right"))
+        moved = np.abs(R[:, rest[:near]] - R[:, [best]]) <= close[1] * size[best] + NOTHING
+        alike = np.zeros(len(rest), dtype=bool)
+        alike[:near] = moved.mean(axis=0) > 0.5  # rows far out in X magnify rounding
         alike[0] = True
         found.append(Optimum(theta[:, best].copy(), float(size[best]), int(hits[rest[alike]].sum())))
         rest = rest[~alike]

@@ -9,10 +9,13 @@ import numpy as np
 
 from robustreg._array import Array, is_sparse
 from robustreg.data import FEW_GRAMS, Block, Data, spread_rows
+from robustreg.losses import ResidualLoss
 from robustreg.solvers._subsets import Sample
 
 #: rows of which a tenth is enough for a Hessian, at the least
 MANY = 100_000
+#: a scale in place of zero
+TINY = 1e-200
 
 
 class Table:
@@ -99,6 +102,16 @@ class Table:
         pulled = self.data.inward(pulled, total)
         pulled = np.append(pulled, total) if self.data.intercept else pulled
         return np.asarray(pulled[self.live])
+
+    def sums(self, theta: Array, loss: ResidualLoss, sigma: float) -> Array:
+        """Sum of rho at a scale for each column of coefficients: one pass."""
+        coef, offset = self._at(theta)
+
+        def part(block: Block) -> tuple[Any, ...]:
+            rho = loss.rho((block.y[:, None] - block.raw(coef, offset)) / max(sigma, TINY))
+            return (rho.sum(axis=0) if block.weight is None else block.weight @ rho,)
+
+        return np.asarray(self.data.sum(part)[0])
 
     def form(self, inverse: Array) -> Array:
         """Return ``a.T @ inverse @ a`` of each row a, for a positive semidefinite matrix: one pass."""

@@ -12,7 +12,7 @@ from robustreg._array import Array
 from robustreg.solvers._high_breakdown import exact_fit, result, solved
 from robustreg.solvers._result import Result
 from robustreg.solvers._search import Search
-from robustreg.solvers._subsampling import NOTHING, Criterion, Grams
+from robustreg.solvers._subsampling import NOTHING, SPARE, Criterion, Grams
 from robustreg.solvers._subsets import Sample
 from robustreg.solvers._table import Table
 
@@ -52,6 +52,10 @@ class TrimmedSquares(Criterion):
 
     def __init__(self, share: float) -> None:
         self.share = share
+
+    def on_part(self, m: int) -> TrimmedSquares:
+        error = np.sqrt(self.share * (1 - self.share) / m)
+        return TrimmedSquares(max(self.share - SPARE * error, 0.2))
 
     def _inside(self, R: Array, sample: Sample) -> Array:
         even = None if np.ptp(sample.weight) == 0 else sample.weight
