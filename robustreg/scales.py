@@ -201,7 +201,7 @@ def m_scale(
     *,
     loss: BoundedRho,
     b: float = 0.5,
-    rank: int = 0,
+    rank: float = 0,
     start: float | None = None,
 ) -> float:
     """M-scale of given residuals, which S-estimators minimise.
@@ -217,7 +217,7 @@ def m_scale(
         at the normal distribution for ``b=0.5``.
     b : float, default=0.5
         Mean of rho as a share of its bound, and the breakdown point.
-    rank : int, default=0
+    rank : float, default=0
         Number of parameters that were fitted to get the residuals.
     start : float, optional
         A guess; by default the MAD.

@@ -11,6 +11,7 @@ TABLES = {
     "load_phones": ((24, 2), "calls", (4.4, 29.0), 49.99166666666667),
     "load_stackloss": ((21, 4), "stack_loss", (42, 15), 17.523809523809526),
     "load_coleman": ((20, 6), "verbal_score", (37.01, 41.01), 35.0825),
+    "load_hbk": ((75, 4), "y", (9.7, 0.2), 1.2786666666666666),
     "load_engel": (
         (235, 2),
         "food_expenditure",

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from robustreg._array import Array
-from robustreg.estimators._base import LinearRegressor, Prepared, Units
+from robustreg.estimators._base import LinearRegressor, Prepared
 from robustreg.estimators._validation import (
     check_bool,
     check_integer,
@@ -105,9 +105,7 @@ class HighBreakdownRegressor(LinearRegressor):
         )
 
     @abstractmethod
-    def _fit_table(
-        self, table: Table, prepared: Prepared, search: Search, callback: Any
-    ) -> Result:
+    def _fit_table(self, table: Table, prepared: Prepared, search: Search, callback: Any) -> Result:
         """Fit; the result is one of `solve_s` or `solve_trimmed`."""
 
     @abstractmethod
@@ -268,9 +266,7 @@ class SRegressor(BoundedRegressor):
         self.tol = tol
         self.random_state = random_state
 
-    def _fit_table(
-        self, table: Table, prepared: Prepared, search: Search, callback: Any
-    ) -> Result:
+    def _fit_table(self, table: Table, prepared: Prepared, search: Search, callback: Any) -> Result:
         return self._fit_s(table, prepared, search, callback)
 
     def _robustness(self, scaled: Array) -> Array:
@@ -401,21 +397,17 @@ class MMRegressor(BoundedRegressor):
     def _efficient(self) -> ResidualLoss:
         return with_efficiency(self._shape(), float(self.efficiency))
 
-    def _fit_table(
-        self, table: Table, prepared: Prepared, search: Search, callback: Any
-    ) -> Result:
+    def _fit_table(self, table: Table, prepared: Prepared, search: Search, callback: Any) -> Result:
         first = self._fit_s(table, prepared, search, callback)
         loss, found = self._efficient(), first
         if first.sigma > 0 and first.status != 99:
-            descent = Descent(
-                table, loss, tol=self.tol, max_iter=self.max_iter, callback=callback
-            )
+            descent = Descent(table, loss, tol=self.tol, max_iter=self.max_iter, callback=callback)
             found = descent.run(first.theta, first.sigma)
             if self.method == "smdm" and found.status != 99:
                 weights = loss.weights(found.residual / found.sigma)
                 constants = design_adaptive(loss)
                 sigma = design_adaptive_scale(
-                    table, found.residual, weights, loss, constants
+                    table, found.residual, weights, loss, constants, prepared.units.mass
                 )
                 again = descent.run(found.theta, sigma)
                 again.nit += found.nit
@@ -530,9 +522,7 @@ class LTSRegressor(HighBreakdownRegressor):
         check_real(self, "coverage", 0.5, 1.0, closed="both")
         check_bool(self, "reweight")
 
-    def _fit_table(
-        self, table: Table, prepared: Prepared, search: Search, callback: Any
-    ) -> Result:
+    def _fit_table(self, table: Table, prepared: Prepared, search: Search, callback: Any) -> Result:
         _, units, rank = prepared
         total = table.total * units.mass
         least = float(np.floor(0.5 * (total + rank + 1)))
@@ -559,7 +549,11 @@ class LTSRegressor(HighBreakdownRegressor):
         """Factor of a scale of the given share of the rows."""
         intercept = bool(self.fit_intercept)
         return trimmed_consistency(share) * finite_sample(
-            total, rank - intercept, float(self.coverage), intercept=intercept, reweighted=reweighted
+            total,
+            rank - intercept,
+            float(self.coverage),
+            intercept=intercept,
+            reweighted=reweighted,
         )
 
     def _robustness(self, scaled: Array) -> Array:

@@ -83,13 +83,15 @@ def _rescaled(
 _known: dict[Any, float] = {}
 
 
-def _factor(
-    loss: ResidualLoss, function: Callable[[ResidualLoss], float], wanted: float
-) -> float:
+def _factor(loss: ResidualLoss, function: Callable[[ResidualLoss], float], wanted: float) -> float:
     low, high = (math.log(end) for end in SEARCHED)
     # both functions are monotone in the factor
     found = brentq(
-        lambda log: function(loss.rescaled(math.exp(log))) - wanted, low, high, xtol=1e-14, rtol=1e-14
+        lambda log: function(loss.rescaled(math.exp(log))) - wanted,
+        low,
+        high,
+        xtol=1e-14,
+        rtol=1e-14,
     )
     return math.exp(float(found))
 

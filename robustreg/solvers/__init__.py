@@ -2,13 +2,13 @@
 
 from robustreg.solvers._classes import solve_each, solve_settled, solve_together
 from robustreg.solvers._columns import is_sparse_in_columns, solve_columns
-from robustreg.solvers._kinked import affordable, rows_of, solve_kinked
 from robustreg.solvers._high_breakdown import (
     Descent,
     design_adaptive_scale,
     interpolation,
     solve_s,
 )
+from robustreg.solvers._kinked import affordable, rows_of, solve_kinked
 from robustreg.solvers._middle import middle_intercept
 from robustreg.solvers._multiclass import solve_multiclass
 from robustreg.solvers._newton import newton

@@ -94,7 +94,16 @@ class Descent:
                 status = 99
                 break
         norm = norm if sigma > 0 else 0.0
-        return result(table, theta, sigma, residual, fun=value, nit=nit, status=status, optimality=norm)
+        return result(
+            table,
+            theta,
+            sigma,
+            residual,
+            fun=value,
+            nit=max(nit, 1),
+            status=status,
+            optimality=norm,
+        )
 
     def _hessian(self, u: Array, sigma: float, *, exact: bool) -> Array:
         """Sum of psi' times the products of the columns; of many rows that of a tenth will do."""
@@ -225,6 +234,7 @@ def design_adaptive_scale(
     weights: Array,
     loss: ResidualLoss,
     constants: tuple[float, float, float],
+    mass: float = 1.0,
 ) -> float:
     """Scale that makes up for the leverage of each row.
 
@@ -241,6 +251,8 @@ def design_adaptive_scale(
         Its loss.
     constants : tuple of three floats
         kappa, and the two of tau.
+    mass : float, default=1.0
+        Number of repetitions that a weight of one stands for.
 
     References
     ----------
@@ -249,12 +261,14 @@ def design_adaptive_scale(
     """
     kappa, first, second = constants
     gram = table.gram(table.weighted(weights))
-    leverage = np.clip(weights * table.form(np.linalg.pinv(gram, hermitian=True)), 0.0, 1.0)
+    leverage = np.clip(weights * table.form(np.linalg.pinv(gram, hermitian=True)) / mass, 0.0, 1.0)
     tau = np.sqrt(1.0 - first * leverage) * (1.0 + second * leverage)
     square = table.weighted(tau**2)
     size = residual / tau
     inside, below = table.weighted(weights * residual**2).sum(), (square * weights).sum()
-    scale = float(np.sqrt(inside / (kappa * below)))  # from the weights of the fit, to keep their zeros
+    scale = float(
+        np.sqrt(inside / (kappa * below))
+    )  # from the weights of the fit, to keep their zeros
     for _ in range(500):
         weight = square * loss.weights(size / scale)
         new = float(np.sqrt((weight * size**2).sum() / (kappa * weight.sum())))

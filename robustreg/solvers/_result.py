@@ -53,6 +53,13 @@ class Result(OptimizeResult):
         Whether the coefficients still grow, as where no finite optimum exists.
     parts : list of Result
         Results of the single outputs.
+    theta, sigma, residual : array, float, array
+        Of a fit to the majority: coefficients of its table, scale, and residuals of all rows.
+    kept : array
+        Weights of the rows that count in a trimmed sum; ``first`` is ``x`` before the reweighting and ``h`` the
+        number of those rows.
+    hits, exhaustive : int, bool
+        How many starts ended there, and whether there are no others.
     advice : str
         What the user can do about it.
     """
@@ -76,6 +83,14 @@ class Result(OptimizeResult):
     n_pairs: float
     growing: bool
     parts: list[Result]
+    theta: Array
+    sigma: float
+    residual: Array
+    kept: Array
+    first: Array
+    h: float
+    hits: int
+    exhaustive: bool
     advice: str
 
     if TYPE_CHECKING:

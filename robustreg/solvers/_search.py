@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robustreg._array import Array
-from robustreg.solvers._subsampling import FINALISTS, Criterion, Optimum, distinct, search
+from robustreg.solvers._subsampling import KEPT, Criterion, Optimum, distinct, search
 from robustreg.solvers._subsets import Sample, merged, starts
 from robustreg.solvers._table import Table
 
@@ -77,7 +77,7 @@ class Search:
             found = search(criterion, sample, thetas, rough) + optima
             theta = np.column_stack([one.theta for one in found])
             sizes, hits = (np.array(column) for column in list(zip(*found, strict=True))[1:])
-            optima = distinct(sample, theta, sizes, hits)[:FINALISTS]
+            optima = distinct(sample, theta, sizes, hits)[:KEPT]
             exhaustive = exhaustive and rough is None
             if optima[0].hits > 1 or exhaustive:
                 break
@@ -105,9 +105,13 @@ def _completed(sample: Sample, raw: Any, take: Any) -> Sample:
         if values[-1] > SHOWN * values[0]:
             break
         hidden = np.abs(raw(right[-1]))
-        rows = np.argpartition(hidden, -RARE)[-RARE:] if len(hidden) > RARE else np.arange(len(hidden))
+        rows = (
+            np.argpartition(hidden, -RARE)[-RARE:] if len(hidden) > RARE else np.arange(len(hidden))
+        )
         rows = rows[hidden[rows] > SHOWN]
         if not len(rows):
             break
-        sample = Sample(*(np.concatenate(pair) for pair in zip(sample, take(np.sort(rows)), strict=True)))
+        sample = Sample(
+            *(np.concatenate(pair) for pair in zip(sample, take(np.sort(rows)), strict=True))
+        )
     return sample

@@ -18,8 +18,8 @@ from robustreg.solvers._subsets import Sample
 
 #: candidates that take steps, the sizes of all starts having been compared without one
 SCREENED = 1000
-#: candidates left after ``STEPS`` steps, and after as many more those of them that differ, which settle
-KEPT, FINALISTS = 200, 25
+#: candidates left after ``STEPS`` steps; after as many more those of them that differ go on to the end
+KEPT = 200
 STEPS = 2
 #: numbers in the residuals of the finalists at the most, but for a few of them
 FINAL, FEWEST = 50_000, 8
@@ -54,7 +54,15 @@ class Optimum(NamedTuple):
 
 
 class Criterion(ABC):
-    """What a search minimises: a size of residuals; and steps that make it smaller."""
+    """What a search minimises: a size of residuals; and steps that make it smaller.
+
+    Attributes
+    ----------
+    finalists : int
+        Different candidates that are followed to the end at the most.
+    """
+
+    finalists = 25
 
     @abstractmethod
     def on_part(self, m: int) -> Criterion:
@@ -121,11 +129,11 @@ class MScale(Criterion):
         Bounded, at its constant for ``b``.
     b : float
         Mean of rho, as a share of its bound.
-    rank : int
+    rank : float
         Number of parameters.
     """
 
-    def __init__(self, loss: ResidualLoss, b: float, rank: int) -> None:
+    def __init__(self, loss: ResidualLoss, b: float, rank: float) -> None:
         self.loss, self.b, self.rank = loss, b, rank
 
     def on_part(self, m: int) -> MScale:
@@ -211,7 +219,7 @@ def search(
         theta = np.column_stack([one.theta for one in found])
         size = _screened(criterion, sample, theta.T)[1]
         found = [found[k]._replace(value=size[k]) for k in np.argsort(size, kind="stable")]
-    found = found[: min(FINALISTS, max(FEWEST, FINAL // len(sample.y)))]
+    found = found[: min(criterion.finalists, max(FEWEST, FINAL // len(sample.y)))]
     theta, size = _settled(criterion, sample, np.column_stack([one.theta for one in found]))
     return distinct(sample, theta, size, np.array([one.hits for one in found]))
 
@@ -233,7 +241,9 @@ def _residuals(sample: Sample, theta: Array) -> Array:
 def _screened(criterion: Criterion, sample: Sample, thetas: Array) -> tuple[Array, Array]:
     """Return the starts as columns, and their sizes."""
     theta = np.ascontiguousarray(thetas.T)
-    size = [criterion.sizes(_residuals(sample, theta[:, k]), sample) for k in _batches(sample, theta)]
+    size = [
+        criterion.sizes(_residuals(sample, theta[:, k]), sample) for k in _batches(sample, theta)
+    ]
     return theta, np.concatenate(size)
 
 
@@ -308,6 +318,8 @@ def distinct(
         alike = np.zeros(len(rest), dtype=bool)
         alike[:near] = moved.mean(axis=0) > 0.5  # rows far out in X magnify rounding
         alike[0] = True
-        found.append(Optimum(theta[:, best].copy(), float(size[best]), int(hits[rest[alike]].sum())))
+        found.append(
+            Optimum(theta[:, best].copy(), float(size[best]), int(hits[rest[alike]].sum()))
+        )
         rest = rest[~alike]
     return found

@@ -50,6 +50,8 @@ class TrimmedSquares(Criterion):
         h, as a share of the sum of the weights.
     """
 
+    finalists = 200  # it has more local minima than an M-scale, and its steps are few and quick
+
     def __init__(self, share: float) -> None:
         self.share = share
 
@@ -173,7 +175,9 @@ def _concentrated(
 def reweighted(table: Table, theta: Array, kept: Array) -> tuple[Array, Array]:
     """Least squares on some of the rows: coefficients, and residuals of all rows."""
     curvature = table.weighted(kept.astype(float))
-    step = solved(table.gram(curvature), table.pull(curvature * table.residual(theta)), definite=False)
+    step = solved(
+        table.gram(curvature), table.pull(curvature * table.residual(theta)), definite=False
+    )
     assert step is not None
     return theta + step, table.residual(theta + step)
 
@@ -246,7 +250,8 @@ def finite_sample(n: float, p: int, coverage: float, *, intercept: bool, reweigh
     elif p == 1:
         constants = FACTORS[reweighted, intercept]["one"]
     else:
-        constants = tuple(_constants(p, pair) for pair in FACTORS[reweighted, intercept]["more"])
+        half, most = FACTORS[reweighted, intercept]["more"]
+        constants = (_constants(p, half), _constants(p, most))
     low, high = (1.0 - np.exp(a) / n**b for a, b in constants)
     if coverage <= 0.875:
         share = low + (high - low) * (coverage - 0.5) / 0.375

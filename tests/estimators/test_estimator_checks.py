@@ -8,11 +8,14 @@ from robustreg import (
     HuberRegressor,
     L1Regressor,
     L2Regressor,
+    LTSRegressor,
+    MMRegressor,
     QuantileRegressor,
     RobustRegressor,
+    SRegressor,
 )
-from robustreg.estimators import regression
-from robustreg.losses import Pinball, SmoothL1
+from robustreg.estimators import high_breakdown, regression
+from robustreg.losses import LQQ, Pinball, SmoothL1, Tukey
 
 # Defaults and at least two settings of each that take other ways through the code. One check wants
 # a training score above 0.5, so that no extreme quantile and no heavy penalty is among them; it sets
@@ -35,12 +38,24 @@ SETTINGS = [
     RobustRegressor(loss="pseudo_huber", warm_start=True),
     RobustRegressor(loss=SmoothL1(), scale=1.0),
     RobustRegressor(loss=Pinball(0.4), alpha=0.1),
+    SRegressor(),
+    SRegressor(loss="optimal", breakdown_point=0.3, fit_intercept=False),
+    SRegressor(loss=LQQ(), n_starts=100),
+    MMRegressor(),
+    MMRegressor(loss="lqq", method="smdm"),
+    MMRegressor(loss=Tukey(), efficiency=0.85, fit_intercept=False, n_starts=200),
+    LTSRegressor(),
+    LTSRegressor(coverage=0.75, reweight=False),
+    LTSRegressor(coverage=1.0, fit_intercept=False),
 ]
 
 
 def test_every_regressor_is_checked_at_three_settings():
-    for name, cls in vars(regression).items():
-        if name in robustreg.__all__ and cls.__module__ == regression.__name__:
+    for name, cls in (vars(regression) | vars(high_breakdown)).items():
+        if name in robustreg.__all__ and cls.__module__ in {
+            regression.__name__,
+            high_breakdown.__name__,
+        }:
             settings = [model for model in SETTINGS if type(model) is cls]
             assert len(settings) >= 3
             assert settings[0].get_params() == cls().get_params()

@@ -1,0 +1,384 @@
+"""S, MM and LTS: R's answers, breakdown, equivariance, weights, exact fits, refusals."""
+
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.exceptions import ConvergenceWarning
+
+from robustreg import LTSRegressor, MMRegressor, SRegressor, datasets
+from robustreg.losses import Hampel, Tukey
+from robustreg.scales import m_scale
+
+REFERENCE = json.loads(
+    (Path(__file__).parents[1] / "data" / "high_breakdown.json").read_text("utf-8")
+)
+ESTIMATORS = [SRegressor, MMRegressor, LTSRegressor]
+
+
+def table(name):
+    frame = getattr(datasets, f"load_{name}")()
+    return frame.iloc[:, :-1].to_numpy(float), frame.iloc[:, -1].to_numpy(float)
+
+
+def parameters(model):
+    return np.append(model.intercept_, model.coef_)
+
+
+@pytest.fixture(params=sorted(REFERENCE))
+def case(request):
+    return *table(request.param), REFERENCE[request.param]
+
+
+def test_s_and_mm_agree_with_all_elemental_starts(case):
+    X, y, reference = case
+    s = SRegressor().fit(X, y)
+    assert s.scale_ <= reference["S_scale"] * (1 + 1e-7)
+    assert s.scale_ == pytest.approx(reference["S_scale"], rel=1e-5)
+    mm = MMRegressor().fit(X, y)
+    assert_allclose(parameters(mm), reference["MM_coef"], rtol=1e-5)
+    assert_allclose(mm.weights_, reference["MM_weights"], atol=1e-4)
+    assert mm.scale_ == s.scale_
+    for model in (s, mm):
+        assert model.optimality_ <= model.tol
+        assert model.n_hits_ > 1
+
+
+@pytest.mark.parametrize(
+    ("name", "loss", "method"),
+    [
+        ("MM_lqq", "lqq", "mm"),
+        ("MM_optimal", "optimal", "mm"),
+        ("MM_hampel", Hampel(1.5, 3.5, 8.0), "mm"),
+        ("MM_welsh", "welsch", "mm"),
+        ("SMDM_bisquare", "tukey", "smdm"),
+        ("KS2014", "lqq", "smdm"),
+    ],
+)
+def test_lmrob(case, name, loss, method):
+    X, y, reference = case
+    theirs = reference[name]
+    model = MMRegressor(loss=loss, method=method).fit(X, y)
+    size = np.abs(theirs["coef"]).max()
+    # R's constants have five digits, which moves scales by 2e-4 (optimal) at the most
+    assert_allclose(parameters(model), theirs["coef"], rtol=3e-4, atol=1e-4 * size)
+    if method == "smdm":
+        assert model.scale_ == pytest.approx(theirs["scale"], rel=1e-4)
+    else:  # of optimal R's starts miss the lowest scale of one table by 0.2 %
+        assert 0.997 * theirs["scale"] < model.scale_ < theirs["scale"] * (1 + 2e-4)
+
+
+@pytest.mark.parametrize("coverage", [0.5, 0.75])
+def test_lts_reg(case, coverage):
+    X, y, reference = case
+    theirs = reference[f"lts_{coverage}"]
+    model = LTSRegressor(coverage=coverage).fit(X, y)
+    raw, h = np.array(theirs["raw_coef"]), theirs["quan"]
+
+    def trimmed(residual):
+        return np.sort(residual**2)[:h].sum()
+
+    mine = trimmed(y - X @ model.raw_coef_ - model.raw_intercept_)
+    assert mine <= trimmed(y - X @ raw[1:] - raw[0]) * (1 + 1e-9)
+    assert_allclose(parameters(model), theirs["coef"], rtol=1e-6)
+    assert model.scale_ == pytest.approx(theirs["scale"], rel=1e-9)
+    assert model.raw_scale_ == pytest.approx(theirs["raw_scale"], rel=1e-9)
+    assert_array_equal(model.weights_, theirs["lts_wt"])
+    assert model.support_.dtype == bool
+    assert model.support_.sum() == h
+
+
+def test_hbk_has_a_lower_scale_than_a_short_search_finds():
+    X, y = table("hbk")
+    for seed in range(5):
+        model = MMRegressor(random_state=seed).fit(X, y)
+        assert model.scale_ < 0.78918  # robustbase's default stops at 0.79636
+        assert np.flatnonzero(model.outliers_).tolist() == list(range(10))
+        assert np.all(model.weights_[10:14] > 0.9)
+
+
+def test_scale_is_the_m_scale_of_the_residuals():
+    X, y = table("stackloss")
+    model = SRegressor(breakdown_point=0.25).fit(X, y)
+    found = m_scale(y - model.predict(X), loss=Tukey(2.937015), b=0.25, rank=4)
+    assert model.scale_ == pytest.approx(found, rel=1e-6)
+
+
+def contaminated(kind, seed, n=60, q=3):
+    """Return rows nearly half of which are contaminated, and the true slopes."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, q))
+    slopes = np.arange(1.0, q + 1)
+    y = X @ slopes + 2 + 0.5 * rng.normal(size=n)
+    k = (n - q - 1) // 2 - 2
+    if kind == "far y":
+        y[:k] = 1e6 * rng.normal(size=k)
+    elif kind == "leverage":
+        X[:k], y[:k] = 1e6 + rng.normal(size=(k, q)), -1e6
+    elif kind == "two clouds":
+        X[:k] = np.where(np.arange(k)[:, None] % 2, 1e3, -1e3) + rng.normal(size=(k, q))
+        y[:k] = 1e3 + rng.normal(size=k)
+    else:
+        X[:k], y[:k] = 1e6, -1e6
+    return X, y, slopes
+
+
+@pytest.mark.parametrize("kind", ["far y", "leverage", "two clouds", "point"])
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_breakdown(estimator, kind):
+    X, y, slopes = contaminated(kind, 3)
+    for seed in range(20):
+        model = estimator(random_state=seed).fit(X, y)
+        assert np.abs(model.coef_ - slopes).max() < 30
+        assert model.scale_ < 30
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_a_third_contaminated_does_next_to_nothing(estimator):
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(1200, 5))
+    y = X @ np.ones(5) + rng.normal(size=1200)
+    X[:400], y[:400] = 100 + rng.normal(size=(400, 5)), 50 * rng.normal(size=400) - 2000
+    model = estimator().fit(X, y)
+    assert np.abs(model.coef_ - 1).max() < 0.25
+    assert 0.8 < model.scale_ < 2
+    assert model.outliers_[:400].all()
+    assert model.outliers_[400:].mean() < 0.05
+
+
+@pytest.mark.parametrize("estimator", [*ESTIMATORS, lambda: MMRegressor(method="smdm")])
+def test_equivariance(estimator):
+    rng = np.random.default_rng(5)
+    X, y = table("stackloss")
+    model = estimator().fit(X, y)
+    plane, mix = np.array([3.0, -2.0, 1e3]), rng.normal(size=(3, 3))
+    regression = estimator().fit(X, y + X @ plane + 7.0)
+    assert_allclose(regression.coef_, model.coef_ + plane, rtol=1e-6, atol=1e-6)
+    assert_allclose(regression.scale_, model.scale_, rtol=1e-6)
+    scale = estimator().fit(X, -1e5 * y)
+    assert_allclose(scale.coef_, -1e5 * model.coef_, rtol=1e-6, atol=1e-1)
+    assert_allclose(scale.scale_, 1e5 * model.scale_, rtol=1e-6)
+    affine = estimator().fit(X @ mix + 5.0, y)
+    assert_allclose(mix @ affine.coef_, model.coef_, rtol=1e-6, atol=1e-6)
+    order = rng.permutation(len(y))
+    assert_allclose(estimator().fit(X[order], y[order]).coef_, model.coef_, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("estimator", [*ESTIMATORS, lambda: MMRegressor(method="smdm")])
+def test_weights_are_repetitions(estimator):
+    rng = np.random.default_rng(2)
+    X, y = table("hbk")
+    weight = rng.integers(0, 4, size=len(y))
+    weighted = estimator().fit(X, y, sample_weight=weight)
+    rows = rng.permutation(np.repeat(np.arange(len(y)), weight))
+    repeated = estimator().fit(X[rows], y[rows])
+    assert_allclose(weighted.coef_, repeated.coef_, rtol=1e-8, atol=1e-8)
+    assert_allclose(weighted.scale_, repeated.scale_, rtol=1e-8)
+    assert_allclose(weighted.weights_[rows], repeated.weights_, atol=1e-7)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_same_bits_from_the_same_seed(estimator):
+    X, y = table("hbk")
+    one, two = (estimator(random_state=7).fit(X, y) for _ in range(2))
+    assert one.coef_.tobytes() == two.coef_.tobytes()
+    assert one.n_hits_ == two.n_hits_
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_exact_fit_to_the_majority(estimator):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(50, 3))
+    y = X @ [1.0, 2.0, 3.0] + 4.0
+    y[:18] += rng.normal(size=18) * 100
+    model = estimator().fit(X, y)
+    assert_allclose(model.coef_, [1.0, 2.0, 3.0], rtol=1e-12)
+    assert model.intercept_ == pytest.approx(4.0)
+    assert model.scale_ == 0.0
+    assert_array_equal(model.outliers_, np.arange(50) < 18)
+    assert_array_equal(model.weights_, np.arange(50) >= 18)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_nearly_exact_is_not_exact(estimator):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 2))
+    y = X @ [1.0, 2.0] + 4.0 + 1e-9 * rng.normal(size=60)
+    y[:20] += 5
+    model = estimator().fit(X, y)
+    assert 0.5e-9 < model.scale_ < 3e-9
+    assert model.outliers_[:20].all()
+    assert not model.outliers_[20:].all()
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_constant_and_duplicated_columns_change_nothing(estimator):
+    X, y = table("stackloss")
+    plain = estimator().fit(X, y)
+    more = estimator().fit(np.column_stack([X, np.full(len(y), 7.0), X[:, 1]]), y)
+    assert_allclose(more.coef_[[0, 2]], plain.coef_[[0, 2]], rtol=1e-7, atol=1e-9)
+    assert more.coef_[3] == 0.0
+    assert_allclose(more.coef_[[1, 4]], 0.5 * plain.coef_[1], rtol=1e-7)
+    assert more.scale_ == pytest.approx(plain.scale_, rel=1e-8)
+    constant = estimator().fit(np.column_stack([np.ones(len(y)), X]), y)
+    assert_allclose(constant.coef_[1:], plain.coef_, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_columns_of_any_size(estimator):
+    X, y = table("stackloss")
+    plain = estimator().fit(X, y)
+    unit = np.array([1e10, 1e-10, 1.0])
+    scaled = estimator().fit(X * unit, y)
+    assert_allclose(scaled.coef_ * unit, plain.coef_, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_factors_coded_as_dummies(estimator):
+    rng = np.random.default_rng(4)
+    level = np.repeat(np.arange(8), [30, 20, 10, 5, 4, 3, 3, 2])
+    rng.shuffle(level)
+    X = np.column_stack([np.eye(8)[level][:, 1:], rng.normal(size=len(level))])
+    y = X @ np.append(np.arange(1.0, 8.0), 2.0) + 0.1 * rng.normal(size=len(level))
+    y[:10] += 50
+    model = estimator().fit(X, y)
+    assert abs(model.coef_[-1] - 2) < 0.2
+    assert model.scale_ < 1
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_rare_level_among_many_rows(estimator):
+    rng = np.random.default_rng(4)
+    X = rng.normal(size=(30_000, 3))
+    X[:, 2] = 0.0
+    X[[5, 17, 20_000], 2] = 1.0
+    y = X @ [1.0, 2.0, 30.0] + rng.normal(size=30_000)
+    y[100:8000] = 100
+    model = estimator().fit(X, y)
+    assert_allclose(model.coef_, [1, 2, 30], atol=3)
+    assert_allclose(model.coef_[:2], [1, 2], atol=0.1)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_sparse_and_dense_agree(estimator):
+    rng = np.random.default_rng(6)
+    X = rng.normal(size=(300, 6)) * (rng.uniform(size=(300, 6)) < 0.4)
+    y = X @ np.ones(6) + rng.normal(size=300)
+    dense, sparse = estimator().fit(X, y), estimator().fit(sp.csr_array(X), y)
+    assert_allclose(sparse.coef_, dense.coef_, rtol=1e-7)
+    assert_allclose(sparse.weights_, dense.weights_, atol=1e-6)
+
+
+@pytest.mark.parametrize("estimator", [SRegressor, MMRegressor])
+def test_large_table_is_solved_to_the_end(estimator):
+    rng = np.random.default_rng(8)
+    X = rng.normal(size=(120_000, 4)) + np.array([0, 10, -1000, 3])
+    y = X @ np.ones(4) + rng.standard_t(3, size=120_000)
+    X[:20_000] += 50
+    model = estimator().fit(X, y)
+    assert model.optimality_ <= 1e-8
+    loss = Tukey(1.5476449809)
+    if estimator is SRegressor:
+        residual = y - model.predict(X)
+        assert model.scale_ == pytest.approx(m_scale(residual, loss=loss, rank=5), rel=1e-9)
+    assert_allclose(model.coef_, 1, atol=0.05)
+
+
+def test_m_step_never_ends_above_its_start():
+    rng = np.random.default_rng(9)
+    from robustreg.losses._normal import with_efficiency
+
+    loss = with_efficiency(Tukey(), 0.95)
+    for _ in range(10):
+        X, y = rng.normal(size=(40, 3)), rng.standard_cauchy(size=40)
+        s, mm = SRegressor().fit(X, y), MMRegressor().fit(X, y)
+
+        def value(model, X=X, y=y, sigma=s.scale_):
+            return loss.rho((y - model.predict(X)) / sigma).sum()
+
+        assert value(mm) <= value(s) * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_single_hit_is_told(estimator):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(84, 40)), rng.normal(size=84)  # two rows a parameter
+    with pytest.warns(ConvergenceWarning, match="from one start only.*n_starts"):
+        assert estimator(n_starts=3).fit(X, y).n_hits_ == 1
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_too_few_rows_are_refused(estimator):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(10, 4)), rng.normal(size=10)
+    with pytest.raises(ValueError, match=r"n_samples = 10.*5 parameters.*HuberRegressor"):
+        estimator().fit(X, y)
+    with pytest.raises(ValueError, match=r"sample_weight adds up to 1\b"):
+        estimator().fit(
+            rng.normal(size=(30, 2)), rng.normal(size=30), sample_weight=np.arange(30) / 435
+        )
+    exact = estimator().fit(X, X @ np.arange(4.0))  # but a plane through all rows is no guess
+    assert exact.scale_ == 0.0
+    assert_allclose(exact.coef_, np.arange(4.0), atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("model", "match"),
+    [
+        (
+            SRegressor(loss="huber"),
+            "'loss' parameter of SRegressor must be a residual loss with a bou",
+        ),
+        (SRegressor(loss="cauchy"), "'loss' parameter"),
+        (MMRegressor(loss="nothing"), "'loss' parameter"),
+        (MMRegressor(loss=3), "'loss' parameter"),
+        (SRegressor(breakdown_point=0.6), r"'breakdown_point'.*\(0.0, 0.5\]"),
+        (SRegressor(breakdown_point=0.0), r"'breakdown_point'"),
+        (MMRegressor(efficiency=1.0), r"'efficiency'.*\(0.0, 1.0\)"),
+        (MMRegressor(efficiency=-0.1), r"'efficiency'"),
+        (MMRegressor(method="sm"), "'method'.*'mm', 'smdm'"),
+        (LTSRegressor(coverage=0.4), r"'coverage'.*\[0.5, 1.0\]"),
+        (LTSRegressor(coverage=1.1), "'coverage'"),
+        (LTSRegressor(reweight=1), "'reweight'"),
+        (SRegressor(n_starts=0), "'n_starts'"),
+        (SRegressor(n_starts="many"), "'n_starts'.*'auto'"),
+        (SRegressor(max_iter=0), "'max_iter'"),
+        (SRegressor(tol=0.0), "'tol'"),
+        (MMRegressor(loss=Tukey(-1.0)), "'c' parameter"),
+    ],
+)
+def test_refused_parameters(model, match):
+    X, y = table("stackloss")
+    with pytest.raises(ValueError, match=match):
+        model.fit(X, y)
+
+
+def test_full_coverage_is_least_squares():
+    X, y = table("stackloss")
+    model = LTSRegressor(coverage=1.0, reweight=False).fit(X, y)
+    A = np.column_stack([np.ones(len(y)), X])
+    expected, square = np.linalg.lstsq(A, y, rcond=None)[:2]
+    assert_allclose(parameters(model), expected, rtol=1e-9)
+    assert model.scale_ == pytest.approx(float(np.sqrt(square[0] / 17)))
+    assert model.support_.all()
+
+
+def test_stopped_by_max_iter_is_told():
+    X, y = table("engel")
+    with pytest.warns(ConvergenceWarning, match="max_iter"):
+        MMRegressor(max_iter=1).fit(X, y)
+
+
+def test_no_warning_on_ordinary_rows():
+    rng = np.random.default_rng(3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for n, q in ((30, 1), (50, 3), (200, 10)):
+            X = rng.normal(size=(n, q))
+            for estimator in ESTIMATORS:
+                estimator().fit(X, X.sum(axis=1) + rng.normal(size=n))
