@@ -158,6 +158,10 @@ class LinearModel(CallbackSupportMixin, BaseEstimator):
         """Return weights of mean one, None for equal ones, and what they were divided by."""
         return check_weight(sample_weight, len(y))
 
+    def _present(self, y: Array, weight: Array | None) -> Array:
+        """Return the targets that a solver can use, as weights of zero may leave out a class."""
+        return y
+
     def _penalty(self, total: float) -> Penalty:
         """Return the penalty in the user's units; ``total`` is the sum of the weights."""
         return L2(float(self.alpha))
@@ -225,6 +229,7 @@ class LinearModel(CallbackSupportMixin, BaseEstimator):
         self._check_parameters()
         rows, target = read(X, y)
         weight, mass = self._weigh(target, sample_weight)
+        target = self._present(target, weight)
         with np.errstate(all="ignore"), blas_aside():
             prepared = self._prepare(rows, target, weight, mass)
             progress = Progress(self, X, y, sample_weight, partial(self._fitted, prepared))

@@ -13,12 +13,20 @@ from robustreg._array import Array
 from robustreg.data import Data
 from robustreg.estimators._base import LinearModel, Prepared, Units
 from robustreg.estimators._estimate import Estimate
-from robustreg.estimators._labels import class_factors, encode, plain_labels, require_classes
+from robustreg.estimators._labels import (
+    class_factors,
+    encode,
+    plain_labels,
+    require_classes,
+    require_several,
+)
 from robustreg.estimators._validation import check_data, check_option, check_weight
 from robustreg.losses import Loss, log_sigmoid, log_softmax
 from robustreg.objective import Objective
 from robustreg.solvers import Result, solve_settled
 
+#: score of a class without weight: its probability is 0, and sums and squares of it are finite
+NEVER = -1e30
 SOLVERS = ("auto", "newton", "newton-cg", "lbfgs")
 
 
@@ -81,6 +89,9 @@ class LinearClassifier(ClassifierMixin, LinearScores):
 
     #: whether y may hold several labels a row
     _multilabel = False
+    #: while a fit goes on, which classes have weight; None where all have
+    _kept: Array | None = None
+    _all: Array
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
@@ -97,19 +108,56 @@ class LinearClassifier(ClassifierMixin, LinearScores):
         if y.ndim == 2:
             for k, (codes, classes) in enumerate(zip(y.T, self.classes_, strict=True)):
                 require_classes(codes, classes, weight, f"Column {k} of y")
+            self.classes_ = np.stack(self.classes_)
             return weight, mass
         factors = class_factors(self.class_weight, y, self.classes_, weight)
         if factors is not None:
             rows = factors[y.astype(int)]
             weight = rows if weight is None else weight * rows
-        require_classes(y, self.classes_, weight)
+        require_several(self.classes_)
         weight, more = check_weight(weight, len(y))
         return weight, mass * more
+
+    def _present(self, y: Array, weight: Array | None) -> Array:
+        self._kept = None
+        if weight is None or y.ndim == 2:
+            return y
+        kept = np.bincount(y.astype(int), weight, minlength=len(self.classes_)) > 0
+        if kept.all():
+            return y
+        # A class without weight is as in the limit of a small one: no score reaches its own.
+        self._kept, self._all, self.classes_ = kept, self.classes_, self.classes_[kept]
+        codes = np.maximum(np.cumsum(kept) - 1.0, 0.0)
+        return np.asarray(codes[y.astype(int)])
+
+    def _solve_from(
+        self, start: Array | None, prepared: Prepared, progress: Any = None, **how: Any
+    ) -> Result:
+        if len(self.classes_) > 1:
+            return super()._solve_from(start, prepared, progress, **how)
+        data = prepared.data
+        x = np.zeros((1, data.size + data.intercept))
+        return Result(x=x, fun=0.0, nit=0, status=0, optimality=0.0)
+
+    def _describe(self, X: Any, y: Array, weight: Array | None, found: Result) -> None:
+        kept = self._kept
+        if kept is None:
+            return
+        self.classes_ = self._all
+        del self._kept, self._all
+        coef, intercept = self.coef_, self.intercept_
+        n_scores = 1 if len(kept) == 2 else len(kept)
+        self.coef_ = np.zeros((n_scores, coef.shape[1]))
+        self.intercept_ = np.full(n_scores, NEVER)
+        if n_scores > 1:
+            self.coef_[kept], self.intercept_[kept] = coef, intercept
+        elif kept[1]:
+            self.intercept_ = -self.intercept_
 
     def _n_scores(self, y: Array) -> int:
         if y.ndim == 2:
             return int(y.shape[1])
-        return 1 if len(self.classes_) == 2 else len(self.classes_)
+        return 1 if len(self.classes_) == 2 and self._kept is None else len(self.classes_)
 
     def _score_loss(self, y: Array) -> tuple[Loss, Array, bool]:
         """Return the loss, its targets, and whether only differences of scores matter to it."""
@@ -163,8 +211,8 @@ class LinearClassifier(ClassifierMixin, LinearScores):
             Labels of the type of y in fit; several labels a row as 0 and 1.
         """
         scores = self.decision_function(X)
-        if isinstance(self.classes_, list):
-            return (scores > 0).astype(self.classes_[0].dtype)
+        if self.classes_.ndim == 2:
+            return (scores > 0).astype(self.classes_.dtype)
         best = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
         return cast(Array, self.classes_[best])
 
@@ -210,7 +258,7 @@ class ProbabilityClassifier(LinearClassifier):
             In the order of ``classes_``; of several labels that of 1.
         """
         scores = self.decision_function(X)
-        if isinstance(self.classes_, list):
+        if self.classes_.ndim == 2:
             return log_sigmoid(scores)
         if scores.ndim == 1:
             return np.column_stack([self._log_proba(-scores), self._log_proba(scores)])

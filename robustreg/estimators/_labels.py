@@ -103,9 +103,13 @@ def class_factors(
         )
     known = classes.tolist()
     unknown = [label for label in class_weight if label not in known]
-    if unknown:
+    left = [label for label in known if label not in class_weight]
+    # As scikit-learn does: a part of the rows may lack a class, but then every other one is named.
+    if unknown and left:
         raise ValueError(
-            f"class_weight names {', '.join(map(repr, unknown))}, which is no class of y: {known}."
+            f"class_weight names {', '.join(map(repr, unknown))}, which is no class of y, and does not "
+            f"name {', '.join(map(repr, left))}. Classes of y: {known}. Weights of classes that y may "
+            "lack are accepted where all of its own have one."
         )
     factors = np.array([class_weight.get(label, 1.0) for label in known], dtype=float)
     if not (np.isfinite(factors).all() and (factors >= 0).all()):
@@ -115,8 +119,8 @@ def class_factors(
     return factors
 
 
-def require_classes(codes: Array, classes: Array, weight: Array | None, where: str = "y") -> None:
-    """Refuse targets in which fewer than two classes, or not all of them, have weight.
+def require_several(classes: Array, where: str = "y") -> None:
+    """Refuse targets of one class.
 
     Raises
     ------
@@ -127,10 +131,21 @@ def require_classes(codes: Array, classes: Array, weight: Array | None, where: s
         raise ValueError(
             f"{where} holds one class, {classes.tolist()[0]!r}: a classifier needs at least two classes."
         )
+
+
+def require_classes(codes: Array, classes: Array, weight: Array | None, where: str) -> None:
+    """Refuse targets in which fewer than two classes, or not all of them, have weight.
+
+    Raises
+    ------
+    ValueError
+        That names the class.
+    """
+    require_several(classes, where)
     mass = np.bincount(codes.astype(int), weight, minlength=len(classes))
     empty = [label for label, left in zip(classes.tolist(), mass, strict=True) if left <= 0]
     if empty:
         raise ValueError(
-            f"The weights leave no row of class {', '.join(map(repr, empty))}: every class needs a "
-            "row of positive weight."
+            f"The weights leave no row of class {', '.join(map(repr, empty))} in {where}: every class "
+            "needs a row of positive weight."
         )

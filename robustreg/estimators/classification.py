@@ -105,7 +105,7 @@ class LogisticClassifier(EntropyClassifier):
 
     Attributes
     ----------
-    classes_ : array of shape (n_classes,) or list of arrays
+    classes_ : array of shape (n_classes,) or (n_labels, 2)
         The sorted labels; with several labels a row, those of each column.
     coef_ : array of shape (1, n_features), (n_classes, n_features) or (n_labels, n_features)
         Coefficients; with several classes each column sums to zero.
@@ -284,9 +284,11 @@ class FocalClassifier(EntropyClassifier):
         wanted = "None or a float in the range (0.0, 1.0), as there are two classes"
         fits = np.ndim(alpha) == 0 and 0 < weights[0] < 1
         if several:
-            wanted = f"None or one positive number for each of the {len(self.classes_)} classes"
-            fits = np.ndim(alpha) == 1 and len(weights) == len(self.classes_)
+            kept = np.ones(len(self.classes_), bool) if self._kept is None else self._kept
+            wanted = f"None or one positive number for each of the {len(kept)} classes"
+            fits = np.ndim(alpha) == 1 and len(weights) == len(kept)
             fits = fits and bool(np.all((weights > 0) & np.isfinite(weights)))
+            weights = weights[kept] if fits else weights
         if not fits:
             raise complain(self, "class_alpha", wanted)
         return Focal(float(self.gamma), alpha=weights.tolist() if several else float(weights[0]))

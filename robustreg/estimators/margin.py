@@ -147,7 +147,7 @@ class HingeClassifier(LinearClassifier):
         return self._advised(solve_each(sides, start, solve, callback))
 
     def _score_loss(self, y: Array) -> tuple[Loss, Array, bool]:
-        if self.multi_class == "crammer_singer" and len(self.classes_) > 2:
+        if self.multi_class == "crammer_singer" and self._n_scores(y) > 1:
             return MulticlassHinge(), y, True
         sides = self._sides(y)
         loss = SquaredHinge() if self.squared else Hinge()
@@ -161,7 +161,8 @@ class HingeClassifier(LinearClassifier):
 
     def _sides(self, y: Array) -> list[Array]:
         """Return -1 and 1 for each row, once for each score."""
-        positive = range(len(self.classes_)) if len(self.classes_) > 2 else (1,)
+        n_scores = self._n_scores(y)
+        positive = range(n_scores) if n_scores > 1 else (1,)
         return [np.where(y == k, 1.0, -1.0) for k in positive]
 
     def _together(self, prepared: Prepared, start: Array, callback: Any) -> Result:

@@ -81,6 +81,9 @@ def refitted(
     sampler = Sampler(fit, groups, random_state)
     n = X.shape[0] if hasattr(X, "shape") else len(X)
     least = DEGENERATE * float(np.linalg.eigvalsh(fit.gram())[0])
+    kinds = None
+    if np.ndim(getattr(fit.model, "classes_", 0)) == 1:
+        kinds = np.unique(fit.estimate.target, axis=0, return_inverse=True)[1].ravel()
     model = fit.model._refit()
     start = dict(model.__dict__)
     values: list[Array] = []
@@ -97,6 +100,9 @@ def refitted(
         gram = fit.gram(counts / fit.weight / fit.mass)
         if not fit.penalised and np.linalg.eigvalsh(gram)[0] <= least:
             failed, reason = failed + 1, "columns of X depend on each other in them"
+            continue
+        if kinds is not None and not np.bincount(kinds, counts).all():
+            failed, reason = failed + 1, "they lack a class"
             continue
         weight = np.zeros(n)
         weight[slice(None) if fit.kept is None else fit.kept] = counts

@@ -15,6 +15,7 @@ from robustreg._array import Array, is_sparse
 from robustreg._threads import blas_aside
 from robustreg.data import FEW_GRAMS, Block, Data, find_moments
 from robustreg.estimators._base import LinearModel
+from robustreg.estimators._classifier_base import NEVER
 from robustreg.estimators._estimate import Estimate
 from robustreg.estimators._validation import check_weight
 from robustreg.losses import ResidualLoss
@@ -408,10 +409,12 @@ def _same_classes(model: Any, reader: Any) -> None:
     if known is None:
         return
     found = reader.classes_
-    pairs = zip(known, found, strict=False) if isinstance(known, list) else [(known, found)]
-    same = len(known) == len(found) and all(np.array_equal(a, b) for a, b in pairs)
-    if not same:
+    if not np.array_equal(known, found):
         raise ValueError(f"y holds the classes {found}, but the model was fitted to {known}.")
+    if np.any(np.abs(model.intercept_) >= abs(NEVER)):
+        raise ValueError(
+            "A class had no row of positive weight in the fit: nothing tells how sure it is."
+        )
 
 
 def check_rows(fit: Fit, variance: Array) -> None:

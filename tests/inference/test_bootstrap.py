@@ -130,3 +130,10 @@ def test_number_of_resamples(wrong):
     X, y, _, _ = sample(n=40)
     with pytest.raises(ValueError, match="n_resamples must be an int of at least 20"):
         summarize(L2Regressor().fit(X, y), X, y, covariance="bootstrap", n_resamples=wrong)
+
+
+def test_a_class_without_weight_has_no_inference():
+    X, y, _, _ = classes(n=40, k=3)
+    model = LogisticClassifier().fit(X, y, sample_weight=(y != 1).astype(float))
+    with pytest.raises(ValueError, match="no row of positive weight in the fit"):
+        summarize(model, X, y)
