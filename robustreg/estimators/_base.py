@@ -182,12 +182,19 @@ class LinearModel(CallbackSupportMixin, BaseEstimator):
     def _fitted(self, prepared: Prepared, x: Array) -> dict[str, Any]:
         """Return the attributes that a point in the solver's coordinates stands for."""
 
-    @abstractmethod
     def _estimate(self, y: Array, weight: Array | None, total: float) -> Estimate:
         """Return what the fit minimised on rows with the given targets, as `_read` returns them.
 
         ``weight`` holds the weights of the rows, of mean one, and ``total`` their sum as given.
+
+        Raises
+        ------
+        ValueError
+            If the loss is none of single rows.
         """
+        raise ValueError(
+            f"{type(self).__name__} has no standard errors: its loss is not one of single rows."
+        )
 
     def _refit(self) -> LinearModel:
         """Return an unfitted model that, with `warm_start`, is solved from this fit."""

@@ -38,7 +38,12 @@ class Estimate:
     start_coef, start_intercept : array and float, optional
         Where ``start`` is solved.
     adaptive : bool, default=False
-        Whether residuals are standardised by the leverages of their rows (Koller and Stahel, 2011).
+        Whether the scale is design-adaptive: residuals are standardised by the leverages of their rows
+        (Koller and Stahel, 2011).
+    high_breakdown : bool, default=False
+        Whether ``start``, or this estimate where it has none, is an S-estimate and the scale its own.
+    rows : array of shape (n,), optional
+        Which rows the sum is over, where the others are left out.
     """
 
     loss: Loss
@@ -52,3 +57,5 @@ class Estimate:
     start_coef: Array | None = None
     start_intercept: float = 0.0
     adaptive: bool = False
+    high_breakdown: bool = False
+    rows: Array | None = None

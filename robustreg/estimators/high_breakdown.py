@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
@@ -11,7 +12,8 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from robustreg._array import Array
-from robustreg.estimators._base import LinearRegressor, Prepared
+from robustreg.estimators._base import LinearModel, LinearRegressor, Prepared
+from robustreg.estimators._estimate import Estimate
 from robustreg.estimators._validation import (
     check_bool,
     check_integer,
@@ -20,7 +22,8 @@ from robustreg.estimators._validation import (
     complain,
     refuse_infinite,
 )
-from robustreg.losses import LOSSES, ResidualLoss
+from robustreg.estimators.regression import L2Regressor
+from robustreg.losses import LOSSES, ResidualLoss, Squared
 from robustreg.losses._normal import design_adaptive, with_breakdown, with_efficiency
 from robustreg.penalties import L2, Penalty
 from robustreg.preparation import prepare_robust
@@ -156,6 +159,11 @@ class BoundedRegressor(HighBreakdownRegressor):
             return cast(ResidualLoss, LOSSES[self.loss]())
         return self.loss
 
+    def _start_estimate(self, y: Array) -> Estimate:
+        """Return what the S-estimate minimised, at the scale of this fit."""
+        loss = with_breakdown(self._shape(), float(self.breakdown_point)).rescaled(self.scale_)
+        return Estimate(loss, L2(0.0), y, scale=self.scale_)
+
     def _fit_s(self, table: Table, prepared: Prepared, search: Search, callback: Any) -> Result:
         loss = with_breakdown(self._shape(), float(self.breakdown_point))
         descent = Descent(
@@ -244,7 +252,7 @@ class SRegressor(BoundedRegressor):
     >>> X, y = data.iloc[:, :-1], data.iloc[:, -1]
     >>> model = SRegressor().fit(X, y)
     >>> round(model.scale_, 4), X.index[model.outliers_].tolist()
-    (1.9123, [2, 3, 20])
+    (1.9123, [0, 2, 3, 20])
     """
 
     def __init__(
@@ -268,6 +276,9 @@ class SRegressor(BoundedRegressor):
 
     def _fit_table(self, table: Table, prepared: Prepared, search: Search, callback: Any) -> Result:
         return self._fit_s(table, prepared, search, callback)
+
+    def _estimate(self, y: Array, weight: Array | None, total: float) -> Estimate:
+        return replace(self._start_estimate(y), high_breakdown=True)
 
     def _robustness(self, scaled: Array) -> Array:
         return with_breakdown(self._shape(), float(self.breakdown_point)).weights(scaled)
@@ -326,6 +337,8 @@ class MMRegressor(BoundedRegressor):
     outliers_ : array of shape (n_samples,)
         True where the residual exceeds 2.5758 scales, as 1 % of normal ones do; at scale 0 off the
         hyperplane.
+    initial_coef_, initial_intercept_ : array of shape (n_features,), float
+        The S-estimate that the scale and the start are from.
     n_hits_ : int
         How many of the starts that were followed up ended at the S-estimate. After a single hit there is
         probably a better one, and a ConvergenceWarning says so.
@@ -394,6 +407,19 @@ class MMRegressor(BoundedRegressor):
         except ValueError as error:
             raise complain(self, "efficiency", str(error)) from None
 
+    def _estimate(self, y: Array, weight: Array | None, total: float) -> Estimate:
+        return Estimate(
+            self._efficient().rescaled(self.scale_), L2(0.0), y, scale=self.scale_,
+            start=self._start_estimate(y), start_coef=self.initial_coef_,
+            start_intercept=self.initial_intercept_, adaptive=self.method == "smdm",
+            high_breakdown=True,
+        )  # fmt: skip
+
+    def _store(self, found: Result, prepared: Prepared) -> None:
+        super()._store(found, prepared)
+        first = self._fitted(prepared, found.get("initial", found.x))
+        self.initial_coef_, self.initial_intercept_ = first["coef_"], first["intercept_"]
+
     def _efficient(self) -> ResidualLoss:
         return with_efficiency(self._shape(), float(self.efficiency))
 
@@ -413,7 +439,7 @@ class MMRegressor(BoundedRegressor):
                 again.nit += found.nit
                 found = again
             found.nit += first.nit
-        found.hits, found.exhaustive = first.hits, first.exhaustive
+        found.hits, found.exhaustive, found.initial = first.hits, first.exhaustive, first.x
         return found
 
     def _robustness(self, scaled: Array) -> Array:
@@ -544,6 +570,14 @@ class LTSRegressor(HighBreakdownRegressor):
                 found.sigma *= self._correction(near / total, total, rank, reweighted=True)
             found.x = np.append(table.whole(found.theta), found.sigma)
         return found
+
+    def _estimate(self, y: Array, weight: Array | None, total: float) -> Estimate:
+        return Estimate(Squared(), L2(0.0), y, scale=self.scale_, rows=self.weights_ > 0)
+
+    def _refit(self) -> LinearModel:
+        model = L2Regressor(fit_intercept=self.fit_intercept)
+        model.coef_, model.intercept_ = self.coef_, self.intercept_
+        return model._refit()
 
     def _correction(self, share: float, total: float, rank: int, *, reweighted: bool) -> float:
         """Factor of a scale of the given share of the rows."""

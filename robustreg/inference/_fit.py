@@ -100,6 +100,8 @@ class Fit:
         Rank of ``[1, X]``.
     kept : array of shape (n_kept,) or None
         Which rows of the user's they are; None for all.
+    n_given : float
+        Number of rows as given, each repeated as often as its weight says.
     """
 
     final: FinalStep
@@ -108,6 +110,7 @@ class Fit:
     mass: float
     rank: int
     kept: Array | None
+    n_given: float
 
     def __post_init__(self) -> None:
         estimate, data = self.estimate, self.data
@@ -378,6 +381,8 @@ def look(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> Fit:
     weight, mass = check_weight(sample_weight, len(target))
     total = float(len(target) if weight is None else weight.sum()) * mass
     estimate = model._estimate(target, weight, total)
+    if estimate.rows is not None:
+        weight, mass = _only(estimate.rows, weight, mass, len(target))
     reduce = estimate.penalty.degree == 2 or estimate.penalty.alpha == 0
     with np.errstate(all="ignore"), blas_aside():
         data, rank = prepare(
@@ -388,12 +393,10 @@ def look(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> Fit:
             kept = np.flatnonzero(weight > 0)
             factor = None if estimate.factor is None else estimate.factor[kept]
             start = estimate.start
-            if start is not None:
-                start = replace(start, target=start.target[kept])
             estimate = replace(estimate, target=data.y, factor=factor, start=start)
         if is_sparse(data.X) and not data.explicit:
             data = replace(data, explicit=True)
-        fit = Fit(final, estimate, data, mass, rank, kept)
+        fit = Fit(final, estimate, data, mass, rank, kept, total)
     if fit.df < 1e-9:
         raise ValueError(
             f"There are {fit.n:g} rows and {fit.n_parameters} parameters: nothing is left to tell how "
@@ -401,6 +404,13 @@ def look(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> Fit:
             + (" Weights are numbers of repetitions." if sample_weight is not None else "")
         )
     return fit
+
+
+def _only(rows: Array, weight: Array | None, mass: float, n: int) -> tuple[Array | None, float]:
+    """Return the weights without those of rows that the fit has left out."""
+    if len(rows) != n:
+        raise ValueError(f"X has {n} rows, but the model was fitted to {len(rows)}.")
+    return check_weight(mass * (rows if weight is None else rows * weight), n)
 
 
 def _same_classes(model: Any, reader: Any) -> None:

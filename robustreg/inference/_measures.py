@@ -18,6 +18,8 @@ from robustreg.scales import mad
 NO_WEIGHT, FULL_WEIGHT = 1e-6, 1e-3
 #: a scale of this share of the largest y is that of rounding
 EXACT = 64 * np.finfo(float).eps
+#: steps of a fixed point at the most; each takes away a third of what is left, or more
+STEPS = 200
 #: beyond so many scales normal errors have no mass left
 FAR = 12.0
 
@@ -32,7 +34,7 @@ class Measures(NamedTuple):
     quartiles: tuple[float, ...] = ()
     n_outliers: float | None = None
     weights: tuple[float, float, float] | None = None
-    predictive: bool = False
+    predictive: float = math.nan
 
 
 def whole(value: float) -> float:
@@ -55,7 +57,7 @@ def measure(fit: Fit, outlier: float) -> Measures:
     quartiles = tuple(map(float, repeated_quantiles(residual, fit, [0.0, 0.25, 0.5, 0.75, 1.0])))
     kinked = loss.kinks(fit.estimate.target) is not None
     scale = fit.estimate.scale
-    if is_line(loss):
+    if is_line(loss) and scale != 0:
         scale = root_mean_square(residual, fit) * math.sqrt(fit.n / fit.df)
     elif scale is None:
         scale = mad(residual, fit.data.weight)
@@ -71,8 +73,29 @@ def measure(fit: Fit, outlier: float) -> Measures:
     return Measures(
         float(scale), r2, 1 - (1 - r2) * (fit.n - int(fit.data.intercept)) / fit.df,
         "R2" if is_line(loss) else "Robust R2", quartiles, outliers,
-        weight_counts(weights, counts), predictive=True,
+        weight_counts(weights, counts), predictive_scale(fit, float(scale)),
     )  # fmt: skip
+
+
+def predictive_scale(fit: Fit, scale: float) -> float:
+    """Scale of the errors of new rows.
+
+    The S-scale of an MM-estimate counts outliers as if each were at the bound of its loss: a tenth of them makes
+    it a sixth too large. So here ``sum w(u) (u^2 - kappa) = 0`` is solved for it, which rows without weight
+    have no part in and which is consistent at the normal distribution as well (Koller and Stahel, 2011).
+    """
+    if fit.estimate.start is None or fit.estimate.adaptive:
+        return scale
+    loss = fit.loss.rescaled(1 / scale)
+    kappa = 1 / consistency(loss, 1.0)
+    size, unit = np.abs(fit.residual) / scale, 1.0
+    for _ in range(STEPS):
+        weights = loss.weights(size / unit) * fit.weight
+        new = math.sqrt(float(weights @ size**2) / (kappa * float(weights.sum())))
+        if not new > 0 or abs(new - unit) <= 1e-12 * unit:
+            break
+        unit = new
+    return scale * unit
 
 
 def root_mean_square(values: Array, fit: Fit) -> float:

@@ -12,6 +12,7 @@ from scipy.stats import t as student
 
 from robustreg._array import Array
 from robustreg.inference import _covariance as cov
+from robustreg.inference import _high_breakdown as breakdown
 from robustreg.inference import _quantile as quantile
 from robustreg.inference._bootstrap import refitted
 from robustreg.inference._covariance import Covariance, Spread
@@ -78,7 +79,17 @@ def offer(fit: Fit) -> Offer:
             }  # fmt: skip
             return Offer({**kinds, **resampled}, "classical", "least squares", "")
         kinds = {"huber": cov.huber, "sandwich": cov.sandwich, "cluster": cov.cluster}
-        return Offer({**kinds, **resampled}, "huber", "an M-estimate", "")
+        if fit.estimate.start is None:
+            return Offer({**kinds, **resampled}, "huber", "an M-estimate", "")
+        first = {"weighted": breakdown.weighted}
+        if fit.estimate.adaptive:
+            return Offer(
+                {**first, **kinds, **resampled}, "weighted", "an SMDM-estimate",
+                "'avar1' is for a scale that is the S-estimate's own",
+            )  # fmt: skip
+        return Offer(
+            {"avar1": breakdown.avar1, **first, **kinds, **resampled}, "avar1", "an MM-estimate", ""
+        )
     if not loss.smooth:
         return Offer(
             resampled, "bootstrap", "a loss with kinks of its margins",
@@ -124,7 +135,8 @@ def summarize(
         The weights that it was fitted with.
     covariance : str, default="auto"
         How the covariance is estimated. Least squares: "classical" (auto) or "hc0" to "hc3". M-estimators:
-        "huber" (auto) or "sandwich". Quantiles: "rank" (auto up to 1000 rows), "nid" (auto beyond),
+        "huber" (auto) or "sandwich". MM: "avar1" (auto; errors may be asymmetric) or "weighted" (auto of SMDM).
+        LTS: those of least squares on the rows kept. Quantiles: "rank" (auto up to 1000 rows), "nid" (auto beyond),
         "iid" or "kernel". Likelihoods: "information" (auto; with class weights "sandwich") or
         "sandwich". Other smooth losses: "sandwich". "cluster" (auto with `groups`) for all of
         these and "bootstrap" for every model.
@@ -252,9 +264,12 @@ def _summary(
     if not fit.estimable.any() or (measures.scale == 0 and name != "bootstrap"):
         spread = unknown(fit)
     elif name == "bootstrap":
-        draws = refitted(
-            fit, fit.final.transform(X), y, groups, checked_resamples(n_resamples), random_state
-        )
+        n_resamples = checked_resamples(n_resamples)
+        if fit.estimate.high_breakdown and not fit.estimate.adaptive:
+            draws = breakdown.fast_bootstrap(fit, groups, n_resamples, random_state)
+        else:
+            rows = fit.final.transform(X)
+            draws = refitted(fit, rows, y, groups, n_resamples, random_state)
         spread = draws.spread
     elif name == "rank":
         ranked = quantile.ranks(fit, confidence)
@@ -265,6 +280,7 @@ def _summary(
         spread = function(fit) if groups is None else function(fit, groups)
     labels = index_of(fit)
     values, size, core = in_user_units(fit, spread)
+    core, mended = breakdown.made_definite(core)
     table = table_of(values, spread.unit * size, core, spread.df, confidence)
     frame = pd.DataFrame(table, index=labels, columns=COLUMNS)
     if draws is not None:
@@ -278,12 +294,19 @@ def _summary(
         frame["p_value"] = 2 * student.sf(np.abs(ranked.statistic), fit.df)
     outer = spread.unit * size
     matrix = core * np.outer(outer, outer)
-    notes = (*spread.notes, *notes_on(fit, frame, ranked is not None))
+    notes = [*spread.notes, *notes_on(fit, frame, ranked is not None)]
+    if mended:
+        notes.append(
+            "The covariance had negative eigenvalues, which were set to zero; variances are as they were."
+        )
+    deviance = None
+    if fit.estimate.start is not None:
+        deviance = breakdown.Deviance(fit)
     return Summary(Found(
         table=frame, covariance=pd.DataFrame(matrix, index=labels, columns=labels),
-        covariance_type=name, confidence=confidence, df=spread.df, n_samples=whole(fit.n),
-        n_groups=None if groups is None else len(np.unique(groups)), notes=notes, size=outer,
-        core=core, scores=scores_of(fit, spread, ranked is not None), measures=measures,
+        covariance_type=name, confidence=confidence, df=spread.df, n_samples=whole(fit.n_given),
+        n_groups=None if groups is None else len(np.unique(groups)), notes=tuple(notes), size=outer,
+        core=core, scores=scores_of(fit, spread, ranked is not None), measures=measures, deviance=deviance,
     ))  # fmt: skip
 
 
@@ -395,6 +418,11 @@ def notes_on(fit: Fit, table: pd.DataFrame, ranked: bool) -> list[str]:
         )
         warnings.warn(note, UserWarning, stacklevel=4)
         notes.append(note)
+    if fit.estimate.rows is not None:
+        notes.append(
+            f"Standard errors are those of least squares on the {fit.n:.10g} of {fit.n_given:.10g} rows "
+            "that the fit has kept, and take this choice as given."
+        )
     if hasattr(model, "best_index_"):
         notes.append(
             "The parameters were chosen on the same rows, which is not taken into account."

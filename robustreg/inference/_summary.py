@@ -267,7 +267,8 @@ class Summary:
             Rows to predict, as the estimator takes them.
         interval : {"confidence", "prediction"}, default="confidence"
             Of the mean of a row (of a classifier: of its score, such as the log-odds), or of a new
-            observation there, whose error is added as normal with the scale of the fit.
+            observation there, whose error is added as normal with the scale of the fit. That of
+            MM-estimates is first freed of what outliers have added to it.
         confidence : float, default=None
             Confidence of the intervals; that of the summary by default.
 
@@ -288,7 +289,7 @@ class Summary:
             )
         confidence = self.confidence if confidence is None else check_confidence(confidence)
         self._require_covariance("predict")
-        if interval == "prediction" and not self._found.measures.predictive:
+        if interval == "prediction" and math.isnan(self._found.measures.predictive):
             raise ValueError(
                 "A prediction interval needs errors with a scale about the mean, which "
                 f"{type(self._found.scores.final.model).__name__} does not model. For quantiles, fit the two "
@@ -297,7 +298,7 @@ class Summary:
         index = X.index if hasattr(X, "index") and not callable(X.index) else None
         raw, error = self._spread_of(self._found.scores.final.transform(X))
         if interval == "prediction":
-            error = np.hypot(error, self.scale)
+            error = np.hypot(error, self._found.measures.predictive)
         reach = float(student.ppf((1 + confidence) / 2, self.df)) * error
         columns = ("prediction", "lower", "upper")
         parts = [np.column_stack(part) for part in zip(raw, raw - reach, raw + reach, strict=True)]

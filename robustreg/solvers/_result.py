@@ -60,6 +60,8 @@ class Result(OptimizeResult):
         number of those rows.
     hits, exhaustive : int, bool
         How many starts ended there, and whether there are no others.
+    initial : array
+        Where an estimate ended that this one started from and has its scale from.
     advice : str
         What the user can do about it.
     """
@@ -90,6 +92,7 @@ class Result(OptimizeResult):
     first: Array
     h: float
     hits: int
+    initial: Array
     exhaustive: bool
     advice: str
 

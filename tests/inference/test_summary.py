@@ -23,6 +23,7 @@ from robustreg import (
     L1Regressor,
     L2Regressor,
     LogisticClassifier,
+    MarginRanker,
 )
 from robustreg.inference import summarize
 from tests.inference._data import classes, sample, table
@@ -299,6 +300,12 @@ def test_a_covariance_that_the_model_has_not(model, kind, message):
             model.fit(X, y), X, y, covariance=kind, groups=groups if kind == "cluster" else None
         )
     assert message in str(raised.value)
+
+
+def test_a_ranker_has_none():
+    X, y, _, _ = classes()
+    with pytest.raises(ValueError, match="its loss is not one of single rows"):
+        summarize(MarginRanker().fit(X, y), X, y)
 
 
 def test_groups_that_are_none():

@@ -1,0 +1,230 @@
+"""Estimates that take their scale from a high-breakdown start: MM, SMDM, and the S-estimate itself."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.stats import chi2
+
+from robustreg._array import Array
+from robustreg.estimators._base import Units
+from robustreg.inference._bootstrap import Draws, Sampler, collected
+from robustreg.inference._covariance import Spread, correction, invert, mean
+from robustreg.inference._fit import Fit, check_rows
+from robustreg.inference._wald import TestResult
+from robustreg.losses import ResidualLoss
+from robustreg.losses._normal import design_adaptive
+from robustreg.penalties import L2
+from robustreg.solvers import Problem, solve_fixed
+
+#: entries of the products of columns, and of the resamples, that are held at a time
+HELD = 2e7
+WEIGHTED = "Name 'weighted' or 'bootstrap'."
+
+
+class Parts(NamedTuple):
+    """Residuals of the final and of the first fit in units of the scale, and the losses of both.
+
+    rho of the first is divided by its bound, ``b`` is its mean.
+    """
+
+    u: Array
+    u0: Array
+    loss: ResidualLoss
+    first: ResidualLoss
+    scale: float
+    b: float
+
+    @classmethod
+    def of(cls, fit: Fit) -> Parts:
+        estimate = fit.estimate
+        start, scale = estimate.start or estimate, float(estimate.scale or 0.0)
+        assert isinstance(start.loss, ResidualLoss)
+        loss, first = fit.loss.rescaled(1 / scale), start.loss.rescaled(1 / scale)
+        residual = fit.residual
+        if estimate.start is not None:
+            coef, intercept = estimate.start_coef, estimate.start_intercept
+            residual = fit.estimate.target - fit.objective.raw(fit.inside(coef, intercept))
+        u0 = residual / scale
+        b = mean(first.rho(u0) / first.bound, fit) * fit.n / fit.df
+        return cls(fit.residual / scale, u0, loss, first, scale, b)
+
+    @property
+    def chi(self) -> Array:
+        """Rho of the first residuals, of maximum one."""
+        return self.first.rho(self.u0) / self.first.bound
+
+    @property
+    def chi_slope(self) -> Array:
+        """Its derivative."""
+        return self.first.psi(self.u0) / self.first.bound
+
+
+def avar1(fit: Fit) -> Spread:
+    """Joint with the scale, for errors that need not be symmetric (Croux, Dhaene and Hoorelbeke, 2003)."""
+    parts, mass, n = Parts.of(fit), fit.mass, fit.n
+    psi, bend = parts.loss.psi(parts.u), parts.loss.psi_prime(parts.u)
+    meat = fit.gram(psi**2)
+    check_rows(fit, parts.scale**2 * np.diag(meat))
+    # in units of the scale; sums are over weights of mean one
+    inverse = invert(fit.gram(bend), fit.active, WEIGHTED)
+    a = inverse @ fit.sum_of(bend * parts.u) / mean(parts.chi_slope * parts.u0, fit)
+    cross = np.outer(a, inverse @ fit.sum_of(psi * parts.chi))
+    tail = mean(parts.chi**2, fit) - parts.b**2
+    core = (n * inverse @ meat @ inverse / mass - cross - cross.T + tail * np.outer(a, a)) / n
+    if not (np.diag(core) > 0).all():
+        raise ValueError(f"The covariance 'avar1' has a variance below zero here. {WEIGHTED}")
+    return Spread(core, parts.scale, fit.df)
+
+
+def weighted(fit: Fit) -> Spread:
+    """For symmetric errors, with robustness weights (Koller and Stahel, 2011).
+
+    After a design-adaptive scale each residual is in the scale that its leverage gives it.
+    """
+    scale = float(fit.estimate.scale or 0.0)
+    loss, u = fit.loss.rescaled(1 / scale), fit.residual / scale
+    weight = loss.weights(u)
+    gram = fit.gram(weight)
+    inverse = invert(gram, fit.active, "Name 'bootstrap'.")
+    check_rows(fit, scale**2 * np.diag(fit.gram(loss.psi(u) ** 2)))
+    if fit.estimate.adaptive:
+        _, first, second = design_adaptive(loss)
+        leverage = np.clip(weight * fit.leverage(inverse) / fit.mass, 0.0, 1.0)
+        tau = np.sqrt(1 - first * leverage) * (1 + second * leverage)
+        size = mean((tau * loss.psi(u / tau)) ** 2, fit) / mean(tau**2, fit)
+        factor = size / mean(loss.psi_prime(u / tau), fit) ** 2
+    else:
+        bend = loss.psi_prime(u)
+        factor = mean(loss.psi(u) ** 2, fit) / mean(bend, fit) ** 2 * fit.n / fit.df
+        factor *= correction(bend, fit, ddof=0) ** 2
+    core = factor * mean(weight, fit) * inverse / fit.mass
+    return Spread(core, scale, fit.df)
+
+
+def fast_bootstrap(fit: Fit, groups: Array | None, n_resamples: int, random_state: Any) -> Draws:
+    """Fast and robust bootstrap: reweighted least squares of each resample, corrected linearly.
+
+    Rows without weight in the fit have none in any resample, so it does not break down where the fit does
+    not (Salibian-Barrera and Zamar, 2002; Salibian-Barrera and Van Aelst, 2008).
+    """
+    parts, theta = Parts.of(fit), fit.theta
+    psi, bend = parts.loss.psi(parts.u), parts.loss.psi_prime(parts.u)
+    weight = parts.loss.weights(parts.u)
+    hessian = invert(fit.gram(bend), fit.active, "There is no bootstrap of this fit.")
+    gram = fit.gram(weight)
+    # d(coef) = hessian (gram (step of the resample) - pull d(scale)), in units of the scale
+    pull = fit.sum_of(bend * parts.u)
+    elastic = mean(parts.chi_slope * parts.u0, fit) * fit.n / (fit.df * parts.b)
+    sampler = Sampler(fit, groups, random_state)
+    moves, failed = np.empty((n_resamples, len(theta))), 0
+    chunk = max(1, min(n_resamples, int(HELD / fit.data.n_rows)))
+    resampled = _Resampled(fit, weight, psi)
+    done = 0
+    while done < n_resamples:
+        counts = np.array([sampler.draw() for _ in range(min(chunk, n_resamples - done))])
+        counts /= fit.mass
+        step, good = resampled.steps(counts, gram)
+        failed += int((~good).sum())
+        if failed > 5 * n_resamples:
+            raise ValueError(
+                "Most resamples do not tell the columns of X apart: there is no bootstrap of these rows."
+            )
+        growth = (counts @ (parts.chi / fit.total) * fit.n / (fit.df * parts.b) - 1) / elastic
+        move = (step @ gram - np.outer(growth, pull)) @ hessian
+        kept = move[good]
+        moves[done : done + len(kept)] = kept
+        done += len(kept)
+    thetas = theta + parts.scale * moves
+    notes = (f"{failed} degenerate resamples were drawn again.",) if failed else ()
+    draws = collected(
+        fit, parts.scale * moves, fit.estimates + parts.scale * moves @ fit.jacobian.T
+    )
+    assert len(thetas) == n_resamples
+    return draws._replace(spread=draws.spread._replace(notes=notes))
+
+
+class _Resampled:
+    """Steps of weighted least squares from the fit to resamples of its rows."""
+
+    def __init__(self, fit: Fit, weight: Array, psi: Array) -> None:
+        self.fit, self.weight, self.psi = fit, weight, psi
+        q, n = len(fit.theta), fit.data.n_rows
+        self.rows = None
+        if n * q * (q + 1) / 2 <= HELD:
+            self.rows = fit.along(np.eye(q))
+            self.pairs = np.triu_indices(q)
+            self.products = self.rows[:, self.pairs[0]] * self.rows[:, self.pairs[1]]
+            self.products *= weight[:, None]
+
+    def steps(self, counts: Array, whole: Array) -> tuple[Array, Array]:
+        """Return a step for each row of counts, and which of them are well defined."""
+        q = len(whole)
+        if self.rows is None:
+            fit = self.fit
+            grams = np.array([fit.gram(c * self.weight / fit.weight) for c in counts])
+            pulls = np.array([fit.sum_of(c * self.psi / fit.weight) for c in counts])
+        else:
+            flat = counts @ self.products
+            grams = np.empty((len(counts), q, q))
+            grams[:, self.pairs[0], self.pairs[1]] = flat
+            grams[:, self.pairs[1], self.pairs[0]] = flat
+            pulls = (counts * self.psi) @ self.rows
+        least = 1e-9 * np.linalg.eigvalsh(whole)[0]
+        good = np.linalg.eigvalsh(grams)[:, 0] > least
+        steps = np.zeros((len(counts), q))
+        steps[good] = np.linalg.solve(grams[good], pulls[good][:, :, None])[:, :, 0]
+        return steps, good
+
+
+@dataclass
+class Deviance:
+    """The robust deviance of an M-estimate at its scale.
+
+    Parameters
+    ----------
+    fit : Fit
+        The fit.
+    """
+
+    fit: Fit
+
+    def __call__(self, smaller: Deviance, n_left_out: int) -> TestResult:
+        """Test a smaller model, solved again with this one's loss and scale."""
+        fit, other = self.fit, smaller.fit
+        scale = float(fit.estimate.scale or 0.0)
+        loss = fit.loss.rescaled(1 / scale)
+        data = other.data
+        units = Units.of(data.y, data.weight, other.mass, data.intercept)
+        inside = data.with_target(units.inward(data.y), data.weight)
+        model = fit.model
+        problem = Problem(loss, inside, L2(0.0), "auto", model.tol, 1000)
+        start = other.theta / units.spread
+        if data.intercept:
+            start[-1] -= units.center / units.spread
+        found = solve_fixed(problem, scale / units.spread, start)
+        raw = problem.at(scale / units.spread).raw(found.x)
+        rest = (inside.y - raw) * units.spread / scale
+        u = fit.residual / scale
+        slope = mean(loss.psi_prime(u), fit) / mean(loss.psi(u) ** 2, fit)
+        lost = fit.mass * (float(other.weight @ loss.rho(rest)) - float(fit.weight @ loss.rho(u)))
+        statistic = max(2 * slope * lost, 0.0)
+        p_value = float(chi2.sf(statistic, n_left_out))
+        return TestResult(statistic, n_left_out, math.inf, p_value, "Robust deviance test")
+
+
+def made_definite(core: Array) -> tuple[Array, bool]:
+    """Return a covariance without negative eigenvalues and with the same variances, and if it had some."""
+    known = np.isfinite(np.diag(core))
+    inner = core[np.ix_(known, known)]
+    values, vectors = np.linalg.eigh(inner)
+    if not len(values) or values[0] >= -1e-12 * values[-1]:
+        return core, False
+    positive = vectors * np.maximum(values, 0.0) @ vectors.T
+    size = np.sqrt(np.maximum(np.diag(inner), 0.0) / np.diag(positive))
+    result = core.copy()
+    result[np.ix_(known, known)] = positive * np.outer(size, size)
+    return result, True
