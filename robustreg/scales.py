@@ -5,6 +5,7 @@ A weight is a number of repetitions: weight 2 gives what the row written twice g
 
 from __future__ import annotations
 
+import math
 from typing import Protocol
 
 import numpy as np
@@ -14,11 +15,11 @@ from robustreg._array import Array
 
 #: 1 / Phi^-1(3/4): the median absolute value of a standard normal is 0.6745
 MAD_FACTOR = 1.482602218505602
-#: residuals beyond this many scales are outliers: one in a hundred normal ones is
+#: Phi^-1(0.995): residuals beyond this many scales are outliers, one in a hundred normal ones is
 OUTLYING = 2.5758293035489004
 
 
-def weighted_median(values: Array, weight: Array | None = None) -> float:
+def weighted_median(values: Array, weight: Array | None = None, left_out: float = 0.0) -> float:
     """Return the median of ``values``, each counted ``weight`` times.
 
     Parameters
@@ -27,6 +28,8 @@ def weighted_median(values: Array, weight: Array | None = None) -> float:
         Finite numbers.
     weight : array of shape (n,), optional
         Non-negative weights with a positive sum; ones by default.
+    left_out : float, default=0.0
+        Leave the smallest values out, so many by their weights: fewer than there are.
 
     Returns
     -------
@@ -41,13 +44,15 @@ def weighted_median(values: Array, weight: Array | None = None) -> float:
     1.5
     """
     if weight is None:
-        middle = len(values) // 2
-        low, high = np.partition(values, (max(middle - 1, 0), middle))[[middle - 1, middle]]
-        return float(0.5 * low + 0.5 * high if len(values) % 2 == 0 else high)
+        # values 1 to n end at weights 1 to n, and half is where the median changes from one to the next
+        half = 0.5 * (len(values) + left_out)
+        middle = [max(math.ceil(half) - 1, 0), min(math.floor(half), len(values) - 1)]
+        low, high = np.partition(values, middle)[middle]
+        return float(0.5 * low + 0.5 * high if low != high else high)
     order = np.argsort(values, kind="stable")
     order = order[weight[order] > 0]
     below = np.cumsum(weight[order])
-    half = 0.5 * below[-1]
+    half = 0.5 * (below[-1] + left_out)
     # Sums of weights carry rounding, so "exactly half" is meant within it.
     slack = 4 * np.finfo(float).eps * below[-1]
     lower = np.searchsorted(below, half - slack, side="left")
@@ -56,7 +61,7 @@ def weighted_median(values: Array, weight: Array | None = None) -> float:
     return float(0.5 * low + 0.5 * high)
 
 
-def mad(residual: Array, weight: Array | None = None) -> float:
+def mad(residual: Array, weight: Array | None = None, *, left_out: float = 0.0) -> float:
     """Median absolute residual, consistent for sigma at the normal distribution.
 
     Residuals are taken about zero, not about their median: the model has an intercept for that.
@@ -67,6 +72,10 @@ def mad(residual: Array, weight: Array | None = None) -> float:
         Residuals, in the units of y.
     weight : array of shape (n,), optional
         Sample weights.
+    left_out : float, default=0.0
+        Leave the smallest residuals out, so many by their weights: a fit of absolute errors passes
+        through as many rows as it has parameters, whose residuals say nothing. 0 is returned where
+        no row would be left.
 
     Returns
     -------
@@ -84,7 +93,10 @@ def mad(residual: Array, weight: Array | None = None) -> float:
     >>> round(mad(np.array([-1.0, 0.5, 2.0, 40.0])), 4)
     2.2239
     """
-    return MAD_FACTOR * weighted_median(np.abs(residual), weight)
+    total = len(residual) if weight is None else float(weight.sum())
+    if left_out >= total * (1 - 1e-12):
+        return 0.0
+    return MAD_FACTOR * weighted_median(np.abs(residual), weight, left_out)
 
 
 def huber_consistency(epsilon: float) -> float:

@@ -24,15 +24,16 @@ DATA = Path(__file__).parent / "data"
 
 #: one setting for each way of fitting; without a penalty, so that scaling y scales the answer
 UNPENALISED = {
-    "proposal2": HuberRegressor(alpha=0.0),
+    "l1": HuberRegressor(),
+    "proposal2": HuberRegressor(scale="proposal2"),
     "concomitant": HuberRegressor(alpha=0.0, scale="concomitant", epsilon=1.35),
     "mad": HuberRegressor(alpha=0.0, scale="mad"),
     "fixed": HuberRegressor(alpha=0.0, scale=0.7),
     "squared": L2Regressor(),
     "absolute": L1Regressor(),
     "quantile": QuantileRegressor(quantile=0.3, alpha=0.0),
-    "smooth_l1": RobustRegressor(loss=SmoothL1(0.5)),
-    "pseudo_huber": RobustRegressor(loss="pseudo_huber"),
+    "smooth_l1": RobustRegressor(loss=SmoothL1(0.5), scale="mad"),
+    "pseudo_huber": RobustRegressor(loss="pseudo_huber", scale="mad"),
     "pinball": RobustRegressor(loss=Pinball(0.7)),
 }
 #: the same with penalties that are felt
@@ -43,7 +44,10 @@ PENALISED = {
 CONVEX = {
     **UNPENALISED,
     **{f"{name}, penalised": model for name, model in PENALISED.items()},
-    "proposal2, no intercept": HuberRegressor(fit_intercept=False, epsilon=2.0),
+    "l1, no intercept": HuberRegressor(fit_intercept=False, epsilon=2.0, alpha=1e-4),
+    "proposal2, no intercept": HuberRegressor(
+        scale="proposal2", fit_intercept=False, epsilon=2.0, alpha=1e-4
+    ),
     "absolute, no intercept": L1Regressor(fit_intercept=False),
     "pinball, no intercept": RobustRegressor(loss=Pinball(0.3), alpha=1.0, fit_intercept=False),
     "quantile, no intercept": QuantileRegressor(alpha=0.02, fit_intercept=False),

@@ -34,6 +34,7 @@ from robustreg.plotting import (
     OutlierMapDisplay,
     ResidualDisplay,
 )
+from robustreg.scales import OUTLYING
 
 DRAWN = [name for name, kind in LOSSES.items() if issubclass(kind, ResidualLoss | MarginLoss)]
 
@@ -130,7 +131,7 @@ def test_residuals_without_a_scale_take_their_mad(diabetes):
     models = [make_pipeline(StandardScaler(), L2Regressor()), LinearRegression()]
     for model in models:
         display = ResidualDisplay.from_estimator(model.fit(X, y), X, y)
-        assert display.threshold == 2.5
+        assert display.threshold == OUTLYING
         assert np.isclose(np.median(np.abs(display.residual)), 0.6744897501960817)
     exact = ResidualDisplay.from_predictions([1.0, 2.0], [1.0, 2.0])
     assert not exact.flagged.any()

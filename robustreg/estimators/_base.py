@@ -30,7 +30,6 @@ from robustreg.estimators._validation import (
     check_weight,
     refuse_infinite,
 )
-from robustreg.objective import Objective
 from robustreg.penalties import L2, Penalty
 from robustreg.preparation import prepare
 from robustreg.scales import MAD_FACTOR, weighted_median
@@ -109,11 +108,6 @@ def _middle(y: Array, weight: Array | None, intercept: bool) -> tuple[float, flo
     spread = MAD_FACTOR * weighted_median(size, weight)
     # where most y are equal: the typical distance of the others
     return center, spread if spread > 1e-12 * size.max() else weighted_median(size[size > 0])
-
-
-def beats_zero(objective: Objective, theta: Array) -> bool:
-    """Whether a start is better than none; far out a loss that lets go is flat and looks solved."""
-    return objective.fun_jac(theta)[0] < objective.fun_jac(np.zeros_like(theta))[0]
 
 
 class Prepared(NamedTuple):
@@ -269,7 +263,8 @@ class LinearModel(CallbackSupportMixin, BaseEstimator):
         stopped = progress is not None and progress.stopped
         if start is None or stopped or not self._falls_short(found):
             return found
-        cold = self._minimise(prepared, None, progress)
+        how.pop("metric", None)
+        cold = self._minimise(prepared, None, progress, **how)
         return min(found, cold, key=lambda fit: (self._falls_short(fit), fit.optimality))
 
     def _falls_short(self, found: Result) -> bool:

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from robustreg._array import Array
-from robustreg.estimators._base import Prepared, beats_zero
+from robustreg.estimators._base import Prepared
 from robustreg.estimators._classifier_base import ProbabilityClassifier
 from robustreg.estimators._labels import class_factors, require_classes
 from robustreg.estimators._probability import conditional
 from robustreg.estimators._validation import check_real, complain
 from robustreg.losses import CrossEntropy, Focal, Logistic, Loss, Poly
-from robustreg.solvers import Result, solve_each, solve_together
+from robustreg.solvers import Result, beats_zero, solve_each, solve_together
 
 SEPARABLE = (
     "The classes, or some of their rows, can be separated by a hyperplane: the coefficients still "

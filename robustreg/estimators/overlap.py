@@ -9,12 +9,12 @@ import numpy as np
 from sklearn.utils.multiclass import type_of_target
 
 from robustreg._array import Array
-from robustreg.estimators._base import Prepared, beats_zero
+from robustreg.estimators._base import Prepared
 from robustreg.estimators._classifier_base import LinearClassifier
 from robustreg.estimators._validation import check_real
 from robustreg.losses import Dice, Logistic, Loss
 from robustreg.objective import Objective
-from robustreg.solvers import Result, solve_each
+from robustreg.solvers import Result, beats_zero, solve_each
 
 #: a loss that is none
 LOSSLESS = 1e-12

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import replace
+from functools import cache, partial
 from numbers import Real
 from typing import Any, Self, cast
 
 import numpy as np
 
 from robustreg._array import Array
-from robustreg.estimators._base import LinearRegressor, Prepared, Units, beats_zero
+from robustreg.estimators._base import LinearRegressor, Prepared, Units
 from robustreg.estimators._estimate import Estimate
+from robustreg.estimators._outliers import outlying, row_weights
 from robustreg.estimators._validation import (
     check_real,
     complain,
@@ -20,25 +22,39 @@ from robustreg.estimators._validation import (
 from robustreg.losses import LOSSES, Absolute, Huber, Pinball, ResidualLoss, Squared
 from robustreg.objective import Objective
 from robustreg.penalties import L1, Penalty
-from robustreg.scales import huber_consistency, mad
+from robustreg.scales import mad
 from robustreg.solvers import (
+    AboutL1,
+    Given,
+    IteratedMad,
+    Joint,
+    NoScale,
     Parts,
     Problem,
+    Rank,
     Result,
+    Scale,
+    Share,
+    Stage,
     affordable,
     is_sparse_in_columns,
     solve_columns,
-    solve_fixed,
-    solve_joint,
     solve_kinked,
-    solve_mad,
     solve_program,
+    solve_residual,
+    with_scale,
 )
 
 SMOOTH_SOLVERS = ("newton", "newton-cg", "lbfgs")
 PROGRAM_SOLVERS = ("highs", "highs-ds", "highs-ipm")
 KINKED_SOLVERS = ("exact", *PROGRAM_SOLVERS)
-JOINT = ("proposal2", "concomitant")
+#: how a scale is found, by its name
+SCALES: dict[str, Scale] = {
+    "l1": AboutL1(),
+    "proposal2": Joint(consistent=True),
+    "mad": IteratedMad(),
+    "concomitant": Joint(consistent=False),
+}
 
 
 class ResidualRegressor(LinearRegressor):
@@ -62,35 +78,30 @@ class ResidualRegressor(LinearRegressor):
         scale = getattr(self, "scale_", None)
         if loss.threshold and scale is not None:
             loss = loss.rescaled(scale)
-        if self.scale in JOINT:  # minimised: scale * rho(r / scale)
+        if isinstance(self.scale, str) and SCALES[self.scale].joint:  # the loss is divided by it
             penalty = penalty.scaled(self.scale_)
         return Estimate(loss, penalty, y, scale=scale)
 
     def _minimise(
-        self, prepared: Prepared, start: Array | None, callback: Any = None, metric: Any = None
+        self,
+        prepared: Prepared,
+        start: Array | None,
+        callback: Any = None,
+        metric: Any = None,
+        stage: Stage | None = None,
     ) -> Result:
-        data, units, _ = prepared
         loss = self._loss()
-        if loss.kinks(data.y) is not None:
+        if loss.kinks(prepared.data.y) is not None:
             return self._minimise_kinked(loss, prepared, start, callback)
         problem = replace(self._problem(prepared), callback=callback, metric=metric)
-        if self.scale in JOINT:
-            return solve_joint(problem, self._kappa(problem, prepared), start)
-        if not loss.threshold:
-            return solve_fixed(problem, 1.0, None if start is None else start[: problem.size])
-        fixed = None if self.scale == "mad" else float(self.scale) / units.spread
-        if not loss.convex:
-            if start is not None:
-                near = problem.at(fixed or float(start[-1]) or 1.0)
-                start = start if beats_zero(near, start[: problem.size]) else None
-            if start is None:
-                start = solve_mad(replace(problem, loss=Huber())).x
-        if fixed is None:
-            return solve_mad(problem, start)
-        sigma = fixed
-        found = solve_fixed(problem, sigma, None if start is None else start[: problem.size])
-        found.x = np.append(found.x, sigma)
-        return found
+        return solve_residual(problem, self._scale(prepared.units), rank_of(prepared), start, stage)
+
+    def _scale(self, units: Units) -> Scale:
+        """Return how the scale is found."""
+        if not self._loss().threshold:
+            return NoScale()
+        named = SCALES.get(self.scale) if isinstance(self.scale, str) else None
+        return named or Given(float(self.scale) / units.spread)
 
     def _problem(self, prepared: Prepared) -> Problem:
         """Return what is minimised where the loss is smooth."""
@@ -98,35 +109,28 @@ class ResidualRegressor(LinearRegressor):
         loss = self._loss()
         method = choose_solver(self, loss, self.alpha)
         penalty = units.penalty(
-            self._penalty(data.total * units.mass), 1 if self.scale in JOINT else loss.degree
+            self._penalty(data.total * units.mass), 1 if self._scale(units).joint else loss.degree
         )
         return Problem(loss, data, penalty, method, self.tol, self.max_iter)
 
-    def _kappa(self, problem: Problem, prepared: Prepared) -> float:
-        """Return the price of a scale that is estimated jointly."""
-        if self.scale != "proposal2":
-            return 1.0
-        data, units, rank = prepared
-        total = data.total * units.mass
-        return huber_consistency(problem.threshold) * (1 - rank / total if total > rank else 1.0)
+    def _stage(self, prepared: Prepared, start: Array | None) -> Stage | None:
+        """Return what several fits of the same rows and penalty share."""
+        problem, scale = self._problem(prepared), self._scale(prepared.units)
+        return scale.stage(problem, rank_of(prepared), start)
 
     def _minimise_parts(
-        self, parts: Parts, prepared: Prepared, found: Result, shares: list[Prepared]
+        self,
+        parts: Parts,
+        prepared: Prepared,
+        found: Result,
+        shares: list[tuple[Prepared, Stage | None]],
     ) -> list[Result | None]:
         """Solve for parts of the rows, None for each that does not follow from the fit to all."""
-        problem = self._problem(prepared)
-        joint = self.scale in JOINT
-        sigma = float(found.x[-1] if joint else 0.0 if self.scale == "mad" else self.scale)
-        sigma = sigma if joint else sigma / prepared.units.spread
-        if not sigma > 0 or problem.loss.line is None or problem.method not in ("auto", "newton"):
+        problem, scale = self._problem(prepared), self._scale(prepared.units)
+        if problem.loss.line is None or problem.method not in ("auto", "newton"):
             return [None] * len(shares)
-        kappas = [self._kappa(problem, share) for share in shares] if joint else None
-        objective = problem.joint(self._kappa(problem, prepared)) if joint else problem.at(sigma)
-        solved = parts.solve(objective, found, kappas, tol=self.tol, max_iter=self.max_iter)
-        for one in solved:
-            if one is not None and not joint:
-                one.x = np.append(one.x, sigma)
-        return solved
+        some = [Share(share.data, rank_of(share), stage) for share, stage in shares]
+        return scale.parts(parts, problem, found, rank_of(prepared), some)
 
     def _minimise_kinked(
         self,
@@ -146,11 +150,35 @@ class ResidualRegressor(LinearRegressor):
             how = "highs" if method == "auto" else method
             found = solve_program(objective, method=how, tol=self.tol, options=options)
             if method != "auto" or not columns or found.optimality <= self.tol:
-                return found
-        return (solve_columns if columns else solve_kinked)(
+                return with_scale(objective, found, rank_of(prepared))
+        found = (solve_columns if columns else solve_kinked)(
             objective, np.zeros(objective.size) if start is None else start[: objective.size],
             tol=self.tol, max_iter=self.max_iter, callback=callback, warm=start is not None,
         )  # fmt: skip
+        return with_scale(objective, found, rank_of(prepared))
+
+    def _store(self, found: Result, prepared: Prepared) -> None:
+        for name in ("scale_", "outliers_", "weights_"):  # of another quantile they say nothing
+            self.__dict__.pop(name, None)
+        super()._store(found, prepared)
+
+    def _describe(self, X: Any, y: Array, weight: Array | None, found: Result) -> None:
+        loss, scale = self._loss(), getattr(self, "scale_", None)
+        if scale is None and self.scale is None:
+            return
+        residual = self._residual(X, y, found)
+        if scale is None:
+            self.scale_ = scale = mad(residual, weight)
+        rounding = cache(partial(self._rounding, X, y))
+        self.outliers_ = outlying(residual, scale, rounding)
+        weights = row_weights(loss, residual, scale, rounding)
+        if weights is not None:
+            self.weights_ = weights
+
+
+def rank_of(prepared: Prepared) -> Rank:
+    """Rank and mean weight of a row, as a scale asks for them."""
+    return Rank(prepared.rank, prepared.units.mass)
 
 
 def choose_solver(estimator: Any, loss: ResidualLoss, quadratic: float) -> str:
@@ -178,18 +206,28 @@ def choose_solver(estimator: Any, loss: ResidualLoss, quadratic: float) -> str:
 
 
 class HuberRegressor(ResidualRegressor):
-    r"""Linear regression with Huber's loss and a scale estimated along.
+    r"""Linear regression with Huber's loss at a robust scale of the residuals.
 
-    Minimises, over coefficients and scale jointly and convexly,
+    By default two convex problems are solved, each with a certificate: the L1 fit, whose residuals
+    give the scale :math:`\sigma`, and then
+
+    .. math:: \min_{b, \mathrm{coef}} \sum_i w_i \, \sigma^2 \rho_\epsilon(r_i / \sigma)
+        + \tfrac{\alpha}{2} \|\mathrm{coef}\|_2^2
+
+    with :math:`\rho_\epsilon(z) = z^2/2` for :math:`|z| \le \epsilon` and
+    :math:`\epsilon |z| - \epsilon^2/2` beyond. The scale is the normalised median absolute deviation,
+    1.4826 times the median of :math:`|r_i|`, without the p smallest ones: through as many rows as there
+    are parameters an L1 fit passes anyway. It is consistent for sigma at the normal distribution, so
+    that ``epsilon=1.345`` cuts at 1.345 sigma and has 95 % of the efficiency of least squares there.
+    As long as the L1 fit holds, contaminated targets do not inflate it.
+
+    Huber's Proposal 2, ``scale="proposal2"``, minimises over scale and coefficients together,
 
     .. math:: \sum_i w_i \sigma \rho_\epsilon(r_i / \sigma)
         + \tfrac{\kappa}{2} \Big(\sum_i w_i - p\Big) \sigma + \tfrac{\alpha}{2} \|\mathrm{coef}\|_2^2
 
-    with :math:`\rho_\epsilon(z) = z^2/2` for :math:`|z| \le \epsilon` and
-    :math:`\epsilon |z| - \epsilon^2/2` beyond, :math:`\kappa = E \min(Z^2, \epsilon^2)` and p the
-    number of parameters. The scale is Huber's Proposal 2: consistent for sigma at the normal
-    distribution, so that ``epsilon=1.345`` cuts at 1.345 sigma and has 95 % of the efficiency of
-    least squares there. scikit-learn's estimator of this name takes kappa = 1 and p = 0 instead
+    with :math:`\kappa = E \min(Z^2, \epsilon^2)` and p the number of parameters. It is consistent as
+    well. scikit-learn's estimator of this name takes kappa = 1 and p = 0 instead
     (``scale="concomitant"`` here): its scale tends to 0.68 sigma, so that ``epsilon=1.35`` cuts at
     0.92 sigma and has 88.9 % efficiency.
 
@@ -200,23 +238,24 @@ class HuberRegressor(ResidualRegressor):
     epsilon : float, default=1.345
         Threshold between the quadratic and the linear part in units of the scale, in (0, inf].
         Above 1 for ``scale="concomitant"``, whose scale would be 0 below.
-    alpha : float, default=1e-4
+    alpha : float, default=0.0
         Strength of the L2 penalty on the sum of losses; the intercept is never penalised.
-    scale : {"proposal2", "mad", "concomitant"} or float, default="proposal2"
-        How sigma is found: as above; as the median absolute residual / 0.6745 of the fit itself
-        (more robust, not convex); as in scikit-learn; or a fixed positive number in the units of
-        y, so that ``scale=1.0`` makes epsilon the delta of Huber's loss.
+    scale : {"l1", "proposal2", "mad", "concomitant"} or float, default="l1"
+        How sigma is found: from the L1 fit; jointly, by Proposal 2; as the median absolute residual /
+        0.6745 of the fit itself (not convex); as in scikit-learn; or a fixed positive number in the
+        units of y, so that ``scale=1.0`` makes epsilon the delta of Huber's loss. With a penalty the L1
+        fit has it, too, with alpha divided by the normalised MAD of y, so that it is equivariant.
     fit_intercept : bool, default=True
         Whether to fit an intercept.
-    max_iter : int, default=100
-        Iterations at the most, those on a subsample included.
+    max_iter : int, default=1000
+        Iterations at the most, those of the L1 fit and on a subsample included.
     tol : float, default=1e-8
         Largest `optimality_` that counts as converged.
     warm_start : bool, default=False
         Whether to start from the last fit.
     solver : {"auto", "newton", "newton-cg", "lbfgs"}, default="auto"
         Newton with Gram matrices, Newton with conjugate gradients (wide or large sparse data), or
-        limited-memory BFGS. All reach the same optimum.
+        limited-memory BFGS. All reach the same optimum. The L1 fit is exact with each of them.
 
     Attributes
     ----------
@@ -225,17 +264,21 @@ class HuberRegressor(ResidualRegressor):
     intercept_ : float
         Intercept.
     scale_ : float
-        Sigma, in the units of y. 0.0 where so many rows lie exactly on a hyperplane, a share of
-        ``1 - kappa / epsilon**2`` (61 % by default) at least, that `coef_` is the L1 fit.
+        Sigma, in the units of y. 0.0 where so many rows lie exactly on a hyperplane that `coef_` is the
+        L1 fit: more than half of them, for Proposal 2 a share of ``1 - kappa / epsilon**2`` (61 % by
+        default). Also where there are as many parameters as rows and no penalty.
     delta_ : float
         ``epsilon * scale_``, in the units of y.
     outliers_ : array of shape (n_samples,)
-        True where the residual exceeds `delta_`.
+        True for rows farther from the fit than ``2.5758 * scale_``, which of normal rows are 1 %.
+    weights_ : array of shape (n_samples,)
+        How much each row counts: ``psi(u) / u`` of its residual u, 1 within `delta_` and
+        ``delta_ / abs(residual)`` beyond.
     n_iter_ : int
         Iterations.
     optimality_ : float
-        Largest gradient entry per unit of weight in standardised units; at scale 0 the relative
-        duality gap of the L1 problem.
+        Largest gradient entry per unit of weight in standardised units, or the relative duality gap of
+        the L1 fit if that is larger.
     n_features_in_ : int
         Number of columns seen in fit.
     feature_names_in_ : array of shape (n_features,)
@@ -244,8 +287,9 @@ class HuberRegressor(ResidualRegressor):
     References
     ----------
     Huber, P. J. (1964). Robust estimation of a location parameter. Annals of Mathematical
-    Statistics 35, 73-101. Huber, P. J. (1981). Robust Statistics. Wiley. Owen, A. B. (2007). A
-    robust hybrid of lasso and ridge regression.
+    Statistics 35, 73-101. Huber, P. J. (1981). Robust Statistics. Wiley. Maronna, R. A., Martin, R. D.,
+    Yohai, V. J. and Salibian-Barrera, M. (2019). Robust Statistics: Theory and Methods, 2nd edition,
+    section 4.4. Owen, A. B. (2007). A robust hybrid of lasso and ridge regression.
 
     Examples
     --------
@@ -253,19 +297,19 @@ class HuberRegressor(ResidualRegressor):
     >>> from robustreg.datasets import load_stackloss
     >>> data = load_stackloss()
     >>> X, y = data.iloc[:, :-1], data.iloc[:, -1]
-    >>> model = HuberRegressor(alpha=0.0).fit(X, y)
+    >>> model = HuberRegressor().fit(X, y)
     >>> model.coef_.round(3).tolist(), round(model.scale_, 3)
-    ([0.817, 0.984, -0.131], 2.855)
+    ([0.832, 0.888, -0.123], 2.171)
     """
 
     def __init__(
         self,
         *,
         epsilon: float = 1.345,
-        alpha: float = 1e-4,
-        scale: str | float = "proposal2",
+        alpha: float = 0.0,
+        scale: str | float = "l1",
         fit_intercept: bool = True,
-        max_iter: int = 100,
+        max_iter: int = 1000,
         tol: float = 1e-8,
         warm_start: bool = False,
         solver: str = "auto",
@@ -284,15 +328,13 @@ class HuberRegressor(ResidualRegressor):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        check_scale(self, (*JOINT, "mad"))
+        check_scale(self, tuple(SCALES))
         joint = isinstance(self.scale, str) and self.scale == "concomitant"
         check_real(self, "epsilon", 1.0 if joint else 0.0, closed="right")
 
     def _describe(self, X: Any, y: Array, weight: Array | None, found: Result) -> None:
         self.delta_ = float(self.epsilon * self.scale_) if self.scale_ > 0 else 0.0
-        edge = self.delta_ if self.scale_ > 0 else self._rounding(X, y)
-        residual = self._residual(X, y, found)
-        self.outliers_ = np.abs(residual, out=residual) > edge
+        super()._describe(X, y, weight, found)
 
 
 class RobustRegressor(ResidualRegressor):
@@ -308,13 +350,15 @@ class RobustRegressor(ResidualRegressor):
         makes its fields reachable as ``loss__delta`` and the like.
     alpha : float, default=0.0
         Strength of the L2 penalty on the sum of losses; the intercept is never penalised.
-    scale : "mad" or float, default="mad"
-        The unit of the loss's thresholds: the median absolute residual / 0.6745 of the fit itself,
-        or a positive number in the units of y. Losses without a threshold report the former.
+    scale : {"l1", "mad"} or float, default="l1"
+        The unit of the loss's thresholds: the normalised MAD of the residuals of the L1 fit, as of
+        :class:`HuberRegressor`; the median absolute residual / 0.6745 of the fit itself; or a positive
+        number in the units of y. Smooth losses without a threshold report the second, the absolute
+        error the first. Losses that are not convex start from the Huber fit at the first.
     fit_intercept : bool, default=True
         Whether to fit an intercept.
     max_iter : int, default=1000
-        Iterations at the most.
+        Iterations at the most, those of the L1 fit and on a subsample included.
     tol : float, default=1e-8
         Largest `optimality_` that counts as converged.
     warm_start : bool, default=False
@@ -330,12 +374,18 @@ class RobustRegressor(ResidualRegressor):
     intercept_ : float
         Intercept.
     scale_ : float
-        Sigma, in the units of y.
+        Sigma, in the units of y; 0.0 where more than half of the rows lie exactly on a hyperplane.
+    outliers_ : array of shape (n_samples,)
+        True for rows farther from the fit than ``2.5758 * scale_``, which of normal rows are 1 %.
+    weights_ : array of shape (n_samples,)
+        How much each row counts, in [0, 1]: ``psi(u) / u`` of its residual u, divided by its limit at 0.
+        Not there for losses with a kink.
     n_iter_ : int
         Iterations.
     optimality_ : float
         Relative duality gap of a piecewise linear loss; otherwise the largest gradient entry per
-        unit of weight in standardised units, or the last relative change of the scale.
+        unit of weight in standardised units, the last relative change of
+        the scale or the relative duality gap of the L1 fit.
     n_features_in_ : int
         Number of columns seen in fit.
     feature_names_in_ : array of shape (n_features,)
@@ -360,7 +410,7 @@ class RobustRegressor(ResidualRegressor):
         *,
         loss: str | ResidualLoss = "huber",
         alpha: float = 0.0,
-        scale: str | float = "mad",
+        scale: str | float = "l1",
         fit_intercept: bool = True,
         max_iter: int = 1000,
         tol: float = 1e-8,
@@ -417,11 +467,7 @@ class RobustRegressor(ResidualRegressor):
         if not (isinstance(loss, ResidualLoss) or (isinstance(loss, str) and loss in names)):
             raise complain(self, "loss", f"a residual loss or one of {', '.join(map(repr, names))}")
         self._loss().validate()
-        check_scale(self, ("mad",))
-
-    def _describe(self, X: Any, y: Array, weight: Array | None, found: Result) -> None:
-        if not self._loss().threshold:
-            self.scale_ = mad(self._residual(X, y, found), weight)
+        check_scale(self, ("l1", "mad"))
 
 
 def check_scale(estimator: Any, names: tuple[str, ...]) -> None:
@@ -532,6 +578,10 @@ class L1Regressor(ResidualRegressor):
         Coefficients.
     intercept_ : float
         Intercept.
+    scale_ : float
+        Normalised MAD of the residuals, the scale that ``HuberRegressor(scale="l1")`` takes.
+    outliers_ : array of shape (n_samples,)
+        True for rows farther from the fit than ``2.5758 * scale_``, which of normal rows are 1 %.
     n_iter_ : int
         Iterations.
     optimality_ : float
@@ -612,6 +662,10 @@ class QuantileRegressor(ResidualRegressor):
         Coefficients.
     intercept_ : float
         Intercept.
+    scale_ : float
+        Normalised MAD of the residuals, the scale that ``HuberRegressor(scale="l1")`` takes. Only for the median.
+    outliers_ : array of shape (n_samples,)
+        True for rows farther from the fit than ``2.5758 * scale_``, which of normal rows are 1 %. Only for the median.
     n_iter_ : int
         Iterations.
     optimality_ : float

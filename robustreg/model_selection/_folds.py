@@ -43,9 +43,9 @@ class RobustKFold(BaseCrossValidator):
     >>> phones = load_phones()
     >>> for _, test in RobustKFold(n_splits=3).split(phones[["year"]], phones["calls"]):
     ...     print(phones["year"].iloc[test].tolist())
-    [50, 53, 56, 59, 62, 64, 67, 71]
+    [52, 55, 58, 61, 66, 69, 70, 71]
+    [50, 53, 56, 59, 62, 64, 67, 72]
     [51, 54, 57, 60, 63, 65, 68, 73]
-    [52, 55, 58, 61, 66, 69, 70, 72]
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class RobustKFold(BaseCrossValidator):
 def _first_fit(X: Any, y: Array) -> tuple[Array, Array]:
     """Residuals of a robust fit on what is numeric in X, and which rows it flags."""
     numbers = X if is_sparse(X) else _numbers(X, len(y))
-    model = HuberRegressor(scale="mad", tol=1e-4, max_iter=10_000).fit(numbers, y)
+    model = HuberRegressor(tol=1e-4).fit(numbers, y)
     return y - model.predict(numbers), model.outliers_
 
 

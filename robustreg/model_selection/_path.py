@@ -16,7 +16,7 @@ from robustreg.data import subsample_size
 from robustreg.estimators import HuberRegressor
 from robustreg.estimators._base import LinearRegressor, Prepared
 from robustreg.model_selection._efficiency import epsilon_grid
-from robustreg.solvers import Parts, Result
+from robustreg.solvers import Parts, Result, Stage
 
 #: what fits of a path are solved to at least, so that where they started does not show in them
 TIGHT = 1e-10
@@ -41,7 +41,7 @@ class HuberPath(NamedTuple):
     delta : array of shape (n_epsilons,)
         ``epsilon * scale``.
     n_outliers : array of int of shape (n_epsilons,)
-        Number of rows whose residual exceeds delta.
+        Number of rows farther from the fit than ``2.5758 * scale``, which of normal rows are 1 %.
     optimality : array of shape (n_epsilons,)
         Certificate of each fit, see :class:`~robustreg.HuberRegressor`.
 
@@ -67,11 +67,11 @@ def huber_path(
     y: Any,
     *,
     epsilons: Any = None,
-    alpha: float = 1e-4,
-    scale: str | float = "proposal2",
+    alpha: float = 0.0,
+    scale: str | float = "l1",
     fit_intercept: bool = True,
     sample_weight: Any = None,
-    max_iter: int = 100,
+    max_iter: int = 1000,
     tol: float = 1e-8,
 ) -> HuberPath:
     """Huber fits along a grid of thresholds, each started from the last.
@@ -84,15 +84,15 @@ def huber_path(
         Targets.
     epsilons : array-like of shape (n_epsilons,), optional
         Thresholds in units of the scale; by default ``epsilon_grid(20)``.
-    alpha : float, default=1e-4
+    alpha : float, default=0.0
         Strength of the L2 penalty on the sum of losses.
-    scale : {"proposal2", "mad", "concomitant"} or float, default="proposal2"
+    scale : {"l1", "proposal2", "mad", "concomitant"} or float, default="l1"
         As of :class:`~robustreg.HuberRegressor`.
     fit_intercept : bool, default=True
         Whether to fit an intercept.
     sample_weight : array-like of shape (n_samples,), optional
         Non-negative weights.
-    max_iter : int, default=100
+    max_iter : int, default=1000
         Iterations of a fit at the most.
     tol : float, default=1e-8
         Largest optimality that counts as converged.
@@ -117,9 +117,9 @@ def huber_path(
     >>> from robustreg.datasets import load_phones
     >>> from robustreg.model_selection import huber_path
     >>> phones = load_phones()
-    >>> path = huber_path(phones[["year"]], phones["calls"], epsilons=[0.5, 1.345], alpha=0.0)
+    >>> path = huber_path(phones[["year"]], phones["calls"], epsilons=[0.5, 1.345])
     >>> path.coef[:, 0].round(2).tolist(), path.n_outliers.tolist()
-    ([1.6, 4.45], [11, 3])
+    ([1.49, 1.53], [10, 10])
     """
     model = HuberRegressor(
         alpha=alpha, scale=scale, fit_intercept=fit_intercept, max_iter=max_iter, tol=tol
@@ -185,6 +185,8 @@ class Walk:
         self.followers: list[Walk] = []
         self.parts: Parts | None = None
         self.given: Result | None = None
+        self.stage: Stage | None = None
+        self.shared: float | None = None  # the penalty of the stage
         self.rows = part
         with np.errstate(all="ignore"):
             shared = None if leader is None else leader.share(self)
@@ -206,12 +208,15 @@ class Walk:
 
     def step(self, point: dict[str, float]) -> None:
         """Fit at a point of the grid; a leader goes first."""
-        self.model.set_params(**point)
+        self.begin(point)
         start, metric = self._start(point)
         found, self.given = self.given, None
         with np.errstate(all="ignore"):
             if found is None:
-                found = self.model._solve_from(start, self.prepared, metric=metric)
+                how = {"metric": metric, "stage": self.stage}
+                found = self.model._solve_from(start, self.prepared, **how)
+            if self.stage is not None:
+                found.optimality = max(found.optimality, self.stage.found.optimality)
             self.model._store(found, self.prepared)
             found.pop("fitted_values", None)  # a summary makes its own, and only of the best fit
         scale = self.model.scale_
@@ -219,6 +224,17 @@ class Walk:
         self.before, self.now = self.now, found
         self.points.append(point)
         self.reached.append(self.model.optimality_)
+
+    def begin(self, point: dict[str, float]) -> None:
+        """Set the parameters, and find what fits of the same penalty share if it is not known yet."""
+        self.model.set_params(**point)
+        if self.shared == point["alpha"]:
+            return
+        self.shared, near = point["alpha"], self.stage
+        if near is None and self.leader is not None:
+            near = self.leader.stage
+        with np.errstate(all="ignore"):
+            self.stage = self.model._stage(self.prepared, None if near is None else near.theta)
 
     def _start(self, point: dict[str, float]) -> tuple[Array | None, Any]:
         if self.leader is None:
@@ -252,7 +268,9 @@ class Walk:
         assert self.now is not None
         if self.parts is None:
             self.parts = Parts(self.prepared.data, [walk.rows for walk in self.followers])
-        shares = [walk.prepared for walk in self.followers]
+        for walk in self.followers:
+            walk.begin(self.points[-1])
+        shares = [(walk.prepared, walk.stage) for walk in self.followers]
         with np.errstate(all="ignore"):
             fits = self.model._minimise_parts(self.parts, self.prepared, self.now, shares)
         for walk, fit in zip(self.followers, fits, strict=True):

@@ -46,7 +46,7 @@ class HuberRegressorCV(LinearRegressor):
     epsilons : array-like of shape (n_epsilons,), default=None
         Thresholds in units of the scale to choose from; None stands for ``epsilon_grid(20)``.
     alphas : array-like of shape (n_alphas,), default=None
-        Strengths of the L2 penalty to choose from; None stands for ``(1e-4,)``.
+        Strengths of the L2 penalty to choose from; None stands for ``(0.0,)``.
     cv : int, splitter or iterable of (train, test), default=None
         Folds as scikit-learn understands them; None stands for 5.
     scoring : str or callable, default=None
@@ -57,11 +57,11 @@ class HuberRegressorCV(LinearRegressor):
         error of the best.
     n_jobs : int, default=None
         Threads that work on folds.
-    scale : {"proposal2", "mad", "concomitant"} or float, default="proposal2"
+    scale : {"l1", "proposal2", "mad", "concomitant"} or float, default="l1"
         As of :class:`~robustreg.HuberRegressor`, like the parameters that follow.
     fit_intercept : bool, default=True
         Whether to fit an intercept.
-    max_iter : int, default=100
+    max_iter : int, default=1000
         Iterations of a fit at the most.
     tol : float, default=1e-8
         Largest `optimality_` that counts as converged. Fits of the grid are solved to ``min(tol,
@@ -93,7 +93,9 @@ class HuberRegressorCV(LinearRegressor):
     scale_, delta_ : float
         Sigma and ``epsilon_ * scale_``, in the units of y.
     outliers_ : array of shape (n_samples,)
-        True where the residual exceeds `delta_`.
+        True for rows farther from the fit than ``2.5758 * scale_``, which of normal rows are 1 %.
+    weights_ : array of shape (n_samples,)
+        How much each row counts, in [0, 1], as of :class:`~robustreg.HuberRegressor`.
     n_iter_ : int
         Iterations of the chosen fit.
     optimality_ : float
@@ -129,9 +131,9 @@ class HuberRegressorCV(LinearRegressor):
         scoring: Any = None,
         one_standard_error: bool = False,
         n_jobs: int | None = None,
-        scale: str | float = "proposal2",
+        scale: str | float = "l1",
         fit_intercept: bool = True,
-        max_iter: int = 100,
+        max_iter: int = 1000,
         tol: float = 1e-8,
         solver: str = "auto",
     ) -> None:
@@ -185,7 +187,7 @@ class HuberRegressorCV(LinearRegressor):
         """
         self._check_parameters()
         epsilons = threshold_grid(self, "epsilons", self.epsilons)
-        alphas = [1e-4] if self.alphas is None else self.alphas
+        alphas = [0.0] if self.alphas is None else self.alphas
         alphas = check_grid("alphas", alphas, low=0.0, closed=True, finite=True)
         points = [{"epsilon": e, "alpha": a} for a in alphas.tolist() for e in epsilons.tolist()]
         rows, target = self._read(X, y)
@@ -250,7 +252,8 @@ class HuberRegressorCV(LinearRegressor):
         self.coef_path_ = np.array([fit["coef_"] for fit in fits])
         self.epsilon_, self.alpha_ = fits[best]["epsilon"], fits[best]["alpha"]
         chosen = lead.restored(fits[best])
-        for name in ("coef_", "intercept_", "scale_", "delta_", "outliers_", "optimality_"):
+        names = ("coef_", "intercept_", "scale_", "delta_", "outliers_", "weights_", "optimality_")
+        for name in names:
             setattr(self, name, getattr(chosen, name))
         self.n_iter_ = max(fits[best]["n_iter_"], 1)
 

@@ -9,7 +9,7 @@ from scipy.special import ndtri
 
 from robustreg._array import Array
 from robustreg.plotting._axes import MARK, axes_for, final_step
-from robustreg.scales import mad
+from robustreg.scales import OUTLYING, mad
 
 #: flagged rows that are named in the picture, the farthest first
 NAMED = 8
@@ -47,10 +47,10 @@ class ResidualDisplay:
     >>> from robustreg.plotting import ResidualDisplay
     >>> phones = load_phones()
     >>> X, y = phones[["year"]], phones["calls"]
-    >>> model = HuberRegressor(scale="mad", max_iter=1000).fit(X, y)
+    >>> model = HuberRegressor().fit(X, y)
     >>> display = ResidualDisplay.from_estimator(model, X, y)
     >>> int(display.flagged.sum())
-    9
+    10
     """
 
     ax_: Any
@@ -84,7 +84,7 @@ class ResidualDisplay:
         y : array-like of shape (n_samples,)
             Their targets.
         threshold : float, default=None
-            In units of the scale; by default the regressor's ``delta_ / scale_``, or 2.5.
+            In units of the scale; by default 2.5758, beyond which 1 % of normal rows are.
         ax : array of two Axes, default=None
             Where to draw; a new figure by default.
 
@@ -100,10 +100,9 @@ class ResidualDisplay:
         """
         model = final_step(estimator)
         scale = getattr(model, "scale_", None)
-        if threshold is None and scale:
-            threshold = getattr(model, "delta_", 2.5 * scale) / scale
+        threshold = OUTLYING if threshold is None else threshold
         return cls.from_predictions(
-            y, estimator.predict(X), scale=scale, threshold=threshold or 2.5, ax=ax
+            y, estimator.predict(X), scale=scale, threshold=threshold, ax=ax
         )
 
     @classmethod
@@ -113,7 +112,7 @@ class ResidualDisplay:
         y_pred: Any,
         *,
         scale: float | None = None,
-        threshold: float = 2.5,
+        threshold: float = OUTLYING,
         ax: Any = None,
     ) -> Self:
         """Draw the residuals of given predictions.
@@ -126,7 +125,7 @@ class ResidualDisplay:
             Predictions.
         scale : float, default=None
             What to divide residuals by; by default, or if 0, their MAD.
-        threshold : float, default=2.5
+        threshold : float, default=2.5758
             Rows whose residual exceeds this many scales are flagged.
         ax : array of two Axes, default=None
             Where to draw; a new figure by default.

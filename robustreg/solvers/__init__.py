@@ -1,5 +1,16 @@
 """Minimisation of an :class:`~robustreg.objective.Objective`, all of it through scipy.optimize."""
 
+from robustreg.solvers._at_scale import (
+    AboutL1,
+    Given,
+    IteratedMad,
+    Joint,
+    NoScale,
+    Scale,
+    Share,
+    beats_zero,
+    solve_residual,
+)
 from robustreg.solvers._classes import solve_each, solve_settled, solve_together
 from robustreg.solvers._columns import is_sparse_in_columns, solve_columns
 from robustreg.solvers._high_breakdown import (
@@ -14,6 +25,7 @@ from robustreg.solvers._multiclass import solve_multiclass
 from robustreg.solvers._newton import newton
 from robustreg.solvers._pairs import PairProblem, Pairs, solve_pairs
 from robustreg.solvers._parts import Parts
+from robustreg.solvers._preliminary import Rank, Stage, with_scale
 from robustreg.solvers._program import solve_program
 from robustreg.solvers._result import Result
 from robustreg.solvers._rows import Rows, solve_rows
@@ -29,16 +41,26 @@ from robustreg.solvers._trimmed import (
 )
 
 __all__ = [
+    "AboutL1",
     "Descent",
+    "Given",
+    "IteratedMad",
+    "Joint",
+    "NoScale",
     "PairProblem",
     "Pairs",
     "Parts",
     "Problem",
+    "Rank",
     "Result",
     "Rows",
+    "Scale",
     "Search",
+    "Share",
+    "Stage",
     "Table",
     "affordable",
+    "beats_zero",
     "design_adaptive_scale",
     "finite_sample",
     "interpolation",
@@ -56,6 +78,7 @@ __all__ = [
     "solve_multiclass",
     "solve_pairs",
     "solve_program",
+    "solve_residual",
     "solve_rows",
     "solve_s",
     "solve_settled",
@@ -63,4 +86,5 @@ __all__ = [
     "solve_together",
     "solve_trimmed",
     "trimmed_consistency",
+    "with_scale",
 ]

@@ -105,8 +105,8 @@ def solve_kinked(
     -------
     Result
         ``x``, ``fun``, ``nit``, ``success``, ``status``, ``optimality`` (the relative gap),
-        ``slopes`` (each row's contribution to the gradient, the dual point) and ``zero`` (the rows
-        on their kinks).
+        ``slopes`` (each row's contribution to the gradient, the dual point), ``zero`` (the rows on
+        their kinks) and ``offsets`` (how far the raw predictions are beyond them).
     """
     data = objective.data
     small = not subsample_size(data) and data.small
@@ -294,6 +294,7 @@ def _proven(
     vertex = Vertex(theta, np.zeros(0), 0, True)
     found = certified(objective, rows, vertex, none, slopes, s, tol)
     found["zero"] = np.abs(s) <= ROUNDING * (1 + objective.data.base)
+    found["offsets"] = np.where(found["zero"], 0.0, s)
     return found
 
 
@@ -574,4 +575,5 @@ def certified(
         "success": bool(optimality <= tol),
         "slopes": slopes * objective.total,
         "zero": zero,
+        "offsets": exact,
     }

@@ -55,6 +55,7 @@ class Parts:
         *,
         tol: float,
         max_iter: int,
+        fixed: Sequence[tuple[float, Objective]] | None = None,
     ) -> list[Result | None]:
         """Minimise an objective over each of the parts, given its minimum over all rows.
 
@@ -70,16 +71,22 @@ class Parts:
             Largest gradient entry that counts as solved.
         max_iter : int
             Iterations at the most.
+        fixed : sequence of float and Objective, optional
+            Where each part has a scale of its own, given before: that scale, and the objective over all
+            rows at it. Then ``objective`` is the joint one, so that it tells what the scale does.
 
         Returns
         -------
         found : list of Result or None
             None where rows may have crossed an end: such a part has to be fitted by itself.
         """
-        theta, joint = found.x[: objective.size], kappas is not None
+        theta, joint = found.x[: objective.size], kappas is not None or fixed is not None
         line, sigma = objective.loss.line, float(theta[-1]) if joint else 1.0  # type: ignore[attr-defined]
         if self.reach is None:
-            self.reach = REACH * self._first_step(objective, theta, found.metric, joint)
+            at = (objective, theta) if fixed is None else (fixed[0][1], theta[:-1])
+            self.reach = REACH * self._first_step(*at, found.metric, joint and fixed is None)
+            if fixed is not None:
+                self.reach[1] = max(abs(own - sigma) for own, _ in fixed)
         residual = self.data.y - objective.raw(theta)
         distance = np.minimum(*(np.abs(residual - sigma * end) for end in line))
         near = distance <= self.lengths * self.reach[0] + max(map(abs, line)) * self.reach[1]
@@ -90,18 +97,25 @@ class Parts:
         kept = self.data.subset(rows)
         for k, far in enumerate(self._far(objective, theta, ~near, joint)):
             weight = self.weight * self.counts[k]
-            small = replace(objective, data=kept.with_target(kept.y, weight[rows]))
-            small.total = float(weight.sum()) * objective.unit
+            start = theta + self.offsets[k] if self.offsets else theta
+            start = start if not joint or start[-1] > 0.5 * theta[-1] else theta
+            whole = objective
+            if fixed is not None:
+                own, whole = fixed[k]
+                start, far = start[:-1], far.at(own)
+            small = replace(whole, data=kept.with_target(kept.y, weight[rows]))
+            small.total = float(weight.sum()) * whole.unit
             if kappas is not None:
                 price, loss = kappas[k], objective.loss
                 gradient = far.gradient.copy()
                 gradient[-1] += 0.5 * (price - loss.kappa) * weight[~near].sum()  # type: ignore[attr-defined]
                 far = replace(far, gradient=gradient)
                 small.loss = replace(loss, kappa=price)  # type: ignore[type-var]
-            start = theta + self.offsets[k] if self.offsets else theta
-            start = start if not joint or start[-1] > 0.5 * theta[-1] else theta
             how = {"tol": tol, "max_iter": max_iter, "metric": found.metric}
-            results.append(minimise_pieces(small, far, start, **how))
+            one = minimise_pieces(small, far, start, **how)
+            if fixed is not None:
+                one.x = np.append(one.x, fixed[k][0])
+            results.append(one)
         self.offsets = [one.x - theta for one in results]
         moved = [_size(one.x - theta, joint) for one in results]
         self.reach = REACH * np.max(moved, axis=0)

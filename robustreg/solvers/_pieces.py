@@ -69,6 +69,11 @@ class Far:
             self.gradient + np.append(cross / sigma, square / (2 * sigma**2)),
         )
 
+    def at(self, sigma: float) -> Far:
+        """Return the same rows at a fixed scale, their loss that of the fixed objective."""
+        gram, cross, _, flat = self._here
+        return Far(self.theta[:-1], sigma * flat[:-1] - cross, gram, joint=False)
+
     def _squares(self, step: Array) -> tuple[Array, float]:
         """Return X^T r and r^T r after a step of the coefficients."""
         gram, cross, square, _ = self._here

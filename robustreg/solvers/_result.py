@@ -45,6 +45,8 @@ class Result(OptimizeResult):
         Each row's contribution to the gradient, the dual point.
     zero : array of bool
         Rows on their kinks.
+    offsets : array
+        Raw predictions less the kinks.
     shares, slack : array
         Of each row and class, the dual point and the distance to the ceiling.
     n_pairs : float
@@ -62,6 +64,8 @@ class Result(OptimizeResult):
         How many starts ended there, and whether there are no others.
     initial : array
         Where an estimate ended that this one started from and has its scale from.
+    stage : Stage
+        The L1 fit that a scale was taken from, and that scale.
     advice : str
         What the user can do about it.
     """
@@ -80,6 +84,7 @@ class Result(OptimizeResult):
     fitted_values: Array
     slopes: Array
     zero: Array
+    offsets: Array
     shares: Array
     slack: Array
     n_pairs: float
@@ -94,6 +99,7 @@ class Result(OptimizeResult):
     hits: int
     initial: Array
     exhaustive: bool
+    stage: Any
     advice: str
 
     if TYPE_CHECKING:

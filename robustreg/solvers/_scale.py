@@ -163,7 +163,7 @@ def _from_near(problem: Problem, objective: Objective, theta: Array, warm: bool 
 def _nearer(problem: Problem, objective: Objective, theta: Array, warm: bool) -> Ahead:
     """Return a better start where psi is a line cut off, or else a Hessian of some rows."""
     pieces = keeps_metric(objective, problem.method) and has_pieces(objective)
-    if pieces:
+    if pieces and problem.max_iter > 0:
         tol, most = 0.1 * problem.tol, problem.max_iter
         ahead = look_ahead(objective, theta, tol, most)
         if ahead.norm > MISSED and 0 < ahead.steps < most:

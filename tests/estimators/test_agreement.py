@@ -35,7 +35,7 @@ def all_coefficients(model):
 @pytest.mark.parametrize("name", TABLES)
 def test_proposal2_is_that_of_rlm(name):
     expected = golden()["tables"][name]["rlm_huber_prop2"]
-    model = HuberRegressor(alpha=0.0).fit(*table(name))
+    model = HuberRegressor(scale="proposal2").fit(*table(name))
     assert_allclose(all_coefficients(model), expected["coef"], rtol=1e-6)
     assert_allclose(model.scale_, expected["scale"], rtol=1e-6)
     assert model.delta_ == 1.345 * model.scale_

@@ -17,6 +17,7 @@ from robustreg import (
     RobustRegressor,
 )
 from robustreg.losses import Pinball
+from robustreg.scales import mad, weighted_median
 from tests._reference import (
     CONVEX,
     PENALISED,
@@ -52,6 +53,9 @@ def proved(model, X, y, weight=None):
     if getattr(model, "scale_", 1.0) == 0:
         # What is left of a joint objective is epsilon times this one, of a smooth L1 loss the thing itself.
         slope = getattr(model, "epsilon", 1.0)
+        if getattr(model, "scale", None) == "l1":
+            center = weighted_median(y, weight) if model.fit_intercept else 0.0
+            slope = mad(y - center, weight)  # the documented unit of the penalty
         limit = L1Regressor(alpha=model.alpha / slope, fit_intercept=model.fit_intercept)
         limit.coef_, limit.intercept_ = model.coef_, model.intercept_
         model = limit

@@ -68,7 +68,7 @@ def test_parameter_out_of_range(make, name, value, words):
 def test_scale_of_the_general_regressor(name, value):
     # Proposal 2 is an equation of Huber's psi.
     with pytest.raises(
-        ValueError, match=r"'scale' parameter of RobustRegressor must be one of 'mad'"
+        ValueError, match=r"'scale' parameter of RobustRegressor must be one of 'l1', 'mad'"
     ):
         RobustRegressor(**{name: value}).fit(X, Y)
 

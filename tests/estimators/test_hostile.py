@@ -281,7 +281,9 @@ def test_a_gap_is_seen_where_y_is_far_larger_than_its_spread():
     assert loss[0] - loss[1] <= max(model.optimality_, 1e-8) * loss[0]
 
 
-@pytest.mark.parametrize("model", [HuberRegressor(), RobustRegressor(alpha=1e-4)], ids=str)
+@pytest.mark.parametrize(
+    "model", [HuberRegressor(alpha=1e-4), RobustRegressor(alpha=1e-4)], ids=str
+)
 def test_a_column_too_small_beside_a_penalty_says_nothing(model):
     """Its coefficient would have to be 1e160: it stays out, and the others are what they are without."""
     rng = np.random.default_rng(0)

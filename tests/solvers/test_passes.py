@@ -43,13 +43,18 @@ def plain():
     return table()
 
 
-HUBER = [HuberRegressor(), HuberRegressor(scale="concomitant", epsilon=1.35)]
+HUBER = [
+    HuberRegressor(scale="proposal2"),
+    HuberRegressor(scale="concomitant", epsilon=1.35),
+    HuberRegressor(scale="proposal2", alpha=1e-4),
+]
+DEFAULT = [HuberRegressor(), HuberRegressor(epsilon=0.7), HuberRegressor(epsilon=3.0)]
 KINKED = [L1Regressor(alpha=0), L1Regressor(alpha=10)]
 name = {"ids": lambda model: "".join(repr(model).split())}
 
 
 SHAPES = [(50_000, 10), (N, 20), (200_000, 50)]
-COLD = [(model, shape) for model in (*HUBER, *KINKED) for shape in SHAPES]
+COLD = [(model, shape) for model in (*HUBER, *DEFAULT, *KINKED) for shape in SHAPES]
 
 
 @pytest.mark.parametrize(("model", "shape"), [*COLD, (KINKED[0], (20_000, 20))], ids=repr)
@@ -114,10 +119,10 @@ def test_hard_tables_take_at_most_three_times_as_many(model, worse, plain):
 @pytest.mark.parametrize(
     ("model", "change"),
     [
-        (HuberRegressor(), {}),
-        (HuberRegressor(), {"epsilon": 1.3}),
-        (HuberRegressor(), {"epsilon": 1.0}),
-        (HuberRegressor(), {"alpha": 10.0}),
+        (HuberRegressor(scale="proposal2"), {}),
+        (HuberRegressor(scale="proposal2"), {"epsilon": 1.3}),
+        (HuberRegressor(scale="proposal2"), {"epsilon": 1.0}),
+        (HuberRegressor(scale="proposal2"), {"alpha": 10.0}),
         (HuberRegressor(scale=1.0), {"epsilon": 1.3}),
         (L1Regressor(alpha=0), {}),
         (L1Regressor(alpha=0), {"alpha": 10.0}),
@@ -144,3 +149,33 @@ def test_same_bits_on_every_run(model, plain):
     X, y = plain
     first = model.fit(X, y).coef_.copy()
     assert first.tobytes() == model.fit(X.copy(), y.copy()).coef_.tobytes()
+
+
+@pytest.mark.parametrize("model", DEFAULT, **name)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_second_stage_takes_three_passes_more_than_the_first(model, shape):
+    """The L1 fit leaves its residuals: an expansion there, a look after its step and the proof are left."""
+    rows = table(*shape)
+    assert passes(model.fit, *rows) <= passes(L1Regressor().fit, *rows) + 3.5
+    assert model.optimality_ <= model.tol
+
+
+@pytest.mark.parametrize("worse", [{"condition": 1e8}, {"contamination": 0.4}], ids=str)
+def test_second_stage_on_hard_tables(worse):
+    rows = table(**worse)
+    assert passes(HuberRegressor().fit, *rows) <= passes(L1Regressor().fit, *rows) + 3.5
+
+
+@pytest.mark.parametrize("change", [{}, {"epsilon": 1.3}, {"alpha": 10.0}], ids=str)
+def test_warm_start_of_both_stages(change, plain):
+    model = HuberRegressor(warm_start=True).fit(*plain)
+    assert passes(model.set_params(**change).fit, *plain) <= 7.5
+    assert model.optimality_ <= model.tol
+
+
+def test_path_has_one_first_stage(plain):
+    """And where psi is the same line at another threshold, three passes a threshold, as for a given scale."""
+    epsilon = np.geomspace(3, 1, 10)
+    first = passes(L1Regressor().fit, *plain)
+    given = passes(huber_path, *plain, epsilons=epsilon, scale=1.0)
+    assert passes(huber_path, *plain, epsilons=epsilon) <= first + given + 1

@@ -1,0 +1,263 @@
+"""How the scale of a residual loss is found: objects around one driver."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from scipy.optimize import OptimizeResult
+
+from robustreg._array import Array
+from robustreg.data import Data
+from robustreg.losses import Huber
+from robustreg.objective import Objective
+from robustreg.scales import huber_consistency
+from robustreg.solvers._parts import Parts
+from robustreg.solvers._preliminary import Rank, Stage, absolute_stage
+from robustreg.solvers._result import Result
+from robustreg.solvers._scale import Problem, solve_fixed, solve_joint, solve_mad
+
+
+class Share(NamedTuple):
+    """Some of the rows, to be fitted like all of them.
+
+    Parameters
+    ----------
+    data : Data
+        Those rows.
+    rank : Rank
+        Of them.
+    stage : Stage or None
+        Their L1 fit and its scale, where the scale is taken from there.
+    """
+
+    data: Data
+    rank: Rank
+    stage: Stage | None = None
+
+
+class Scale(ABC):
+    """A way to find the scale that the thresholds of a loss are multiplied by.
+
+    Attributes
+    ----------
+    joint : bool
+        Whether it is minimised over with the coefficients.
+    """
+
+    joint: ClassVar[bool] = False
+
+    @abstractmethod
+    def solve(
+        self, problem: Problem, rank: Rank, theta: Array | None = None, stage: Stage | None = None
+    ) -> Result:
+        """Find scale and coefficients; the last entry of ``x`` is the scale.
+
+        Parameters
+        ----------
+        problem : Problem
+            Any loss without kinks.
+        rank : Rank
+            Of the table.
+        theta : array, optional
+            Start, the scale last.
+        stage : Stage, optional
+            The L1 fit and its scale, where they are known.
+        """
+
+    def price(self, problem: Problem, rank: Rank) -> float:
+        """Return what a unit of a joint scale costs."""
+        return 1.0
+
+    def stage(self, problem: Problem, rank: Rank, theta: Array | None = None) -> Stage | None:
+        """Return what is found before the loss is known, to be used for several; ``theta`` is a start."""
+        return None
+
+    def parts(
+        self, parts: Parts, problem: Problem, found: Result, rank: Rank, shares: Sequence[Share]
+    ) -> list[Result | None]:
+        """Minimise over parts of the rows, given the fit to all; None for each that does not follow."""
+        return [None] * len(shares)
+
+
+class NoScale(Scale):
+    """Of losses without a threshold: ``x`` ends with the coefficients."""
+
+    def solve(
+        self, problem: Problem, rank: Rank, theta: Array | None = None, stage: Stage | None = None
+    ) -> Result:
+        return solve_fixed(problem, 1.0, None if theta is None else theta[: problem.size])
+
+
+@dataclass(frozen=True)
+class Given(Scale):
+    """A number, in the units of the solver."""
+
+    sigma: float
+
+    def solve(
+        self, problem: Problem, rank: Rank, theta: Array | None = None, stage: Stage | None = None
+    ) -> Result:
+        found = solve_fixed(problem, self.sigma, None if theta is None else theta[: problem.size])
+        found.x = np.append(found.x, self.sigma)
+        return found
+
+    def parts(
+        self, parts: Parts, problem: Problem, found: Result, rank: Rank, shares: Sequence[Share]
+    ) -> list[Result | None]:
+        how: dict[str, Any] = {"tol": problem.tol, "max_iter": problem.max_iter}
+        solved = parts.solve(problem.at(self.sigma), found, None, **how)
+        for one in solved:
+            if one is not None:
+                one.x = np.append(one.x, self.sigma)
+        return solved
+
+
+@dataclass(frozen=True)
+class Joint(Scale):
+    """Minimised over with the coefficients.
+
+    Parameters
+    ----------
+    consistent : bool
+        Whether at a price that makes it consistent at the normal distribution (Huber's Proposal 2), or
+        at a price of one (the concomitant scale).
+    """
+
+    consistent: bool
+
+    joint: ClassVar[bool] = True
+
+    def solve(
+        self, problem: Problem, rank: Rank, theta: Array | None = None, stage: Stage | None = None
+    ) -> Result:
+        return solve_joint(problem, self.price(problem, rank), theta)
+
+    def price(self, problem: Problem, rank: Rank) -> float:
+        if not self.consistent:
+            return 1.0
+        total, p = problem.data.total * rank.mass, rank.rank
+        return huber_consistency(problem.threshold) * (1 - p / total if total > p else 1.0)
+
+    def parts(
+        self, parts: Parts, problem: Problem, found: Result, rank: Rank, shares: Sequence[Share]
+    ) -> list[Result | None]:
+        if not found.x[-1] > 0:
+            return [None] * len(shares)
+        prices = [self.price(replace(problem, data=share.data), share.rank) for share in shares]
+        how: dict[str, Any] = {"tol": problem.tol, "max_iter": problem.max_iter}
+        return parts.solve(problem.joint(self.price(problem, rank)), found, prices, **how)
+
+
+class IteratedMad(Scale):
+    """The normalised MAD of the residuals of the fit itself."""
+
+    def solve(
+        self, problem: Problem, rank: Rank, theta: Array | None = None, stage: Stage | None = None
+    ) -> Result:
+        return solve_mad(problem, theta)
+
+
+class AboutL1(Scale):
+    """The normalised MAD of the residuals of the L1 fit.
+
+    Both stages are convex, and each has its certificate: ``optimality`` is the worse of the two, the relative
+    duality gap of the first and the gradient of the second. Iterations of both count. On an exact fit,
+    whose scale is 0, the L1 fit is returned.
+    """
+
+    def stage(self, problem: Problem, rank: Rank, theta: Array | None = None) -> Stage | None:
+        return absolute_stage(problem, rank, theta)
+
+    def parts(
+        self, parts: Parts, problem: Problem, found: Result, rank: Rank, shares: Sequence[Share]
+    ) -> list[Result | None]:
+        scales = [0.0 if share.stage is None else share.stage.sigma for share in shares]
+        if not min(found.x[-1], *scales) > 0:
+            return [None] * len(shares)
+        fixed = [(sigma, problem.at(sigma)) for sigma in scales]
+        how: dict[str, Any] = {"tol": problem.tol, "max_iter": problem.max_iter}
+        return parts.solve(problem.joint(1.0), found, None, fixed=fixed, **how)
+
+    def solve(
+        self, problem: Problem, rank: Rank, theta: Array | None = None, stage: Stage | None = None
+    ) -> Result:
+        theta = None if theta is None else theta[: problem.size]
+        told, spent = _Told(problem.callback), 0
+        if stage is None:
+            most = max(problem.max_iter - 1, 1)
+            stage = absolute_stage(replace(problem, callback=told, max_iter=most), rank, theta)
+            spent = stage.found.nit
+        flat, sigma = stage.found, stage.sigma
+        if sigma == 0 or told.stopped:
+            status = 99 if told.stopped else flat.status
+            found = Result(x=stage.theta, nit=0, status=status, optimality=0.0)
+        else:
+            left = replace(problem, max_iter=max(problem.max_iter - spent, 0))
+            found = solve_fixed(left, sigma, stage.theta if theta is None else theta)
+        found.x, found.stage = np.append(found.x, sigma), stage
+        found.nit += spent
+        found.optimality = max(found.optimality, flat.optimality)
+        return found
+
+
+def solve_residual(
+    problem: Problem,
+    scale: Scale,
+    rank: Rank,
+    theta: Array | None = None,
+    stage: Stage | None = None,
+) -> Result:
+    """Minimise a residual loss without kinks, its scale found as asked for.
+
+    Parameters
+    ----------
+    problem : Problem
+        The loss and the rows.
+    scale : Scale
+        How the scale is found.
+    rank : Rank
+        Of the table.
+    theta : array, optional
+        Warm start, the scale last where there is one.
+    stage : Stage, optional
+        The L1 fit and its scale, where they are known.
+
+    Returns
+    -------
+    Result
+        ``x`` holds the scale last, and ``stage`` is there where an L1 fit was made.
+    """
+    if problem.loss.convex:
+        return scale.solve(problem, rank, theta, stage)
+    if theta is not None and beats_zero(problem.at(float(theta[-1]) or 1.0), theta[: problem.size]):
+        return scale.solve(problem, rank, theta, stage)
+    # Of the minima of a loss that is not convex the one near the Huber fit is wanted.
+    told = _Told(problem.callback)
+    huber = replace(problem, loss=Huber(), callback=told, max_iter=max(problem.max_iter - 1, 1))
+    first = AboutL1().solve(huber, rank, None, stage)
+    if told.stopped:
+        return first
+    found = scale.solve(problem.after(first.nit), rank, first.x, first.stage)
+    found.nit += first.nit
+    return found
+
+
+def beats_zero(objective: Objective, theta: Array) -> bool:
+    """Whether a start is better than none; far out a loss that lets go is flat and looks solved."""
+    return objective.fun_jac(theta)[0] < objective.fun_jac(np.zeros_like(theta))[0]
+
+
+class _Told:
+    """A callback that remembers whether it wanted to stop."""
+
+    def __init__(self, callback: Callable[..., Any] | None) -> None:
+        self.callback, self.stopped = callback, False
+
+    def __call__(self, intermediate_result: OptimizeResult) -> bool:
+        told = self.callback is not None and self.callback(intermediate_result=intermediate_result)
+        self.stopped = self.stopped or bool(told)
+        return self.stopped

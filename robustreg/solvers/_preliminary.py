@@ -1,0 +1,147 @@
+"""The scale of the residuals about the L1 fit, which later stages start from.
+
+Maronna, R. A., Martin, R. D., Yohai, V. J. and
+Salibian-Barrera, M. (2019). Robust statistics, section 4.4: M-estimates with a preliminary scale.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from robustreg._array import Array
+from robustreg.losses import Absolute
+from robustreg.objective import Objective
+from robustreg.scales import mad, weighted_median
+from robustreg.solvers._face import chosen_point, rows_with_ones
+from robustreg.solvers._kinked import affordable, solve_kinked
+from robustreg.solvers._program import solve_program
+from robustreg.solvers._result import Result
+from robustreg.solvers._scale import Problem
+
+
+class Rank(NamedTuple):
+    """How many parameters a table can tell apart, and how much its rows weigh.
+
+    Parameters
+    ----------
+    rank : int
+        That of ``[1, X]``.
+    mass : float, default=1.0
+        Mean weight of a row, which weights of the data are divided by.
+    """
+
+    rank: int
+    mass: float = 1.0
+
+    @property
+    def weight(self) -> float:
+        """Weight, in those of the data, of as many rows as there are parameters.
+
+        Weights of one and more are repetitions. Where they are less on the average they are shares of
+        rows, or p of them would be more than there are.
+        """
+        return self.rank / max(self.mass, 1.0)
+
+
+class Stage(NamedTuple):
+    """The L1 fit and the scale of its residuals.
+
+    Parameters
+    ----------
+    theta : array
+        Coefficients and intercept.
+    sigma : float
+        The scale, 0 on an exact fit.
+    found : Result
+        How the L1 fit ended.
+    """
+
+    theta: Array
+    sigma: float
+    found: Result
+
+
+def absolute_stage(problem: Problem, rank: Rank, theta: Array | None = None) -> Stage:
+    """Fit by least absolute errors and find the scale of the residuals; ``theta`` is a warm start.
+
+    The scale is the normalised median of the absolute residuals without the smallest ones, which weigh
+    what the parameters are: through so many rows an L1 fit passes anyway. It is 0 where more than half
+    of the rows are fitted exactly.
+
+    A penalty is that of the problem where its loss grows with the first power of y. Beside losses that
+    grow with the second it is divided by the normalised MAD of y, so that the fit is equivariant.
+    """
+    penalty = _penalty(problem)
+    objective = Objective(Absolute(), problem.data, penalty)
+    if penalty.alpha == 0 and not affordable(objective):
+        found = solve_program(objective, tol=problem.tol)
+    else:
+        found = solve_kinked(
+            objective, np.zeros(problem.size) if theta is None else theta,
+            tol=problem.tol, max_iter=problem.max_iter, callback=problem.callback,
+            warm=theta is not None,
+        )  # fmt: skip
+    point = chosen_point(objective, found, rank.weight)
+    return Stage(point, _scale_about(objective, found, point, rank), found)
+
+
+def with_scale(objective: Objective, found: Result, rank: Rank) -> Result:
+    """Append the scale of its residuals to a minimum, where the slopes of the loss are as steep on both sides.
+
+    It is the scale of :func:`absolute_stage` if that has the same penalty.
+
+    Parameters
+    ----------
+    objective : Objective
+        Its loss offers `kinks`.
+    found : Result
+        Its minimum, as of :func:`~robustreg.solvers.solve_kinked`.
+    rank : Rank
+        What is left out of the median.
+    """
+    kinks: Any = objective.loss.kinks(objective.data.y)
+    steep = kinks.upper
+    if np.any(kinks.lower + steep != 0):
+        return found
+    flat, theta = Result(**{**found, "slopes": found.slopes / steep}), found.x
+    if objective.penalty.alpha == 0 or objective.penalty.degree == 2:
+        theta = chosen_point(objective, flat, rank.weight)
+        theta = found.x if theta is flat.x else theta
+    found.x = np.append(found.x, _scale_about(objective, found, theta, rank))
+    return found
+
+
+def _scale_about(objective: Objective, found: Result, theta: Array, rank: Rank) -> float:
+    """Return the scale of the residuals at a point that is as good as the minimum found."""
+    data, weight = objective.data, objective.data.weight
+    exact = float(found.zero.sum() if weight is None else weight[found.zero].sum())
+    if objective.penalty.alpha > 0:  # which lets it pass through fewer rows
+        rank = rank._replace(rank=min(rank.rank, _rank(objective, np.flatnonzero(found.zero))))
+    if exact > 0.5 * data.total and exact > rank.weight * (1 + 1e-12):
+        return 0.0
+    residual = found.offsets if theta is found.x else data.y - objective.raw(theta)
+    return mad(residual, weight, left_out=rank.weight)
+
+
+def _rank(objective: Objective, rows: Array) -> int:
+    """Rank of some rows, of many its largest value."""
+    q = objective.size
+    if not len(rows) or len(rows) > 4 * q:
+        return q if len(rows) else 0
+    return int(np.linalg.matrix_rank(rows_with_ones(objective, rows)))
+
+
+def _penalty(problem: Problem) -> Any:
+    """Return the penalty of the L1 fit."""
+    penalty, weight = problem.penalty, problem.data.weight
+    if penalty.alpha == 0 or problem.loss.degree == 1:
+        return penalty
+    y = problem.data.y
+    size = np.abs(y - weighted_median(y, weight)) if problem.data.intercept else np.abs(y)
+    some = size > 0
+    spread = mad(size, weight)
+    if spread == 0 and some.any():  # most y are equal: the typical distance of the others
+        spread = mad(size[some], None if weight is None else weight[some])
+    return penalty.scaled(1 / spread) if spread > 0 else penalty
