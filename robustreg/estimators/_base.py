@@ -21,6 +21,7 @@ from robustreg._threads import blas_aside, in_order
 from robustreg.data import FEW, Data, drawn
 from robustreg.estimators._callbacks import CallbackSupportMixin, Progress, with_callbacks
 from robustreg.estimators._estimate import Estimate
+from robustreg.estimators._hints import with_hints
 from robustreg.estimators._validation import (
     check_bool,
     check_data,
@@ -135,6 +136,11 @@ class LinearModel(CallbackSupportMixin, BaseEstimator):
     # where the diagram of an estimator in a notebook links to
     _doc_link_module = "robustreg"
     _doc_link_template = "https://robustreg.readthedocs.io/stable/reference/generated/robustreg.{estimator_name}.html"
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in cls.__dict__:
+            cls.__init__ = with_hints(cls.__init__)  # type: ignore[method-assign]
 
     def _check_parameters(self) -> None:
         """Raise for a constructor argument that is out of range."""

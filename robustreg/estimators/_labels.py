@@ -10,7 +10,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from robustreg._array import Array, is_sparse
-from robustreg.estimators._validation import table_columns
+from robustreg.estimators._tables import table_columns
 
 
 def plain_labels(y: Any) -> Any:

@@ -7,10 +7,18 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from sklearn.base import is_classifier
 from sklearn.utils.validation import assert_all_finite, check_array, validate_data
 
 from robustreg._array import Array
 from robustreg.data import BLOCK_BYTES, column_squares
+from robustreg.estimators._tables import (
+    as_frame,
+    infinite_columns,
+    missing_columns,
+    numeric_target,
+    refuse_columns,
+)
 
 #: below this, y cannot be scaled to size one without losing digits
 SMALLEST = 1e-290
@@ -20,11 +28,12 @@ class InvalidParameterError(ValueError, TypeError):
     """A constructor argument outside its range."""
 
 
-def complain(estimator: Any, name: str, wanted: str) -> InvalidParameterError:
+def complain(estimator: Any, name: str, wanted: str, hint: str = "") -> InvalidParameterError:
     """Return the error that says what ``name`` must be."""
     label = type(estimator).__name__
     return InvalidParameterError(
         f"The {name!r} parameter of {label} must be {wanted}. Got {getattr(estimator, name)!r} instead."
+        + hint
     )
 
 
@@ -76,7 +85,10 @@ def check_data(estimator: Any, X: Any, y: Any = None, *, fit: bool = False, **op
     """
     for name, part in (("X", X), ("y", y)):
         refuse_mask(name, part)
-    _refuse_columns(X)
+    X = as_frame(X)
+    refuse_columns(X)
+    if options.get("y_numeric"):
+        y = numeric_target(y)
     rows: dict[str, Any] = {"accept_sparse": ["csr", "csc"], "dtype": [np.float64, np.float32]}
     try:
         many = isinstance(X, np.ndarray) and X.nbytes > BLOCK_BYTES and X.dtype in rows["dtype"]
@@ -89,11 +101,23 @@ def check_data(estimator: Any, X: Any, y: Any = None, *, fit: bool = False, **op
             refuse_infinite(estimator, X)
         return X
     except ValueError as error:
-        missing = _missing_columns(X) if "NaN" in str(error) else []
-        if missing:
-            note = f" Columns with missing values: {', '.join(map(repr, missing))}."
-            raise ValueError(str(error) + note) from error
-        raise
+        note = _note(estimator, X, str(error))
+        if not note:
+            raise
+        raise ValueError(str(error) + note) from error
+
+
+def _note(estimator: Any, X: Any, message: str) -> str:
+    """Return what scikit-learn's message leaves out: the column, or the way out."""
+    if "X contains NaN" in message and (names := missing_columns(X)):
+        return f" Columns with missing values: {', '.join(map(repr, names))}."
+    if "X contains infinity" in message and (names := infinite_columns(X)):
+        return f" Columns with infinite values: {', '.join(map(repr, names))}."
+    if "y should be a 1d array" in message:
+        kind = "Classifier" if is_classifier(estimator) else "Regressor"
+        wrapped = f"MultiOutput{kind}({type(estimator).__name__}())"
+        return f" For several targets fit one model for each: {wrapped} from sklearn.multioutput."
+    return ""
 
 
 def refuse_infinite(estimator: Any, X: Any) -> None:
@@ -105,46 +129,6 @@ def refuse_mask(name: str, part: Any) -> None:
     """Refuse an array whose mask would be ignored."""
     if isinstance(part, np.ma.MaskedArray) and np.ma.is_masked(part):
         raise ValueError(f"{name} is a masked array: fill or drop its masked values first.")
-
-
-def table_columns(X: Any) -> list[tuple[Any, Any]]:
-    """Names and columns of a table of any library, nothing for an array."""
-    if not (hasattr(X, "columns") and hasattr(X, "shape") and hasattr(X, "__getitem__")):
-        return []
-    names = list(X.columns)
-    if hasattr(X, "iloc"):  # pandas allows a name twice
-        return [(name, X.iloc[:, i]) for i, name in enumerate(names)]
-    return [(name, X[name]) for name in names]
-
-
-def _refuse_columns(X: Any) -> None:
-    """Refuse dates and text by the name of their column."""
-    for name, column in table_columns(X):
-        kind = str(getattr(column, "dtype", "")).lower()
-        if any(word in kind for word in ("date", "time", "duration", "period")):
-            raise ValueError(
-                f"Column {name!r} of X holds dates or times ({kind}): turn it into a number first, for "
-                "example the days since a fixed date."
-            )
-        if any(word in kind for word in ("object", "str", "utf8", "category", "enum")):
-            try:
-                np.asarray(column, dtype=np.float64)
-            except (TypeError, ValueError):
-                values = np.asarray(column, dtype=object)
-                if any(isinstance(value, str) for value in values):
-                    raise ValueError(
-                        f"Column {name!r} of X holds text: could not convert string to float. Encode "
-                        "it first, for example by OneHotEncoder in a ColumnTransformer."
-                    ) from None
-
-
-def _missing_columns(X: Any) -> list[Any]:
-    found = []
-    for name, column in table_columns(X):
-        missing = column.isna() if hasattr(column, "isna") else column.is_null()
-        if bool(missing.any()):
-            found.append(name)
-    return found
 
 
 def check_weight(sample_weight: Any, n: int) -> tuple[Array | None, float]:

@@ -24,6 +24,7 @@ from robustreg.estimators._validation import (
 )
 from robustreg.estimators.regression import L2Regressor
 from robustreg.losses import LOSSES, ResidualLoss, Squared
+from robustreg.losses._names import meant, named_loss
 from robustreg.losses._normal import design_adaptive, with_breakdown, with_efficiency
 from robustreg.penalties import L2, Penalty
 from robustreg.preparation import prepare_robust
@@ -147,16 +148,17 @@ class BoundedRegressor(HighBreakdownRegressor):
             if issubclass(kind, ResidualLoss) and math.isfinite(kind().bound)
         ]
         loss: Any = self.loss
-        known = isinstance(loss, str) and loss in names
+        kind = named_loss(loss) if isinstance(loss, str) else None
+        known = kind is not None and kind.name in names
         if not known and not (isinstance(loss, ResidualLoss) and math.isfinite(loss.bound)):
             wanted = f"a residual loss with a bounded rho, or one of {', '.join(map(repr, names))}"
-            raise complain(self, "loss", wanted)
+            raise complain(self, "loss", wanted, meant(loss, names))
         self._shape().validate()
 
     def _shape(self) -> ResidualLoss:
         """Return the loss at any scale: its constants are computed."""
         if isinstance(self.loss, str):
-            return cast(ResidualLoss, LOSSES[self.loss]())
+            return cast(ResidualLoss, named_loss(self.loss)())  # type: ignore[misc]
         return self.loss
 
     def _start_estimate(self, y: Array) -> Estimate:

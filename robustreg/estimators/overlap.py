@@ -113,7 +113,8 @@ class DiceClassifier(LinearClassifier):
         if len(self.classes_) > 2:
             raise ValueError(
                 "Only binary classification is supported. The type of the target is "
-                f"{type_of_target(codes)}."
+                f"{type_of_target(codes)}. y holds {len(self.classes_)} classes: "
+                "OneVsRestClassifier(DiceClassifier()) fits one model for each."
             )
         return X, codes
 

@@ -20,6 +20,7 @@ from robustreg.estimators._validation import (
     complain,
 )
 from robustreg.losses import LOSSES, Absolute, Huber, Pinball, ResidualLoss, Squared
+from robustreg.losses._names import meant, named_loss
 from robustreg.objective import Objective
 from robustreg.penalties import L1, Penalty
 from robustreg.scales import mad
@@ -445,11 +446,12 @@ class RobustRegressor(ResidualRegressor):
             If a name is unknown, or asks for a field of a loss that is given by name.
         """
         loss = params.get("loss", self.loss)
+        kind = named_loss(loss) if isinstance(loss, str) else None
         nested = [name for name in params if name.startswith("loss__")]
         if nested and isinstance(loss, str):
             raise ValueError(
                 f"{nested[0]!r} needs a loss instance, but loss={loss!r} is a name, which stands for "
-                f"its defaults: pass loss={LOSSES[loss].__name__ if loss in LOSSES else 'Huber'}() "
+                f"its defaults: pass loss={'Huber' if kind is None else kind.__name__}() "
                 "from robustreg.losses instead."
             )
         super().set_params(**params)
@@ -457,15 +459,17 @@ class RobustRegressor(ResidualRegressor):
 
     def _loss(self) -> ResidualLoss:
         if isinstance(self.loss, str):
-            return cast(ResidualLoss, LOSSES[self.loss]())
+            return cast(ResidualLoss, named_loss(self.loss)())  # type: ignore[misc]
         return self.loss
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
         names = [name for name, loss in LOSSES.items() if issubclass(loss, ResidualLoss)]
         loss: Any = self.loss
-        if not (isinstance(loss, ResidualLoss) or (isinstance(loss, str) and loss in names)):
-            raise complain(self, "loss", f"a residual loss or one of {', '.join(map(repr, names))}")
+        kind = named_loss(loss) if isinstance(loss, str) else None
+        if not isinstance(loss, ResidualLoss) and (kind is None or kind.name not in names):
+            wanted = f"a residual loss or one of {', '.join(map(repr, names))}"
+            raise complain(self, "loss", wanted, meant(loss, names))
         self._loss().validate()
         check_scale(self, ("l1", "mad"))
 

@@ -92,6 +92,8 @@ class Loss(Parameters, ABC):
     ----------
     name : str
         Name in `LOSSES`.
+    aliases : tuple of str
+        Other names of the loss, which are understood where a name is.
     function, function_defaults, function_fixed, function_names : str, dict, dict, dict
         The function form: its name, defaults other than the class's, fields it does not show, and
         what it calls a field by another name.
@@ -112,6 +114,7 @@ class Loss(Parameters, ABC):
     """
 
     name: ClassVar[str]
+    aliases: ClassVar[tuple[str, ...]] = ()
     function: ClassVar[str]
     function_defaults: ClassVar[dict[str, Any]] = {}
     function_fixed: ClassVar[dict[str, Any]] = {}
@@ -131,6 +134,7 @@ class Loss(Parameters, ABC):
         super().__init_subclass__(**kwargs)
         if "name" in cls.__dict__:
             LOSSES[cls.name] = cls
+            cls.aliases = cls.__dict__.get("aliases", ())  # not those of a parent
 
     @abstractmethod
     def values(self, y: Any, raw: Any, weight: Array | None, extra: Array | None) -> Array:

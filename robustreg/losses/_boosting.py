@@ -10,6 +10,7 @@ import numpy as np
 
 from robustreg.losses._activations import sigmoid, softmax
 from robustreg.losses._base import LOSSES, Loss
+from robustreg.losses._names import meant, named_loss
 from robustreg.losses._residual import ResidualLoss
 from robustreg.losses._separable import SeparableLoss
 from robustreg.losses._targets import require
@@ -347,11 +348,13 @@ def _probabilities(raw: Any) -> np.ndarray:
 def _suitable(loss: str | Loss) -> SeparableLoss:
     """Return a loss that boosting can use, or refuse it by name."""
     if isinstance(loss, str):
-        require(loss in LOSSES, f"loss must be a name in LOSSES or a loss object. Got {loss!r}.")
-        loss = LOSSES[loss]()
+        kind = named_loss(loss)
+        loss = kind() if kind is not None else loss
     require(
-        isinstance(loss, Loss), f"loss must be a name in LOSSES or a loss object. Got {loss!r}."
+        isinstance(loss, Loss),
+        f"loss must be a name in LOSSES or a loss object. Got {loss!r}.{meant(loss, list(LOSSES))}",
     )
+    assert isinstance(loss, Loss)  # `require` made sure
     loss.validate()
     name = type(loss).__name__
     require(

@@ -119,6 +119,7 @@ class Squared(CutLineLoss):
     half: bool = flag(True)
 
     name: ClassVar[str] = "squared"
+    aliases: ClassVar[tuple[str, ...]] = ("squared_error", "least_squares", "l2", "ls")
     function: ClassVar[str] = "l2_loss"
     function_fixed: ClassVar[dict[str, Any]] = {"half": False}
     bounded_influence: ClassVar[bool] = False
@@ -154,6 +155,7 @@ class Absolute(CutLineLoss):
     """
 
     name: ClassVar[str] = "absolute"
+    aliases: ClassVar[tuple[str, ...]] = ("absolute_error", "l1", "lad")
     function: ClassVar[str] = "l1_loss"
     smooth: ClassVar[bool] = False
     degree: ClassVar[int] = 1
@@ -265,6 +267,7 @@ class Pinball(CutLineLoss):
     quantile: float = real(0.5, low=0.0, high=1.0, closed="both")
 
     name: ClassVar[str] = "pinball"
+    aliases: ClassVar[tuple[str, ...]] = ("quantile",)
     function: ClassVar[str] = "pinball_loss"
     smooth: ClassVar[bool] = False
     degree: ClassVar[int] = 1

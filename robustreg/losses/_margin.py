@@ -197,6 +197,7 @@ class Logistic(ProbabilityLoss, PointwiseLoss):
     pos_weight: float | None = parameter(None, Nothing(), Interval(0.0, _INF, "left"))
 
     name: ClassVar[str] = "logistic"
+    aliases: ClassVar[tuple[str, ...]] = ("log_loss",)
     function: ClassVar[str] = "binary_cross_entropy"
     function_defaults: ClassVar[dict[str, Any]] = {"from_logits": False}
     target: ClassVar[Target] = Probability()

@@ -53,6 +53,7 @@ class Tukey(RedescendingLoss):
     c: float = real(4.685, low=0.0)
 
     name: ClassVar[str] = "tukey"
+    aliases: ClassVar[tuple[str, ...]] = ("bisquare", "biweight")
     function: ClassVar[str] = "tukey_loss"
     formula: ClassVar[str] = (
         r"c^2 / 6 \left(1 - (1 - (r / c)^2)^3\right) \ \text{if}\ |r| \le c, \quad c^2 / 6 \ "
@@ -106,6 +107,7 @@ class Cauchy(RedescendingLoss):
     c: float = real(2.3849, low=0.0)
 
     name: ClassVar[str] = "cauchy"
+    aliases: ClassVar[tuple[str, ...]] = ("lorentzian",)
     function: ClassVar[str] = "cauchy_loss"
     formula: ClassVar[str] = r"c^2 / 2 \log\left(1 + (r / c)^2\right)"
     reference: ClassVar[str] = (
@@ -149,6 +151,7 @@ class Welsch(RedescendingLoss):
     c: float = real(2.9846, low=0.0)
 
     name: ClassVar[str] = "welsch"
+    aliases: ClassVar[tuple[str, ...]] = ("leclerc",)
     function: ClassVar[str] = "welsch_loss"
     formula: ClassVar[str] = r"c^2 / 2 \left(1 - e^{-(r / c)^2}\right)"
     reference: ClassVar[str] = (

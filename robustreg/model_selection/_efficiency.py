@@ -12,6 +12,7 @@ from scipy.optimize import brentq
 
 from robustreg._array import Array
 from robustreg.losses import LOSSES, ResidualLoss
+from robustreg.losses._names import meant, named_loss
 from robustreg.losses._normal import normal_efficiency
 
 #: the efficiency is that of a threshold of zero to all digits below, where squares would underflow
@@ -149,7 +150,13 @@ def epsilon_grid(
     """
     if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
         raise ValueError(f"n must be an int of at least 1. Got {n!r}.")
-    low, high = efficiency
+    try:
+        low, high = map(float, efficiency)
+    except (TypeError, ValueError):
+        raise ValueError(
+            "efficiency must be a pair of numbers between 0 and 1, the first and the last, such as "
+            f"(0.7, 0.999). Got {efficiency!r}."
+        ) from None
     return np.array([epsilon_for(float(share), loss) for share in np.linspace(low, high, int(n))])
 
 
@@ -162,14 +169,15 @@ def _with_threshold(loss: str | ResidualLoss) -> ResidualLoss:
     names = [
         name for name, kind in LOSSES.items() if issubclass(kind, ResidualLoss) and kind.threshold
     ]
-    if isinstance(loss, str) and loss in names:
-        return cast(ResidualLoss, LOSSES[loss]())
+    kind = named_loss(loss) if isinstance(loss, str) else None
+    if kind is not None and kind.name in names:
+        return cast(ResidualLoss, kind())
     if isinstance(loss, ResidualLoss) and loss.threshold:
         loss.validate()
         return loss
     raise ValueError(
         f"loss must be a residual loss with a threshold or one of {', '.join(map(repr, names))}. "
-        f"Got {loss!r}."
+        f"Got {loss!r}.{meant(loss, names)}"
     )
 
 

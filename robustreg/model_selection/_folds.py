@@ -11,7 +11,8 @@ from sklearn.utils import check_random_state
 
 from robustreg._array import Array, is_sparse
 from robustreg.estimators import HuberRegressor
-from robustreg.estimators._validation import check_integer, table_columns
+from robustreg.estimators._tables import table_columns
+from robustreg.estimators._validation import check_integer
 from robustreg.scales import weighted_median
 
 

@@ -9,6 +9,7 @@ from sklearn.base import clone
 
 from robustreg._array import Array
 from robustreg.losses import LOSSES, MarginLoss, PointwiseLoss, ResidualLoss
+from robustreg.losses._names import meant, named_loss
 from robustreg.losses._targets import Labels, Probability
 from robustreg.plotting._axes import axes_for
 
@@ -100,7 +101,8 @@ class LossDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        found = LOSSES[loss]() if isinstance(loss, str) and loss in LOSSES else loss
+        kind = named_loss(loss) if isinstance(loss, str) else None
+        found: Any = loss if kind is None else kind()
         if isinstance(found, ResidualLoss):
             found.validate()
             display = cls._of_residual(found, limit)
@@ -108,7 +110,10 @@ class LossDisplay:
             found.validate()
             display = cls._of_margin(found, limit)
         else:
-            raise TypeError(f"loss must be a function of one residual or one margin. Got {loss!r}.")
+            hint = meant(loss, list(LOSSES))
+            raise TypeError(
+                f"loss must be a function of one residual or one margin. Got {loss!r}.{hint}"
+            )
         return display.plot(ax, line_kw=line_kw)
 
     @classmethod

@@ -1,0 +1,74 @@
+"""What to use instead of an argument that an estimator does not have."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Any
+
+#: by the name that other libraries and textbooks use: the parameter here, and how they translate
+_TRANSLATIONS: dict[str, tuple[tuple[str, str], ...]] = {
+    "delta": (
+        (
+            "epsilon",
+            (
+                "epsilon is delta in units of the scale: delta = epsilon * scale_, and scale=1.0 "
+                "makes epsilon the delta itself"
+            ),
+        ),
+        ("loss", "a threshold belongs to the loss: loss=Huber(delta=...) from robustreg.losses"),
+    ),
+    "epsilon": (
+        ("loss", "a threshold belongs to the loss: loss=Huber(delta=...) from robustreg.losses"),
+    ),
+    "c": (("loss", "a threshold belongs to the loss: loss=Tukey(c=...) from robustreg.losses"),),
+    "C": (("alpha", "its alpha is 1 / C"),),
+    "lambda_": (("alpha", "the strength of the penalty"),),
+    "reg_lambda": (("alpha", "the strength of the penalty"),),
+    "tau": (("quantile", "which quantile"), ("loss", "loss=Pinball(tau) from robustreg.losses")),
+    "q": (("quantile", "which quantile"), ("loss", "loss=Pinball(q) from robustreg.losses")),
+    "quantile": (("loss", "loss=Pinball(quantile) from robustreg.losses"),),
+    "n_iter": (("max_iter", "the most iterations"),),
+    "smoothing": (("smooth", "the smoothing of the Dice loss"),),
+}
+
+
+def with_hints(init: Callable[..., None]) -> Callable[..., None]:
+    """Let a constructor that refuses an unknown argument say what to use instead.
+
+    Parameters
+    ----------
+    init : callable
+        The constructor. Its signature stays what it is.
+
+    Returns
+    -------
+    init : callable
+    """
+    names = [name for name in inspect.signature(init).parameters if name != "self"]
+
+    @functools.wraps(init)
+    def hinting(self: Any, *args: Any, **kwargs: Any) -> None:
+        unknown = [name for name in kwargs if name not in names]
+        try:
+            init(self, *args, **kwargs)
+        except TypeError as error:
+            hint = _hint(unknown[0], names) if unknown else ""
+            if args and re.search("positional", str(error)):
+                hint = f"Parameters are passed by name: {names[0]}=value."
+            if not hint:
+                raise
+            raise TypeError(f"{error}. {hint}") from None
+
+    return hinting
+
+
+def _hint(unknown: str, names: list[str]) -> str:
+    for name, how in _TRANSLATIONS.get(unknown, ()):
+        if name in names:
+            return f"Did you mean {name!r}? {how[0].upper()}{how[1:]}."
+    close = get_close_matches(unknown.lower(), names, n=1)
+    return f"Did you mean {close[0]!r}?" if close else ""

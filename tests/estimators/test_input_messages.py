@@ -1,0 +1,304 @@
+"""What input is taken, and what is refused by the name of the argument or column, with the remedy."""
+
+import datetime as dt
+import inspect
+import pickle
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
+
+import robustreg
+from robustreg import (
+    DiceClassifier,
+    HingeClassifier,
+    HuberRegressor,
+    L1Regressor,
+    LogisticClassifier,
+    QuantileRegressor,
+    RobustRegressor,
+)
+from robustreg.losses import LOSSES, Huber, ResidualLoss, Tukey
+from robustreg.model_selection import RobustKFold, efficiency_of, epsilon_for, epsilon_grid
+
+ESTIMATORS = [
+    cls()
+    for cls in map(robustreg.__dict__.get, robustreg.__all__)
+    if inspect.isclass(cls) and issubclass(cls, BaseEstimator)
+]
+REGRESSORS = [m for m in ESTIMATORS if is_regressor(m) and type(m).__name__ != "KLRegressor"]
+LINEAR = [m for m in ESTIMATORS if is_regressor(m) or is_classifier(m)]
+each = pytest.mark.parametrize("model", ESTIMATORS, ids=lambda m: type(m).__name__)
+each_regressor = pytest.mark.parametrize("model", REGRESSORS, ids=lambda m: type(m).__name__)
+N = 40
+
+
+def table(seed=0):
+    rng = np.random.default_rng(seed)
+    X = pd.DataFrame(rng.normal(size=(N, 2)), columns=["size", "age"])
+    return X, X["size"].to_numpy() + rng.normal(size=N)
+
+
+def quick(model):
+    """Return a copy that searches over little."""
+    few = {"epsilons": [1.0, 2.0], "cv": 2} if "epsilons" in model.get_params() else {}
+    return clone(model).set_params(**few)
+
+
+def target(model, y):
+    if is_classifier(model):
+        return np.where(y > 0, "yes", "no")
+    if type(model).__name__ == "KLRegressor":
+        share = 1 / (1 + np.exp(-y))
+        return np.column_stack([share, 1 - share])
+    return np.round(y) if type(model).__name__ == "MarginRanker" else y
+
+
+@each
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_arrow_tables_are_data_frames(model):
+    X, y = table()
+    y = target(model, y)
+    frame = quick(model).fit(X, y)
+    arrow = quick(model).fit(pa.Table.from_pandas(X), y)
+    assert_array_equal(arrow.feature_names_in_, ["size", "age"])
+    assert_array_equal(arrow.coef_, frame.coef_)
+    assert_array_equal(arrow.predict(pa.Table.from_pandas(X)), frame.predict(X))
+    batch = pa.RecordBatch.from_pandas(X)
+    assert_array_equal(quick(model).fit(batch, y).coef_, frame.coef_)
+    with pytest.raises(ValueError, match="feature names"):
+        arrow.predict(pa.Table.from_pandas(X[["age", "size"]]))
+
+
+@each_regressor
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_arrow_targets(model):
+    X, y = table()
+    expected = quick(model).fit(X, y).coef_
+    for column in (pa.array(y), pa.chunked_array([y[:7], y[7:]])):
+        assert_array_equal(quick(model).fit(X, column).coef_, expected)
+
+
+def test_arrow_labels_and_folds():
+    X, y = table()
+    labels = pa.chunked_array([np.where(y > 0, "yes", "no")])
+    assert LogisticClassifier().fit(X, labels).classes_.tolist() == ["no", "yes"]
+    for _, test in RobustKFold(5).split(pa.Table.from_pandas(X), y):
+        assert len(test) == N // 5
+
+
+def dates():
+    return [dt.date(2020, 1, 1) + dt.timedelta(days=i) for i in range(N)]
+
+
+COLUMNS = {
+    "date": (dates, r"Column 'when' of X holds dates or times \(date\): turn it into a number"),
+    "time": (lambda: [dt.time(i % 24) for i in range(N)], "'when' of X holds dates or times"),
+    "timedelta": (lambda: [dt.timedelta(i) for i in range(N)], "'when' of X holds dates or times"),
+    "period": (lambda: list(pd.period_range("2020", periods=N, freq="M")), "holds dates or times"),
+    "dict": (lambda: [{}] * N, "Column 'when' of X holds objects of type dict"),
+    "text": (lambda: ["a"] * N, "Column 'when' of X holds text"),
+    "None": (lambda: ["1", None] * (N // 2), "Columns with missing values: 'when'"),
+    "NA": (lambda: [1.5, pd.NA] * (N // 2), "Columns with missing values: 'when'"),
+    "infinity": (lambda: [1.0, np.inf] * (N // 2), "Columns with infinite values: 'when'"),
+    "NaN": (lambda: [1.0, np.nan] * (N // 2), "Columns with missing values: 'when'"),
+}
+
+
+@pytest.mark.parametrize("case", COLUMNS)
+@pytest.mark.parametrize("model", [HuberRegressor(), LogisticClassifier()], ids=str)
+def test_column_that_holds_no_numbers(model, case):
+    make, message = COLUMNS[case]
+    X, y = table()
+    fitted = clone(model).fit(X.assign(when=y), target(model, y))
+    for kind in (object, None):
+        bad = X.assign(when=pd.Series(make(), dtype=kind))
+        if case in ("infinity", "NaN") and kind is object:
+            continue
+        with pytest.raises(ValueError, match=message):
+            clone(model).fit(bad, target(model, y))
+        with pytest.raises(ValueError, match=message):
+            fitted.predict(bad)
+
+
+@pytest.mark.parametrize("library", ["arrow", "polars"])
+@pytest.mark.parametrize("case", ["date", "text", "infinity", "NaN"])
+def test_column_of_other_libraries(library, case):
+    make, message = COLUMNS[case]
+    X, y = table()
+    columns = {"size": X["size"].to_list(), "when": make()}
+    bad = pa.table(columns) if library == "arrow" else pl.DataFrame(columns)
+    with pytest.raises(ValueError, match=message.replace(r" \(date\)", ".*")):
+        HuberRegressor().fit(bad, y)
+    gaps = {"size": columns["size"], "when": [1.0, None] * (N // 2)}
+    bad = pa.table(gaps) if library == "arrow" else pl.DataFrame(gaps)
+    with pytest.raises(ValueError, match="Columns with missing values: 'when'"):
+        HuberRegressor().fit(bad, y)
+
+
+@pytest.mark.parametrize("unit", ["M8[D]", "m8[h]"])
+def test_dates_in_an_array(unit):
+    _, y = table()
+    X = np.arange(N).astype(unit)[:, None]
+    fitted = L1Regressor().fit(np.arange(N)[:, None], y)
+    for call in (lambda X: L1Regressor().fit(X, y), fitted.predict):
+        for bad in (X, X.astype(object)):
+            with pytest.raises(ValueError, match="X holds dates or times"):
+                call(bad)
+
+
+def gap(value):
+    def make(y):
+        y = y.astype(object)
+        y[3] = value
+        return y
+
+    return make
+
+
+TARGETS = {
+    "None": (gap(None), r"Input y contains NaN: a missing value \(None\) in row 3"),
+    "NA": (gap(pd.NA), r"Input y contains NaN: a missing value \(<NA>\) in row 3"),
+    "NaN": (gap(np.nan), r"Input y contains NaN: a missing value \(nan\) in row 3"),
+    "infinity": (gap("inf"), "Input y contains infinity"),
+    "text": (lambda y: np.where(y > 0, "yes", "no"), "y holds text such as '(yes|no)'.*classifier"),
+    "text of objects": (gap("high"), "y holds text such as 'high'"),
+    "objects": (gap({}), "y holds objects such as {}"),
+    "datetime": (
+        lambda y: np.arange(N).astype("M8[D]"),
+        r"y holds dates or times \(datetime64\[D\]",
+    ),
+    "timedelta": (lambda y: np.arange(N).astype("m8[h]"), "y holds dates.*a duration in seconds"),
+    "series": (lambda y: pd.Series(pd.to_timedelta(np.arange(N), "h")), "y holds dates or times"),
+    "zone": (lambda y: pd.Series(pd.date_range("2020", periods=N, tz="UTC")), "y holds dates"),
+    "period": (lambda y: pd.Series(pd.period_range("2020", periods=N)), "y holds dates or times"),
+    "dates": (lambda y: dates(), r"y holds dates or times \(date\)"),
+    "arrow": (lambda y: pa.array(dates()), "y holds dates or times"),
+    "polars": (lambda y: pl.Series(dates()), "y holds dates or times"),
+    "columns": (lambda y: np.column_stack([y, y]), r"MultiOutputRegressor\("),
+}
+
+
+@each_regressor
+@pytest.mark.parametrize("case", TARGETS)
+def test_targets_that_are_no_numbers(model, case):
+    make, message = TARGETS[case]
+    X, y = table()
+    with pytest.raises(ValueError, match=message):
+        clone(model).fit(X, make(y))
+
+
+def test_numbers_as_objects_are_numbers():
+    X, y = table()
+    expected = L1Regressor().fit(X, y).coef_
+    for same in (y.astype(object), list(y), pd.Series(y, dtype=object), y.astype(str)):
+        assert_allclose(L1Regressor().fit(X, same).coef_, expected, rtol=1e-12)
+
+
+def test_columns_of_labels_where_one_is_wanted():
+    X, y = table()
+    Y = np.column_stack([y > 0, y < 1]).astype(int)
+    with pytest.raises(ValueError, match=r"MultiOutputClassifier\(HingeClassifier\(\)\)"):
+        HingeClassifier().fit(X, Y)
+    with pytest.raises(ValueError, match=r"3 classes: OneVsRestClassifier\(DiceClassifier\(\)\)"):
+        DiceClassifier().fit(X, np.arange(N) % 3)
+
+
+ARGUMENTS = {
+    "delta": (lambda: HuberRegressor(delta=1.0), "'delta'.*mean 'epsilon'.*delta = epsilon"),
+    "C": (lambda: LogisticClassifier(C=1.0), "'C'. Did you mean 'alpha'.*1 / C"),
+    "C of hinge": (lambda: HingeClassifier(C=1.0), "Did you mean 'alpha'"),
+    "delta of any": (lambda: RobustRegressor(delta=1.0), r"mean 'loss'.*loss=Huber\(delta"),
+    "tau": (lambda: QuantileRegressor(tau=0.5), "mean 'quantile'"),
+    "intercept": (lambda: L1Regressor(intercept=False), "mean 'fit_intercept'"),
+    "typo": (lambda: HuberRegressor(epsilom=1.0), "mean 'epsilon'"),
+    "nothing like it": (
+        lambda: HuberRegressor(gamma2=1.0),
+        "unexpected keyword argument 'gamma2'$",
+    ),
+    "position": (lambda: HuberRegressor(1.5), "passed by name: epsilon=value"),
+}
+
+
+@pytest.mark.parametrize("case", ARGUMENTS)
+def test_argument_that_does_not_exist(case):
+    call, message = ARGUMENTS[case]
+    with pytest.raises(TypeError, match=message):
+        call()
+
+
+@each
+def test_constructor_is_what_it_was(model):
+    cls = type(model)
+    names = set(inspect.signature(cls).parameters)
+    assert names == set(model.get_params(deep=False)) == set(cls._get_param_names())
+    assert names == set(inspect.signature(cls.__init__).parameters) - {"self"}
+    assert cls.__init__.__qualname__ == f"{cls.__name__}.__init__"
+    assert clone(model).get_params() == pickle.loads(pickle.dumps(model)).get_params()
+
+
+def test_subclass_has_the_hints_and_no_others():
+    class Mine(HuberRegressor):
+        def __init__(self, *, epsilon=2.0, mine=1):
+            super().__init__(epsilon=epsilon)
+            self.mine = mine
+
+    assert Mine(mine=3).get_params(deep=False)["mine"] == 3
+    with pytest.raises(TypeError, match=r"'delta'.*mean 'epsilon'"):
+        Mine(delta=1.0)
+
+
+ALIASES = {alias: kind for kind in LOSSES.values() for alias in kind.aliases}
+
+
+def test_aliases_are_no_names_and_belong_to_one_loss():
+    assert not set(ALIASES) & set(LOSSES)
+    assert len(ALIASES) == sum(len(kind.aliases) for kind in LOSSES.values())
+    assert ALIASES["bisquare"] is Tukey
+
+
+@pytest.mark.parametrize(
+    "alias", [a for a, kind in ALIASES.items() if issubclass(kind, ResidualLoss)]
+)
+def test_alias_is_the_loss(alias):
+    X, y = table()
+    kind = ALIASES[alias]
+    mine = RobustRegressor(loss=alias)
+    assert_array_equal(mine.fit(X, y).coef_, RobustRegressor(loss=kind.name).fit(X, y).coef_)
+    assert clone(mine).loss == alias
+    if kind.threshold:
+        assert epsilon_for(0.9, alias) == epsilon_for(0.9, kind.name)
+        assert efficiency_of(2.0, alias) == efficiency_of(2.0, kind.name)
+        assert_array_equal(epsilon_grid(2, loss=alias), epsilon_grid(2, loss=kind.name))
+    with pytest.raises(ValueError, match=rf"loss={kind.__name__}\(\)"):
+        mine.set_params(loss__c=1.0)
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        ("Huber", "Did you mean 'huber'"),
+        ("hubers", "Did you mean 'huber'"),
+        ("Tukey", "Did you mean 'tukey'"),
+        ("bi-square", "Did you mean 'tukey'"),
+        ("pseudo-huber", "Did you mean 'pseudo_huber'"),
+        ("log-cosh", "Did you mean 'log_cosh'"),
+        (Huber, r"That is a class: pass an instance, Huber\(\)"),
+    ],
+)
+def test_loss_that_was_meant(loss, message):
+    X, y = table()
+    with pytest.raises(ValueError, match=message):
+        RobustRegressor(loss=loss).fit(X, y)
+    with pytest.raises(ValueError, match=message):
+        epsilon_for(0.9, loss)
+
+
+@pytest.mark.parametrize("efficiency", [95, 0.95, (0.5, 0.7, 0.9), None, ("a", "b")])
+def test_efficiency_that_is_no_pair(efficiency):
+    with pytest.raises(ValueError, match=r"efficiency must be a pair of numbers"):
+        epsilon_grid(efficiency=efficiency)
