@@ -15,6 +15,8 @@ from robustreg._array import Array
 
 #: 1 / Phi^-1(3/4): the median absolute value of a standard normal is 0.6745
 MAD_FACTOR = 1.482602218505602
+#: numbers that stay in cache through a few steps of arithmetic
+CACHED = 1 << 14
 #: Phi^-1(0.995): residuals beyond this many scales are outliers, one in a hundred normal ones is
 OUTLYING = 2.5758293035489004
 
@@ -262,18 +264,32 @@ def m_scale(
     low, high = 0.0, np.inf
     with np.errstate(over="ignore", under="ignore"):
         for _ in range(200):
-            scaled = residual / sigma
-            rho, psi = loss.rho_psi(scaled)
-            psi *= scaled
-            value = float(rho.sum() if weight is None else weight @ rho)
-            slope = float(psi.sum() if weight is None else weight @ psi)
+            value, slope = _rho_sums(residual, weight, loss, sigma)
             low, high = (sigma, high) if value > target else (low, sigma)
             # Newton in log sigma, or the fixed-point step, which never fails but is slow
             step = (value - target) / slope if slope > 0 else np.inf
             new = sigma * np.exp(step) if abs(step) < 1 else sigma * np.sqrt(value / target)
             if not low < new < high:
                 new = np.sqrt(low) * np.sqrt(high) if 0 < low and high < np.inf else sigma
-            if abs(new - sigma) <= 1e-15 * sigma:
+            change, sigma = abs(new - sigma) / sigma, float(new)
+            if change <= 1e-8:  # Newton's next step would be the square of this
                 break
-            sigma = float(new)
     return float(sigma)
+
+
+def _rho_sums(
+    residual: Array, weight: Array | None, loss: BoundedRho, sigma: float
+) -> tuple[float, float]:
+    """Sum of rho, and its derivative in log sigma with the sign reversed; as many rows as stay in cache."""
+    value = slope = 0.0
+    for start in range(0, len(residual), CACHED):
+        part = slice(start, start + CACHED)
+        scaled = residual[part] / sigma
+        rho, psi = loss.rho_psi(scaled)
+        if weight is None:
+            value += float(rho.sum())
+            slope += float(psi @ scaled)
+        else:
+            value += float(weight[part] @ rho)
+            slope += float((weight[part] * psi) @ scaled)
+    return value, slope

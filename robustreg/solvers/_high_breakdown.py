@@ -24,7 +24,7 @@ from robustreg.solvers._table import Table
 #: scale, in spreads of y, at which it is asked whether a plane holds the majority exactly
 SUSPECT = 1e-7
 #: rows up to which a fit goes on far beyond the tolerance, which costs nothing
-FINISHED = 20_000
+FINISHED = 5_000
 #: a Hessian of some rows is kept as long as each step makes the gradient smaller by this
 PAYS = 0.2
 #: a value within this share of another is not above it
@@ -59,8 +59,7 @@ class Descent:
     def value(self, residual: Array, sigma: float) -> tuple[float, float]:
         """Return what is minimised, and the scale."""
         if self.b is None:
-            rho = self.loss.rho(residual / sigma)
-            return float(self.table.weighted(rho).sum()), sigma
+            return self.table.total_of(lambda r: self.loss.rho(r / sigma), residual), sigma
         scale = m_scale(
             residual, self.table.weight, loss=self.loss, b=self.b, rank=self.rank, start=sigma
         )
@@ -74,16 +73,15 @@ class Descent:
         goal = self.tol * (1e-4 if len(residual) <= FINISHED else 1.0)
         hessian, last, norm, nit, status = None, np.inf, np.inf, 0, 0
         while sigma > 0:
-            u = residual / sigma
-            pull = table.pull(table.weighted(self.loss.psi(u)))
+            pull = self._pull(residual, sigma)
             norm = float(np.abs(pull).max()) / table.total
             if norm <= goal or nit >= self.max_iter:
                 status = int(norm > self.tol)
                 break
             if hessian is None or norm > PAYS * last:
-                hessian = self._hessian(u, sigma, exact=hessian is not None)
+                hessian = self._hessian(residual, sigma, exact=hessian is not None)
             last = norm
-            moved = self._move(u, pull, hessian, residual, value, sigma)
+            moved = self._move(pull, hessian, residual, value, sigma)
             if moved is None:
                 status = 2 if norm > self.tol else 0
                 break
@@ -105,28 +103,33 @@ class Descent:
             optimality=norm,
         )
 
-    def _hessian(self, u: Array, sigma: float, *, exact: bool) -> Array:
+    def _pull(self, residual: Array, sigma: float) -> Array:
+        return self.table.pull(lambda r: self.loss.psi(r / sigma), residual)
+
+    def _hessian(self, residual: Array, sigma: float, *, exact: bool) -> Array:
         """Sum of psi' times the products of the columns; of many rows that of a tenth will do."""
-        curvature = self.table.weighted(self.loss.psi_prime(u))
         few = None if exact else self.table.few
         if few is None:
-            return self.table.gram(curvature)
+            return self.table.gram(self.table.weighted(self.loss.psi_prime(residual / sigma)))
         part, rows = few
-        return part.gram(curvature[rows]) * (self.table.total / part.total)
+        curvature = part.weighted(self.loss.psi_prime(residual[rows] / sigma))
+        return part.gram(curvature) * (self.table.total / part.total)
 
     def _move(
-        self, u: Array, pull: Array, hessian: Array, residual: Array, value: float, sigma: float
+        self, pull: Array, hessian: Array, residual: Array, value: float, sigma: float
     ) -> tuple[Array, Array, float, float] | None:
         """Return a step down and what it leads to, None where rounding leaves none."""
         table = self.table
         for newton in (True, False):
-            matrix = hessian if newton else table.gram(table.weighted(self.loss.weights(u)))
+            matrix = hessian
+            if not newton:
+                matrix = table.gram(table.weighted(self.loss.weights(residual / sigma)))
             step = solved(matrix, pull, definite=newton)
             if step is None:
                 continue
             step = step * sigma
             change = table.raw(step)
-            if newton and np.abs(change).max() > NEAR * sigma:
+            if newton and not _short(change, residual, sigma):
                 continue
             for _ in range(3):
                 moved = residual - change
@@ -135,6 +138,12 @@ class Descent:
                     return step, moved, new, scale
                 step, change = 0.25 * step, 0.25 * change
         return None
+
+
+def _short(change: Array, residual: Array, sigma: float) -> bool:
+    """Whether a step leaves the residuals about where they are."""
+    largest = max(float(change.max()), -float(change.min()))
+    return largest <= NEAR * sigma or not np.any(np.abs(change) > NEAR * (sigma + np.abs(residual)))
 
 
 def result(table: Table, theta: Array, sigma: float, residual: Array, **entries: Any) -> Result:
@@ -218,7 +227,8 @@ def _plane(table: Table, theta: Array, near: Array, most: float) -> Result | Non
     curvature = table.weighted(near.astype(float))
     gram = table.gram(curvature)
     for _ in range(3):  # the second and third take away what rounding left
-        step = solved(gram, table.pull(curvature * table.residual(theta)), definite=False)
+        pull = table.pull(lambda r: r, near * table.residual(theta))
+        step = solved(gram, pull, definite=False)
         theta = theta if step is None else theta + step
     residual = table.residual(theta)
     off = np.abs(residual) > table.rounding(theta)

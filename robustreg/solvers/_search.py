@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robustreg._array import Array
-from robustreg.solvers._subsampling import KEPT, Criterion, Optimum, distinct, search
+from robustreg.solvers._subsampling import ALIKE, KEPT, Criterion, Optimum, distinct, search
 from robustreg.solvers._subsets import Sample, merged, starts
 from robustreg.solvers._table import Table
 
@@ -71,13 +71,14 @@ class Search:
         if len(sample.y) > 2 * few:
             rough = _part(sample, np.sort(self.rng.choice(len(sample.y), few, replace=False)))
             rough = _completed(rough, lambda v: sample.A @ v, lambda rows: _part(sample, rows))
+        close = criterion.close if n <= 2 * size else ALIKE
         optima: list[Optimum] = []
         for _ in range(ROUNDS if self.n_starts == "auto" else 1):
             thetas, exhaustive = starts(rough or sample, self.n_starts, self.rng)
             found = search(criterion, sample, thetas, rough) + optima
             theta = np.column_stack([one.theta for one in found])
             sizes, hits = (np.array(column) for column in list(zip(*found, strict=True))[1:])
-            optima = distinct(sample, theta, sizes, hits)[:KEPT]
+            optima = distinct(sample, theta, sizes, hits, close=close)[:KEPT]
             exhaustive = exhaustive and rough is None
             if optima[0].hits > 1 or exhaustive:
                 break

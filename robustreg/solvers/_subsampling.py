@@ -16,13 +16,13 @@ from robustreg.losses._normal import with_breakdown
 from robustreg.scales import MAD_FACTOR
 from robustreg.solvers._subsets import Sample
 
-#: candidates that take steps, the sizes of all starts having been compared without one
-SCREENED = 1000
-#: candidates left after ``STEPS`` steps; after as many more those of them that differ go on to the end
-KEPT = 200
-STEPS = 2
+#: candidates that take a few steps, the sizes of all starts having been compared without one; those left
+#: after them take as many more, and of these those that differ go on to the end
+SCREENED, KEPT, STEPS = 1000, 200, 2
+#: the same on a part of many rows
+SCREENED_ROUGH, KEPT_ROUGH, STEPS_ROUGH = 250, 60, 1
 #: numbers in the residuals of the finalists at the most, but for a few of them
-FINAL, FEWEST = 50_000, 8
+FINAL, FEWEST = 20_000, 8
 #: after t steps a finalist above the best by more than this share over t is given up
 HOPELESS = 3.0
 #: steps until a finalist settles, at the most
@@ -31,17 +31,20 @@ SETTLE = 60
 BATCH = 1 << 16
 #: columns from which products of pairs of columns take too much memory
 WIDE = 45
-#: shares of the size by which sizes and residuals of one optimum differ: settled, and on the way there
-SAME, ALIKE = (1e-4, 1e-2), (1e-2, 1e-1)
+#: shares of the size by which sizes and residuals of one optimum differ on the way there, and on a sample
+ALIKE = (1e-2, 1e-1)
 #: standard errors of a share of rows by which more of a part of them may be contaminated
 SPARE = 3.0
 #: steps of the equation of an M-scale where candidates are compared
 MEASURED = 3
+#: gradient at which a candidate has settled on a part of the rows
+ROUGHLY = 1e-4
 #: weights may vary by this factor before a median has to count them
 UNEVEN = 4.0
 #: residuals below this, in spreads of y, are rounding
 NOTHING = 1e-13
-#: a Newton step may change no residual by more scales than this: farther, the next basin may begin
+#: a Newton step may change no residual by more than this share of a scale and of itself: farther, the next
+#: basin may begin
 NEAR = 0.5
 
 
@@ -60,9 +63,15 @@ class Criterion(ABC):
     ----------
     finalists : int
         Different candidates that are followed to the end at the most.
+    tol : float
+        Gradient, per unit of weight and scale, at which a candidate has settled.
+    close : tuple of two floats
+        Shares of the size by which sizes and residuals of one optimum differ.
     """
 
     finalists = 25
+    tol = 1e-9
+    close = (1e-4, 1e-2)
 
     @abstractmethod
     def on_part(self, m: int) -> Criterion:
@@ -138,7 +147,9 @@ class MScale(Criterion):
 
     def on_part(self, m: int) -> MScale:
         b = min(self.b + SPARE * np.sqrt(self.b * (1 - self.b) / m), 0.9)
-        return MScale(with_breakdown(self.loss, b), b, self.rank)
+        part = MScale(with_breakdown(self.loss, b), b, self.rank)
+        part.tol = ROUGHLY
+        return part
 
     def target(self, sample: Sample) -> float:
         return self.b * (sample.total - self.rank) * self.loss.bound
@@ -173,7 +184,7 @@ class MScale(Criterion):
     ) -> tuple[Array, Array]:
         U = R / size
         pull = sample.A.T @ (sample.weight[:, None] * self.loss.psi(U))
-        settled = np.abs(pull).max(axis=0) <= 1e-9 * sample.total
+        settled = np.abs(pull).max(axis=0) <= self.tol * sample.total
         settled |= size <= NOTHING
         step = grams.solve(grams(self.loss.weights(U)), pull) * size
         if newton:
@@ -181,8 +192,9 @@ class MScale(Criterion):
             convex = np.linalg.eigvalsh(hessian)[:, 0] > 1e-3 * sample.total * self._least
             if convex.any():
                 quick = grams.solve(hessian[convex], pull[:, convex]) * size[convex]
-                moved = np.abs(sample.A @ quick).max(axis=0) <= NEAR * size[convex]
-                step[:, np.flatnonzero(convex)[moved]] = quick[:, moved]
+                reach = NEAR * (size[convex] + np.abs(R[:, convex]))
+                short = (np.abs(sample.A @ quick) <= reach).all(axis=0)
+                step[:, np.flatnonzero(convex)[short]] = quick[:, short]
         return step, settled
 
     _least = 1e-6
@@ -212,8 +224,11 @@ def search(
     first = rough or sample
     early = criterion if rough is None else criterion.on_part(len(rough.y))
     theta, size = _screened(early, first, thetas)
-    theta, size = _improved(early, first, *_best(theta, size, SCREENED))
-    theta, size = _improved(early, first, *_best(theta, size, KEPT))
+    most, kept, steps = SCREENED, KEPT, STEPS
+    if rough is not None:
+        most, kept, steps = SCREENED_ROUGH, KEPT_ROUGH, STEPS_ROUGH
+    theta, size = _improved(early, first, *_best(theta, size, most), steps)
+    theta, size = _improved(early, first, *_best(theta, size, kept), STEPS)
     found = distinct(first, theta, size, close=ALIKE)
     if rough is not None:  # whose majority may be another than that of the sample
         theta = np.column_stack([one.theta for one in found])
@@ -221,7 +236,8 @@ def search(
         found = [found[k]._replace(value=size[k]) for k in np.argsort(size, kind="stable")]
     found = found[: min(criterion.finalists, max(FEWEST, FINAL // len(sample.y)))]
     theta, size = _settled(criterion, sample, np.column_stack([one.theta for one in found]))
-    return distinct(sample, theta, size, np.array([one.hits for one in found]))
+    hits = np.array([one.hits for one in found])
+    return distinct(sample, theta, size, hits, close=criterion.close)
 
 
 def _best(theta: Array, size: Array, most: int) -> tuple[Array, Array]:
@@ -248,14 +264,14 @@ def _screened(criterion: Criterion, sample: Sample, thetas: Array) -> tuple[Arra
 
 
 def _improved(
-    criterion: Criterion, sample: Sample, theta: Array, size: Array
+    criterion: Criterion, sample: Sample, theta: Array, size: Array, steps: int
 ) -> tuple[Array, Array]:
     """Take a few steps from each start."""
     grams = Grams(sample)
     theta, size = theta.copy(), size.copy()
     for k in _batches(sample, theta):
         R = _residuals(sample, theta[:, k])
-        for _ in range(STEPS):
+        for _ in range(steps):
             step, _ = criterion.step(R, size[k], sample, grams, False)
             theta[:, k] += step
             R -= sample.A @ step
@@ -289,7 +305,8 @@ def distinct(
     theta: Array,
     size: Array,
     hits: Array | None = None,
-    close: tuple[float, float] = SAME,
+    *,
+    close: tuple[float, float],
 ) -> list[Optimum]:
     """Return different optima by their size, with the number of candidates that each stands for.
 

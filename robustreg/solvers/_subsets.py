@@ -190,6 +190,8 @@ def deterministic_starts(sample: Sample) -> Array:
 
 
 def _medians(Z: Array, weight: Array) -> Array:
+    if np.ptp(weight) == 0:
+        return np.asarray(np.median(Z, axis=0))
     return np.array([weighted_median(column, weight) for column in Z.T])
 
 
@@ -213,7 +215,7 @@ def _shapes(Z: Array, weight: Array) -> list[Array]:
     share = rank / weight.sum()
     length = np.linalg.norm(Z, axis=1)
     direction = Z / np.where(length > 0, length, 1.0)[:, None]
-    inner = length <= weighted_median(length, weight)
+    inner = length <= _medians(length[:, None], weight)
     return [
         _correlation(np.tanh(Z), weight),
         _correlation(share, weight),
@@ -238,4 +240,4 @@ def _central(Z: Array, weight: Array, shape: Array) -> Array:
     Y = Y / _sizes(Y, weight)
     Y = Y - _medians(Y, weight)
     distance = np.einsum("ij,ij->i", Y, Y)
-    return weight * (distance <= weighted_median(distance, weight))
+    return weight * (distance <= _medians(distance[:, None], weight))

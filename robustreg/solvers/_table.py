@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from robustreg._array import Array, is_sparse
 from robustreg.data import FEW_GRAMS, Block, Data, spread_rows
 from robustreg.losses import ResidualLoss
+from robustreg.scales import CACHED
 from robustreg.solvers._subsets import Sample
 
 #: rows of which a tenth is enough for a Hessian, at the least
@@ -71,15 +73,30 @@ class Table:
         """Return values times the weights of the rows."""
         return values if self.weight is None else values * self.weight
 
-    def pull(self, values: Array) -> Array:
-        """Inner products of the columns with values of the rows: one pass."""
+    def total_of(self, function: Callable[[Array], Array], values: Array) -> float:
+        """Weighted sum of a function of values of the rows, as many at a time as stay in cache."""
+        total = 0.0
+        for start in range(0, len(values), CACHED):
+            part = slice(start, start + CACHED)
+            found = function(values[part])
+            total += float(found.sum() if self.weight is None else self.weight[part] @ found)
+        return total
+
+    def pull(self, function: Callable[[Array], Array], values: Array) -> Array:
+        """Weighted inner products of the columns with a function of values of the rows: one pass."""
         if self.matrix is not None:
-            product: Array = values @ self.matrix
+            product: Array = self.weighted(function(values)) @ self.matrix
             return product
-        pulled, total = self.data.sum(
-            lambda block: (block.pullback(values[block.part]), values[block.part].sum())
-        )
-        return self._join(pulled, total)
+
+        def part(block: Block) -> tuple[Any, ...]:
+            found = function(values[block.part])
+            found = found if block.weight is None else found * block.weight
+            return block.pullback(found), found.sum()
+
+        pulled, total = self.data.sum(part)
+        pulled = self.data.inward(pulled, total)
+        pulled = np.append(pulled, total) if self.data.intercept else pulled
+        return np.asarray(pulled[self.live])
 
     def gram(self, curvature: Array) -> Array:
         """Return ``A.T @ diag(curvature) @ A``: one pass."""
@@ -97,11 +114,6 @@ class Table:
             column = self.data.inward(cross, total)[:, None]
             inner = np.block([[inner, column], [column.T, np.full((1, 1), total)]])
         return inner if isinstance(self.live, slice) else inner[np.ix_(self.live, self.live)]
-
-    def _join(self, pulled: Array, total: Any) -> Array:
-        pulled = self.data.inward(pulled, total)
-        pulled = np.append(pulled, total) if self.data.intercept else pulled
-        return np.asarray(pulled[self.live])
 
     def sums(self, theta: Array, loss: ResidualLoss, sigma: float) -> Array:
         """Sum of rho at a scale for each column of coefficients: one pass."""

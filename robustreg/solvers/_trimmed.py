@@ -12,7 +12,7 @@ from robustreg._array import Array
 from robustreg.solvers._high_breakdown import exact_fit, result, solved
 from robustreg.solvers._result import Result
 from robustreg.solvers._search import Search
-from robustreg.solvers._subsampling import NOTHING, SPARE, Criterion, Grams
+from robustreg.solvers._subsampling import NOTHING, ROUGHLY, SPARE, Criterion, Grams
 from robustreg.solvers._subsets import Sample
 from robustreg.solvers._table import Table
 
@@ -50,14 +50,18 @@ class TrimmedSquares(Criterion):
         h, as a share of the sum of the weights.
     """
 
+    tol = 1e-12
     finalists = 200  # it has more local minima than an M-scale, and its steps are few and quick
+    close = (1e-3, 5e-2)  # fits that differ by a few rows at the edge count as one
 
     def __init__(self, share: float) -> None:
         self.share = share
 
     def on_part(self, m: int) -> TrimmedSquares:
         error = np.sqrt(self.share * (1 - self.share) / m)
-        return TrimmedSquares(max(self.share - SPARE * error, 0.2))
+        part = TrimmedSquares(max(self.share - SPARE * error, 0.2))
+        part.tol = ROUGHLY
+        return part
 
     def _inside(self, R: Array, sample: Sample) -> Array:
         even = None if np.ptp(sample.weight) == 0 else sample.weight
@@ -76,7 +80,7 @@ class TrimmedSquares(Criterion):
     ) -> tuple[Array, Array]:
         kept = self._inside(R, sample)
         pull = sample.A.T @ (kept * R)
-        settled = np.abs(pull).max(axis=0) <= 1e-12 * sample.total * size
+        settled = np.abs(pull).max(axis=0) <= self.tol * sample.total * size
         settled |= size <= NOTHING
         return grams.solve(grams(kept / sample.weight[:, None]), pull), settled
 
@@ -144,7 +148,7 @@ def _concentrated(
     nit, status = 0, 1
     while nit < max_iter:
         nit += 1
-        step = solved(table.gram(kept), table.pull(kept * residual), definite=False)
+        step = solved(table.gram(kept), _pull(table, kept, residual), definite=False)
         assert step is not None
         change = table.raw(step)
         length = 1.0
@@ -165,19 +169,23 @@ def _concentrated(
         if gained <= rounding * value:
             status = 0
             break
-    norm = np.abs(table.pull(kept * residual)).max() / table.total
+    norm = np.abs(_pull(table, kept, residual)).max() / table.total
     return result(
         table, theta, float(np.sqrt(value / h)), residual, fun=value, nit=nit, status=status,
         optimality=float(norm), kept=kept,
     )  # fmt: skip
 
 
+def _pull(table: Table, kept: Array, residual: Array) -> Array:
+    """Inner products of the columns with the residuals, by weights that have those of the rows in them."""
+    values = kept * residual
+    return table.pull(lambda v: v, values if table.weight is None else values / table.weight)
+
+
 def reweighted(table: Table, theta: Array, kept: Array) -> tuple[Array, Array]:
     """Least squares on some of the rows: coefficients, and residuals of all rows."""
-    curvature = table.weighted(kept.astype(float))
-    step = solved(
-        table.gram(curvature), table.pull(curvature * table.residual(theta)), definite=False
-    )
+    gram = table.gram(table.weighted(kept.astype(float)))
+    step = solved(gram, table.pull(lambda r: r, kept * table.residual(theta)), definite=False)
     assert step is not None
     return theta + step, table.residual(theta + step)
 
