@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robustreg._array import Array
-from robustreg.solvers._subsampling import ALIKE, KEPT, Criterion, Optimum, distinct, search
+from robustreg.solvers._subsampling import Criterion, Optimum, distinct, search
 from robustreg.solvers._subsets import Sample, merged, starts
 from robustreg.solvers._table import Table
 
@@ -22,7 +22,7 @@ RARE = 20
 SHOWN = 1e-6
 #: local optima of a sample that are compared on all rows, whose majority may be another
 COMPARED = 5
-#: times that a search with "auto" starts goes on with new ones after its best was hit only once
+#: times that a search with "auto" starts goes on with new ones until its best was hit often enough
 ROUNDS = 5
 
 
@@ -71,16 +71,15 @@ class Search:
         if len(sample.y) > 2 * few:
             rough = _part(sample, np.sort(self.rng.choice(len(sample.y), few, replace=False)))
             rough = _completed(rough, lambda v: sample.A @ v, lambda rows: _part(sample, rows))
-        close = criterion.close if n <= 2 * size else ALIKE
         optima: list[Optimum] = []
         for _ in range(ROUNDS if self.n_starts == "auto" else 1):
             thetas, exhaustive = starts(rough or sample, self.n_starts, self.rng)
             found = search(criterion, sample, thetas, rough) + optima
             theta = np.column_stack([one.theta for one in found])
             sizes, hits = (np.array(column) for column in list(zip(*found, strict=True))[1:])
-            optima = distinct(sample, theta, sizes, hits, close=close)[:KEPT]
+            optima = distinct(sample, theta, sizes, hits, close=criterion.close)[: criterion.kept]
             exhaustive = exhaustive and rough is None
-            if optima[0].hits > 1 or exhaustive:
+            if optima[0].hits >= (criterion.enough if rough is None else 2) or exhaustive:
                 break
         return Found(optima[: COMPARED if n > 2 * size else 1], exhaustive and n <= 2 * size)
 

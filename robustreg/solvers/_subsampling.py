@@ -18,21 +18,23 @@ from robustreg.solvers._subsets import Sample
 
 #: candidates that take a few steps, the sizes of all starts having been compared without one; those left
 #: after them take as many more, and of these those that differ go on to the end
-SCREENED, KEPT, STEPS = 1000, 200, 2
+SCREENED, STEPS = 1000, 2
 #: the same on a part of many rows
 SCREENED_ROUGH, KEPT_ROUGH, STEPS_ROUGH = 250, 60, 1
 #: numbers in the residuals of the finalists at the most, but for a few of them
 FINAL, FEWEST = 20_000, 8
 #: after t steps a finalist above the best by more than this share over t is given up
 HOPELESS = 3.0
-#: steps until a finalist settles, at the most
-SETTLE = 60
+#: steps until a finalist settles, at the most; on a part of the rows, from which all rows go on
+SETTLE, SETTLE_ON_PART = 60, 10
 #: numbers in one matrix of residuals at the most, so that it stays in cache
 BATCH = 1 << 16
 #: columns from which products of pairs of columns take too much memory
 WIDE = 45
-#: shares of the size by which sizes and residuals of one optimum differ on the way there, and on a sample
+#: shares of the size by which sizes and residuals of one optimum differ on the way there
 ALIKE = (1e-2, 1e-1)
+#: and on a part of the rows: the coefficients of one optimum vary by as much from part to part
+ALIKE_ON_PART = (5e-2, 5e-1)
 #: standard errors of a share of rows by which more of a part of them may be contaminated
 SPARE = 3.0
 #: steps of the equation of an M-scale where candidates are compared
@@ -61,15 +63,20 @@ class Criterion(ABC):
 
     Attributes
     ----------
-    finalists : int
-        Different candidates that are followed to the end at the most.
+    kept, finalists : int
+        Candidates that take more than a few steps, and different ones of them that are followed to the end,
+        at the most.
+    settle : int
+        Steps of each of these at the most.
+    enough : int
+        Hits of the best optimum after which a search need not go on.
     tol : float
         Gradient, per unit of weight and scale, at which a candidate has settled.
     close : tuple of two floats
         Shares of the size by which sizes and residuals of one optimum differ.
     """
 
-    finalists = 25
+    kept, finalists, enough, settle = 200, 25, 2, SETTLE
     tol = 1e-9
     close = (1e-4, 1e-2)
 
@@ -148,7 +155,7 @@ class MScale(Criterion):
     def on_part(self, m: int) -> MScale:
         b = min(self.b + SPARE * np.sqrt(self.b * (1 - self.b) / m), 0.9)
         part = MScale(with_breakdown(self.loss, b), b, self.rank)
-        part.tol = ROUGHLY
+        part.tol, part.settle, part.close = ROUGHLY, SETTLE_ON_PART, ALIKE_ON_PART
         return part
 
     def target(self, sample: Sample) -> float:
@@ -224,7 +231,7 @@ def search(
     first = rough or sample
     early = criterion if rough is None else criterion.on_part(len(rough.y))
     theta, size = _screened(early, first, thetas)
-    most, kept, steps = SCREENED, KEPT, STEPS
+    most, kept, steps = SCREENED, criterion.kept, STEPS
     if rough is not None:
         most, kept, steps = SCREENED_ROUGH, KEPT_ROUGH, STEPS_ROUGH
     theta, size = _improved(early, first, *_best(theta, size, most), steps)
@@ -285,7 +292,7 @@ def _settled(criterion: Criterion, sample: Sample, theta: Array) -> tuple[Array,
     R = _residuals(sample, theta)
     size = criterion.sizes(R, sample)
     moving = np.arange(theta.shape[1])
-    for t in range(1, SETTLE):
+    for t in range(1, criterion.settle):
         part = R[:, moving]
         step, settled = criterion.step(part, size[moving], sample, grams, True)
         step[:, settled] = 0.0

@@ -12,7 +12,15 @@ from robustreg._array import Array
 from robustreg.solvers._high_breakdown import exact_fit, result, solved
 from robustreg.solvers._result import Result
 from robustreg.solvers._search import Search
-from robustreg.solvers._subsampling import NOTHING, ROUGHLY, SPARE, Criterion, Grams
+from robustreg.solvers._subsampling import (
+    ALIKE_ON_PART,
+    NOTHING,
+    ROUGHLY,
+    SETTLE_ON_PART,
+    SPARE,
+    Criterion,
+    Grams,
+)
 from robustreg.solvers._subsets import Sample
 from robustreg.solvers._table import Table
 
@@ -51,7 +59,8 @@ class TrimmedSquares(Criterion):
     """
 
     tol = 1e-12
-    finalists = 200  # it has more local minima than an M-scale, and its steps are few and quick
+    # it has more local minima than an M-scale, and its steps are few and quick
+    kept, finalists, enough = 1000, 500, 8
     close = (1e-3, 5e-2)  # fits that differ by a few rows at the edge count as one
 
     def __init__(self, share: float) -> None:
@@ -60,7 +69,7 @@ class TrimmedSquares(Criterion):
     def on_part(self, m: int) -> TrimmedSquares:
         error = np.sqrt(self.share * (1 - self.share) / m)
         part = TrimmedSquares(max(self.share - SPARE * error, 0.2))
-        part.tol = ROUGHLY
+        part.tol, part.settle, part.close = ROUGHLY, SETTLE_ON_PART, ALIKE_ON_PART
         return part
 
     def _inside(self, R: Array, sample: Sample) -> Array:
