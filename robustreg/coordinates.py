@@ -49,6 +49,10 @@ class Coordinates:
         size, center = np.abs(self.transform), np.abs(self.center)
         return size * center if self.diagonal else center @ size
 
+    def columns(self, kept: Array) -> Coordinates:
+        """Return the coordinates of some columns; these must be diagonal."""
+        return Coordinates(self.center[kept], self.transform[kept])
+
     def coef(self, u: Array) -> Array:
         """Coefficients in the user's units; ``u`` is (n_reduced,) or (n_reduced, n_outputs)."""
         if self.diagonal:

@@ -143,6 +143,10 @@ class Data:
     moments : tuple of two arrays and float, optional
         ``X.T @ X``, the sums of the columns and the number of rows, of X as blocks hold it, where they
         are known and there are no weights.
+    stored : Coordinates, optional
+        From the columns as they are held to the solver's, where the former are not the user's.
+    null : array of shape (n_features, k), optional
+        Orthonormal coefficients of the user's columns that do nothing, of which a fit is to hold none.
     """
 
     X: Any
@@ -156,6 +160,8 @@ class Data:
     share: float = 1.0
     base: float = 0.0
     moments: Moments | None = None
+    stored: Coordinates | None = None
+    null: Array | None = None
     passes: Passes = field(default_factory=Passes)
 
     @property
@@ -216,7 +222,7 @@ class Data:
                 out = _scratch("centred", X.shape) if brief else None
                 combined = brief and not self.coordinates.diagonal
                 last = _scratch("combined", (X.shape[0], self.size)) if combined else None
-                X = self.coordinates.apply(X, out, last)
+                X = self.held.apply(X, out, last)
         return Block(X, self.y[part], None if self.weight is None else self.weight[part], part)
 
     def sum(self, function: Callable[[Block], tuple[Any, ...]], few: int = FEW) -> tuple[Any, ...]:
@@ -247,24 +253,29 @@ class Data:
             in_order(lambda part: function(self._block(part, True)), parts, few=FEW)
         )
 
+    @property
+    def held(self) -> Coordinates:
+        """Coordinates of the columns as they are held."""
+        return self.coordinates if self.stored is None else self.stored
+
     # Between the solver's (u, intercept) and what Block.raw takes and Block.pullback gives.
     def outward(self, u: Array, intercept: Any) -> tuple[Array, Any]:
         if self.explicit:
             return u, intercept
-        coef = self.coordinates.coef(u)
-        return coef, intercept - self.coordinates.center @ coef
+        coef = self.held.coef(u)
+        return coef, intercept - self.held.center @ coef
 
     def inward(self, gradient: Array, total: Any) -> Array:
         if self.explicit:
             return gradient
-        center = self.coordinates.center
+        center = self.held.center
         offset = np.multiply.outer(center, total) if np.ndim(total) else center * total
-        return self.coordinates.adjoint(gradient - offset)
+        return self.held.adjoint(gradient - offset)
 
     def gram_inward(self, gram: Array, cross: Array, total: float) -> Array:
         if self.explicit:
             return gram
-        center, scale = self.coordinates.center, self.coordinates.transform
+        center, scale = self.held.center, self.held.transform
         outer = np.outer(cross, center)
         gram = gram - outer - outer.T + total * np.outer(center, center)
         return gram * np.outer(scale, scale)
@@ -284,6 +295,8 @@ class Data:
     def user(self, u: Array, intercept: Any) -> tuple[Array, Any]:
         """Coefficients and intercept for X as the user gave it."""
         coef = self.coordinates.coef(u)
+        if self.null is not None:
+            coef = coef - self.null @ (self.null.T @ coef)
         return coef, intercept - self.coordinates.center @ coef if self.intercept else intercept
 
     def take(self, rows: Array, *, dense: bool = True) -> Any:
@@ -296,9 +309,9 @@ class Data:
         if self.ready:
             return X
         if not (dense or self.dense):
-            return X @ diagonal(self.coordinates.transform)
+            return X @ diagonal(self.held.transform)
         rows_taken = floats(X, dense=True)  # no one else's: they may be overwritten
-        return self.coordinates.apply(rows_taken, out=rows_taken)
+        return self.held.apply(rows_taken, out=rows_taken)
 
     def subset(self, rows: Array, *, keep: bool = True) -> Data:
         """Return some of the rows as data of their own that counts passes by their share."""
@@ -331,14 +344,16 @@ class Data:
 
     def columns(self, kept: Array) -> Data:
         """Return the same rows with some of the columns; the coordinates must be diagonal."""
-        center, transform = self.coordinates.center, self.coordinates.transform
-        coordinates = Coordinates(center[kept], transform[kept])
-        return replace(self, X=self.X[:, kept], coordinates=coordinates, moments=None)
+        coordinates = self.coordinates.columns(kept)
+        stored = None if self.stored is None else self.stored.columns(kept)
+        return replace(
+            self, X=self.X[:, kept], coordinates=coordinates, stored=stored, null=None, moments=None
+        )
 
     def uncentred(self) -> Data:
         """Return the same rows in coordinates that only scale."""
-        center = np.zeros_like(self.coordinates.center)
-        return replace(self, coordinates=replace(self.coordinates, center=center))
+        center = np.zeros_like(self.held.center)
+        return replace(self, stored=replace(self.held, center=center))
 
     def with_target(self, y: Array, weight: Array | None) -> Data:
         """Return the same rows with other targets and weights."""

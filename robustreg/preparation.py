@@ -24,9 +24,7 @@ from robustreg.data import (
     NARROW,
     Data,
     column_squares,
-    diagonal,
     find_moments,
-    floats,
     subsample,
     subsample_size,
     take_rows,
@@ -34,9 +32,12 @@ from robustreg.data import (
 from robustreg.orthonormal import orthonormal_transform
 from robustreg.row_space import MOST_ROWS, row_space
 from robustreg.scales import weighted_median
+from robustreg.sparse_columns import sparse_columns
 
 #: sparse X is worked on as dense blocks where that is not much more arithmetic
 DENSE_SHARE = 0.1
+#: or where X is so small that blocks cost less than the overhead of sparse products
+FEW_CELLS = 1_000_000
 #: beyond this the blocks of X are centred one by one, because sums over raw X would cancel
 MAX_OFFSET = 1e3
 #: a column of this many times the size that a sample sees is judged by all rows
@@ -45,6 +46,9 @@ FAR = 1e4
 ALIKE = 1e-8
 #: rows fewer than columns, but too alike for that, are made dense up to this many bytes
 MOST_BYTES = 1 << 28
+#: combined columns are kept up to this many bytes: combining takes as many times longer than a pass over
+#: them as X has columns
+COMBINED_BYTES = 1 << 28
 #: columns are of extreme size beyond this, or below its reciprocal
 HUGE = 1e60
 #: columns whose largest entry is below this have lost their digits
@@ -93,23 +97,15 @@ def prepare(
         y, weight = y[rows], weight[rows]
     if is_sparse(X):
         X = sp.csr_array(X)  # of one kind of sparse; the numbers are shared
-    dense = not is_sparse(X) or X.nnz > DENSE_SHARE * n * n_features or n * n_features <= 1e6
+    dense = not is_sparse(X) or X.nnz > DENSE_SHARE * n * n_features or n * n_features <= FEW_CELLS
     blank = Coordinates(np.zeros(n_features), np.ones(n_features))
     data = Data(X, y, weight, blank, intercept, explicit=dense, rows=rows)
     if not dense:
-        data, rank = _prepare_sparse(data)
-        if not reduce or data.n_rows > min(MOST_ROWS, n_features):
-            return data, rank
-        scale = data.coordinates.transform
-        spread = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)
-        space: Any = row_space(data.X, data.coordinates.center, spread, intercept)
-        if space is not None:
-            rows = space.rows()
-            data = replace(data, X=rows, coordinates=space, explicit=True, ready=True)
-            return data, space.size + int(intercept)
-        if 8 * data.n_rows * n_features > MOST_BYTES:
-            return data, rank
-        data = replace(data, coordinates=blank, explicit=True)
+        kept = _prepare_sparse(data, reduce)
+        if kept is not None:
+            return kept
+        # few rows, made dense a block at a time
+        data = replace(data, explicit=True)
     size = subsample_size(data)
     if size and n_features <= NARROW and weight is None and not is_sparse(X):
         with np.errstate(over="ignore", invalid="ignore"):
@@ -187,7 +183,8 @@ def _typical(column: Array, weight: Array | None) -> float:
 def _arrange(data: Data) -> Data:
     """Decide where the coordinates are applied: kept, block by block, or to the coefficients."""
     center, transform = data.coordinates.center, data.coordinates.transform
-    if data.n_rows * data.size * 8 <= KEEP_BYTES or 4 * data.size <= len(center):
+    most = KEEP_BYTES if data.coordinates.diagonal else COMBINED_BYTES
+    if data.n_rows * data.size * 8 <= most or 4 * data.size <= len(center):
         kept = np.empty((data.n_rows, data.size))
         stop = 0
         for block in data.blocks():
@@ -366,24 +363,25 @@ def _safe(square: Array, coordinates: Coordinates) -> bool:
     return bool(np.all(np.sqrt(square) * np.abs(coordinates.transform) < FAR))
 
 
-def _prepare_sparse(data: Data) -> tuple[Data, int]:
-    """Centre and scale a large sparse X through the coefficients; its rank is taken as full."""
+def _prepare_sparse(data: Data, reduce: bool) -> tuple[Data, int] | None:
+    """Leave a sparse X sparse; None where it is small and its columns or rows depend on each other."""
+    n, n_features = data.n_rows, data.X.shape[1]
     X = data.X if data.rows is None else data.X[data.rows]
-    n, n_features = X.shape
-    step = max(1, n * (BLOCK_BYTES // 8) // max(X.nnz, 1))
-    parts = [slice(start, start + step) for start in range(0, n, step)]
-    top, total, square = np.zeros((3, n_features))
-    for part in parts:
-        np.maximum(top, abs(X[part]).max(axis=0).toarray().ravel(), out=top)
-    unit = np.where(top > 0, top, 1.0)
-    for part in parts:
-        rows = floats(X[part], dense=False) @ diagonal(1 / unit)
-        total += rows.sum(axis=0)
-        square += rows.multiply(rows).sum(axis=0)
-    mean = total / n if data.intercept else np.zeros(n_features)
-    size = np.sqrt(np.maximum(square / n - mean**2, 0.0))
-    varies = size > 1e-7 * np.maximum(np.abs(mean), np.finfo(float).tiny)
-    inverse = np.where(varies, 1 / np.where(varies, size * unit, 1.0), 0.0)
-    coordinates = Coordinates(np.where(varies, mean * unit, 0.0), inverse)
-    rank = min(int(varies.sum()) + int(data.intercept), n)
-    return replace(data, X=X, rows=None, coordinates=coordinates, explicit=False), rank
+    found = sparse_columns(X, data.intercept, reduce)
+    cheap = reduce and 8 * n * n_features <= MOST_BYTES
+    if reduce and n <= min(MOST_ROWS, n_features):
+        scale = found.user.transform
+        spread = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)
+        space: Any = row_space(X, found.user.center, spread, data.intercept)
+        if space is not None:
+            rows = space.rows()
+            data = replace(data, X=rows, rows=None, coordinates=space, explicit=True, ready=True)
+            return data, space.size + int(data.intercept)
+        if cheap:
+            return None
+    data = replace(
+        data, X=found.X, rows=None, coordinates=found.user, stored=found.stored, null=found.null
+    )
+    if cheap and found.null is not None and not data.has_gram:
+        return None  # conjugate gradients take long where columns depend on each other
+    return data, min(found.rank + int(data.intercept), n)

@@ -44,7 +44,7 @@ def solve_program(
         As of :func:`~robustreg.solvers.solve_kinked`; ``message`` is the one of HiGHS.
     """
     centred = objective
-    if is_sparse(objective.data.X):
+    if not objective.data.dense:
         # sparse rows are not centred: the program's intercept is the one of the columns as they are
         objective = replace(objective, data=objective.data.uncentred())
     kept = np.arange(objective.data.n_rows)
@@ -60,9 +60,8 @@ def solve_program(
             'zero. Use solver="exact", or give it more time by solver_options.'
         )
     if objective is not centred:
-        coef = objective.data.coordinates.coef(objective.split(result.x)[0])
-        shift = centred.data.intercept * float(centred.data.coordinates.center @ coef)
-        result.x[-1:] += shift
+        _, shift = centred.data.outward(objective.split(result.x)[0], 0.0)
+        result.x[-1:] -= centred.data.intercept * shift
     return result
 
 
