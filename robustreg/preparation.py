@@ -25,6 +25,7 @@ from robustreg.data import (
     Data,
     column_squares,
     find_moments,
+    floats,
     subsample,
     subsample_size,
     take_rows,
@@ -46,8 +47,8 @@ FAR = 1e4
 ALIKE = 1e-8
 #: rows fewer than columns, but too alike for that, are made dense up to this many bytes
 MOST_BYTES = 1 << 28
-#: combined columns are kept up to this many bytes: combining takes as many times longer than a pass over
-#: them as X has columns
+#: many combined columns are kept up to this many bytes: combining takes as many times longer than a pass
+#: over them as X has columns
 COMBINED_BYTES = 1 << 28
 #: columns are of extreme size beyond this, or below its reciprocal
 HUGE = 1e60
@@ -62,6 +63,7 @@ def prepare(
     *,
     intercept: bool = True,
     reduce: bool = True,
+    resolve: bool = True,
     refuse: Callable[[Any], None] | None = None,
 ) -> tuple[Data, int]:
     """Choose coordinates for X and say how many parameters it can tell apart.
@@ -79,6 +81,9 @@ def prepare(
     reduce : bool, default=True
         Whether coefficients that X cannot tell apart may be merged into fewer. A penalty that is
         not the Euclidean norm needs each of the user's coefficients.
+    resolve : bool, default=True
+        Whether it matters which columns of a sparse X depend on others. It does not where a penalty
+        decides among equal fits, and nobody asks for the rank.
     refuse : callable, optional
         Raises for an X that is not finite. Asked where a large dense X may not be, whose first look is
         this one.
@@ -101,7 +106,7 @@ def prepare(
     blank = Coordinates(np.zeros(n_features), np.ones(n_features))
     data = Data(X, y, weight, blank, intercept, explicit=dense, rows=rows)
     if not dense:
-        kept = _prepare_sparse(data, reduce)
+        kept = _prepare_sparse(data, reduce, resolve)
         if kept is not None:
             return kept
         # few rows, made dense a block at a time
@@ -152,7 +157,7 @@ def prepare_robust(
         X = sp.csr_array(X)
     data, rank = prepare(X, y, weight, intercept=intercept, refuse=refuse)
     rows = None if weight is None or np.all(weight > 0) else np.flatnonzero(weight > 0)
-    data = replace(data, X=X, rows=rows, ready=False, moments=None)
+    data = replace(data, X=X, rows=rows, ready=False, moments=None, stored=None)
     size = subsample_size(data)
     some = subsample(data, size) if size else np.arange(data.n_rows)
     part = floats(take_rows(X, some if rows is None else rows[some]), dense=True)
@@ -163,7 +168,7 @@ def prepare_robust(
     inside = Coordinates(center, transform).apply(part)
     unit = np.array([_typical(column, counts) for column in inside.T])
     data.coordinates = Coordinates(center, transform / unit)
-    if is_sparse(X) and not data.explicit:
+    if is_sparse(X) and not data.explicit and data.coordinates.diagonal:
         return data, rank
     return _arrange(replace(data, explicit=True)), rank
 
@@ -183,7 +188,8 @@ def _typical(column: Array, weight: Array | None) -> float:
 def _arrange(data: Data) -> Data:
     """Decide where the coordinates are applied: kept, block by block, or to the coefficients."""
     center, transform = data.coordinates.center, data.coordinates.transform
-    most = KEEP_BYTES if data.coordinates.diagonal else COMBINED_BYTES
+    combined = not data.coordinates.diagonal and data.size > NARROW
+    most = COMBINED_BYTES if combined else KEEP_BYTES
     if data.n_rows * data.size * 8 <= most or 4 * data.size <= len(center):
         kept = np.empty((data.n_rows, data.size))
         stop = 0
@@ -363,11 +369,11 @@ def _safe(square: Array, coordinates: Coordinates) -> bool:
     return bool(np.all(np.sqrt(square) * np.abs(coordinates.transform) < FAR))
 
 
-def _prepare_sparse(data: Data, reduce: bool) -> tuple[Data, int] | None:
+def _prepare_sparse(data: Data, reduce: bool, resolve: bool) -> tuple[Data, int] | None:
     """Leave a sparse X sparse; None where it is small and its columns or rows depend on each other."""
     n, n_features = data.n_rows, data.X.shape[1]
     X = data.X if data.rows is None else data.X[data.rows]
-    found = sparse_columns(X, data.intercept, reduce)
+    found = sparse_columns(X, data.intercept, reduce, resolve)
     cheap = reduce and 8 * n * n_features <= MOST_BYTES
     if reduce and n <= min(MOST_ROWS, n_features):
         scale = found.user.transform

@@ -35,6 +35,8 @@ VANISHES = 1e-12
 PART = 1e-6
 #: and one that is not more than that of products with the rows
 NO_PART = 1e-9
+#: share of a column's sum of squares, in units of its largest entry, that is hidden by that
+HIDES = 1e-6
 #: products of entries up to which each direction without data is found to the last digit
 REFINED = 200_000_000
 #: combinations of the directions without data that tell whether all of them are such
@@ -66,7 +68,7 @@ class SparseColumns:
     null: Array | None = None
 
 
-def sparse_columns(X: Any, intercept: bool, reduce: bool) -> SparseColumns:
+def sparse_columns(X: Any, intercept: bool, reduce: bool, resolve: bool) -> SparseColumns:
     """Choose coordinates for a sparse X.
 
     Parameters
@@ -77,14 +79,16 @@ def sparse_columns(X: Any, intercept: bool, reduce: bool) -> SparseColumns:
         Whether columns may be centred.
     reduce : bool
         Whether columns may be combined.
+    resolve : bool
+        Whether to look for columns that depend on others, even if none of them is of a few far entries.
 
     Returns
     -------
     SparseColumns
     """
-    found = _centred(X, intercept)
+    found, lonely = _centred(X, intercept)
     n, n_features = X.shape
-    if n_features > MOST_COLUMNS or n <= n_features:
+    if n_features > MOST_COLUMNS or n <= n_features or not (resolve or lonely > 1):
         return found
     null, near = _dependent(found)
     if reduce and len(near) and 8 * n * len(near) <= MOST_BYTES:
@@ -123,8 +127,11 @@ def _sums(X: Any, unit: Array) -> tuple[Array, Array]:
     return total, square
 
 
-def _centred(X: Any, intercept: bool) -> SparseColumns:
-    """Scale the columns, and centre those that are far from zero for their spread as they stand."""
+def _centred(X: Any, intercept: bool) -> tuple[SparseColumns, int]:
+    """Scale the columns, and centre those that are far from zero for their spread as they stand.
+
+    Also count the columns of which a few equal entries, such as a sentinel, hide all the others.
+    """
     n, n_features = X.shape
     top = np.asarray(abs(X).max(axis=0).todense()).ravel().astype(float)
     unit = np.where(top > 0, top, 1.0)
@@ -156,7 +163,10 @@ def _centred(X: Any, intercept: bool) -> SparseColumns:
     user = Coordinates(center, inverse)
     # the difference of two numbers so near each other is exact
     stored = Coordinates(np.where(varies, center - shift, 0.0), inverse) if len(far) else user
-    return SparseColumns(X, stored, user, int(varies.sum()))
+    entries = np.bincount(X.indices, minlength=n_features)
+    hidden = (np.abs(square - np.rint(square)) < HIDES) & (entries > np.rint(square))
+    lonely = int(np.count_nonzero(hidden))
+    return SparseColumns(X, stored, user, int(varies.sum())), lonely
 
 
 def _places(columns: Array, width: int) -> Any:

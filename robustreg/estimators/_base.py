@@ -248,12 +248,17 @@ class LinearModel(CallbackSupportMixin, BaseEstimator):
             self._warn(found)
         return self
 
+    def _asks_rank(self) -> bool:
+        """Whether the rank of X is part of the answer, as where a scale is estimated."""
+        return False
+
     def _prepare(self, X: Any, y: Array, weight: Array | None, mass: float) -> Prepared:
         units = self._units(y, weight, mass)
         penalty = self._penalty(1.0)
         data, rank = prepare(
             X, units.inward(y), weight, intercept=self.fit_intercept,
-            reduce=penalty.degree == 2 or penalty.alpha == 0, refuse=partial(refuse_infinite, self),
+            reduce=penalty.degree == 2 or penalty.alpha == 0,
+            resolve=penalty.alpha == 0 or self._asks_rank(), refuse=partial(refuse_infinite, self),
         )  # fmt: skip
         data.base = abs(units.center) / units.spread
         return Prepared(data, units, rank)
