@@ -39,7 +39,9 @@ class Measures(NamedTuple):
 
 def whole(value: float) -> float:
     """An integer where the value is one but for rounding."""
-    return round(value) if abs(value - round(value)) < 1e-9 * max(value, 1.0) else value
+    if math.isinf(value) or abs(value - round(value)) >= 1e-9 * max(value, 1.0):
+        return value
+    return round(value)
 
 
 def is_line(loss: ResidualLoss) -> bool:

@@ -304,7 +304,7 @@ def _summary(
         deviance = breakdown.Deviance(fit)
     return Summary(Found(
         table=frame, covariance=pd.DataFrame(matrix, index=labels, columns=labels),
-        covariance_type=name, confidence=confidence, df=spread.df, n_samples=whole(fit.n_given),
+        covariance_type=name, confidence=confidence, df=whole(spread.df), n_samples=whole(fit.n_given),
         n_groups=None if groups is None else len(np.unique(groups)), notes=tuple(notes), size=outer,
         core=core, scores=scores_of(fit, spread, ranked is not None), measures=measures, deviance=deviance,
     ))  # fmt: skip

@@ -52,7 +52,7 @@ class OutlierMapDisplay:
     >>> model = RobustRegressor(loss="tukey").fit(X, y)
     >>> display = OutlierMapDisplay.from_estimator(model, X, y)
     >>> display.frame.index[display.frame["kind"] == "vertical outlier"].tolist()
-    [13, 14, 15, 16, 17, 18, 19, 20]
+    [14, 15, 16, 17, 18, 19, 20]
     """
 
     ax_: Any
