@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
@@ -95,7 +95,7 @@ def _unseen(spec: Any, data: Any) -> str:
     return "; ".join(found)
 
 
-class FormulaFeatures(TransformerMixin, BaseEstimator):
+class FormulaFeatures(BaseEstimator):
     """The features of a formula, as a transformer of data frames.
 
     Levels of categories, knots of splines and the like are those of the frame it is fitted to. The
@@ -183,6 +183,23 @@ class FormulaFeatures(TransformerMixin, BaseEstimator):
         check_is_fitted(self, "spec_")
         matrix = _matrix(self.spec_, _frame(X), self.formula)
         return pd.DataFrame(matrix)[self._names].astype(float)
+
+    def fit_transform(self, X: Any, y: Any = None) -> pd.DataFrame:
+        """Learn levels and the like, and return the features.
+
+        Parameters
+        ----------
+        X : DataFrame
+            With the columns that the formula names.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        features : pandas.DataFrame
+            Numbers.
+        """
+        return self.fit(X).transform(X)
 
     def target(self, X: Any) -> pd.Series:
         """Return the target, as the left of the formula has it.

@@ -9,6 +9,8 @@ import polars as pl
 import pytest
 import statsmodels.formula.api as smf
 from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
 
 from robustreg import HuberRegressor, L2Regressor, LogisticClassifier
 from robustreg.datasets import load_stackloss
@@ -112,6 +114,15 @@ def test_the_transformer_can_be_cloned_and_joins_a_search(data):
     again = clone(features).fit(data)
     pd.testing.assert_frame_equal(features.transform(data), again.transform(data))
     assert features.n_features_out_ == 3
+    search = GridSearchCV(
+        make_pipeline(FormulaFeatures("y ~ a + C(g)"), HuberRegressor()),
+        {"huberregressor__epsilon": [1.0, 3.0]}, cv=3,
+    ).fit(data, data["y"])  # fmt: skip
+    assert summarize(search, data, data["y"]).table.index[1:].tolist() == [
+        "a",
+        "C(g)[T.v]",
+        "C(g)[T.w]",
+    ]
 
 
 def test_formulaic_is_imported_when_it_is_used():
