@@ -10,11 +10,11 @@ from robustreg._array import Array
 from robustreg.losses import ResidualLoss
 from robustreg.scales import OUTLYING
 
-#: a scale that is this share of the largest residual or less may be rounding
+#: a scale that is this share of the largest target or less may be rounding
 DOUBTFUL = 1e-9
 
 
-def outlying(residual: Array, scale: float, rounding: Callable[[], Array]) -> Array:
+def outlying(residual: Array, scale: float, y: Array, rounding: Callable[[], Array]) -> Array:
     """Rows farther from the fit than one in a hundred normal rows is.
 
     Parameters
@@ -23,6 +23,8 @@ def outlying(residual: Array, scale: float, rounding: Callable[[], Array]) -> Ar
         In the units of y.
     scale : float
         In the units of y; 0 on an exact fit.
+    y : array of shape (n_samples,)
+        Targets.
     rounding : callable
         What rounding can make of each residual; asked where the scale is that small.
 
@@ -32,7 +34,7 @@ def outlying(residual: Array, scale: float, rounding: Callable[[], Array]) -> Ar
     """
     edge = OUTLYING * scale
     outliers = (residual > edge) | (residual < -edge)
-    if outliers.any() and scale <= DOUBTFUL * max(residual.max(), -residual.min()):
+    if outliers.any() and scale <= DOUBTFUL * max(y.max(), -y.min()):
         outliers &= np.abs(residual) > rounding()
     return np.asarray(outliers)
 

@@ -171,7 +171,7 @@ class ResidualRegressor(LinearRegressor):
         if scale is None:
             self.scale_ = scale = mad(residual, weight)
         rounding = cache(partial(self._rounding, X, y))
-        self.outliers_ = outlying(residual, scale, rounding)
+        self.outliers_ = outlying(residual, scale, y, rounding)
         weights = row_weights(loss, residual, scale, rounding)
         if weights is not None:
             self.weights_ = weights

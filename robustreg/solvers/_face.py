@@ -16,13 +16,14 @@ import scipy.linalg
 
 from robustreg._array import Array, is_sparse
 from robustreg.data import Block
+from robustreg.losses import Squared
 from robustreg.objective import Objective
 from robustreg.solvers._kinked import gradient_of
 from robustreg.solvers._result import Result, linprog
 
 #: a slope this share of its range inside its bounds is inside: programs leave errors of 1e-10
 INSIDE = 1e-8
-#: rows beyond this many for each coefficient do not change the rank of those before them
+#: more rows than this for each coefficient are looked at by their inner products
 ENOUGH = 20
 #: a direction in which rows do not vary has a singular value of this share of the largest
 FREE = 1e-9
@@ -112,7 +113,12 @@ def _still_loose(objective: Objective, rows: Array, loose: Array) -> Array:
     if not loose.shape[1] or not len(rows):
         return loose
     if len(rows) > ENOUGH * q:
-        rows = rows[np.linspace(0, len(rows) - 1, ENOUGH * q).astype(int)]
+        among = np.zeros(objective.data.n_rows)
+        among[rows] = 1.0
+        data = objective.data.with_target(objective.data.y, among)
+        inner = Objective(Squared(), data, objective.penalty.scaled(0.0)).expand(np.zeros(q))[2]
+        values, vectors = np.linalg.eigh(loose.T @ inner @ loose)
+        return np.asarray(loose @ vectors[:, values <= FREE * values[-1]])
     triangle = np.linalg.qr(rows_with_ones(objective, rows) @ loose, mode="r")
     ranked = np.abs(np.diag(scipy.linalg.qr(triangle, mode="r", pivoting=True)[0]))
     if len(ranked) == loose.shape[1] and ranked.min() > FREE * ranked.max():
@@ -219,6 +225,8 @@ class _Face:
         """Minimise minus the sum of the logarithms of the residuals that vary, by damped Newton steps."""
         vary = self._vary(directions)
         value, slope, bend = self._logarithms(directions, step, vary)
+        if not np.isfinite(bend).all():  # so flat that its inside is rounding
+            return self.theta
         for _ in range(STEPS):
             change = -np.linalg.lstsq(bend, slope, rcond=None)[0]
             decrement = float(-slope @ change)

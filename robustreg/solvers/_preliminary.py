@@ -83,6 +83,8 @@ def absolute_stage(problem: Problem, rank: Rank, theta: Array | None = None) -> 
             tol=problem.tol, max_iter=problem.max_iter, callback=problem.callback,
             warm=theta is not None,
         )  # fmt: skip
+    if _fits_most(objective, found, rank):
+        return Stage(found.x, 0.0, found)
     point = chosen_point(objective, found, rank.weight)
     return Stage(point, _scale_about(objective, found, point, rank), found)
 
@@ -106,6 +108,9 @@ def with_scale(objective: Objective, found: Result, rank: Rank) -> Result:
     if np.any(kinks.lower + steep != 0):
         return found
     flat, theta = Result(**{**found, "slopes": found.slopes / steep}), found.x
+    if _fits_most(objective, found, rank):
+        found.x = np.append(found.x, 0.0)
+        return found
     if objective.penalty.alpha == 0 or objective.penalty.degree == 2:
         theta = chosen_point(objective, flat, rank.weight)
         theta = found.x if theta is flat.x else theta
@@ -113,14 +118,25 @@ def with_scale(objective: Objective, found: Result, rank: Rank) -> Result:
     return found
 
 
+def _fits_most(objective: Objective, found: Result, rank: Rank) -> bool:
+    """Whether more than half of the rows are fitted exactly, and more than any rows can be."""
+    weight = objective.data.weight
+    exact = float(found.zero.sum() if weight is None else weight[found.zero].sum())
+    rows = _left_out(objective, found, rank).weight
+    return exact > 0.5 * objective.data.total and exact > rows * (1 + 1e-12)
+
+
+def _left_out(objective: Objective, found: Result, rank: Rank) -> Rank:
+    """Return how many rows the fit passes through anyway, which with a penalty are fewer."""
+    if objective.penalty.alpha == 0:
+        return rank
+    return rank._replace(rank=min(rank.rank, _rank(objective, np.flatnonzero(found.zero))))
+
+
 def _scale_about(objective: Objective, found: Result, theta: Array, rank: Rank) -> float:
     """Return the scale of the residuals at a point that is as good as the minimum found."""
     data, weight = objective.data, objective.data.weight
-    exact = float(found.zero.sum() if weight is None else weight[found.zero].sum())
-    if objective.penalty.alpha > 0:  # which lets it pass through fewer rows
-        rank = rank._replace(rank=min(rank.rank, _rank(objective, np.flatnonzero(found.zero))))
-    if exact > 0.5 * data.total and exact > rank.weight * (1 + 1e-12):
-        return 0.0
+    rank = _left_out(objective, found, rank)
     residual = found.offsets if theta is found.x else data.y - objective.raw(theta)
     return mad(residual, weight, left_out=rank.weight)
 

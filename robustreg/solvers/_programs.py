@@ -14,13 +14,14 @@ import numpy as np
 import scipy.linalg
 from scipy.optimize import lsq_linear
 
-from robustreg._array import Array
+from robustreg._array import Array, is_sparse
 from robustreg.solvers._result import Result, linprog, minimize
+from robustreg.solvers._vertices import walk
 
 if TYPE_CHECKING:
     from robustreg.solvers._rows import Rows
 
-#: with more coefficients a simplex takes longer than an interior point
+#: with more coefficients a walk or a simplex takes longer than an interior point
 WIDE = 60
 #: an interior point is this close to its central path's end when it stops
 GAP = 1e-14
@@ -36,6 +37,10 @@ LEFT = 1e-12
 NEAR = 1e-4
 #: width, y having spread one, of the last envelope that is tried, and iterations that one may take
 NARROWEST, PATIENT = 1e-12, 100
+#: a slope this share of its range inside its bounds is inside
+UNIQUE = 1e-9
+#: rows this share of the mean distance from their kinks are as good as on them, to begin with
+NEARER = 1e-3
 #: steps of an interior point without gain after which it stops
 PATIENCE = 5
 
@@ -43,10 +48,12 @@ PATIENCE = 5
 def linear_program(rows: Rows, theta: Array) -> tuple[Array, Array] | None:
     """Return optimum and slopes, or None where the folded rows make the dual infeasible.
 
-    By the simplex method of HiGHS; by the interior point method where there are many coefficients,
-    or rows so unlike each other that the tolerances of HiGHS leave a gap.
+    From vertex to vertex, beginning with the rows nearest to their kinks, or by the interior point method where
+    there are many coefficients. Where that finds no proof, as among rows that lie on each other, by the simplex
+    method of HiGHS, and where rows are so unlike each other that its tolerances leave a gap by an interior
+    point again.
     """
-    found = _central(rows, theta) if len(theta) > WIDE else None
+    found = _walked(rows, theta) if len(theta) <= WIDE else _central(rows, theta)
     if found is not None:
         return found
     found = _simplex(rows)
@@ -57,6 +64,30 @@ def linear_program(rows: Rows, theta: Array) -> tuple[Array, Array] | None:
 
 def _proven(rows: Rows, found: tuple[Array, Array]) -> bool:
     return rows.gap(*found) <= rows.nothing(found[0], 1e-12)
+
+
+def _walked(rows: Rows, theta: Array) -> tuple[Array, Array] | None:
+    """Return the end of a walk that begins at the kinks of the rows that are nearest to them."""
+    if is_sparse(rows.X):
+        return None
+    q, size = len(theta), np.abs(rows.offsets(theta))
+    order = np.argsort(size, kind="stable")
+    for few in (3 * q + 10, len(size)):
+        nearest = order[:few]
+        near = size[nearest]
+        floor = NEARER * float(near.mean()) or 1.0
+        basis = nearest[spanning(rows.X[nearest] / (near + floor)[:, None])]
+        if len(basis) == q:
+            break
+    else:
+        return None
+    found = walk(rows, basis)
+    if found is None or not _proven(rows, found):
+        return None
+    # Of several minima the one of the simplex method is taken: they are where a slope is at its bound.
+    slopes, edge = found[1], UNIQUE * (rows.upper - rows.lower)
+    inside = (slopes > rows.lower + edge) & (slopes < rows.upper - edge)
+    return found if np.count_nonzero(inside) == q else None
 
 
 def _simplex(rows: Rows) -> tuple[Array, Array] | None:

@@ -36,6 +36,11 @@ TABLES = {
     "as many": leaked(6, 5),
 }
 MODELS = [
+    HuberRegressor(),
+    HuberRegressor(alpha=1e-12),
+    HuberRegressor(solver="lbfgs"),
+    RobustRegressor(loss="tukey"),
+    RobustRegressor(loss="fair", alpha=1e-12),
     *(
         HuberRegressor(scale=scale, alpha=0.0)
         for scale in ("proposal2", "mad", "concomitant", 1.0, 1e-6)
