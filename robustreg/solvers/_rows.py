@@ -43,6 +43,9 @@ ON = 1e-12
 FLAT = 1e-5
 #: rows of which entries are made positive at a time
 PART = 4096
+#: so many times more rows are taken where those that were cannot balance the rest, and all where that is
+#: half of them: programs without an answer cost as much as the one with, whose size is known to a factor
+MORE = 4
 #: offsets beyond this many median ones are folded before a program is solved
 FAR = 1e3
 
@@ -291,7 +294,8 @@ def solve_rows(
         open_ = solved is not None and small.gap(*solved) > small.nothing(solved[0], OPEN)
         if solved is None or (open_ and len(kept) < len(s)):
             # the rows left cannot balance what the others pull, or only far away by a weak penalty
-            kept = np.union1d(kept, order[: 2 * len(kept)])
+            more = MORE * len(kept)
+            kept = np.union1d(kept, order[: more if 2 * more < len(s) else len(s)])
             continue
         theta, inner = solved
         now = rows.offsets(theta)

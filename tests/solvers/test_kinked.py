@@ -11,7 +11,7 @@ from robustreg.losses import Absolute, Hinge, Pinball
 from robustreg.objective import Objective
 from robustreg.penalties import L1, L2
 from robustreg.preparation import prepare
-from robustreg.solvers import middle_intercept, solve_kinked, solve_program
+from robustreg.solvers import _programs, middle_intercept, solve_kinked, solve_program
 from tests._reference import best_kinked, best_quadratic, objective, sample
 
 
@@ -239,3 +239,26 @@ def test_large_sparse_tables(fit_intercept):
     dense = QuantileRegressor(alpha=1e-4, fit_intercept=fit_intercept).fit(X.toarray(), y)
     one, other = objective(model, X, y), objective(dense, X.toarray(), y)
     assert_allclose(one, other, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("n", "p", "share"), [(4000, 30, 0.999), (4000, 30, 0.9), (2000, 8, 0.92), (3000, 40, 0.995)]
+)
+@pytest.mark.parametrize("zeros", [False, True])
+def test_few_programs_are_solved_where_many_rows_tie(n, p, share, zeros, monkeypatch):
+    asked = []
+    linprog = _programs.linprog
+
+    def counted(*args, **how):
+        asked.append(how["A_eq"].shape[1])
+        return linprog(*args, **how)
+
+    monkeypatch.setattr(_programs, "linprog", counted)
+    rng = np.random.default_rng(1)
+    X = rng.integers(0, 4, (n, p)).astype(float) if zeros else rng.normal(size=(n, p))
+    y = np.rint(X @ rng.normal(size=p) + rng.standard_t(2, n))
+    if zeros:
+        y = np.where(rng.random(n) < 0.9, 0.0, np.rint(np.exp(rng.normal(size=n) + X[:, 0])))
+    model = QuantileRegressor(quantile=share, alpha=0.0).fit(X, y)
+    assert model.optimality_ <= model.tol
+    assert len(asked) <= 5
