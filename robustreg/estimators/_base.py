@@ -197,8 +197,10 @@ class LinearModel(CallbackSupportMixin, BaseEstimator):
         )
 
     def _refit(self) -> LinearModel:
-        """Return an unfitted model that, with `warm_start`, is solved from this fit."""
-        again: LinearModel = clone(self).set_params(warm_start=True)
+        """Return an unfitted model that, where it can, starts from this fit."""
+        again: LinearModel = clone(self)
+        if "warm_start" in again.get_params(deep=False):
+            again.set_params(warm_start=True)
         names = ("coef_", "intercept_", "scale_", "classes_")
         again.__dict__.update({name: getattr(self, name) for name in names if hasattr(self, name)})
         return again

@@ -92,9 +92,7 @@ def weighted(fit: Fit) -> Spread:
     inverse = invert(gram, fit.active, "Name 'bootstrap'.")
     check_rows(fit, scale**2 * np.diag(fit.gram(loss.psi(u) ** 2)))
     if fit.estimate.adaptive:
-        _, first, second = design_adaptive(loss)
-        leverage = np.clip(weight * fit.leverage(inverse) / fit.mass, 0.0, 1.0)
-        tau = np.sqrt(1 - first * leverage) * (1 + second * leverage)
+        tau = tau_of(fit, loss, weight, inverse)
         size = mean((tau * loss.psi(u / tau)) ** 2, fit) / mean(tau**2, fit)
         factor = size / mean(loss.psi_prime(u / tau), fit) ** 2
     else:
@@ -105,22 +103,64 @@ def weighted(fit: Fit) -> Spread:
     return Spread(core, scale, fit.df)
 
 
+def tau_of(fit: Fit, loss: ResidualLoss, weight: Array, inverse: Array) -> Array:
+    """Scale of each residual by its leverage in the weighted fit, in units of sigma."""
+    _, first, second = design_adaptive(loss)
+    leverage = np.clip(weight * fit.leverage(inverse) / fit.mass, 0.0, 1.0)
+    return np.asarray(np.sqrt(1 - first * leverage) * (1 + second * leverage))
+
+
+class Growth(NamedTuple):
+    """How the scale of a resample differs from that of the fit, as a share.
+
+    Its equation has the terms ``score`` of the rows, their sum at the fit, and the derivatives of this sum
+    in the logarithm of the scale and in the coefficients, each with the opposite sign.
+    """
+
+    score: Array
+    at_fit: float
+    steep: float
+    tilt: Array
+
+    @classmethod
+    def of(cls, fit: Fit, parts: Parts, weight: Array, inverse: Array) -> Growth:
+        """Return the equation of the M-scale of the first fit, or of the design-adaptive scale."""
+        n_parameters = len(fit.theta)
+        if not fit.estimate.adaptive:
+            chi, steep = parts.chi, parts.chi_slope * parts.u0
+            total = float(fit.weight @ chi), float(fit.weight @ steep)
+            return cls(chi, *total, np.zeros(n_parameters))
+        loss, kappa = parts.loss, design_adaptive(parts.loss)[0]
+        tau = tau_of(fit, loss, weight, inverse)
+        v = parts.u / tau
+        robust, excess = loss.weights(v), v**2 - kappa
+        turn = (loss.psi_prime(v) - robust) * excess + 2 * robust * v**2
+        score = tau**2 * robust * excess
+        tilt = fit.sum_of(tau * np.divide(turn, v, out=np.zeros_like(v), where=v != 0))
+        return cls(score, float(fit.weight @ score), float(fit.weight @ (tau**2 * turn)), tilt)
+
+    def solve(self, counts: Array, moved: Array, elastic: Array) -> Array:
+        """Return the growth in resamples; coefficients move by ``moved - growth * elastic``."""
+        missed = counts @ self.score - self.at_fit - moved @ self.tilt
+        return np.asarray(missed / (self.steep - elastic @ self.tilt))
+
+
 def fast_bootstrap(fit: Fit, groups: Array | None, n_resamples: int, random_state: Any) -> Draws:
     """Fast and robust bootstrap: reweighted least squares of each resample, corrected linearly.
 
     Rows without weight in the fit have none in any resample, so it does not break down where the fit does
     not (Salibian-Barrera and Zamar, 2002; Salibian-Barrera and Van Aelst, 2008).
     """
-    parts, theta = Parts.of(fit), fit.theta
+    parts = Parts.of(fit)
     psi, bend = parts.loss.psi(parts.u), parts.loss.psi_prime(parts.u)
     weight = parts.loss.weights(parts.u)
     hessian = invert(fit.gram(bend), fit.active, "There is no bootstrap of this fit.")
     gram = fit.gram(weight)
-    # d(coef) = hessian (gram (step of the resample) - pull d(scale)), in units of the scale
-    pull = fit.sum_of(bend * parts.u)
-    elastic = mean(parts.chi_slope * parts.u0, fit) * fit.n / (fit.df * parts.b)
+    # in units of the scale: d(coef) = hessian (gram (step of the resample) - pull d(log scale))
+    elastic = hessian @ fit.sum_of(bend * parts.u)
+    growth = Growth.of(fit, parts, weight, invert(gram, fit.active, WEIGHTED))
     sampler = Sampler(fit, groups, random_state)
-    moves, failed = np.empty((n_resamples, len(theta))), 0
+    moves, failed = np.empty((n_resamples, len(fit.theta))), 0
     chunk = max(1, min(n_resamples, int(HELD / fit.data.n_rows)))
     resampled = _Resampled(fit, weight, psi)
     done = 0
@@ -133,17 +173,14 @@ def fast_bootstrap(fit: Fit, groups: Array | None, n_resamples: int, random_stat
             raise ValueError(
                 "Most resamples do not tell the columns of X apart: there is no bootstrap of these rows."
             )
-        growth = (counts @ (parts.chi / fit.total) * fit.n / (fit.df * parts.b) - 1) / elastic
-        move = (step @ gram - np.outer(growth, pull)) @ hessian
-        kept = move[good]
+        moved = step @ gram @ hessian
+        grown = growth.solve(counts, moved, elastic)
+        kept = (moved - np.outer(grown, elastic))[good][: n_resamples - done]
         moves[done : done + len(kept)] = kept
         done += len(kept)
-    thetas = theta + parts.scale * moves
+    moves *= parts.scale
     notes = (f"{failed} degenerate resamples were drawn again.",) if failed else ()
-    draws = collected(
-        fit, parts.scale * moves, fit.estimates + parts.scale * moves @ fit.jacobian.T
-    )
-    assert len(thetas) == n_resamples
+    draws = collected(fit, moves, fit.estimates + moves @ fit.jacobian.T)
     return draws._replace(spread=draws.spread._replace(notes=notes))
 
 

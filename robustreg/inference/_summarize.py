@@ -265,7 +265,7 @@ def _summary(
         spread = unknown(fit)
     elif name == "bootstrap":
         n_resamples = checked_resamples(n_resamples)
-        if fit.estimate.high_breakdown and not fit.estimate.adaptive:
+        if fit.estimate.high_breakdown:
             draws = breakdown.fast_bootstrap(fit, groups, n_resamples, random_state)
         else:
             rows = fit.final.transform(X)

@@ -107,7 +107,7 @@ def test_weights_are_repetitions(model):
 def test_fast_bootstrap_as_by_formula():
     X, y, _, _ = sample(n=500, p=4, df=5, spread=0.0)
     y[:50] += 40.0
-    for model in (MMRegressor(), SRegressor()):
+    for model in (MMRegressor(), SRegressor(), MMRegressor(method="smdm")):
         model.fit(X, y)
         fast = summarize(model, X, y, covariance="bootstrap")
         formula = summarize(model, X, y, covariance="sandwich")
