@@ -55,6 +55,14 @@ class Distance(NamedTuple):
 def distance(a: Array, b: Array, squared: bool) -> Distance:
     """Distance of the points in corresponding rows; where they coincide the derivative is zero."""
     xp = array_namespace(a)
+    most = float(xp.finfo(a.dtype).max)
+    if squared:
+        difference = a - b
+        value = xp.sum(difference * difference, axis=-1)
+        if bool(xp.all(value <= most)):
+            apart = value > 0
+            root = xp.sqrt(xp.where(apart, value, 1.0))
+            return Distance(value, 2.0 * difference, xp.where(apart, root, 0.0))
     # Halved, the difference cannot overflow; divided by its largest entry, its squares cannot.
     half = 0.5 * a - 0.5 * b
     largest = xp.max(xp.abs(half), axis=-1)
@@ -62,15 +70,11 @@ def distance(a: Array, b: Array, squared: bool) -> Distance:
     scale = xp.where(apart, largest, xp.ones_like(largest))
     scaled = half / scale[:, None]
     root = xp.sqrt(xp.where(apart, xp.sum(scaled * scaled, axis=-1), 1.0))
-    most = float(xp.finfo(a.dtype).max)
     length = xp.where(apart, 2.0 * root * scale, 0.0)
     length = xp.where(length <= most, length, most)
     if squared:
-        difference = 2.0 * half
-        slope = 4.0 * half
-        slope = xp.where(slope <= most, slope, most)  # infinite ones would cancel to NaN
-        slope = xp.where(slope >= -most, slope, -most)
-        return Distance(xp.sum(difference * difference, axis=-1), slope, length)
+        slope = xp.where(4.0 * half <= most, 4.0 * half, most)  # infinite ones cancel to NaN
+        return Distance(value, xp.where(slope >= -most, slope, -most), length)
     slope = xp.where(apart[:, None], scaled / root[:, None], 0.0)
     return Distance(length, slope, length)
 
@@ -80,6 +84,8 @@ def nearer(one: Distance, other: Distance) -> Array:
     xp = array_namespace(one.value)
     most = float(xp.finfo(one.value.dtype).max)
     finite = (one.value <= most) & (other.value <= most)
+    if bool(xp.all(finite)):
+        return one.value - other.value
     plain = xp.where(finite, one.value, 0.0) - xp.where(finite, other.value, 0.0)
     # a^2 - b^2 = (a - b) (a + b), in which equal ones make zero
     half = 0.5 * one.length, 0.5 * other.length
