@@ -102,6 +102,8 @@ class Fit:
         Which rows of the user's they are; None for all.
     n_given : float
         Number of rows as given, each repeated as often as its weight says.
+    n_outlying : float or None
+        How many of them are outliers, where the fit has left some out.
     """
 
     final: FinalStep
@@ -111,6 +113,7 @@ class Fit:
     rank: int
     kept: Array | None
     n_given: float
+    n_outlying: float | None = None
 
     def __post_init__(self) -> None:
         estimate, data = self.estimate, self.data
@@ -363,8 +366,8 @@ def _product(one: Array | None, other: Array | None) -> Array | None:
     return one[:, None] * other if other.ndim == 2 and one.ndim == 1 else one * other
 
 
-def look(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> Fit:
-    """Return a fitted estimator as it is on its rows.
+def look(estimator: Any, X: Any, y: Any, sample_weight: Any = None, *, every: bool = False) -> Fit:
+    """Return a fitted estimator as it is on its rows; ``every`` adds those that the fit has left out.
 
     Raises
     ------
@@ -381,8 +384,17 @@ def look(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> Fit:
     weight, mass = check_weight(sample_weight, len(target))
     total = float(len(target) if weight is None else weight.sum()) * mass
     estimate = model._estimate(target, weight, total)
+    outlying = None
     if estimate.rows is not None:
-        weight, mass = _only(estimate.rows, weight, mass, len(target))
+        if len(estimate.rows) != len(target):
+            raise ValueError(
+                f"X has {len(target)} rows, but the model was fitted to {len(estimate.rows)}."
+            )
+        far = np.asarray(model.outliers_, dtype=float)
+        outlying = float((far if weight is None else far * weight).sum()) * mass
+        if not every:
+            left = mass * (estimate.rows if weight is None else estimate.rows * weight)
+            weight, mass = check_weight(left, len(target))
     reduce = estimate.penalty.degree == 2 or estimate.penalty.alpha == 0
     with np.errstate(all="ignore"), blas_aside():
         data, rank = prepare(
@@ -392,11 +404,11 @@ def look(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> Fit:
         if weight is not None and not np.all(weight > 0):
             kept = np.flatnonzero(weight > 0)
             factor = None if estimate.factor is None else estimate.factor[kept]
-            start = estimate.start
-            estimate = replace(estimate, target=data.y, factor=factor, start=start)
+            mask = None if estimate.rows is None else estimate.rows[kept]
+            estimate = replace(estimate, target=data.y, factor=factor, rows=mask)
         if is_sparse(data.X) and not data.explicit:
             data = replace(data, explicit=True)
-        fit = Fit(final, estimate, data, mass, rank, kept, total)
+        fit = Fit(final, estimate, data, mass, rank, kept, total, outlying)
     if fit.df < 1e-9:
         raise ValueError(
             f"There are {fit.n:g} rows and {fit.n_parameters} parameters: nothing is left to tell how "
@@ -404,13 +416,6 @@ def look(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> Fit:
             + (" Weights are numbers of repetitions." if sample_weight is not None else "")
         )
     return fit
-
-
-def _only(rows: Array, weight: Array | None, mass: float, n: int) -> tuple[Array | None, float]:
-    """Return the weights without those of rows that the fit has left out."""
-    if len(rows) != n:
-        raise ValueError(f"X has {n} rows, but the model was fitted to {len(rows)}.")
-    return check_weight(mass * (rows if weight is None else rows * weight), n)
 
 
 def _same_classes(model: Any, reader: Any) -> None:

@@ -80,7 +80,7 @@ def influence(
     True
     """
     with np.errstate(all="ignore"):
-        fit = look(model, X, y, sample_weight)
+        fit = look(model, X, y, sample_weight, every=True)
         loss = fit.estimate.loss
         if not isinstance(loss, ResidualLoss):
             raise ValueError(  # noqa: TRY004
@@ -102,6 +102,8 @@ def _columns(fit: Fit, loss: ResidualLoss, random_state: Any) -> dict[str, Array
     residual, scale = fit.residual, measure(fit, OUTLYING).scale
     kinked = loss.kinks(fit.estimate.target) is not None
     weight = np.ones_like(residual) if kinked or is_line(loss) else robustness(fit)
+    if fit.estimate.rows is not None:
+        weight = fit.estimate.rows.astype(float)
     standardised = residual / scale if scale > 0 else np.sign(residual) * np.inf
     standardised = np.where(residual == 0, 0.0, standardised)
     gram = fit.gram(None if constant(weight) else weight)

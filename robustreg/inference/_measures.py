@@ -59,13 +59,16 @@ def measure(fit: Fit, outlier: float) -> Measures:
     quartiles = tuple(map(float, repeated_quantiles(residual, fit, [0.0, 0.25, 0.5, 0.75, 1.0])))
     kinked = loss.kinks(fit.estimate.target) is not None
     scale = fit.estimate.scale
-    if is_line(loss) and scale != 0:
+    if is_line(loss) and fit.estimate.rows is None:
         scale = root_mean_square(residual, fit) * math.sqrt(fit.n / fit.df)
     elif scale is None:
         scale = mad(residual, fit.data.weight)
     if scale <= EXACT * np.abs(fit.estimate.target).max(initial=0.0):  # the residuals are rounding
         return Measures(0.0, quartiles=quartiles)
-    outliers = whole(float(counts[np.abs(residual) > outlier * scale].sum()))
+    outliers = fit.n_outlying
+    if outliers is None:
+        outliers = float(counts[np.abs(residual) > outlier * scale].sum())
+    outliers = whole(outliers)
     if kinked:
         name = "R1 (Koenker and Machado)"
         r2 = koenker_machado(fit)
@@ -75,7 +78,7 @@ def measure(fit: Fit, outlier: float) -> Measures:
     return Measures(
         float(scale), r2, 1 - (1 - r2) * (fit.n - int(fit.data.intercept)) / fit.df,
         "R2" if is_line(loss) else "Robust R2", quartiles, outliers,
-        weight_counts(weights, counts), predictive_scale(fit, float(scale)),
+        weight_counts(weights, counts, fit.n_given - fit.n), predictive_scale(fit, float(scale)),
     )  # fmt: skip
 
 
@@ -114,10 +117,11 @@ def robustness(fit: Fit) -> Array:
     return np.where(np.isfinite(weights), weights, 0.0)
 
 
-def weight_counts(weights: Array, counts: Array) -> tuple[float, float, float]:
+def weight_counts(weights: Array, counts: Array, left_out: float) -> tuple[float, float, float]:
     """Repeated rows that count nothing, that count fully, and those between."""
     none, full = weights <= NO_WEIGHT, weights >= 1 - FULL_WEIGHT
-    return tuple(float(counts[part].sum()) for part in (none, full, ~none & ~full))  # type: ignore[return-value]
+    number = [float(counts[part].sum()) for part in (none, full, ~none & ~full)]
+    return number[0] + left_out, number[1], number[2]
 
 
 def consistency(loss: ResidualLoss, scale: float) -> float:

@@ -79,6 +79,12 @@ def test_lts_is_least_squares_on_the_rows_kept(hbk):
     plain = summarize(L2Regressor().fit(X[kept], y[kept]), X[kept], y[kept])
     np.testing.assert_allclose(found.table, plain.table, rtol=1e-6)
     assert (found.n_samples, found.df) == (75, kept.sum() - 4)
+    assert (found.scale, found.n_outliers) == (model.scale_, model.outliers_.sum())
+    assert f"Weights: {75 - kept.sum()} rows count nothing, {kept.sum()} fully" in str(found)
+    rows = influence(model, X, y)
+    assert set(rows["kind"][:10]) == {"bad leverage"} and rows["weight"][:10].eq(0).all()
+    expected = influence(L2Regressor().fit(X[kept], y[kept]), X[kept], y[kept])
+    np.testing.assert_allclose(rows["leverage"][kept], expected["leverage"], rtol=1e-6)
     assert any(f"{kept.sum()} of 75 rows" in note for note in found.notes)
     for kind in ("hc3", "bootstrap"):
         again = summarize(model, X, y, covariance=kind, n_resamples=20)
