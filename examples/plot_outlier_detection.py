@@ -7,7 +7,6 @@ does a fit flag, and what does a table with that many wrong rows ask of the loss
 """
 
 import matplotlib.pyplot as plt
-import numpy as np
 
 from robustreg import HuberRegressor, RobustRegressor
 from robustreg.datasets import load_phones
@@ -18,31 +17,30 @@ X, y = phones[["year"]], phones["calls"]
 y.index = 1900 + phones["year"]
 
 # %%
-# ``outliers_`` are the rows in the linear part of the loss. With the default scale they hide one another: six wrong rows
-# of 24 inflate sigma, and only the worst stand out.
+# ``outliers_`` are the rows farther from the fit than 2.58 sigma, as one in a hundred rows with normal errors is. Where
+# sigma is estimated with the coefficients they hide one another: six wrong rows of 24 inflate it, and none stands out.
 
-model = HuberRegressor(alpha=0).fit(X, y)
+model = HuberRegressor(scale="proposal2").fit(X, y)
 print("proposal 2:", *y.index[model.outliers_], f" sigma {model.scale_:.1f}")
 
 # %%
-# The MAD takes no notice of them. All wrong years are flagged, and so are the last three, which the line, still
-# pulled upwards, misses.
+# The default, the scale of the residuals of the L1 fit, takes little notice of them. All wrong years are flagged, and so
+# are the last three, which the line, still too high, misses.
 
-model = HuberRegressor(alpha=0, scale="mad", max_iter=1000).fit(X, y)
-print("mad:       ", *y.index[model.outliers_], f" sigma {model.scale_:.1f}")
+model = HuberRegressor().fit(X, y)
+print("default:   ", *y.index[model.outliers_], f" sigma {model.scale_:.1f}")
 
 # %%
-# A redescending loss lets go of far rows altogether. Residuals in units of their own MAD, beyond 2.5, then say it plainly:
-# the six years and the two that were partly affected.
+# A redescending loss ignores far rows altogether, and then its outliers are the six years and 1970, which was partly
+# affected. ``weights_`` says how much each row counts: nothing in those years.
 
 model = RobustRegressor(loss="tukey").fit(X, y)
-residual = y.to_numpy() - model.predict(X)
-flagged = np.abs(residual) > 2.5 * np.median(np.abs(residual)) / 0.6745
-print("tukey:     ", *y.index[flagged], f" sigma {model.scale_:.1f}")
+print("tukey:     ", *y.index[model.outliers_], f" sigma {model.scale_:.1f}")
+print("weights:   ", *model.weights_.round(2))
 print(f"slope {model.coef_[0]:.2f}; of the undisputed years alone it is 1.08 by least squares")
 
 # %%
 # The picture: residuals against fitted values and against normal quantiles, flagged years by name.
 
-ResidualDisplay.from_estimator(model, X, y, threshold=2.5)
+ResidualDisplay.from_estimator(model, X, y)
 plt.show()

@@ -35,9 +35,7 @@ start = perf_counter()
 model = make_pipeline(encode, HuberRegressorCV()).fit(X, y)
 path_time = perf_counter() - start
 tuned = model[-1]
-print(
-    f"epsilon {tuned.epsilon_:.3f}, delta {tuned.delta_:.1f}, {tuned.outliers_.sum()} rows beyond"
-)
+print(f"epsilon {tuned.epsilon_:.3f}, delta {tuned.delta_:.1f}, {tuned.outliers_.sum()} outliers")
 
 # %%
 # The same by a grid search: the same choice.
