@@ -313,6 +313,10 @@ class Data:
         rows_taken = floats(X, dense=True)  # no one else's: they may be overwritten
         return self.held.apply(rows_taken, out=rows_taken)
 
+    def raw_rows(self) -> Any:
+        """Return the rows of X as the user gave them: sparse X that is neither scaled nor centred."""
+        return self.X if self.rows is None else take_rows(self.X, self.rows)
+
     def subset(self, rows: Array, *, keep: bool = True) -> Data:
         """Return some of the rows as data of their own that counts passes by their share."""
         weight = None if self.weight is None else self.weight[rows]

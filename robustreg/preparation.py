@@ -106,6 +106,7 @@ def prepare(
     blank = Coordinates(np.zeros(n_features), np.ones(n_features))
     data = Data(X, y, weight, blank, intercept, explicit=dense, rows=rows)
     if not dense:
+        data.X = floats(X, dense=False)  # once, and not in each pass
         kept = _prepare_sparse(data, reduce, resolve)
         if kept is not None:
             return kept

@@ -129,21 +129,21 @@ class HingeClassifier(LinearClassifier):
 
     def _minimise(self, prepared: Prepared, start: Array | None, callback: Any = None) -> Result:
         data, mass = prepared.data, prepared.units.mass
-        if not self.squared:
-            # A program is solved on dense rows: those of sparse X are made block by block.
-            data = replace(data, explicit=True)
-            prepared = prepared._replace(data=data)
         n_scores, warm = self._n_scores(data.y), start is not None
         if start is None:
             start = np.zeros((n_scores, data.size + data.intercept))
         if self.multi_class == "crammer_singer":
+            # A program is solved on dense rows: those of sparse X are made block by block.
+            prepared = prepared._replace(data=replace(data, explicit=True))
             return self._together(prepared, start, callback)
         loss = SquaredHinge() if self.squared else Hinge()
         sides = [
             self._objective(loss, data.with_target(side, data.weight), mass)
             for side in self._sides(data.y)
         ]
-        solve = partial(self._settle if self.squared else self._exact, warm=warm)
+        solve = partial(self._settle, warm=warm)
+        if not self.squared:
+            solve = partial(self._exact, warm=warm, shared={} if len(sides) > 1 else None)
         return self._advised(solve_each(sides, start, solve, callback))
 
     def _score_loss(self, y: Array) -> tuple[Loss, Array, bool]:

@@ -13,7 +13,8 @@ import numpy as np
 
 from robustreg._array import Array
 from robustreg.objective import Objective
-from robustreg.solvers._kinked import gradient_of, solve_kinked
+from robustreg.solvers._kinked import solve_kinked
+from robustreg.solvers._kinks import gradient_of
 from robustreg.solvers._result import Result
 
 #: with fewer columns all are taken at once

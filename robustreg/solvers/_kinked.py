@@ -20,6 +20,8 @@ from robustreg.losses import Absolute, Smoothed
 from robustreg.objective import Objective
 from robustreg.sampling import effective, uneven
 from robustreg.scales import weighted_median
+from robustreg.solvers._dual import solve_dual
+from robustreg.solvers._kinks import gradient_of, offsets
 from robustreg.solvers._newton import DenseMetric, newton
 from robustreg.solvers._result import Result, minimize
 from robustreg.solvers._rows import Rows, Vertex, few_rows, solve_rows
@@ -63,6 +65,8 @@ RESTARTS = 4
 REACH = 1.5
 #: rows that pull more than this, those of all being about one, cannot be taken from a sum again
 LEVERAGE = 10.0
+#: with more columns, and no more rows than a fit without a sample has, the dual is solved
+MANY_COLUMNS = 100
 #: curvature of a penalty, in standardised units, that nothing can come of
 NEGLIGIBLE = 1e-25
 #: bytes of dense rows that are taken of sparse X at the most: those of a program with 2,900 columns
@@ -83,6 +87,7 @@ def solve_kinked(
     max_iter: int,
     callback: Any = None,
     warm: bool = False,
+    shared: dict[Any, Any] | None = None,
 ) -> Result:
     """Minimise a piecewise linear loss plus a penalty, with a duality gap as proof.
 
@@ -100,6 +105,8 @@ def solve_kinked(
         As in :func:`~robustreg.solvers.newton`.
     warm : bool
         Whether ``theta`` is so close that no sample is needed.
+    shared : dict, optional
+        Keeps what fits to other targets of the same rows and penalty share.
 
     Returns
     -------
@@ -109,6 +116,14 @@ def solve_kinked(
         their kinks) and ``offsets`` (how far the raw predictions are beyond them).
     """
     data = objective.data
+    if _by_dual(objective, shared is not None):
+        how = {"tol": tol, "max_iter": max_iter, "callback": callback, "warm": warm}
+        found = solve_dual(objective, theta, shared=shared, **how)
+        if found is not None and (found.success or found.status != 2 or not affordable(objective)):
+            return found
+    if not data.dense:  # a program needs dense rows: they are made block by block
+        data = replace(data, explicit=True)
+        objective = replace(objective, data=data)
     small = not subsample_size(data) and data.small
     if small:
         nit, place = 0, _Place(theta, *look(objective, theta), np.inf)
@@ -153,6 +168,16 @@ def solve_kinked(
     found = certified(objective, rows, vertex, kept, _sides(objective, s), now, tol)
     status = 0 if found["success"] else 1 if nit >= max_iter else 2
     return Result(x=theta, nit=nit, status=status, **found)
+
+
+def _by_dual(objective: Objective, several: bool) -> bool:
+    """Whether slopes of the rows are sooner found than coefficients: of many columns, or many targets."""
+    data, penalty = objective.data, objective.penalty
+    if penalty.degree != 2 or penalty.alpha == 0:
+        return False
+    if subsample_size(data):
+        return not (data.dense or data.size <= MANY_COLUMNS)
+    return several or not data.dense or data.size > MANY_COLUMNS
 
 
 def _nearest(s: Array, reach: float, q: int) -> Array:
@@ -388,13 +413,6 @@ def _envelope(
     )
 
 
-def offsets(objective: Objective, theta: Array) -> Array:
-    """Distance of each raw prediction from its kink: one pass."""
-    kinks = objective.loss.kinks(objective.data.y)
-    assert kinks is not None
-    return objective.raw(theta) - kinks.position
-
-
 def look(objective: Objective, theta: Array) -> tuple[Array, Array]:
     """Return offsets, and the gradient of the loss with slopes by their signs: one pass."""
     data, (u, intercept, _) = objective.data, objective.split(theta)
@@ -466,17 +484,6 @@ def rows_of(
         X, position[kept], w * lower[kept], w * upper[kept], w, linear, None, hidden, data.base
     )
     return _with_penalty(rows, objective)
-
-
-def gradient_of(objective: Objective, slopes: Array) -> Array:
-    """Gradient in ``theta`` of ``slopes @ raw``: one pass."""
-    data = replace(objective.data, y=slopes, weight=None)
-
-    def part(block: Block) -> tuple[Any, ...]:
-        return block.pullback(block.y), block.y.sum()
-
-    gradient, total = data.sum(part)
-    return objective.join(data.inward(gradient, total), total)
 
 
 def _with_penalty(rows: Rows, objective: Objective) -> Rows:

@@ -10,7 +10,8 @@ import numpy as np
 from robustreg._array import Array, is_sparse
 from robustreg.data import diagonal
 from robustreg.objective import Objective
-from robustreg.solvers._kinked import certified, offsets, rows_of
+from robustreg.solvers._kinked import certified, rows_of
+from robustreg.solvers._kinks import offsets
 from robustreg.solvers._result import Result, linprog
 from robustreg.solvers._rows import Rows, Vertex
 

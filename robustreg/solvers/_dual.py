@@ -1,0 +1,423 @@
+"""Losses with one kink a row and an L2 penalty, by their dual: for many columns.
+
+The dual has a bounded variable for each row, its slope, and knows the rows by their inner products
+alone. It is approached from a proximal point to the next (the method of multipliers): each is the
+minimum of an envelope whose middle is the last one's slopes, and found by a semi-smooth Newton method.
+Slopes inside their bounds solve a linear system. When they stay the same it gives the exact end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+from scipy.optimize import OptimizeResult
+
+from robustreg._array import Array
+from robustreg.objective import Objective
+from robustreg.solvers._kinks import gradient_of, offsets
+from robustreg.solvers._products import Products, inner_products
+from robustreg.solvers._result import Result, minimize
+
+#: width of the first envelope, as a share of how far slopes that change from bound to bound move a row
+WIDE = 0.5
+#: and that where a similar fit is the start
+NEAR = 0.05
+#: rows within this share of the largest offset there are taken to be on their kinks
+ON = 1e-6
+#: an envelope that changes no row's side is the last but for digits: the next is this much narrower
+SETTLED = 0.01
+#: a width that leaves nothing of an envelope
+EXACT = 1e-7
+#: equations need be solved to this share of the width
+LOOSE = 0.01
+#: and no better, nor worse, than this
+FINEST, ROUGHEST = 1e-10, 1e-2
+#: a relative gap that is rounding
+CLOSED = 1e-14
+#: and one that may be
+NEARLY = 1e-12
+#: proximal points without a smaller gap after which there is no more to gain
+PATIENCE = 10
+#: Newton steps for one proximal point at the most
+STEPS = 12
+#: after which its envelope is made wider by this factor
+WIDER = 3.0
+#: a step ends where the slope along it is this share of that at its beginning
+LEVEL = 0.3
+#: an envelope is found well enough where Newton promises this share of what the middle has moved by
+PROMISE = 1e-2
+
+
+@dataclass
+class DualProblem:
+    """Minimise ``g' Q g / 2 + position @ g`` within bounds, and with sum zero beside an intercept.
+
+    Parameters
+    ----------
+    products : Products
+        Q, the inner products of the rows.
+    position, lower, upper, weight : arrays of shape (n,)
+        Where each row has its kink, and its slopes, times the weight, on both sides.
+    intercept : bool
+        Whether the slopes have to add up to zero.
+    """
+
+    products: Products
+    position: Array
+    lower: Array
+    upper: Array
+    weight: Array
+    intercept: bool
+
+    def slopes(self, middle: Array, s: Array, width: float) -> Array:
+        """Slopes of the envelope of a width about ``middle``, at offsets ``s``."""
+        return np.clip(middle + self.weight * s / width, self.lower, self.upper)
+
+    def losses(self, s: Array) -> Array:
+        """Loss of each row at its offset."""
+        return np.maximum(self.lower * s, self.upper * s)
+
+
+@dataclass
+class _Point:
+    """Slopes that give the coefficients, the intercept, and what both say of the rows."""
+
+    g: Array
+    intercept: float
+    applied: Array
+
+    def offsets(self, problem: DualProblem) -> Array:
+        return self.intercept - self.applied - problem.position
+
+    def gap(self, problem: DualProblem) -> tuple[float, float]:
+        """Duality gap and value of the primal problem."""
+        s = self.offsets(problem)
+        g = np.clip(self.g, problem.lower, problem.upper)
+        loss, square = problem.losses(s), 0.5 * float(self.g @ self.applied)
+        missed = np.abs(self.g - g) @ np.abs(s) + abs(float(g.sum())) * problem.intercept
+        return float((loss - g * s).sum() + missed), float(loss.sum()) + square
+
+
+def proximal_newton(
+    fun: Any,
+    x0: Array,
+    args: tuple[Any, ...] = (),
+    *,
+    problem: DualProblem,
+    start: Array,
+    width: float = WIDE,
+    maxiter: int = 1000,
+    callback: Any = None,
+    **unused: Any,
+) -> Result:
+    """Minimise a :class:`DualProblem` by proximal points and semi-smooth Newton steps.
+
+    A ``method`` for :func:`scipy.optimize.minimize`.
+
+    Parameters
+    ----------
+    fun, args
+        Not used: ``problem`` says it all.
+    x0 : array of shape (n,)
+        Slopes that give the first coefficients.
+    problem : DualProblem
+        What to minimise.
+    start : array of shape (n,)
+        Middle of the first envelope, within the bounds.
+    width : float
+        Of the first envelope; see ``WIDE``.
+    maxiter : int
+        Newton steps at the most.
+    callback : callable, optional
+        Called after each step with ``intermediate_result``: ``x``, and the ``intercept``; returning True
+        stops.
+
+    Returns
+    -------
+    Result
+        ``x`` (the slopes), ``intercept``, ``fun`` (the value of the primal problem), ``gap``, ``nit``,
+        ``status``, ``success``.
+
+    References
+    ----------
+    Rockafellar, R. T. (1976). Augmented Lagrangians and applications of the proximal point algorithm in
+    convex programming. Mathematics of Operations Research 1, 97-116. Li, X., Sun, D. and Toh, K.-C.
+    (2018). A highly efficient semismooth Newton augmented Lagrangian method for solving Lasso problems.
+    SIAM Journal on Optimization 28, 433-458.
+    """
+    span = problem.upper - problem.lower
+    reach = float(np.mean(problem.products.diagonal * span))
+    width = max(width * reach, min(1.0, 2 * width))
+    point = _Point(x0, 0.0, problem.products.apply(x0) if x0.any() else np.zeros_like(x0))
+    middle, nit, status, stalled = start, 0, 1, 0
+    best, gap, value = point, *point.gap(problem)
+    while nit < maxiter:
+        point, steps, found, same, stopped = _proximal_point(
+            problem, point, middle, width, LOOSE * width / reach, maxiter - nit, callback
+        )
+        nit += steps
+        now, total = point.gap(problem)
+        stalled = 0 if now < 0.5 * gap else stalled + 1
+        if now < gap:
+            best, gap, value = point, now, total
+        patience = PATIENCE if gap > NEARLY * value else 1
+        if stopped or gap <= CLOSED * value or stalled >= patience:
+            status = 99 if stopped else 0
+            break
+        if not found:  # so narrow an envelope is met from afar by ever shorter steps
+            width *= WIDER
+            continue
+        middle = np.clip(point.g, problem.lower, problem.upper)
+        narrower = 0.3 if steps <= 3 else 0.5 if steps <= 5 else 0.8
+        width = max(width * (SETTLED if same and steps == 1 else narrower), EXACT * reach)
+    return Result(
+        x=best.g, intercept=best.intercept, fun=value, gap=gap, nit=max(nit, 1), status=status,
+        success=status == 0,
+    )  # fmt: skip
+
+
+def _proximal_point(
+    problem: DualProblem,
+    point: _Point,
+    middle: Array,
+    width: float,
+    tol: float,
+    most: int,
+    callback: Any,
+) -> tuple[_Point, int, bool, bool, bool]:
+    """Minimise an envelope; also return the steps.
+
+    And whether they were enough, whether the last one changed no row's side, and whether the callback
+    ended them.
+    """
+    found, same, steps = False, False, 0
+    while steps < min(most, STEPS):
+        point, promised, same = _newton_step(problem, point, middle, width, tol)
+        steps += 1
+        if callback is not None and callback(
+            intermediate_result=Result(x=point.g, intercept=point.intercept, fun=np.nan)
+        ):
+            return point, steps, False, same, True
+        moved = np.clip(point.g, problem.lower, problem.upper) - middle
+        found = same or promised <= PROMISE * width * float(moved @ (moved / problem.weight))
+        if found:
+            break
+    return point, steps, found, same, False
+
+
+def _newton_step(
+    problem: DualProblem, point: _Point, middle: Array, width: float, tol: float
+) -> tuple[_Point, float, bool]:
+    """Take a Newton step of an envelope; also return what it promised, and whether it was the last."""
+    products, s = problem.products, point.offsets(problem)
+    steep = problem.weight / width
+    bent = middle + steep * s
+    inside = (bent > problem.lower) & (bent < problem.upper)
+    rows = np.flatnonzero(inside)
+    if not len(rows) and problem.intercept:
+        shift = _balancing(problem, middle, s, width)
+        point, s = _Point(point.g, point.intercept + shift, point.applied), s + shift
+        rows = np.flatnonzero(_inside(problem, middle, s, width))
+    slopes = problem.slopes(middle, s, width)
+    change = slopes - point.g
+    applied, shift = products.apply(change), 0.0
+    if len(rows):
+        more = np.zeros_like(s)
+        total = -float(slopes.sum()) if problem.intercept else None
+        more[rows], shift = products.solve(
+            rows, 1 / steep[rows], -applied[rows], total, min(max(tol, FINEST), ROUGHEST)
+        )
+        applied += products.apply(more)
+        change += more
+    ds = shift - applied
+    # along the step: half the square of the coefficients, and the envelope
+    linear, square = float(point.g @ applied), float(change @ applied)
+
+    def slope(length: float) -> float:
+        at = problem.slopes(middle, s + length * ds, width)
+        return linear + length * square + float(at @ ds)
+
+    length, first = 1.0, slope(0.0)
+    if abs(slope(1.0)) > LEVEL * abs(first):
+        length = _level(slope, first)
+    g = point.g + length * change
+    moved = _Point(g, point.intercept + length * shift, point.applied + length * applied)
+    after = _inside(problem, middle, moved.offsets(problem), width)
+    same = length == 1.0 and np.count_nonzero(after) == len(rows) and bool(after[rows].all())
+    return moved, max(-first, 0.0), same
+
+
+def _inside(problem: DualProblem, middle: Array, s: Array, width: float) -> Array:
+    bent = middle + problem.weight * s / width
+    inside: Array = (bent > problem.lower) & (bent < problem.upper)
+    return inside
+
+
+def _balancing(problem: DualProblem, middle: Array, s: Array, width: float) -> float:
+    """Return how far the intercept has to move for the slopes of an envelope to add up to zero."""
+    far = float(np.abs(s).max()) + width * float(
+        ((problem.upper - problem.lower) / problem.weight).max()
+    )
+    low, high = -far, far
+    for _ in range(60):
+        shift = 0.5 * (low + high)
+        total = float(problem.slopes(middle, s + shift, width).sum())
+        if total == 0:
+            return shift
+        low, high = (shift, high) if total < 0 else (low, shift)
+    return 0.5 * (low + high)
+
+
+def _level(slope: Any, first: float) -> float:
+    """Return a length at which a convex function along a line is nearly level."""
+    low, high = (0.0, first), (1.0, slope(1.0))
+    while high[1] < 0 and high[0] < 1e6:
+        low, high = high, (2 * high[0], slope(2 * high[0]))
+    length = high[0]
+    for _ in range(30):
+        reach = high[0] - low[0]
+        if high[1] == low[1]:
+            break
+        length = low[0] - low[1] * reach / (high[1] - low[1])
+        length = min(max(length, low[0] + 0.05 * reach), high[0] - 0.05 * reach)
+        ahead = slope(length)
+        if abs(ahead) <= LEVEL * abs(first):
+            break
+        low, high = ((length, ahead), high) if ahead < 0 else (low, (length, ahead))
+    return float(length)
+
+
+def solve_dual(
+    objective: Objective,
+    theta: Array,
+    *,
+    tol: float,
+    max_iter: int,
+    callback: Any = None,
+    warm: bool = False,
+    shared: dict[str, Any] | None = None,
+) -> Result | None:
+    """Minimise a piecewise linear loss plus an L2 penalty, with a duality gap as proof.
+
+    Parameters
+    ----------
+    objective : Objective
+        Its loss offers `kinks`; its penalty is L2 with ``alpha > 0``.
+    theta : array
+        Start.
+    tol, max_iter, callback, warm
+        As of :func:`~robustreg.solvers.solve_kinked`.
+    shared : dict, optional
+        Keeps the inner products for objectives of the same rows and penalty with other targets.
+
+    Returns
+    -------
+    Result or None
+        As of :func:`~robustreg.solvers.solve_kinked`; None where rows are so many or so unlike each
+        other that their inner products are no way to go.
+    """
+    shared = {} if shared is None else shared
+    key = "products", objective.penalty.alpha / objective.total, objective.data.n_rows
+    if key not in shared:
+        shared[key] = inner_products(objective)
+    products = shared[key]
+    if products is None:
+        return None
+    data, kinks = objective.data, objective.loss.kinks(objective.data.y)
+    assert kinks is not None
+    n = data.n_rows
+    weight = (
+        np.full(n, 1 / objective.total) if data.weight is None else data.weight / objective.total
+    )
+    position, lower, upper = (np.broadcast_to(part, n) for part in kinks)
+    problem = DualProblem(
+        products, position, lower * weight, upper * weight, weight, data.intercept
+    )
+
+    def told(intermediate_result: OptimizeResult) -> bool:
+        x = primal(objective, intermediate_result.x, intermediate_result.intercept)
+        return bool(callback(intermediate_result=Result(x=x, fun=intermediate_result.fun)))
+
+    start, width = np.zeros(n), WIDE
+    if warm:
+        s = offsets(objective, theta)
+        start = np.where(s > 0, problem.upper, problem.lower)
+        start[np.abs(s) <= ON * np.abs(s).max(initial=0.0)] = 0.0
+        width = NEAR
+    found = minimize(
+        _value, start, method=proximal_newton, callback=None if callback is None else told,
+        options={
+            "problem": problem, "start": np.clip(start, problem.lower, problem.upper),
+            "width": width, "maxiter": max_iter,
+        },
+    )  # fmt: skip
+    return _certified(objective, problem, found, tol, max_iter)
+
+
+def _value(g: Array) -> float:
+    """What scipy is told to minimise; the method has its own account of it."""
+    return np.nan
+
+
+def primal(objective: Objective, g: Array, intercept: float) -> Array:
+    """Return the parameters that slopes and intercept of the dual stand for."""
+    data = objective.data
+    u = -_over_penalty(objective, gradient_of(objective, g)[: data.size])
+    # products with sparse X are not centred
+    far = 0.0 if data.dense else float(data.coordinates.center @ data.coordinates.coef(u))
+    return objective.join(u, intercept + far)
+
+
+def _over_penalty(objective: Objective, pull: Array) -> Array:
+    """Divide by the Hessian of the penalty."""
+    coordinates = objective.data.coordinates
+    bend = objective.penalty.curvature(np.zeros(len(coordinates.center))) / objective.total
+    if coordinates.diagonal:
+        square = bend * coordinates.transform**2
+        return np.divide(pull, square, out=np.zeros_like(pull), where=square > 0)
+    inner = coordinates.quadratic(bend)
+    unit = 1 / np.sqrt(np.diag(inner))
+    inner = inner * np.outer(unit, unit)
+    solved: Array = scipy.linalg.solve(inner, unit * pull, assume_a="pos", check_finite=False)
+    return unit * solved
+
+
+def _certified(
+    objective: Objective, problem: DualProblem, found: Result, tol: float, max_iter: int
+) -> Result:
+    """Return the result of a fit, with the duality gap of its coefficients as they are."""
+    data, g = objective.data, np.clip(found.x, problem.lower, problem.upper)
+    # The coefficients are those of the slopes as they were found: cutting off what rounding has left of
+    # them beyond their bounds changes these by as much, and the gap by its square.
+    theta = primal(objective, found.x, found.intercept)
+    u = objective.split(theta)[0]
+    coef = data.coordinates.coef(u)
+    s = offsets(objective, theta)
+    eps = np.finfo(float).eps
+    size = np.sqrt(problem.products.diagonal * max(float(g @ problem.products.apply(g)), 0.0))
+    size += np.abs(problem.position) + data.base + np.abs(theta[data.size :]).sum()
+    zero = np.abs(s) <= 256 * eps * size
+    s = np.where(zero, 0.0, s)
+    penalty, pull = objective.penalty.value_gradient(coef)
+    value = float(problem.losses(s).sum()) + penalty / objective.total
+    rest = gradient_of(objective, g)
+    missed, edge = (
+        rest[: data.size] + data.coordinates.adjoint(pull) / objective.total,
+        rest[data.size :],
+    )
+    gap = float((problem.losses(s) - g * s).sum() + 0.5 * missed @ _over_penalty(objective, missed))
+    # an intercept is not penalised, but the minimum is no further: see `Rows.gap`
+    gap += float(np.abs(edge).sum() * (max(value, 1.0) + np.abs(theta[data.size :]).sum()))
+    gap = min(gap, value)  # no loss is negative
+    gap = gap if gap > 64 * eps * (value <= 64 * eps) else 0.0
+    optimality = gap / max(value, eps)
+    status = (
+        99 if found.status == 99 else 0 if optimality <= tol else 1 if found.nit >= max_iter else 2
+    )
+    return Result(
+        x=theta, fun=value, nit=found.nit, status=status, success=optimality <= tol,
+        optimality=optimality, slopes=g * objective.total, zero=zero,
+    )  # fmt: skip
