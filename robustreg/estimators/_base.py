@@ -272,12 +272,13 @@ class LinearModel(CallbackSupportMixin, BaseEstimator):
 
         Each attempt may take ``max_iter`` iterations, and the better one is returned with its own.
         """
-        found = self._minimise(prepared, start, progress, **how)
+        told = progress if progress is not None and progress.heard else None
+        found = self._minimise(prepared, start, told, **how)
         stopped = progress is not None and progress.stopped
         if start is None or stopped or not self._falls_short(found):
             return found
         how.pop("metric", None)
-        cold = self._minimise(prepared, None, progress, **how)
+        cold = self._minimise(prepared, None, told, **how)
         return min(found, cold, key=lambda fit: (self._falls_short(fit), fit.optimality))
 
     def _falls_short(self, found: Result) -> bool:

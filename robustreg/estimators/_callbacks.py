@@ -65,6 +65,13 @@ class Progress:
         What to call a part of the work.
     total : int, optional
         How many there are, where that is known before.
+
+    Attributes
+    ----------
+    heard : bool
+        Whether there is a callback at all: without one a solver need not say where it is.
+    stopped : bool
+        Whether one of them wanted to stop.
     """
 
     def __init__(
@@ -87,7 +94,7 @@ class Progress:
         self._context: Any = None
         if begin is not None:
             self._context = begin(max_subtasks=total).call_on_fit_task_begin(**self._told)
-        self._heard = bool(getattr(estimator, "_skl_callbacks", None))
+        self.heard = bool(getattr(estimator, "_skl_callbacks", None))
 
     def __call__(self, intermediate_result: OptimizeResult) -> bool:
         """Report an iteration of a solver; whether to stop after it."""
@@ -95,7 +102,7 @@ class Progress:
 
     def tell(self, x: Any) -> bool:
         """Report a part of the work that ends at ``x``; whether to stop after it."""
-        if self._heard and not self.stopped:
+        if self.heard and not self.stopped:
             part = self._context.subcontext(task_name=self._task)
             part.call_on_fit_task_begin(**self._told)
             self.stopped = part.call_on_fit_task_end(

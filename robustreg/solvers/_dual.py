@@ -23,10 +23,8 @@ from robustreg.solvers._result import Result, minimize
 
 #: width of the first envelope, as a share of how far slopes that change from bound to bound move a row
 WIDE = 0.5
-#: and that where a similar fit is the start
-NEAR = 0.05
-#: rows within this share of the largest offset there are taken to be on their kinks
-ON = 1e-6
+#: where slopes move rows so far, y having spread one, and depend on each other, rounding moves them, too
+FAR = 1e5
 #: an envelope that changes no row's side is the last but for digits: the next is this much narrower
 SETTLED = 0.01
 #: a width that leaves nothing of an envelope
@@ -72,6 +70,11 @@ class DualProblem:
     weight: Array
     intercept: bool
 
+    @property
+    def reach(self) -> float:
+        """How far a slope that changes from bound to bound moves its row, in the mean."""
+        return float(np.mean(self.products.diagonal * (self.upper - self.lower)))
+
     def slopes(self, middle: Array, s: Array, width: float) -> Array:
         """Slopes of the envelope of a width about ``middle``, at offsets ``s``."""
         return np.clip(middle + self.weight * s / width, self.lower, self.upper)
@@ -107,8 +110,6 @@ def proximal_newton(
     args: tuple[Any, ...] = (),
     *,
     problem: DualProblem,
-    start: Array,
-    width: float = WIDE,
     maxiter: int = 1000,
     callback: Any = None,
     **unused: Any,
@@ -125,10 +126,6 @@ def proximal_newton(
         Slopes that give the first coefficients.
     problem : DualProblem
         What to minimise.
-    start : array of shape (n,)
-        Middle of the first envelope, within the bounds.
-    width : float
-        Of the first envelope; see ``WIDE``.
     maxiter : int
         Newton steps at the most.
     callback : callable, optional
@@ -148,11 +145,11 @@ def proximal_newton(
     (2018). A highly efficient semismooth Newton augmented Lagrangian method for solving Lasso problems.
     SIAM Journal on Optimization 28, 433-458.
     """
-    span = problem.upper - problem.lower
-    reach = float(np.mean(problem.products.diagonal * span))
-    width = max(width * reach, min(1.0, 2 * width))
+    reach = problem.reach
+    width = max(WIDE * reach, 1.0)
     point = _Point(x0, 0.0, problem.products.apply(x0) if x0.any() else np.zeros_like(x0))
-    middle, nit, status, stalled = start, 0, 1, 0
+    middle = np.clip(x0, problem.lower, problem.upper)
+    nit, status, stalled = 0, 1, 0
     best, gap, value = point, *point.gap(problem)
     while nit < maxiter:
         point, steps, found, same, stopped = _proximal_point(
@@ -292,13 +289,11 @@ def _level(slope: Any, first: float) -> float:
 
 def solve_dual(
     objective: Objective,
-    theta: Array,
     *,
     tol: float,
     max_iter: int,
     callback: Any = None,
-    warm: bool = False,
-    shared: dict[str, Any] | None = None,
+    shared: dict[Any, Any] | None = None,
 ) -> Result | None:
     """Minimise a piecewise linear loss plus an L2 penalty, with a duality gap as proof.
 
@@ -306,9 +301,7 @@ def solve_dual(
     ----------
     objective : Objective
         Its loss offers `kinks`; its penalty is L2 with ``alpha > 0``.
-    theta : array
-        Start.
-    tol, max_iter, callback, warm
+    tol, max_iter, callback
         As of :func:`~robustreg.solvers.solve_kinked`.
     shared : dict, optional
         Keeps the inner products for objectives of the same rows and penalty with other targets.
@@ -332,27 +325,20 @@ def solve_dual(
     weight = (
         np.full(n, 1 / objective.total) if data.weight is None else data.weight / objective.total
     )
-    position, lower, upper = (np.broadcast_to(part, n) for part in kinks)
-    problem = DualProblem(
-        products, position, lower * weight, upper * weight, weight, data.intercept
-    )
+    lower = np.broadcast_to(kinks.lower, n) * weight
+    upper = np.broadcast_to(kinks.upper, n) * weight
+    position = np.broadcast_to(kinks.position, n)
+    problem = DualProblem(products, position, lower, upper, weight, data.intercept)
+    if n > data.size + 1 and problem.reach > FAR:
+        return None
 
     def told(intermediate_result: OptimizeResult) -> bool:
-        x = primal(objective, intermediate_result.x, intermediate_result.intercept)
+        x = primal(objective, products, intermediate_result.x, intermediate_result.intercept)
         return bool(callback(intermediate_result=Result(x=x, fun=intermediate_result.fun)))
 
-    start, width = np.zeros(n), WIDE
-    if warm:
-        s = offsets(objective, theta)
-        start = np.where(s > 0, problem.upper, problem.lower)
-        start[np.abs(s) <= ON * np.abs(s).max(initial=0.0)] = 0.0
-        width = NEAR
     found = minimize(
-        _value, start, method=proximal_newton, callback=None if callback is None else told,
-        options={
-            "problem": problem, "start": np.clip(start, problem.lower, problem.upper),
-            "width": width, "maxiter": max_iter,
-        },
+        _value, np.zeros(n), method=proximal_newton, callback=None if callback is None else told,
+        options={"problem": problem, "maxiter": max_iter},
     )  # fmt: skip
     return _certified(objective, problem, found, tol, max_iter)
 
@@ -362,13 +348,13 @@ def _value(g: Array) -> float:
     return np.nan
 
 
-def primal(objective: Objective, g: Array, intercept: float) -> Array:
+def primal(objective: Objective, products: Products, g: Array, intercept: float) -> Array:
     """Return the parameters that slopes and intercept of the dual stand for."""
     data = objective.data
     u = -_over_penalty(objective, gradient_of(objective, g)[: data.size])
-    # products with sparse X are not centred
-    far = 0.0 if data.dense else float(data.coordinates.center @ data.coordinates.coef(u))
-    return objective.join(u, intercept + far)
+    if not products.centred:
+        intercept += float(data.coordinates.center @ data.coordinates.coef(u))
+    return objective.join(u, intercept)
 
 
 def _over_penalty(objective: Objective, pull: Array) -> Array:
@@ -392,7 +378,7 @@ def _certified(
     data, g = objective.data, np.clip(found.x, problem.lower, problem.upper)
     # The coefficients are those of the slopes as they were found: cutting off what rounding has left of
     # them beyond their bounds changes these by as much, and the gap by its square.
-    theta = primal(objective, found.x, found.intercept)
+    theta = primal(objective, problem.products, found.x, found.intercept)
     u = objective.split(theta)[0]
     coef = data.coordinates.coef(u)
     s = offsets(objective, theta)

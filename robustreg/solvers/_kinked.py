@@ -117,13 +117,9 @@ def solve_kinked(
     """
     data = objective.data
     if _by_dual(objective, shared is not None):
-        how = {"tol": tol, "max_iter": max_iter, "callback": callback, "warm": warm}
-        found = solve_dual(objective, theta, shared=shared, **how)
-        if found is not None and (found.success or found.status != 2 or not affordable(objective)):
-            return found
-    if not data.dense:  # a program needs dense rows: they are made block by block
-        data = replace(data, explicit=True)
-        objective = replace(objective, data=data)
+        dual = solve_dual(objective, tol=tol, max_iter=max_iter, callback=callback, shared=shared)
+        if dual is not None and (dual.status != 2 or not affordable(objective)):
+            return dual
     small = not subsample_size(data) and data.small
     if small:
         nit, place = 0, _Place(theta, *look(objective, theta), np.inf)

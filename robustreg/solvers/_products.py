@@ -7,7 +7,7 @@ what they do to the rows is ``-Q g`` with ``Q = Z P^-1 Z'``. Q is held in one of
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ import scipy.sparse as sp
 from robustreg._array import Array
 from robustreg.objective import Objective
 
-#: bytes of an array of all inner products, at the most
+#: bytes of an array of all inner products, and of sparse rows that are made dense, at the most
 GRAM_BYTES = 1 << 26
 #: bytes of dense rows, at the most
 ROWS_BYTES = 1 << 28
@@ -34,6 +34,8 @@ class Products(ABC):
 
     #: its diagonal
     diagonal: Array
+    #: whether they are of centred rows
+    centred = True
 
     @abstractmethod
     def apply(self, g: Array) -> Array:
@@ -133,6 +135,7 @@ class Sparse(Products):
 
     X: Any
     factor: float
+    centred = False
 
     def __post_init__(self) -> None:
         square = sp.csr_array((self.X.data**2, self.X.indices, self.X.indptr), shape=self.X.shape)
@@ -165,6 +168,7 @@ class Sparse(Products):
         z = inverse * ((total or 0.0) / mass)
         rest = right - product(z) if total else right.copy()
         step, shift = project(rest)
+        rest += shift  # or what the sum takes up would hide the rest in its rounding
         direction, square = step, float(rest @ step)
         target = tol**2 * square
         for _ in range(MOST):
@@ -174,7 +178,8 @@ class Sparse(Products):
             length = square / float(direction @ bent)
             z += length * direction
             rest -= length * bent
-            step, shift = project(rest)
+            step, more = project(rest)
+            rest, shift = rest + more, shift + more
             square, before = float(rest @ step), square
             direction = step + square / before * direction
         return z, shift
@@ -189,11 +194,12 @@ def inner_products(objective: Objective) -> Products | None:
         With an L2 penalty and ``alpha > 0``.
     """
     data, alpha = objective.data, objective.penalty.alpha / objective.total
-    if not data.dense:
-        return Sparse(data.raw_rows(), 1 / alpha)
     n, q = data.n_rows, data.size
+    if not data.dense and 8 * n * q > GRAM_BYTES:
+        return Sparse(data.raw_rows(), 1 / alpha)
     if 8 * n * q > ROWS_BYTES:
         return None
+    data = replace(data, explicit=True)
     bend = objective.penalty.curvature(np.zeros(len(data.coordinates.center))) / objective.total
     square = data.coordinates.quadratic(bend)
     size = np.sqrt(np.diag(square))
