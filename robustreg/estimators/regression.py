@@ -148,8 +148,7 @@ class ResidualRegressor(LinearRegressor):
         quadratic = penalty.degree == 2 and penalty.alpha > 0
         if method != "exact" and not (method == "auto" and (quadratic or affordable(objective))):
             options = getattr(self, "solver_options", None)
-            how = "highs" if method == "auto" else method
-            found = solve_program(objective, method=how, tol=self.tol, options=options)
+            found = solve_program(objective, method=method, tol=self.tol, options=options)
             if method != "auto" or not columns or found.optimality <= self.tol:
                 return with_scale(objective, found, rank_of(prepared))
         found = (solve_columns if columns else solve_kinked)(

@@ -18,13 +18,15 @@ from scipy.optimize import OptimizeResult
 from robustreg._array import Array
 from robustreg.objective import Objective
 from robustreg.solvers._kinks import gradient_of, offsets
-from robustreg.solvers._products import Products, inner_products
+from robustreg.solvers._products import Products, Sparse, inner_products
 from robustreg.solvers._result import Result, minimize
 
 #: width of the first envelope, as a share of how far slopes that change from bound to bound move a row
 WIDE = 0.5
 #: where slopes move rows so far, y having spread one, and depend on each other, rounding moves them, too
 FAR = 1e5
+#: times that an exact fit is refined, and the share of y that rounding of sums over columns leaves of it
+REFINEMENTS, RESTS = 5, 1e-13
 #: an envelope that changes no row's side is the last but for digits: the next is this much narrower
 SETTLED = 0.01
 #: a width that leaves nothing of an envelope
@@ -405,5 +407,45 @@ def _certified(
     )
     return Result(
         x=theta, fun=value, nit=found.nit, status=status, success=optimality <= tol,
-        optimality=optimality, slopes=g * objective.total, zero=zero,
+        optimality=optimality, slopes=g * objective.total, zero=zero, offsets=s,
+    )  # fmt: skip
+
+
+def interpolated(objective: Objective) -> Result | None:
+    """Return the shortest coefficients that bring every row to its kink, None where none can.
+
+    Without a penalty that is a minimum, and more columns than rows mostly allow it. Only sparse X that is
+    not made dense is asked: other rows are in coordinates in which it is no question.
+    """
+    data, kinks = objective.data, objective.loss.kinks(objective.data.y)
+    n = data.n_rows
+    if objective.penalty.alpha > 0 or data.dense or n > data.size or kinks is None:
+        return None
+    if np.max(kinks.lower) > 0 or np.min(kinks.upper) < 0:
+        return None
+    products = Sparse(data.raw_rows(), 1.0)
+    position = np.broadcast_to(kinks.position, n)
+    lift = np.full(n, np.finfo(float).eps * float(products.diagonal.mean()))
+    total = 0.0 if data.intercept else None
+    coef, edge = np.zeros(len(data.coordinates.center)), 0.0
+    rest = np.array(position, dtype=float)
+    size = np.abs(position).max(initial=0.0) + data.base
+    for _ in range(REFINEMENTS):
+        z, shift = products.solve(np.arange(n), lift, rest, total, FINEST)
+        coef, edge = coef + products.X.T @ z, edge - shift
+        rest = position - products.X @ coef - edge
+        if np.abs(rest).max(initial=0.0) <= 64 * np.finfo(float).eps * (size + abs(edge)):
+            break
+    else:
+        if np.abs(rest).max() > RESTS * size:
+            return None
+    u = data.coordinates.solver(coef)
+    theta = objective.join(u, edge + float(data.coordinates.center @ data.coordinates.coef(u)))
+    s = offsets(objective, theta)
+    if not np.abs(s).max(initial=0.0) <= RESTS * size:
+        return None
+    none = np.zeros(n)
+    return Result(
+        x=theta, fun=0.0, nit=1, status=0, success=True, optimality=0.0, slopes=none,
+        zero=np.ones(n, dtype=bool), offsets=none,
     )  # fmt: skip

@@ -18,13 +18,15 @@ from robustreg._array import Array, is_sparse
 from robustreg.data import Block
 from robustreg.losses import Squared
 from robustreg.objective import Objective
-from robustreg.solvers._kinked import gradient_of
+from robustreg.solvers._kinks import gradient_of
 from robustreg.solvers._result import Result, linprog
 
 #: a slope this share of its range inside its bounds is inside: programs leave errors of 1e-10
 INSIDE = 1e-8
 #: more rows than this for each coefficient are looked at by their inner products
 ENOUGH = 20
+#: more coefficients have minima, if several, of too many dimensions to be looked through
+MANY = 4096
 #: a direction in which rows do not vary has a singular value of this share of the largest
 FREE = 1e-9
 #: rows that bound the polyhedron, for each direction of it, to begin with
@@ -70,12 +72,15 @@ def chosen_point(objective: Objective, found: Result, left_out: float) -> Array:
         their bounds stay there in every minimum, and mostly they determine it.
     """
     data = objective.data
+    if found.zero.all() or objective.size > MANY:
+        return found.x
     weight = np.ones(data.n_rows) if data.weight is None else data.weight
     held = found.zero & (np.abs(found.slopes) < weight * (1 - INSIDE))
-    loose = np.eye(objective.size)
     if objective.penalty.alpha > 0:  # it is strictly convex in the coefficients
-        loose = loose[:, data.size :]
-    directions = _still_loose(objective, np.flatnonzero(held), loose)
+        directions = np.zeros((objective.size, int(data.intercept and not held.any())))
+        directions[data.size :] = 1.0
+    else:
+        directions = _still_loose(objective, np.flatnonzero(held), np.eye(objective.size))
     if not directions.shape[1]:
         return found.x
     # every minimum has the residuals of the other rows on the side that their slopes say

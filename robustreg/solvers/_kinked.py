@@ -20,7 +20,7 @@ from robustreg.losses import Absolute, Smoothed
 from robustreg.objective import Objective
 from robustreg.sampling import effective, uneven
 from robustreg.scales import weighted_median
-from robustreg.solvers._dual import solve_dual
+from robustreg.solvers._dual import interpolated, solve_dual
 from robustreg.solvers._kinks import gradient_of, offsets
 from robustreg.solvers._newton import DenseMetric, newton
 from robustreg.solvers._result import Result, minimize
@@ -115,7 +115,9 @@ def solve_kinked(
         ``slopes`` (each row's contribution to the gradient, the dual point), ``zero`` (the rows on
         their kinks) and ``offsets`` (how far the raw predictions are beyond them).
     """
-    data = objective.data
+    data, exact = objective.data, interpolated(objective)
+    if exact is not None:
+        return exact
     if _by_dual(objective, shared is not None):
         dual = solve_dual(objective, tol=tol, max_iter=max_iter, callback=callback, shared=shared)
         if dual is not None and (dual.status != 2 or not affordable(objective)):

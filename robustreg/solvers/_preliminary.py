@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 
 from robustreg._array import Array
+from robustreg.data import take_rows
 from robustreg.losses import Absolute
 from robustreg.objective import Objective
 from robustreg.scales import mad, weighted_median
@@ -76,7 +78,7 @@ def absolute_stage(problem: Problem, rank: Rank, theta: Array | None = None) -> 
     penalty = _penalty(problem)
     objective = Objective(Absolute(), problem.data, penalty)
     if penalty.alpha == 0 and not affordable(objective):
-        found = solve_program(objective, tol=problem.tol)
+        found = solve_program(objective, method="auto", tol=problem.tol)
     else:
         found = solve_kinked(
             objective, np.zeros(problem.size) if theta is None else theta,
@@ -146,6 +148,11 @@ def _rank(objective: Objective, rows: Array) -> int:
     q = objective.size
     if not len(rows) or len(rows) > 4 * q:
         return q if len(rows) else 0
+    if (
+        not objective.data.dense
+    ):  # by which entries are not zero: large sparse rows are never made dense
+        some = sp.csr_array(take_rows(objective.data.raw_rows(), rows))
+        return int(sp.csgraph.structural_rank(some))
     return int(np.linalg.matrix_rank(rows_with_ones(objective, rows)))
 
 

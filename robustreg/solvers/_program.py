@@ -10,6 +10,7 @@ import numpy as np
 from robustreg._array import Array, is_sparse
 from robustreg.data import diagonal
 from robustreg.objective import Objective
+from robustreg.solvers._dual import interpolated
 from robustreg.solvers._kinked import certified, rows_of
 from robustreg.solvers._kinks import offsets
 from robustreg.solvers._result import Result, linprog
@@ -32,8 +33,9 @@ def solve_program(
     ----------
     objective : Objective
         Its loss offers `kinks`; its penalty is L1 or has ``alpha=0``.
-    method : {"highs", "highs-ds", "highs-ipm"}
-        Method of :func:`scipy.optimize.linprog`.
+    method : {"auto", "highs", "highs-ds", "highs-ipm"}
+        Method of :func:`scipy.optimize.linprog`; "auto" is "highs" where the rows cannot all be fitted
+        exactly.
     tol : float
         Relative duality gap that counts as solved.
     options : dict, optional
@@ -44,6 +46,11 @@ def solve_program(
     Result
         As of :func:`~robustreg.solvers.solve_kinked`; ``message`` is the one of HiGHS.
     """
+    if method == "auto":
+        exact = interpolated(objective)
+        if exact is not None:
+            return exact
+        method = "highs"
     centred = objective
     if not objective.data.dense:
         # sparse rows are not centred: the program's intercept is the one of the columns as they are

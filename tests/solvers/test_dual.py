@@ -9,14 +9,14 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose
 
-from robustreg import HingeClassifier, L1Regressor, RobustRegressor
+from robustreg import HingeClassifier, HuberRegressor, L1Regressor, RobustRegressor
 from robustreg.data import Passes
 from robustreg.losses import Absolute, Hinge, Pinball
 from robustreg.objective import Objective
 from robustreg.penalties import L2
 from robustreg.preparation import prepare
 from robustreg.solvers import solve_kinked
-from robustreg.solvers._dual import solve_dual
+from robustreg.solvers._dual import interpolated, solve_dual
 from robustreg.solvers._products import Gram, Sparse, Tall, inner_products
 
 LOSSES = [Hinge(), Absolute(), Pinball(0.9)]
@@ -201,3 +201,44 @@ def test_classes_share_inner_products():
     for k, coef in enumerate(model.coef_):
         alone = HingeClassifier().fit(X, y == k)
         assert_allclose(coef, alone.coef_[0], atol=1e-8)
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("loss", LOSSES, ids=str)
+def test_rows_that_can_all_be_fitted_are(loss, intercept):
+    """Without a penalty, by the shortest coefficients, and without a dense copy of wide sparse rows."""
+    X, y, sides = words(200, 6000)
+    target = sides if isinstance(loss, Hinge) else y / y.std()
+    with patch("robustreg.preparation.MOST_ROWS", 0):
+        data, _ = prepare(X, target, intercept=intercept)
+    assert not data.dense
+    found = solve_kinked(
+        Objective(loss, data, L2(0.0)), np.zeros(data.size + intercept), tol=1e-8, max_iter=100
+    )
+    assert found.optimality == 0.0
+    coef, _ = data.user(found.x[: data.size], 0.0)
+    dense = X.toarray() - intercept * X.mean(axis=0)
+    shortest = np.linalg.lstsq(dense, target - intercept * target.mean(), rcond=None)[0]
+    assert_allclose(coef, shortest, atol=1e-9)
+
+
+def test_rows_that_cannot_all_be_fitted_are_no_exact_fit():
+    X, y, _ = words(100, 12_000)
+    twice = sp.csr_array(sp.vstack([X, X[:3]]))
+    with patch("robustreg.preparation.MOST_ROWS", 0):
+        data, _ = prepare(twice, np.append(y, y[:3] + 1.0))
+    assert interpolated(Objective(Absolute(), data, L2(0.0))) is None
+    assert interpolated(Objective(Absolute(), data, L2(1.0))) is None
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+def test_scale_of_wide_sparse_rows_takes_no_dense_copy(alpha):
+    X, y, _ = words(1100, 20_000)
+    tracemalloc.start()
+    try:
+        model = HuberRegressor(alpha=alpha).fit(X, y)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert model.optimality_ <= model.tol
+    assert peak < 2e7  # dense: 1.8e8
