@@ -314,7 +314,7 @@ class Data:
         return self.held.apply(rows_taken, out=rows_taken)
 
     def raw_rows(self) -> Any:
-        """Return the rows of X as the user gave them: sparse X that is neither scaled nor centred."""
+        """Return the rows of X as they are held: sparse X that is neither scaled nor centred."""
         return self.X if self.rows is None else take_rows(self.X, self.rows)
 
     def subset(self, rows: Array, *, keep: bool = True) -> Data:

@@ -18,7 +18,7 @@ from scipy.optimize import OptimizeResult
 from robustreg._array import Array
 from robustreg.objective import Objective
 from robustreg.solvers._kinks import gradient_of, offsets
-from robustreg.solvers._products import Products, Sparse, inner_products
+from robustreg.solvers._products import Products, inner_products, sparse_products
 from robustreg.solvers._result import Result, minimize
 
 #: width of the first envelope, as a share of how far slopes that change from bound to bound move a row
@@ -26,7 +26,7 @@ WIDE = 0.5
 #: where slopes move rows so far, y having spread one, and depend on each other, rounding moves them, too
 FAR = 1e5
 #: times that an exact fit is refined, and the share of y that rounding of sums over columns leaves of it
-REFINEMENTS, RESTS = 5, 1e-13
+REFINEMENTS, RESTS = 4, 1e-13
 #: an envelope that changes no row's side is the last but for digits: the next is this much narrower
 SETTLED = 0.01
 #: a width that leaves nothing of an envelope
@@ -355,7 +355,7 @@ def primal(objective: Objective, products: Products, g: Array, intercept: float)
     data = objective.data
     u = -_over_penalty(objective, gradient_of(objective, g)[: data.size])
     if not products.centred:
-        intercept += float(data.coordinates.center @ data.coordinates.coef(u))
+        intercept += float(data.held.center @ data.held.coef(u))
     return objective.join(u, intercept)
 
 
@@ -423,26 +423,21 @@ def interpolated(objective: Objective) -> Result | None:
         return None
     if np.max(kinks.lower) > 0 or np.min(kinks.upper) < 0:
         return None
-    products = Sparse(data.raw_rows(), 1.0)
+    products, square = sparse_products(data, 1.0), data.coordinates.transform**2
     position = np.broadcast_to(kinks.position, n)
     lift = np.full(n, np.finfo(float).eps * float(products.diagonal.mean()))
     total = 0.0 if data.intercept else None
-    coef, edge = np.zeros(len(data.coordinates.center)), 0.0
-    rest = np.array(position, dtype=float)
-    size = np.abs(position).max(initial=0.0) + data.base
+    size = float(np.abs(position).max(initial=0.0)) + data.base
+    theta, rest = np.zeros(objective.size), np.array(position, dtype=float)
     for _ in range(REFINEMENTS):
         z, shift = products.solve(np.arange(n), lift, rest, total, FINEST)
-        coef, edge = coef + products.X.T @ z, edge - shift
-        rest = position - products.X @ coef - edge
-        if np.abs(rest).max(initial=0.0) <= 64 * np.finfo(float).eps * (size + abs(edge)):
+        pull = gradient_of(objective, z)[: data.size]
+        u = np.divide(pull, square, out=np.zeros_like(pull), where=square > 0)
+        theta += objective.join(u, float(data.held.center @ data.held.coef(u)) - shift)
+        rest = -offsets(objective, theta)
+        if np.abs(rest).max(initial=0.0) <= RESTS * size:
             break
     else:
-        if np.abs(rest).max() > RESTS * size:
-            return None
-    u = data.coordinates.solver(coef)
-    theta = objective.join(u, edge + float(data.coordinates.center @ data.coordinates.coef(u)))
-    s = offsets(objective, theta)
-    if not np.abs(s).max(initial=0.0) <= RESTS * size:
         return None
     none = np.zeros(n)
     return Result(

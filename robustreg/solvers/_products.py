@@ -15,6 +15,7 @@ import scipy.linalg
 import scipy.sparse as sp
 
 from robustreg._array import Array
+from robustreg.data import Data
 from robustreg.objective import Objective
 
 #: bytes of an array of all inner products, and of sparse rows that are made dense, at the most
@@ -128,18 +129,25 @@ class Tall(Products):
 
 @dataclass
 class Sparse(Products):
-    """Products with sparse X as the user gave it, and conjugate gradients.
+    """Products with sparse X as it is held, and conjugate gradients.
 
     The columns are not centred: where the dual slopes add up to zero that only shifts all rows.
+
+    Parameters
+    ----------
+    X : sparse array of shape (n, n_features)
+        Rows.
+    factor : array of shape (n_features,)
+        What a product of two entries of a column counts: one over the curvature of the penalty there.
     """
 
     X: Any
-    factor: float
+    factor: Array
     centred = False
 
     def __post_init__(self) -> None:
         square = sp.csr_array((self.X.data**2, self.X.indices, self.X.indptr), shape=self.X.shape)
-        self.diagonal = self.factor * np.asarray(square.sum(axis=1)).ravel()
+        self.diagonal: Array = square @ self.factor
 
     def apply(self, g: Array) -> Array:
         applied: Array = self.X @ (self.factor * (self.X.T @ g))
@@ -196,7 +204,7 @@ def inner_products(objective: Objective) -> Products | None:
     data, alpha = objective.data, objective.penalty.alpha / objective.total
     n, q = data.n_rows, data.size
     if not data.dense and 8 * n * q > GRAM_BYTES:
-        return Sparse(data.raw_rows(), 1 / alpha)
+        return sparse_products(data, 1 / alpha)
     if 8 * n * q > ROWS_BYTES:
         return None
     data = replace(data, explicit=True)
@@ -220,3 +228,10 @@ def inner_products(objective: Objective) -> Products | None:
     if 8 * n * n <= GRAM_BYTES and n <= 2 * q:
         return Gram(rows @ rows.T)
     return Tall(rows)
+
+
+def sparse_products(data: Data, factor: float) -> Sparse:
+    """Return inner products of sparse rows in the metric of the user's coefficients, times a factor."""
+    user, held = data.coordinates.transform, data.held.transform
+    ratio = np.divide(held, user, out=np.zeros_like(held), where=user > 0)
+    return Sparse(data.raw_rows(), factor * ratio**2)

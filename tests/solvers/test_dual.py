@@ -113,7 +113,7 @@ def test_products_agree():
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(30, 5))
     rows -= rows.mean(axis=0)
-    ways = [Gram(rows @ rows.T), Tall(rows), Sparse(sp.csr_array(rows), 1.0)]
+    ways = [Gram(rows @ rows.T), Tall(rows), Sparse(sp.csr_array(rows), np.ones(5))]
     g, lift = rng.normal(size=30), rng.uniform(0.1, 1.0, size=30)
     for some in (np.arange(30), np.array([2, 5, 11]), np.arange(20)):
         right = rng.normal(size=len(some))
