@@ -211,8 +211,10 @@ def inner_products(objective: Objective) -> Products | None:
     bend = objective.penalty.curvature(np.zeros(len(data.coordinates.center))) / objective.total
     square = data.coordinates.quadratic(bend)
     size = np.sqrt(np.diag(square))
-    if not len(size) or not np.all((size > 1e-100) & (size < 1e100)):
+    live = size > 0  # a column that does not vary counts for nothing
+    if not np.all((size[live] > 1e-100) & (size[live] < 1e100)):
         return None
+    size = np.where(live, size, 1.0)
     rows = data.take(np.arange(n)) / size
     if np.count_nonzero(square) > q:
         try:
