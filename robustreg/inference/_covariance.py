@@ -22,6 +22,8 @@ from robustreg.inference._fit import Fit, check_rows
 SINGULAR = 1e-13
 #: rows whose leverage is one but for this determine a coefficient alone
 ALONE = 1e-10
+#: mean second derivative, in predictions, below which no row tells anything: that of log-odds of 20
+FLAT = 2e-9
 #: rows whose contributions are held at a time
 PART = 4096
 
@@ -268,6 +270,11 @@ def score_cluster(fit: Fit, groups: Array) -> Spread:
 
 def _bread(fit: Fit) -> Array:
     hessian: Array = fit.objective.hess(fit.theta) * fit.objective.total
+    if not fit.penalised and np.diag(hessian).max() < FLAT * np.diag(fit.gram()).max():
+        raise ValueError(
+            "The loss is flat at all rows, as where a hyperplane separates the classes: no finite "
+            "coefficients are best, and nothing tells how sure those found are. Use a penalty (alpha > 0)."
+        )
     return hessian
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -169,7 +170,9 @@ class Summary:
         -------
         str
         """
-        return str(self.table.to_latex(**{"float_format": "%.4g", **how}))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # pandas 1.5 speaks of pandas 2
+            return str(self.table.to_latex(**{"float_format": "%.4g", **how}))
 
     def to_markdown(self, **how: Any) -> str:
         """Return the table as Markdown.

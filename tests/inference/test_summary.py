@@ -308,6 +308,19 @@ def test_a_ranker_has_none():
         summarize(MarginRanker().fit(X, y), X, y)
 
 
+@pytest.mark.filterwarnings("ignore:LogisticClassifier")
+@pytest.mark.parametrize("kind", ["information", "sandwich", "cluster"])
+def test_separated_classes(kind):
+    X, y, groups, _ = sample()
+    above = y > np.median(y)
+    separate = np.column_stack([X, y])
+    model = LogisticClassifier(alpha=0.0).fit(separate, above)
+    with pytest.raises(ValueError, match=r"a hyperplane separates the classes.*alpha > 0"):
+        summarize(
+            model, separate, above, covariance=kind, groups=groups if kind == "cluster" else None
+        )
+
+
 def test_groups_that_are_none():
     X, y, groups, _ = sample()
     model = L2Regressor().fit(X, y)
