@@ -141,7 +141,7 @@ class HingeClassifier(LinearClassifier):
             self._objective(loss, data.with_target(side, data.weight), mass)
             for side in self._sides(data.y)
         ]
-        solve = partial(self._settle, warm=warm)
+        solve = partial(self._settle, warm=warm, endless=False)
         if not self.squared:
             solve = partial(self._exact, warm=warm, shared={} if len(sides) > 1 else None)
         return self._advised(solve_each(sides, start, solve, callback))

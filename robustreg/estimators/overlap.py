@@ -20,6 +20,17 @@ from robustreg.solvers import Result, beats_zero, solve_each
 LOSSLESS = 1e-12
 #: a score beyond which a sigmoid is 0 or 1 to all digits
 DECIDED = 37.0
+#: starts that are tried until one leads to more overlap than to call no row positive
+STARTS = 3
+#: a class with a smaller share of the weight has small probabilities
+RARE = 0.25
+#: rows that a start calls positive, times those that are, and how steep it is, times a logistic fit
+SHARES, STEEP = (0.5, 1.0, 2.0), (1.0, 3.0)
+EMPTY = (
+    "No finite coefficients were found whose overlap is larger than that of calling no row, or every "
+    "row, positive: the intercept still grows. Features that tell the classes apart, class_weight or a "
+    "smaller 'smooth' may help."
+)
 SEPARABLE = (
     "The overlap still grows with the coefficients and no finite ones are best, as where a "
     "hyperplane separates the classes. Set alpha above 0 (or higher) for a penalty that bounds them."
@@ -122,30 +133,55 @@ class DiceClassifier(LinearClassifier):
         return Dice(smoothing=float(self.smooth)), y, False
 
     def _minimise(self, prepared: Prepared, start: Array | None, callback: Any = None) -> Result:
-        data, mass, nit = prepared.data, prepared.units.mass, 0
+        data, mass = prepared.data, prepared.units.mass
         # Weights have mean one inside, and the loss is one number for all rows: its smoothing and
         # its penalty are given per unit of weight.
         dice = self._objective(
             Dice(smoothing=float(self.smooth) / mass), data, mass * data.total,
             unit=1 / data.total,
         )  # fmt: skip
+        first, starts = Result(nit=0, growing=False), start
         if start is None or not beats_zero(dice, start[0]):
-            start = np.zeros((1, data.size + data.intercept))
+            starts = np.zeros((1, data.size + data.intercept))
             if self.max_iter > 1:
-                logistic = self._objective(Logistic(), data, mass)
-                settle = partial(self._settle, max_iter=self.max_iter - 1)
-                found = solve_each([logistic], start, settle, callback)
-                if found.status == 99:
-                    return found
-                start, nit = found.x, found.nit
-        settle = partial(self._settle, warm=True, max_iter=self.max_iter - nit)
-        found = solve_each([dice], start, settle, callback)
-        found.nit += nit
+                first = self._logistic(prepared, starts, callback)
+                if first.status == 99:
+                    return first
+                starts = _placed(dice, [starts[0], *(part.x for part in first.parts)])
+        assert starts is not None
+        found, nit, nothing = None, first.nit, _limits(dice)
+        for begin in starts[:STARTS]:
+            settle = partial(self._settle, warm=True, max_iter=max(self.max_iter - nit, 1))
+            trial = solve_each([dice], begin[None], settle, callback)
+            nit += trial.nit
+            if found is None or trial.fun < found.fun:
+                found = trial
+            if found.fun < nothing or trial.status == 99 or nit >= self.max_iter:
+                break
+        assert found is not None
+        found.nit = nit
         if self.alpha == 0:
             found.growing |= found.fun <= LOSSLESS or self._decided(dice, found.x[0])
+            found.growing |= first.growing
         if found.growing:
             found.advice = SEPARABLE
+        elif found.status != 99 and self.fit_intercept and found.fun >= nothing * (1 - LOSSLESS):
+            found.growing, found.advice = True, EMPTY
         return found
+
+    def _logistic(self, prepared: Prepared, zero: Array, callback: Any) -> Result:
+        """Fit logistic losses: of the rows as they are, and where one is rare with classes of equal weight."""
+        data, mass = prepared.data, prepared.units.mass
+        weight = np.ones(data.n_rows) if data.weight is None else data.weight
+        share = float(weight @ data.y) / float(weight.sum())
+        tables = [data]
+        if not RARE <= share <= 1 - RARE:
+            factor = np.where(data.y > 0, 0.5 / share, 0.5 / (1 - share))
+            tables.append(data.with_target(data.y, weight * factor))
+        fits = [self._objective(Logistic(), rows, mass) for rows in tables]
+        # they are only starts, but what they say of separated classes is asked
+        settle = partial(self._settle, max_iter=max((self.max_iter - 1) // 2, 1))
+        return solve_each(fits, np.vstack([zero] * len(fits)), settle, callback)
 
     def _decided(self, objective: Objective, theta: Array) -> bool:
         """Whether fewer rows than coefficients are undecided: then some direction costs nothing.
@@ -159,3 +195,39 @@ class DiceClassifier(LinearClassifier):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_class = False
         return tags
+
+
+def _placed(dice: Objective, points: list[Array]) -> Array:
+    """Return starts, the best first: points along which the best rows are called positive.
+
+    Where classes overlap a rare one has small probabilities everywhere, and the loss is nearly flat.
+    The intercept is put where as many rows as are positive, or some times as many, are beyond zero.
+    """
+    data, starts = dice.data, points
+    if data.intercept:
+        weight = np.ones(data.n_rows) if data.weight is None else data.weight
+        positive = float(weight @ data.y)
+        for point in points:
+            raw = dice.raw(point)
+            if not np.ptp(raw) > 0:
+                continue
+            order = np.argsort(-raw, kind="stable")
+            beyond = np.cumsum(weight[order])
+            for share in SHARES:
+                at = min(int(np.searchsorted(beyond, share * positive)), len(raw) - 1)
+                for steep in STEEP:
+                    moved = steep * point
+                    moved[-1] -= steep * raw[order[at]]
+                    starts = [*starts, moved]
+    values = [dice.fun_jac(start)[0] for start in starts]
+    order = np.argsort(values, kind="stable")
+    return np.stack([starts[k] for k in order])
+
+
+def _limits(dice: Objective) -> float:
+    """Return the loss where no row is called positive, or every row, which no finite intercept attains."""
+    data, smoothing = dice.data, float(dice.loss.smoothing)  # type: ignore[attr-defined]
+    weight = np.ones(data.n_rows) if data.weight is None else data.weight
+    positive, total = float(weight @ data.y), float(weight.sum())
+    none = smoothing / (positive + smoothing)
+    return 1 - max(none, (2 * positive + smoothing) / (total + positive + smoothing))

@@ -67,6 +67,29 @@ class Target(ABC):
         """
         return weight
 
+    def wanted(self, y: Any, n_classes: int) -> Array | None:
+        """Which classes each row has any of; None where targets have no classes.
+
+        Parameters
+        ----------
+        y : array of shape (n,) or (n, n_classes)
+            Targets.
+        n_classes : int
+            How many classes there are; two for one raw prediction a row.
+
+        Returns
+        -------
+        wanted : array of bool of shape (n, n_classes), or None
+            At least one in each row.
+        """
+        return None
+
+
+def one_of_each(codes: Array, n_classes: int) -> Array:
+    """The class of each row, as :meth:`Target.wanted` says it."""
+    wanted: Array = codes[:, None] == np.arange(n_classes)
+    return wanted
+
 
 def balanced(codes: Array, weight: Array | None) -> Array:
     """Weights of rows of classes 0, 1, ... in which each class has a sum of one."""
@@ -190,6 +213,10 @@ class Labels(Target):
     def importance(self, y: Any, weight: Array | None) -> Array | None:
         return balanced(y - min(self.values), weight)
 
+    def wanted(self, y: Any, n_classes: int) -> Array | None:
+        # 0 and 1, or the numbers of several classes; -1 and 1
+        return one_of_each(y if min(self.values) == 0 else y > 0, n_classes)
+
 
 class Probability(Target):
     """A probability for each raw prediction; 0 and 1 are labels. ``columns`` asks for a matrix."""
@@ -211,6 +238,9 @@ class Probability(Target):
     def importance(self, y: Any, weight: Array | None) -> Array | None:
         return shared(np.column_stack([1.0 - y, y]), weight)
 
+    def wanted(self, y: Any, n_classes: int) -> Array | None:
+        return np.column_stack([y < 1, y > 0])
+
 
 class Classes(Target):
     """A class label 0..C-1 for each row of an (n, C) matrix."""
@@ -228,6 +258,9 @@ class Classes(Target):
     def importance(self, y: Any, weight: Array | None) -> Array | None:
         return balanced(y, weight)
 
+    def wanted(self, y: Any, n_classes: int) -> Array | None:
+        return one_of_each(y, n_classes)
+
 
 class Distribution(Target):
     """A probability distribution for each row of an (n, C) matrix."""
@@ -244,6 +277,10 @@ class Distribution(Target):
     def importance(self, y: Any, weight: Array | None) -> Array | None:
         return shared(y, weight)
 
+    def wanted(self, y: Any, n_classes: int) -> Array | None:
+        wanted: Array = y > 0
+        return wanted
+
 
 class ClassesOrDistribution(Classes):
     """A class label or a probability distribution for each row."""
@@ -254,6 +291,9 @@ class ClassesOrDistribution(Classes):
 
     def importance(self, y: Any, weight: Array | None) -> Array | None:
         return shared(y, weight) if y.ndim == 2 else balanced(y, weight)
+
+    def wanted(self, y: Any, n_classes: int) -> Array | None:
+        return y > 0 if y.ndim == 2 else one_of_each(y, n_classes)
 
 
 class BinaryOrClasses(Labels):

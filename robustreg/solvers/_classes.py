@@ -19,6 +19,7 @@ from robustreg.losses._contrasts import Contrasts, helmert
 from robustreg.objective import Objective
 from robustreg.solvers._newton import DenseMetric, IterativeMetric
 from robustreg.solvers._result import Result
+from robustreg.solvers._separation import separated
 from robustreg.solvers._smooth import (
     KEEP_WORK,
     choose_method,
@@ -47,6 +48,7 @@ def solve_settled(
     max_iter: int,
     callback: Any = None,
     warm: bool = False,
+    endless: bool = True,
 ) -> Result:
     """Minimise a smooth objective and say whether it has a finite optimum.
 
@@ -60,12 +62,14 @@ def solve_settled(
         As of :func:`~robustreg.solvers.solve_smooth`.
     warm : bool
         Whether ``theta`` is so close that no sample is needed.
+    endless : bool
+        Whether the loss of a row that is clearly right falls for ever.
 
     Returns
     -------
     Result
         As of :func:`~robustreg.solvers.solve_smooth`; ``growing`` says that the gradient is small
-        but the next step is not, as where no finite optimum exists.
+        but the next step is not, or that classes can be separated: no finite optimum exists.
     """
     nit, metric = 0, None
     many = objective.data.n_rows * objective.size**2 > KEEP_WORK
@@ -95,6 +99,8 @@ def solve_settled(
     step = np.abs(_next_step(objective, found, method)).max()
     small = np.abs(found.jac).max() <= tol
     found.growing = bool(small and step > GROWING * (1 + np.abs(found.x).max()))
+    if endless and not found.growing and found.status != 99:
+        found.growing = separated(objective, found.x)
     return found
 
 

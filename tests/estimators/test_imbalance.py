@@ -7,10 +7,13 @@ with those that scipy's general optimisers and scikit-learn reach.
 import numpy as np
 import pytest
 from scipy.optimize import minimize
-from scipy.special import log_softmax
+from scipy.special import expit, log_softmax
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score
 
 from robustreg import (
+    DiceClassifier,
     FocalClassifier,
     HingeClassifier,
     HuberRegressor,
@@ -201,3 +204,39 @@ def test_heavy_weights_of_regressors(name, share, ratio):
         options={"maxiter": 1, "xtol": 1e-3},
     ).fun  # fmt: skip
     assert value <= other * (1 + 1e-7)
+
+
+def dice_value(coef, intercept, X, y):
+    """The Dice loss with smooth=1 and its penalty, per row, from the formula."""
+    p = expit(X @ coef + intercept)
+    overlap = (2 * p @ y + 1) / (p @ p + y.sum() + 1)
+    return 1 - overlap + 0.5 * coef @ coef / len(y)
+
+
+@pytest.mark.parametrize("shift", [1.0, 2.5, 4.0])
+@pytest.mark.parametrize("positives", [20, 200])
+@pytest.mark.parametrize("n", [4000, 40_000])
+def test_rare_class_of_dice(n, positives, shift):
+    """More overlap than to call no row positive, and a minimum as scipy finds it."""
+    X, y = rare(positives, n=n, shift=shift)
+    model = DiceClassifier().fit(X, y)
+    assert model.optimality_ <= model.tol
+    value = dice_value(model.coef_[0], model.intercept_[0], X, y)
+    assert value < 1 - 1 / (positives + 1)
+    if shift > 2:
+        assert f1_score(y, model.predict(X)) > 0.5
+    end = np.append(model.coef_, model.intercept_)
+    other = minimize(
+        lambda theta: dice_value(theta[:-1], theta[-1], X, y), end, method="Powell",
+        options={"maxiter": 1, "xtol": 1e-3},
+    ).fun  # fmt: skip
+    assert value <= other * (1 + 1e-7) + 1e-12
+
+
+def test_dice_says_where_no_row_is_best():
+    """A single positive amid negatives like it, and a large smoothing: the intercept has no end."""
+    X = np.zeros((2000, 1))
+    X[:, 0] = np.arange(2000) % 2
+    y = (np.arange(2000) == 7).astype(int)
+    with pytest.warns(ConvergenceWarning, match="calling no row"):
+        DiceClassifier(smooth=100.0).fit(X, y)
