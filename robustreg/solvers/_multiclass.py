@@ -16,14 +16,18 @@ from robustreg._array import Array
 from robustreg.losses import SeparableLoss
 from robustreg.losses._contrasts import Contrasts, helmert
 from robustreg.objective import Objective
-from robustreg.solvers._newton import DenseMetric
-from robustreg.solvers._programs import solve_saddle, spanning
+from robustreg.solvers._newton import DenseMetric, newton
+from robustreg.solvers._programs import conjugate, solve_saddle, spanning
 from robustreg.solvers._result import Result, minimize
 
 #: an interior point is this close to the optimum when it stops
 GAP = 1e-13
 #: a duality gap of this share of the value is rounding
 CLOSED = 1e-14
+#: and one of this share says that the interior point has ended elsewhere
+LEFT = 1e-11
+#: the last temperature of a softmax, and steps at each
+COLDEST, SOFT = 1e-10, 60
 #: what rounding leaves of scores of size one
 ROUNDING = 64 * float(np.finfo(float).eps)
 #: steps without gain after which it stops
@@ -120,7 +124,7 @@ class _Problem:
         inner = square[np.ix_(bent, bent)]
         gap = float(np.maximum(rows, 0.0).sum() + np.abs(rest[~bent]) @ np.abs(theta[~bent]))
         if bent.any():
-            gap += 0.5 * float(rest[bent] @ np.linalg.lstsq(inner, rest[bent], rcond=None)[0])
+            gap += 0.5 * conjugate(inner, rest[bent])
         return gap
 
 
@@ -166,23 +170,20 @@ def solve_multiclass(
     best = found.x, found.shares
     gap = problem.gap(*best, problem.lead(found.x), square)
     if found.status != 99:
-        # A class shares a row's weight where its share, of the whole, exceeds its slack. Shares
-        # that move are small where the penalty is: compare them with each other as well.
-        moved = np.sort(found.shares / problem.weight[:, None], axis=1)[:, :-1].max(initial=0.0)
-        tried: set[bytes] = set()
-        for edge in (1.0, moved, np.sqrt(moved), 1e2, 1e-2):
-            shares, slack = best[1], found.slack * edge
-            for _ in range(ROUNDS):
-                tied = shares > problem.weight[:, None] * slack
-                if tied.tobytes() in tried:
-                    break
-                tried.add(tied.tobytes())
-                at, exact, shares, slack = _on_ties(problem, best[0], shares, tied, square)
-                closed = problem.gap(at, exact, problem.lead(at), square)
-                if closed < gap:
-                    best, gap = (at, exact), closed
-            if gap <= CLOSED * problem.value(best[0], problem.lead(best[0])):
+        best, gap = _finished(problem, found, best, gap, square)
+        # A row far out in X, or weights of many sizes, can hold an interior point up, but no softmax.
+        temperature = 1.0
+        while temperature > COLDEST and gap > LEFT * _size(problem, best[0]):
+            try:
+                warm = _softmax(problem, found.x, temperature)
+            except FloatingPointError:
                 break
+            closed = problem.gap(warm.x, warm.shares, problem.lead(warm.x), square)
+            if closed < gap:
+                best, gap = (warm.x, warm.shares), closed
+            best, gap = _finished(problem, warm, best, gap, square)
+            found.x, temperature = warm.x, 0.1 * temperature
+            found.nit += warm.nit
     lead = problem.lead(best[0])
     value = problem.value(best[0], lead)
     # What rounding of the scores leaves of the loss is nothing.
@@ -197,6 +198,65 @@ def solve_multiclass(
         status=status,
         success=status == 0,
     )
+
+
+def _size(problem: _Problem, theta: Array) -> float:
+    """Value at a point, or if larger a share of the loss of equal scores: what a gap is compared with."""
+    return max(problem.value(theta, problem.lead(theta)), 1e-3 * float(problem.weight.sum()))
+
+
+def _finished(
+    problem: _Problem, found: Result, best: tuple[Array, Array], gap: float, square: Array
+) -> tuple[tuple[Array, Array], float]:
+    """Return the best point on ties that shares and slacks suggest, or the one before, and its gap."""
+    # A class shares a row's weight where its share, of the whole, exceeds its slack. Shares
+    # that move are small where the penalty is: compare them with each other as well.
+    moved = np.sort(found.shares / problem.weight[:, None], axis=1)[:, :-1].max(initial=0.0)
+    tried: set[bytes] = set()
+    for edge in (1.0, moved, np.sqrt(moved), 1e2, 1e-2):
+        shares, slack = found.shares, found.slack * edge
+        for _ in range(ROUNDS):
+            tied = shares > problem.weight[:, None] * slack
+            if tied.tobytes() in tried:
+                break
+            tried.add(tied.tobytes())
+            at, exact, shares, slack = _on_ties(problem, best[0], shares, tied, square)
+            if not np.isfinite(at).all():
+                break
+            closed = problem.gap(at, exact, problem.lead(at), square)
+            if closed < gap:
+                best, gap = (at, exact), closed
+        if gap <= CLOSED * problem.value(best[0], problem.lead(best[0])):
+            break
+    return best, gap
+
+
+def _softmax(problem: _Problem, theta: Array, temperature: float) -> Result:
+    """Minimise with the maximum of a row's leads replaced by a softened one.
+
+    Its gradient is the shares of a softmax, which use up each row's weight and at the minimum balance.
+    """
+
+    def shares(at: Array) -> tuple[Array, Array, Array]:
+        lead = problem.lead(at)
+        top = lead.max(axis=1, keepdims=True)
+        powers = np.exp((lead - top) / temperature)
+        total = powers.sum(axis=1, keepdims=True)
+        return problem.weight[:, None] * powers / total, top + temperature * np.log(total), lead
+
+    def fun_jac(at: Array) -> tuple[float, Array]:
+        parts, soft, _ = shares(at)
+        value = problem.value(at, soft)
+        return value, problem.missed(at, parts)
+
+    def hess(at: Array) -> Array:
+        return problem.local(shares(at)[0] / temperature).hess(at)
+
+    options = {"tol": 1e-6 * temperature, "maxiter": SOFT}
+    found = minimize(fun_jac, theta, jac=True, hess=hess, method=newton, options=options)
+    found.shares, _, lead = shares(found.x)
+    found.slack = lead.max(axis=1, keepdims=True) - lead
+    return found
 
 
 def _interior_point(
@@ -228,7 +288,11 @@ def _interior_point(
         if stalled > PATIENCE or merit <= GAP * problem.value(theta, problem.lead(theta)):
             status = 0
             break
-        system = _System(problem, theta, shares, slack, missed)
+        try:
+            system = _System(problem, theta, shares, slack, missed)
+        except FloatingPointError:  # shares and slacks underflow, as where classes are separated
+            status = 2
+            break
         _, d_shares, d_slack = system.direction(-shares * slack)
         length = _room(shares, d_shares, slack, d_slack)
         ahead = float(((shares + length * d_shares) * (slack + length * d_slack)).sum())

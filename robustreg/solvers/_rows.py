@@ -46,6 +46,10 @@ PART = 4096
 #: so many times more rows are taken where those that were cannot balance the rest, and all where that is
 #: half of them: programs without an answer cost as much as the one with, whose size is known to a factor
 MORE = 4
+#: curvature of a penalty that may be too weak to bound what is missed by rounding
+WEAK = 1e-12
+#: the least size that a column may have without the rows far out in it
+SLIGHT = 1e-30
 #: offsets beyond this many median ones are folded before a program is solved
 FAR = 1e3
 
@@ -118,7 +122,27 @@ class Rows:
         if self.quadratic is None:
             return float(gap.sum() + np.abs(rest) @ (size + np.abs(theta)))
         rest = rest + self.quadratic @ theta
-        return float(gap.sum() + _unbalanced(self.quadratic, rest, size + np.abs(theta)))
+        return float(gap.sum() + _unbalanced(self.quadratic, rest, self.farthest(theta, size)))
+
+    def farthest(self, theta: Array, size: float) -> Array:
+        """How far the minimum can be along each axis, where y has a ``size`` and columns size one.
+
+        A column that has its size from a few rows far out lets its coefficient go as much farther as it
+        is smaller without them, and the intercept with it.
+        """
+        far: Array = size + np.abs(theta)
+        diagonal = np.diag(self.quadratic) if self.quadratic is not None else np.zeros(len(far))
+        weak = np.flatnonzero((diagonal > 0) & (diagonal < WEAK))
+        rows = len(self.weight)
+        if not len(weak) or not rows:
+            return far
+        columns = self.X[:, weak]
+        middle = np.median(columns, axis=0)
+        entries = np.sort(np.abs(columns - middle), axis=0)[: rows - max(1, rows // 100)]
+        body = np.sqrt(np.square(entries).mean(axis=0)) if len(entries) else np.zeros(len(weak))
+        far[weak] /= np.clip(body, SLIGHT, 1.0)
+        far[diagonal == 0] += far[weak] @ np.abs(middle)
+        return far
 
     def force(self) -> float:
         """What the weaker side can pull, one at the most: beside a rare class all gradients are small."""

@@ -1,0 +1,107 @@
+"""One entry far out in X, weights of many sizes, few rows: classifiers find the minimum or say that they did not."""
+
+import warnings
+
+import numpy as np
+import pytest
+from scipy.optimize import linprog
+from sklearn.exceptions import ConvergenceWarning
+
+from robustreg import HingeClassifier, LogisticClassifier
+from tests.estimators._classification import objective, row_losses, scores
+
+
+def table(far, seed, classes=2):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(60, 3))
+    score = X[:, 0] + rng.logistic(size=60)
+    y = np.digitize(score, [0.0] if classes == 2 else [-1.0, 1.0])
+    X[0, 0] = far * np.sign(score[0])  # on the side of its class: the others decide
+    return X, y
+
+
+MODELS = {
+    "hinge": HingeClassifier(),
+    "squared hinge": HingeClassifier(squared=True),
+    "Crammer-Singer": HingeClassifier(multi_class="crammer_singer"),
+    "logistic": LogisticClassifier(),
+    "logistic, newton-cg": LogisticClassifier(solver="newton-cg"),
+    "logistic, lbfgs": LogisticClassifier(solver="lbfgs"),
+}
+
+
+def fitted(model, X, y, weight=None):
+    """Return the fit and whether it is certified."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConvergenceWarning)
+        model.fit(X, y, sample_weight=weight)
+    assert bool(caught) == (model.optimality_ > model.tol)
+    return not caught
+
+
+@pytest.mark.parametrize("far", [1e3, 1e5, 1e6, 1e8, 1e10, 1e11])
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("name", MODELS)
+def test_an_entry_far_out(name, seed, far):
+    """What is found with the entry a thousand is nearly as good with any larger one."""
+    model = MODELS[name]
+    classes = 3 if name == "Crammer-Singer" else 2
+    X, y = table(100.0, seed, classes)
+    assert fitted(model, X, y)
+    near = model.coef_, model.intercept_
+    X, y = table(far, seed, classes)
+    certified = fitted(model, X, y)
+    value = objective(model, X, y)
+    model.coef_, model.intercept_ = near
+    if certified or far <= 1e6:
+        assert value <= objective(model, X, y) * (1 + 1e-7)
+    assert certified or far > 1e5
+
+
+@pytest.mark.parametrize("kind", ["tiny", "wide", "one heavy"])
+@pytest.mark.parametrize("seed", range(3))
+def test_weights_of_all_classes_together(kind, seed):
+    rng = np.random.default_rng(seed)
+    X, y = table(1.0, seed, classes=3)
+    weight = {
+        "tiny": 1e-9 * rng.uniform(0.5, 2, 60),
+        "wide": 10 ** rng.uniform(-12, 0, 60),
+        "one heavy": np.where(np.arange(60) == 3, 1e8, 1.0),
+    }[kind]
+    model = HingeClassifier(multi_class="crammer_singer", alpha=0.0)
+    assert fitted(model, X, y, weight)
+    assert objective(model, X, y, weight) <= best_of_linear_program(X, y, weight) * (1 + 1e-7)
+
+
+def best_of_linear_program(X, y, weight):
+    """Minimum of the multi-class hinge loss without a penalty, by HiGHS."""
+    n, k = len(y), int(y.max()) + 1
+    Z, w = np.column_stack([X, np.ones(n)]), weight / weight.max()
+    q = Z.shape[1]
+    rows, bound = [], []
+    for c in range(k):
+        block = np.zeros((n, k * q + n))
+        block[:, c * q : (c + 1) * q] += Z
+        for i in range(n):
+            block[i, y[i] * q : (y[i] + 1) * q] -= Z[i]
+        block[:, k * q :] = -np.eye(n)
+        rows.append(block)
+        bound.append(np.where(y == c, 0.0, -1.0))
+    cost = np.concatenate([np.zeros(k * q), w])
+    found = linprog(
+        cost, A_ub=np.vstack(rows), b_ub=np.concatenate(bound),
+        bounds=[(None, None)] * (k * q) + [(0, None)] * n,
+    )  # fmt: skip
+    return found.fun * weight.max()
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 6, 9])
+def test_few_rows_of_all_classes_together_without_a_penalty(n):
+    rng = np.random.default_rng(n)
+    X, y = rng.normal(size=(n, 1)), np.arange(n) % 2
+    model = HingeClassifier(multi_class="crammer_singer", alpha=0.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # where classes are separated
+        model.fit(X, y)
+    losses = row_losses(HingeClassifier(), y, scores(model, X))
+    assert losses.sum() <= best_of_linear_program(X, y, np.ones(n)) + 1e-7
