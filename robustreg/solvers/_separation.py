@@ -93,7 +93,7 @@ def _direction(objective: Objective, theta: Array, wanted: Array) -> bool:
         lead: Array = np.take_along_axis(scores, first[:, None], axis=1) - scores
         return np.where(wanted, -np.abs(lead), lead)
 
-    n, k = wanted.shape
+    k = wanted.shape[1]
     towards = basis[:, first].T[:, None, :] - basis.T[None, :, :]  # (n, k, outputs)
     slope = towards.sum(axis=1)
     data = objective.data.with_target(slope if outputs else slope[:, 0], None)
