@@ -4,10 +4,14 @@ Tables are just large enough for a fit to begin on a sample of their rows. Value
 with those that scipy's general optimisers and scikit-learn reach.
 """
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize
 from scipy.special import expit, log_softmax
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 
@@ -38,7 +42,9 @@ CLASSIFIERS = {
     "poly": PolyClassifier(),
 }
 REGRESSORS = {
-    "huber": HuberRegressor(scale="proposal2"),
+    "huber": HuberRegressor(),
+    "huber, proposal2": HuberRegressor(scale="proposal2"),
+    "huber, MAD": HuberRegressor(scale="mad"),
     "huber, concomitant": HuberRegressor(scale="concomitant", epsilon=1.35),
     "huber, fixed": HuberRegressor(scale=1.0),
     "l1": L1Regressor(),
@@ -241,3 +247,54 @@ def test_dice_gets_away_from_saturation():
     model.fit(X, y)
     assert model.optimality_ <= model.tol
     assert np.abs(model.coef_ - coef).max() < 1e-6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("balanced", [False, True])
+@pytest.mark.parametrize("positives", [10, 1000])
+@pytest.mark.parametrize("shift", [0.5, 2.0])
+@pytest.mark.parametrize("name", ["logistic", "hinge", "squared hinge", "focal", "poly"])
+def test_rare_class_among_a_million_rows(name, shift, positives, balanced):
+    X, y = rare(positives, n=1_000_000, p=5, shift=shift)
+    weight = sizes(y, balanced)
+    model = CLASSIFIERS[name].set_params(class_weight="balanced" if balanced else None)
+    model.fit(X, y)
+    assert model.optimality_ <= model.tol
+    value = objective(model, X, y, weight)
+    end = model.coef_.copy(), model.intercept_.copy()
+    other = LogisticRegression(class_weight=model.class_weight, tol=1e-8, solver="newton-cholesky")
+    other = other if name == "logistic" else clone(model).set_params(max_iter=5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        other.fit(X, y)
+    for coef, intercept in (
+        (other.coef_, other.intercept_),
+        (0.0 * end[0], 0.0 * end[1]),
+        (0.0 * end[0], 0.0 * end[1] - 1.0),
+        (1.001 * end[0], end[1]),
+        (end[0], end[1] + 1e-3),
+    ):
+        model.coef_, model.intercept_ = coef, intercept
+        assert value <= objective(model, X, y, weight) * (1 + 1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ratio", [1e2, 1e6])
+@pytest.mark.parametrize("share", [1e-4, 1e-1])
+@pytest.mark.parametrize("name", REGRESSORS)
+def test_heavy_weights_among_a_million_rows(name, share, ratio):
+    rng = np.random.default_rng(3)
+    X, weight = rng.normal(size=(1_000_000, 3)), heavy(n=1_000_000, share=share, ratio=ratio)
+    X[weight > 1] = 0.3 * X[weight > 1] + 1
+    y = X.sum(axis=1) + rng.standard_t(2, size=len(X)) + 3.0 * (weight > 1)
+    model = REGRESSORS[name].set_params(alpha=0.0).fit(X, y, sample_weight=weight)
+    assert model.optimality_ <= model.tol
+    if name in ("tukey", "cauchy"):
+        return
+    end = np.append(model.coef_, model.intercept_)
+    value = residual_value(model, X, y, weight, end)
+    for j in range(4):
+        for change in (-1e-3, 1e-3):
+            moved = end.copy()
+            moved[j] += change
+            assert value <= residual_value(model, X, y, weight, moved) * (1 + 1e-9)
