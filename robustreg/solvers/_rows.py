@@ -41,6 +41,8 @@ PATIENCE = 60
 ON = 1e-12
 #: a width, y having spread one, at which many rows within it may lie on a hyperplane
 FLAT = 1e-5
+#: within the last envelope, so many times the rows of a program are too many to be near by chance
+MANY = 4
 #: rows of which entries are made positive at a time
 PART = 4096
 #: so many times more rows are taken where those that were cannot balance the rest, and all where that is
@@ -292,7 +294,9 @@ def solve_rows(
             wide = wide.fold(near, s)
         mu *= NARROWER
     s = rows.offsets(theta)
-    tied = np.abs(s) <= np.maximum(rows.rounding(theta), max(ON, KEPT * mu if nit else 0.0))
+    tied = np.abs(s) <= np.maximum(rows.rounding(theta), ON)
+    if nit and np.count_nonzero(np.abs(s) <= KEPT * mu) > MANY * few:
+        tied = np.abs(s) <= KEPT * mu
     if tied.sum() > few:
         vertex = _on_hyperplane(rows, theta, tied, nit)
         if vertex.success:
