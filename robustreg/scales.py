@@ -55,8 +55,8 @@ def weighted_median(values: Array, weight: Array | None = None, left_out: float 
     order = order[weight[order] > 0]
     below = np.cumsum(weight[order])
     half = 0.5 * (below[-1] + left_out)
-    # Sums of weights carry rounding, so "exactly half" is meant within it.
-    slack = 4 * np.finfo(float).eps * below[-1]
+    # Sums of weights carry rounding, each term of them a half of eps, so "exactly half" is meant within it.
+    slack = (4 + len(below)) * np.finfo(float).eps * below[-1]
     lower = np.searchsorted(below, half - slack, side="left")
     upper = np.searchsorted(below, half + slack, side="right")
     low, high = values[order[lower]], values[order[min(upper, len(order) - 1)]]

@@ -124,10 +124,7 @@ def relative_decrement(found: float, value: float, unit: float = 1.0) -> float:
 def decrement(objective: Objective, theta: Array, gradient: Array, metric: Any = None) -> float:
     """Return ``sqrt(g' H^-1 g)``; without a metric by one Hessian of all rows, or some products of it."""
     if metric is None and has_hessian(objective):
-        hessian = objective.hess(theta)
-        if not np.isfinite(hessian).all():
-            return float("inf")
-        metric = DenseMetric(hessian)
+        metric = DenseMetric(objective.hess(theta))
     if metric is None:
         step = conjugate_gradients(
             lambda v: objective.hessp(theta, v), gradient, 0.1, most=PRODUCTS

@@ -32,14 +32,16 @@ MEMORY = 12
 class DenseMetric:
     """A Hessian, factored: ``solve(g)`` returns ``H^-1 g``.
 
-    The matrix is scaled to unit diagonal and lifted as little as makes it positive definite;
-    a coordinate without any curvature stays where it is. One that is not finite is refused by a
-    ``FloatingPointError``.
+    The matrix is scaled to unit diagonal and lifted as little as makes it positive definite. A coordinate
+    without any curvature, or with one that is not finite, as where sums overflow, moves by its gradient.
     """
 
     def __init__(self, hessian: Array, lift: float = 0.0) -> None:
-        if not np.isfinite(hessian).all():  # LAPACK would not say so
-            raise FloatingPointError("The second derivatives of the objective are not finite.")
+        finite = np.isfinite(hessian)  # LAPACK would not say so
+        self.finite = bool(finite.all())
+        if not self.finite:
+            known = finite.all(axis=0)
+            hessian = np.where(np.outer(known, known), hessian, 0.0)
         diagonal = np.abs(np.diag(hessian))
         bent = diagonal > np.finfo(float).tiny
         self.scale = 1 / np.sqrt(np.where(bent, diagonal, 1.0))
@@ -63,6 +65,8 @@ class DenseMetric:
 
     def square(self, gradient: Array) -> float:
         """Return ``g' H^-1 g`` without the lift: a direction has no less curvature than rounding leaves of it."""
+        if not self.finite:
+            return float("inf")
         if self.scaled is None:
             return float(gradient @ self.solve(gradient))
         values, vectors = np.linalg.eigh(self.scaled)
@@ -217,7 +221,8 @@ def newton(
         if slope < 0:
             following, length = _search(evaluate, state, step, slope, lower)
         if following is None:
-            if fresh and metric.lift < 1e8 and hess is not None and slope < -noise(state.value):
+            lifts = fresh and hess is not None and metric.finite and metric.lift < 1e8
+            if lifts and slope < -noise(state.value):
                 metric = renew(state, max(100 * metric.lift, 1e-6))
                 nhev += 1
                 continue
