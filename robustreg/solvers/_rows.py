@@ -263,9 +263,11 @@ def solve_rows(
     """
     q, nit, mu = len(theta), 0, width
     few = few_rows(q)
+    # a plane through most of a few rows is as good as one through many
+    most_tied = min(few, max(2 * q, len(rows.weight) // 2))
     if width <= FLAT:
         tied = np.abs(rows.offsets(theta)) <= KEPT * width
-        vertex = _on_hyperplane(rows, theta, tied, 1) if tied.sum() > few else None
+        vertex = _on_hyperplane(rows, theta, tied, 1) if tied.sum() > most_tied else None
         if vertex is not None and vertex.success:
             return vertex
     force = rows.force()
@@ -297,7 +299,7 @@ def solve_rows(
     tied = np.abs(s) <= np.maximum(rows.rounding(theta), ON)
     if nit and np.count_nonzero(np.abs(s) <= KEPT * mu) > MANY * few:
         tied = np.abs(s) <= KEPT * mu
-    if tied.sum() > few:
+    if tied.sum() > most_tied:
         vertex = _on_hyperplane(rows, theta, tied, nit)
         if vertex.success:
             return vertex

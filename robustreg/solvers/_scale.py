@@ -16,6 +16,7 @@ from robustreg.objective import Objective
 from robustreg.penalties import Penalty
 from robustreg.scales import huber_scale, mad
 from robustreg.solvers._certificates import ROUNDING
+from robustreg.solvers._even_slopes import least_square
 from robustreg.solvers._kinked import solve_kinked
 from robustreg.solvers._newton import DenseMetric
 from robustreg.solvers._pieces import Ahead, has_pieces, look_ahead
@@ -296,18 +297,27 @@ def _either(callback: Callable[..., Any] | None, other: Callable[..., Any]) -> C
 
 def solve_flat(problem: Problem, theta: Array, slope: float) -> Result:
     """Solve what the joint objective is at scale zero: epsilon * sum w |r| + penalty."""
-    penalty = problem.penalty.scaled(1 / slope)
-    objective = Objective(Absolute(), problem.data, penalty)
-    return solve_kinked(objective, theta, tol=problem.tol, max_iter=1000)
+    return solve_kinked(_flat(problem, slope), theta, tol=problem.tol, max_iter=1000)
+
+
+def _flat(problem: Problem, slope: float) -> Objective:
+    return Objective(Absolute(), problem.data, problem.penalty.scaled(1 / slope))
 
 
 def _scale_is_zero(problem: Problem, flat: Result, kappa: float) -> bool:
     """Whether (coefficients of ``flat``, 0) is the joint optimum.
 
     The joint objective is convex in sigma also after the coefficients are minimised out, so it is
-    where its slope is not negative at a sigma as small as rounding allows to look at:
-    ``sum w psi^2 <= kappa sum w`` with the residuals of the best coefficients there.
+    where its slope at zero is not negative. By duality that is so where slopes psi that balance the
+    rows at scale zero have ``sum w psi^2 <= kappa sum w``; where the least such sum is not known, the
+    slope at a sigma as small as rounding allows to look at decides.
     """
+    steep = problem.steepest()
+    low, high = least_square(_flat(problem, steep), flat)
+    if high * steep**2 <= kappa * (1 + 1e-6):
+        return True
+    if low * steep**2 > kappa * (1 + 1e-6) and flat.success:
+        return False
     sigma = NOTHING / min(problem.threshold, 1.0)
     _, slope = _profile(problem, sigma, flat.x, kappa)
     return slope >= -1e-6 * kappa
