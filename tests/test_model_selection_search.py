@@ -379,3 +379,65 @@ def test_unsolved_fits_are_told_of_once(diabetes):
     assert "of 12 fits of HuberRegressorCV" in str(told[0].message)
     assert "of 2 fits of huber_path" in str(told[1].message)
     assert all(w.filename == __file__ for w in told)
+
+
+def test_sums_of_far_rows_that_overflow():
+    """The step from all rows to a fold may lead to scales where nothing is finite."""
+    x = [
+        0.699,
+        -0.527,
+        -0.0814,
+        1.04,
+        -0.971,
+        -0.386,
+        -1.85,
+        0.107,
+        0.579,
+        -0.621,
+        1.15,
+        1.12,
+        -0.398,
+        0.0413,
+        0.253,
+    ]
+    y = [
+        0.408,
+        1.83,
+        0.156,
+        -1.03,
+        0.0683,
+        0.159,
+        -0.617,
+        -0.53,
+        0.932,
+        0.712,
+        -0.737,
+        -1.19,
+        0.386,
+        0.271,
+        2.11,
+    ]
+    rows = np.arange(15)
+    cv = [(rows[rows % 3 != k], rows[rows % 3 == k]) for k in range(3)]
+    model = HuberRegressorCV(
+        epsilons=[1.05, 1.345, 2.5],
+        alphas=[0.0, 1.0],
+        cv=cv,
+        scale="concomitant",
+        fit_intercept=False,
+    )
+    model.fit(np.array(x)[:, None], np.array(y))
+    assert np.isfinite(model.cv_results_["mean_test_score"]).all()
+
+
+@pytest.mark.parametrize("scale", ["l1", "proposal2", "concomitant", "mad"])
+@pytest.mark.parametrize("share", [0.75, 1.0])
+def test_targets_that_are_mostly_zero(scale, share):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 3))
+    y = np.where(np.arange(60) < share * 60, 7.3, X[:, 0] + rng.normal(size=60))[
+        rng.permutation(60)
+    ]
+    model = HuberRegressorCV(scale=scale, epsilons=[1.05, 1.345, 2.0]).fit(X, y)
+    assert model.scale_ <= 1e-12
+    assert_allclose(model.predict(X), 7.3, rtol=1e-12)

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 
+from robustreg import HuberRegressor
 from tests._reference import (
     CONVEX,
     UNPENALISED,
@@ -122,3 +124,31 @@ def test_the_other_rows_still_count_beside_a_heavy_one(name, heavy):
     through = clone(model).set_params(fit_intercept=False, tol=1e-12).fit(X - X[3], y - y[3])
     assert abs(y[3] - model.predict(X[3:4])[0]) <= 100 / heavy + 1e-10
     assert_allclose(model.coef_, through.coef_, atol=100 / heavy + 1e-6)
+
+
+@pytest.mark.parametrize("seed", [5, 9, 20, 36, 39])
+@pytest.mark.parametrize("scale", ["mad", "l1"])
+def test_medians_of_weights_that_add_up_to_an_even_number(scale, seed):
+    """Half of the weight ends exactly between two rows, but for the rounding of its sum."""
+    rng = np.random.default_rng(seed)
+    n = (300, 40, 1000)[seed % 3]
+    X = rng.normal(size=(n, 1))
+    y = X[:, 0] + rng.normal(size=n)
+    weight = rng.integers(0, 4, n).astype(float)
+    weight[0] += weight.sum() % 2
+    rows = np.repeat(np.arange(n), weight.astype(int))
+    one = HuberRegressor(scale=scale, alpha=0.0).fit(X, y, sample_weight=weight)
+    other = HuberRegressor(scale=scale, alpha=0.0).fit(X[rows], y[rows])
+    assert_allclose(one.scale_, other.scale_, rtol=1e-8)
+    assert_allclose(one.coef_, other.coef_, rtol=1e-7)
+
+
+def test_weights_of_hardly_more_than_the_parameters():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(100, 3))
+    y = X.sum(axis=1) + rng.normal(size=100)
+    light = np.full(100, 0.042)
+    with pytest.warns(ConvergenceWarning, match="add up to 4.2 rows for 4 parameters"):
+        HuberRegressor(scale="proposal2").fit(X, y, sample_weight=light)
+    plain = HuberRegressor().fit(X, y)
+    assert_allclose(HuberRegressor().fit(X, y, sample_weight=light).scale_, plain.scale_)

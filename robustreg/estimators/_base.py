@@ -306,8 +306,9 @@ class LinearModel(CallbackSupportMixin, BaseEstimator):
                 "dependent columns: rescale or drop these, or set tol above optimality_ if that accuracy "
                 "is enough."
             )
+        each = " for each stage" if self.n_iter_ > self.max_iter else ""
         warnings.warn(
-            f"{name} stopped after {self.n_iter_} iterations (max_iter={self.max_iter}) at "
+            f"{name} stopped after {self.n_iter_} iterations (max_iter={self.max_iter}{each}) at "
             f"optimality_ = {self.optimality_:.1e} > tol = {self.tol:.1e}; the best iterate is "
             f"kept. {advice}",
             ConvergenceWarning,

@@ -116,6 +116,10 @@ class Given(Scale):
         return solved
 
 
+#: weights of less than so many rows a parameter leave Proposal 2 too little to estimate a scale from
+MANY_TIMES = 2.0
+
+
 @dataclass(frozen=True)
 class Joint(Scale):
     """Minimised over with the coefficients.
@@ -134,7 +138,15 @@ class Joint(Scale):
     def solve(
         self, problem: Problem, rank: Rank, theta: Array | None = None, stage: Stage | None = None
     ) -> Result:
-        return solve_joint(problem, self.price(problem, rank), theta)
+        found = solve_joint(problem, self.price(problem, rank), theta)
+        total = problem.data.total * rank.mass
+        if self.consistent and rank.mass < 1 and rank.rank < total < MANY_TIMES * rank.rank:
+            found.advice = (
+                f"sample weights count repetitions of rows, and these add up to {total:.3g} rows for "
+                f"{rank.rank} parameters, which makes the scale of Proposal 2 too large. Multiply them so "
+                'that they add up to the number of rows, or use scale="l1".'
+            )
+        return found
 
     def price(self, problem: Problem, rank: Rank) -> float:
         if not self.consistent:

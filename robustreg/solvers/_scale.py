@@ -142,7 +142,8 @@ def solve_fixed(problem: Problem, sigma: float, theta: Array | None = None) -> R
             return _solve(
                 problem, objective, start, at_least=1
             )  # as without noise, beside a penalty
-        first = solve_flat(problem, np.zeros(problem.size), problem.steepest(sigma))
+        zero, most = np.zeros(problem.size), max(problem.max_iter - 1, 1)
+        first = solve_flat(problem, zero, problem.steepest(sigma), most)
         found = _solve(problem.after(first.nit, first.status), objective, first.x)
     else:
         small = on_sample(objective) if problem.loss.threshold else None
@@ -295,9 +296,9 @@ def _either(callback: Callable[..., Any] | None, other: Callable[..., Any]) -> C
     return both
 
 
-def solve_flat(problem: Problem, theta: Array, slope: float) -> Result:
+def solve_flat(problem: Problem, theta: Array, slope: float, max_iter: int = 1000) -> Result:
     """Solve what the joint objective is at scale zero: epsilon * sum w |r| + penalty."""
-    return solve_kinked(_flat(problem, slope), theta, tol=problem.tol, max_iter=1000)
+    return solve_kinked(_flat(problem, slope), theta, tol=problem.tol, max_iter=max_iter)
 
 
 def _flat(problem: Problem, slope: float) -> Objective:
