@@ -257,6 +257,7 @@ def test_outlier_map_of_far_rows_and_given_axes():
     display = OutlierMapDisplay.from_estimator(RobustRegressor(loss="tukey").fit(X, y), X, y, ax=ax)
     assert display.ax_ is ax
     assert (ax.get_xscale(), ax.get_yscale()) == ("symlog", "symlog")
+    assert {"0", "1"} <= {text.get_text() for text in ax.texts}
     display.figure_.canvas.draw()
     display.plot(scatter_kw={"color": "k"}).figure_.canvas.draw()
 

@@ -159,6 +159,7 @@ class OutlierMapDisplay:
             others["standardised_residual"].to_numpy() / FAR_RESIDUAL,
             others["robust_distance"].to_numpy() / far_distance(self.n_columns),
         )
+        ax.autoscale_view()  # limits are found when they are asked for, and transData does not ask
         taken: list[tuple[float, float]] = []
         order = np.argsort(-away, kind="stable")
         for i in order:
@@ -172,7 +173,7 @@ class OutlierMapDisplay:
             taken.append((x, y))
             left = x > 0.5
             ax.annotate(
-                str(name), point, xytext=(-5 if left else 5, 0), ha="right" if left else "left",
+                str(name), point, xytext=(-3 if left else 3, 4), ha="right" if left else "left",
                 textcoords="offset points", fontsize="x-small", color=COLORS[row["kind"]],
-                va="center",
+                va="bottom",
             )  # fmt: skip
