@@ -15,6 +15,8 @@ from robustreg._array import Array
 #: columns are decomposed together with those up to this many times smaller: squares of coefficients
 #: then differ by 1e4, and a penalty keeps twelve of its sixteen digits
 GRADE = 100.0
+#: share of a combination of all columns that is rounding: ten times that up to which directions are left out
+NOTHING = 1e-12
 
 
 def orthonormal_transform(rows: Array, size: Array, n: int) -> Array:
@@ -48,6 +50,36 @@ def orthonormal_transform(rows: Array, size: Array, n: int) -> Array:
     else:
         transform[order] = _shortest(span, sizes)
     return transform * np.sqrt(n)
+
+
+def lost_shares(rows: Array, size: Array, transform: Array) -> Array:
+    """Return the share of each column that its combinations cannot give back.
+
+    Parameters
+    ----------
+    rows, size : arrays of shape (m, p) and (p,)
+        As `orthonormal_transform` takes them.
+    transform : array of shape (p, rank)
+        What it returned.
+
+    Returns
+    -------
+    shares : array of shape (p,)
+        Lengths, as shares of those of the columns; zeros where combinations of all of them show no loss.
+    """
+    combined = rows @ (size[:, None] * transform)
+    combined /= np.sqrt(np.mean(combined**2) * len(combined)) or 1.0
+    probe = rows @ np.random.default_rng(0).choice([-1.0, 1.0], (rows.shape[1], 2))
+    rest = probe
+    for _ in range(3):  # combinations of columns that nearly cancel are only nearly orthogonal
+        rest = rest - combined @ (combined.T @ rest)
+    if np.linalg.norm(rest) <= NOTHING * np.linalg.norm(probe):
+        return np.zeros(rows.shape[1])
+    basis = scipy.linalg.qr(combined, mode="economic", check_finite=False)[0]
+    lost = rows - basis @ (basis.T @ rows)
+    length = np.linalg.norm(rows, axis=0)
+    shares: Array = np.linalg.norm(lost, axis=0) / np.where(length > 0, length, 1.0)
+    return shares
 
 
 def _groups(sizes: Array) -> list[slice]:

@@ -30,7 +30,7 @@ from robustreg.data import (
     subsample_size,
     take_rows,
 )
-from robustreg.orthonormal import orthonormal_transform
+from robustreg.orthonormal import lost_shares, orthonormal_transform
 from robustreg.row_space import MOST_ROWS, row_space
 from robustreg.scales import weighted_median
 from robustreg.sparse_columns import sparse_columns
@@ -47,6 +47,9 @@ FAR = 1e4
 ALIKE = 1e-8
 #: rows fewer than columns, but too alike for that, are made dense up to this many bytes
 MOST_BYTES = 1 << 28
+#: share of a column that combined columns may lack: a thousandth of what `tol` asks for by default, and
+#: a thousand times the rounding up to which directions are left out
+LOST = 1e-10
 #: many combined columns are kept up to this many bytes: combining takes as many times longer than a pass
 #: over them as X has columns
 COMBINED_BYTES = 1 << 28
@@ -297,7 +300,9 @@ def _choose(data: Data, reduce: bool, *, certain: bool) -> tuple[Coordinates, in
     live = np.flatnonzero(varies)
     transform = np.zeros((len(size), 0))
     if p:
-        found = orthonormal_transform(_few_rows(scaled, live), size[live], data.n_rows)
+        rows = _few_rows(scaled, live)
+        found = orthonormal_transform(rows, size[live], data.n_rows)
+        _refuse_loss(live[lost_shares(rows, size[live], found) > LOST])
         transform = np.zeros((len(size), found.shape[1]))
         transform[live] = found
     rank = transform.shape[1] + extra
@@ -339,6 +344,18 @@ def _of_rows(centred: Data) -> Array | None:
     for part in parts:
         transform[part] = columns(part).T @ weights
     return transform
+
+
+def _refuse_loss(columns: Array) -> None:
+    """Warn of columns that coordinates do not hold: no certificate in these speaks of them."""
+    if len(columns):
+        warnings.warn(
+            f"X has columns ({', '.join(map(str, columns))}) of which rounding beside the other columns "
+            "hides a part: the fit may be worse than they allow. Rescale them, or leave out columns that "
+            "depend on others.",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def _few_rows(scaled: Data, live: Array) -> Array:

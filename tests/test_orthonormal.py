@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from robustreg.orthonormal import orthonormal_transform
+from robustreg import L2Regressor, preparation
+from robustreg.orthonormal import lost_shares, orthonormal_transform
 
 N = 60
 
@@ -86,3 +87,22 @@ def test_more_columns_than_rows():
     np.testing.assert_allclose(
         transform @ (rows.T @ y) / 8, np.linalg.lstsq(X, y, rcond=0)[0], rtol=1e-6, atol=1e-9
     )
+
+
+@pytest.mark.parametrize("near", [1e-7, 1e-10, 1e-13])
+@pytest.mark.parametrize("tiny", [1.0, 1e-9, 1e9])
+def test_no_part_of_a_column_is_lost(near, tiny):
+    z, w, x = columns(1, 3).T
+    Z, size = unit(np.column_stack([z, tiny * (z + near * w), x, x, x + z, 1e-5 * w]))
+    rows = np.linalg.qr(Z)[1]
+    shares = lost_shares(rows, size, orthonormal_transform(rows, size, N))
+    assert shares.max() < 1e-11
+
+
+def test_a_part_that_is_lost_is_told(monkeypatch):
+    monkeypatch.setattr(
+        preparation, "orthonormal_transform", lambda *how: orthonormal_transform(*how)[:, :2]
+    )
+    z, w, x = columns(5, 3).T
+    with pytest.warns(UserWarning, match=r"columns \(.*2.*\) of which rounding"):
+        L2Regressor().fit(np.column_stack([z, z, x, w]), x)
