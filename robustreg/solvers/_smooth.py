@@ -18,6 +18,8 @@ from robustreg.solvers._result import Result, minimize
 
 #: most coefficients for which a dense Hessian is formed
 MAX_DENSE = 3000
+#: and most outputs, whose Gram matrices, one for each pair, take longer than some tens of products with more
+MAX_OUTPUTS = 20
 #: work of a Gram matrix from which on a Hessian is worth keeping over several steps
 KEEP_WORK = 2e7
 #: times that an end which is not proved is gone on from
@@ -33,8 +35,10 @@ ROUGH = 1e-2
 
 
 def choose_method(objective: Objective) -> str:
-    """Return the method that "auto" stands for: "newton", or "newton-cg" for wide data."""
-    return "newton" if objective.size <= MAX_DENSE and objective.data.has_gram else "newton-cg"
+    """Return the method that "auto" stands for: "newton", or "newton-cg" for wide data or many outputs."""
+    few = (objective.n_outputs or 1) <= MAX_OUTPUTS
+    dense = few and objective.size <= MAX_DENSE and objective.data.has_gram
+    return "newton" if dense else "newton-cg"
 
 
 def solve_smooth(

@@ -1,0 +1,39 @@
+"""Contrasts of many classes and of many rows are those of the basis, whatever way they are computed."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from robustreg.losses import CrossEntropy
+from robustreg.losses import _contrasts as module
+from robustreg.losses._contrasts import Contrasts, helmert
+
+
+@pytest.mark.parametrize("n_classes", [3, 24, 60])
+@pytest.mark.parametrize("n", [1, 7, 2000])
+def test_values_and_derivatives_are_those_of_the_basis(n, n_classes):
+    rng = np.random.default_rng(0)
+    basis, loss = helmert(n_classes), CrossEntropy()
+    raw, d_raw = rng.normal(size=(2, n, n_classes - 1))
+    y, weight = rng.integers(n_classes, size=n), rng.uniform(0.5, 2.0, size=n)
+    value, slope, _ = Contrasts(loss).value_gradient(y, raw, weight, None)
+    expected, pull, _ = loss.value_gradient(y, raw @ basis, weight, None)
+    assert_allclose(value, expected)
+    assert_allclose(slope, pull @ basis.T, atol=1e-13)
+    bend, _ = Contrasts(loss).curvature(y, raw, weight, None, d_raw, None)
+    expected, _ = loss.curvature(y, raw @ basis, weight, None, d_raw @ basis, None)
+    assert_allclose(bend, expected @ basis.T, atol=1e-13)
+    unit = np.eye(n_classes - 1)[0]  # one direction for all rows
+    bend, _ = Contrasts(loss).curvature(y, raw, weight, None, unit, None)
+    expected, _ = loss.curvature(y, raw @ basis, weight, None, unit @ basis, None)
+    assert_allclose(bend, expected @ basis.T, atol=1e-13)
+
+
+@pytest.mark.parametrize("n_classes", [2, 5, 100])
+def test_running_sums_are_products_with_the_basis(n_classes, monkeypatch):
+    monkeypatch.setattr(module, "MANY", 0)
+    rng = np.random.default_rng(1)
+    raw, slope = rng.normal(size=(4, n_classes - 1)), rng.normal(size=(4, n_classes))
+    basis = helmert(n_classes)
+    assert_allclose(module._scores(raw), raw @ basis, atol=1e-13)
+    assert_allclose(module._contrasts(slope), slope @ basis.T, atol=1e-13)
