@@ -70,8 +70,10 @@ def walk(rows: Rows, basis: Array) -> tuple[Array, Array] | None:
         size = np.sqrt(np.einsum("ij,ij->j", inverse, inverse))
         worst = np.maximum(above, below) / jump[basis]
         if worst.max() <= BEYOND:
-            corner = X[basis]  # once more, for the digits that steps have cost
-            theta = theta + inverse @ (rows.position[basis] - corner @ theta)
+            # anew from the rows, for the digits that steps have cost
+            corner, position = X[basis], rows.position[basis]
+            theta = inverse @ position
+            theta = theta + inverse @ (position - corner @ theta)
             pull = rows.linear + X.T @ slopes
             own = own - (pull + own @ corner) @ inverse
             slopes[basis] = np.clip(own, lower[basis], upper[basis])
