@@ -101,7 +101,9 @@ class HighBreakdownRegressor(LinearRegressor):
         return found
 
     def _too_few(self, total: float, rank: int, weighted: bool) -> str:
-        rows = f"sample_weight adds up to {total:.6g}" if weighted else f"n_samples = {total:.0f}"
+        rows = f"n_samples = {total:.0f}"
+        if weighted:
+            rows = f"sample_weight, a number of repetitions of each row, adds up to {total:.6g}"
         return (
             f"{type(self).__name__} needs more than two rows for each parameter: {rows}, and X with its "
             f"intercept has {rank} parameters. Use fewer columns, or L1Regressor or HuberRegressor, which "

@@ -58,7 +58,7 @@ class Search:
 
     def run(self, table: Table, criterion: Criterion) -> Found:
         """Search some rows of a table, all of them where these are few."""
-        n, p = len(table.y), table.size
+        n, p, whole = len(table.y), table.size, criterion
         size = max(SAMPLE, SAMPLE_PER_COLUMN * p)
         if n <= 2 * size:
             sample = table.sample(np.arange(n))
@@ -74,14 +74,21 @@ class Search:
         optima: list[Optimum] = []
         for _ in range(ROUNDS if self.n_starts == "auto" else 1):
             thetas, exhaustive = starts(rough or sample, self.n_starts, self.rng)
-            found = search(criterion, sample, thetas, rough) + optima
+            found = search(criterion, sample, thetas, rough, whole) + optima
             theta = np.column_stack([one.theta for one in found])
             sizes, hits = (np.array(column) for column in list(zip(*found, strict=True))[1:])
             optima = distinct(sample, theta, sizes, hits, close=criterion.close)[: criterion.kept]
             exhaustive = exhaustive and rough is None
             if optima[0].hits >= (criterion.enough if rough is None else 2) or exhaustive:
                 break
-        return Found(optima[: COMPARED if n > 2 * size else 1], exhaustive and n <= 2 * size)
+        if n <= 2 * size:
+            return Found(optima[:1], exhaustive)
+        # a sample may have less contamination than it is made to withstand, and a minority that lies on a
+        # plane is its majority then: those that are best without that count as well
+        residuals = sample.y[:, None] - sample.A @ np.column_stack([one.theta for one in optima])
+        order = np.argsort(whole.sizes(residuals, sample), kind="stable")[:COMPARED]
+        chosen = sorted({*range(min(COMPARED, len(optima))), *order.tolist()})
+        return Found([optima[k] for k in chosen], False)
 
 
 def _part(sample: Sample, rows: Array) -> Sample:

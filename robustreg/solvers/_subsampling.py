@@ -208,7 +208,11 @@ class MScale(Criterion):
 
 
 def search(
-    criterion: Criterion, sample: Sample, thetas: Array, rough: Sample | None = None
+    criterion: Criterion,
+    sample: Sample,
+    thetas: Array,
+    rough: Sample | None = None,
+    strict: Criterion | None = None,
 ) -> list[Optimum]:
     """Improve all starts and return the local optima found, the best one first.
 
@@ -222,6 +226,9 @@ def search(
         Starts.
     rough : Sample, optional
         Fewer rows, on which the finalists are chosen.
+    strict : Criterion, optional
+        The one of all rows, by which some of the candidates are chosen as well: one that withstands more
+        contamination takes a minority that lies on a plane for the majority.
 
     Returns
     -------
@@ -231,16 +238,20 @@ def search(
     first = rough or sample
     early = criterion if rough is None else criterion.on_part(len(rough.y))
     theta, size = _screened(early, first, thetas)
-    most, kept, steps = SCREENED, criterion.kept, STEPS
-    if rough is not None:
-        most, kept, steps = SCREENED_ROUGH, KEPT_ROUGH, STEPS_ROUGH
-    theta, size = _improved(early, first, *_best(theta, size, most), steps)
-    theta, size = _improved(early, first, *_best(theta, size, kept), STEPS)
-    found = distinct(first, theta, size, close=ALIKE)
-    if rough is not None:  # whose majority may be another than that of the sample
+    if rough is None:
+        theta, size = _improved(early, first, *_best(theta, size, SCREENED), STEPS)
+        theta, size = _improved(early, first, *_best(theta, size, criterion.kept), STEPS)
+        found = distinct(first, theta, size, close=ALIKE)
+    else:
+        strict = strict or criterion
+        for most, steps in ((SCREENED_ROUGH, STEPS_ROUGH), (KEPT_ROUGH, STEPS)):
+            kept = _either(size, _screened(strict, first, theta.T)[1], most)
+            theta, size = _improved(early, first, theta[:, kept], size[kept], steps)
+        found = distinct(first, theta, size, close=ALIKE)
         theta = np.column_stack([one.theta for one in found])
         size = _screened(criterion, sample, theta.T)[1]
-        found = [found[k]._replace(value=size[k]) for k in np.argsort(size, kind="stable")]
+        order = _either(size, _screened(strict, sample, theta.T)[1], len(size))
+        found = [found[k]._replace(value=size[k]) for k in order]
     found = found[: min(criterion.finalists, max(FEWEST, FINAL // len(sample.y)))]
     theta, size = _settled(criterion, sample, np.column_stack([one.theta for one in found]))
     hits = np.array([one.hits for one in found])
@@ -250,6 +261,13 @@ def search(
 def _best(theta: Array, size: Array, most: int) -> tuple[Array, Array]:
     kept = np.argsort(size, kind="stable")[:most]
     return theta[:, kept], size[kept]
+
+
+def _either(size: Array, other: Array, most: int) -> Array:
+    """Numbers of the candidates that are best by one of two sizes, in turn."""
+    both = np.stack([np.argsort(size, kind="stable"), np.argsort(other, kind="stable")], axis=1)
+    _, first = np.unique(both.ravel(), return_index=True)
+    return np.asarray(both.ravel()[np.sort(first)][:most])
 
 
 def _batches(sample: Sample, theta: Array) -> list[slice]:
@@ -299,7 +317,9 @@ def _settled(criterion: Criterion, sample: Sample, theta: Array) -> tuple[Array,
         theta[:, moving] += step
         R[:, moving] = part - sample.A @ step
         size[moving] = criterion.refined(R[:, moving], size[moving], sample)
-        moving = moving[~settled & (size[moving] <= size.min() * (1 + HOPELESS / t))]
+        moving = moving[~settled]
+        if criterion.settle > SETTLE_ON_PART:  # on a part the best may be another
+            moving = moving[size[moving] <= size.min() * (1 + HOPELESS / t)]
         if not len(moving):
             break
     for _ in range(MEASURED):

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from robustreg._array import Array, is_sparse
-from robustreg.data import FEW_GRAMS, Block, Data, spread_rows
+from robustreg.data import FEW_GRAMS, KEEP_BYTES, Block, Data, spread_rows
 from robustreg.losses import ResidualLoss
 from robustreg.scales import CACHED
 from robustreg.solvers._subsets import Sample
 
-#: rows of which a tenth is enough for a Hessian, at the least
-MANY = 100_000
+#: rows of which a tenth is enough for a start and a Hessian, at the least
+MANY = 20_000
 #: a scale in place of zero
 TINY = 1e-200
 
@@ -142,7 +142,8 @@ class Table:
         if n < MANY or self.matrix is not None or not self.data.dense:
             return None
         rows = spread_rows(n, n // 10)
-        return Table(self.data.subset(rows, keep=False)), rows
+        keep = len(rows) * self.data.size * 8 <= KEEP_BYTES
+        return Table(self.data.subset(rows, keep=keep)), rows
 
     def sample(self, rows: Array) -> Sample:
         """Return some rows as they are."""

@@ -320,7 +320,9 @@ def test_too_few_rows_are_refused(estimator):
     X, y = rng.normal(size=(10, 4)), rng.normal(size=10)
     with pytest.raises(ValueError, match=r"n_samples = 10.*5 parameters.*HuberRegressor"):
         estimator().fit(X, y)
-    with pytest.raises(ValueError, match=r"sample_weight adds up to 1\b"):
+    with pytest.raises(
+        ValueError, match=r"sample_weight, a number of repetitions.* adds up to 1\b"
+    ):
         estimator().fit(
             rng.normal(size=(30, 2)), rng.normal(size=30), sample_weight=np.arange(30) / 435
         )
