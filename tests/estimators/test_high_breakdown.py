@@ -386,3 +386,23 @@ def test_no_warning_on_ordinary_rows():
             X = rng.normal(size=(n, q))
             for estimator in ESTIMATORS:
                 estimator().fit(X, X.sum(axis=1) + rng.normal(size=n))
+
+
+@pytest.mark.slow
+def test_efficiency_and_scale_at_normal_errors():
+    # simulation of Koller and Stahel (2011): 0.952 and 0.980 for MM, 0.960 and 1.002 for SMDM
+    rng = np.random.default_rng(11)
+    models = [MMRegressor(), MMRegressor(method="smdm")]
+    errors, scales = np.zeros((3, 400)), np.zeros((2, 400))
+    for run in range(400):
+        X, y = rng.normal(size=(100, 4)), rng.normal(size=100)
+        A = np.column_stack([np.ones(100), X])
+        errors[2, run] = np.square(np.linalg.lstsq(A, y, rcond=None)[0][1:]).sum()
+        for i, model in enumerate(models):
+            model.fit(X, y)
+            errors[i, run], scales[i, run] = model.coef_ @ model.coef_, model.scale_
+    for i, (efficiency, scale) in enumerate([(0.952, 0.980), (0.960, 1.002)]):
+        ratio = errors[2].mean() / errors[i].mean()
+        spread = np.std(errors[2] - ratio * errors[i]) / errors[i].mean() / 20
+        assert abs(ratio - efficiency) < 0.02 + 2 * spread
+        assert abs(scales[i].mean() - scale) < 0.02
