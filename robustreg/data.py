@@ -462,5 +462,6 @@ def drawn(n: int, size: int) -> Array:
 
 def spread_rows(n: int, size: int, run: int = 256) -> Array:
     """Return about ``size`` rows in runs spread evenly over all: quicker to read than single rows."""
+    run = min(run, n)
     starts = np.linspace(0, n - run, max(size // run, 1)).astype(int)
     return np.add.outer(starts, np.arange(run)).ravel()

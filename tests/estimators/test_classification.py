@@ -384,3 +384,10 @@ def test_solvers_agree(cls, k, solver):
     expected = cls().fit(X, y, sample_weight=weight).coef_
     model = cls(solver=solver, max_iter=2000).fit(X, y, sample_weight=weight)
     assert_allclose(model.coef_, expected, rtol=1e-7, atol=1e-9)
+
+
+def test_few_rows_of_many_classes():
+    """Fewer than are read in one run, and more classes than Hessians are made for."""
+    X = np.random.default_rng(0).normal(size=(90, 3))
+    model = LogisticClassifier().fit(X, np.arange(90) % 30)
+    assert model.optimality_ <= model.tol
