@@ -47,9 +47,9 @@ FAR = 1e4
 ALIKE = 1e-8
 #: rows fewer than columns, but too alike for that, are made dense up to this many bytes
 MOST_BYTES = 1 << 28
-#: share of a column that combined columns may lack: a thousandth of what `tol` asks for by default, and
-#: a thousand times the rounding up to which directions are left out
-LOST = 1e-10
+#: share of a column that combined columns may lack: what `tol` asks for by default. Rounding alone makes
+#: 1e-9 of it beside a column that has one row of 1e9.
+LOST = 1e-8
 #: many combined columns are kept up to this many bytes: combining takes as many times longer than a pass
 #: over them as X has columns
 COMBINED_BYTES = 1 << 28

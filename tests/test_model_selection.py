@@ -257,7 +257,7 @@ def test_folds_part_the_rows_and_share_the_outliers(n_splits, shuffle):
         assert_array_equal(np.union1d(train, test), np.arange(len(y)))
         assert not np.intersect1d(train, test).size
     wrong = np.arange(14, 20)  # 1964 to 1969
-    flagged = HuberRegressor(scale="mad", max_iter=10_000, tol=1e-4).fit(X, y).outliers_
+    flagged = HuberRegressor(tol=1e-4).fit(X, y).outliers_
     assert set(wrong) <= set(np.flatnonzero(flagged))
     shares = [np.count_nonzero(flagged[test]) for test in tests]
     assert np.ptp(shares) <= 1

@@ -462,7 +462,7 @@ class Optimal(RedescendingLoss):
     >>> optimal_loss([0.0, 0.0], [1.0, 100.0], c=1.0, reduction="none").round(4).tolist()
     [0.5, 3.25]
     >>> Optimal(c=1.0).psi(np.array([1.5, 2.5, 4.0])).round(4).tolist()
-    [1.5, 1.4258, 0.0]
+    [1.5, 1.4369, 0.0]
     """
 
     c: float = real(1.06016, low=0.0)

@@ -20,7 +20,7 @@ class RobustKFold(BaseCrossValidator):
     """K folds, each with its share of the rows that a first robust fit flags.
 
     Where a few rows are far out, plain folds may hold most of them or none, and scores then differ
-    by fold for no other reason. Here the rows that ``HuberRegressor(scale="mad")`` flags are dealt
+    by fold for no other reason. Here the rows that ``HuberRegressor()`` flags are dealt
     out in the order of their residuals, then the others.
 
     Parameters

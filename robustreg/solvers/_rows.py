@@ -359,6 +359,8 @@ def _on_hyperplane(rows: Rows, theta: Array, tied: Array, nit: int) -> Vertex:
     X = rows.X[tied]
     for _ in range(2):
         theta = theta - np.linalg.lstsq(X.T @ X, X.T @ rows.offsets(theta)[tied], rcond=None)[0]
+    # y has spread one and the columns size one: this is the rounding of what is nearly zero itself
+    theta = np.where(np.abs(theta) > np.finfo(float).eps ** 2, theta, 0.0)
     slopes: Array = np.where(rows.offsets(theta) > 0, rows.upper, rows.lower)
     slopes[tied] = 0.0
     pull = rows.linear if rows.quadratic is None else rows.linear + rows.quadratic @ theta

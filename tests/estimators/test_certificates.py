@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.stats import norm
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, make_regression
 from sklearn.exceptions import ConvergenceWarning
@@ -149,8 +150,9 @@ def test_proved_by_moments(model, kind):
     model = clone(model).fit(X, y)
     proved(model, X, y)
     residual = np.abs(y - model.predict(X))
-    clear = np.abs(residual - model.delta_) > 1e-9 * np.abs(y).max()
-    assert np.array_equal(model.outliers_[clear], (residual > model.delta_)[clear])
+    edge = norm.ppf(0.995) * model.scale_
+    clear = np.abs(residual - edge) > 1e-9 * np.abs(y).max()
+    assert np.array_equal(model.outliers_[clear], (residual > edge)[clear])
 
 
 @pytest.mark.parametrize("alpha", [0.0, 100.0])
