@@ -136,7 +136,7 @@ AWKWARD = [
 ]  # fmt: skip
 BY_MOMENTS = [
     HuberRegressor(),
-    HuberRegressor(epsilon=1.35, scale="concomitant"),
+    HuberRegressor(epsilon=1.35, scale="concomitant", alpha=1e-4),
     HuberRegressor(epsilon=1.05, scale="concomitant", alpha=1000.0),
     HuberRegressor(epsilon=0.5, fit_intercept=False),
     HuberRegressor(epsilon=5.0, scale="mad"),
