@@ -69,7 +69,8 @@ def competitors(table: Table):
     fits = {
         BARE: normal_equations,
         OURS: estimator(HuberRegressor(scale="concomitant", epsilon=EPSILON, alpha=ALPHA)),
-        "robustreg, proposal2": estimator(HuberRegressor()),
+        "robustreg, default": estimator(HuberRegressor()),
+        "robustreg, proposal2": estimator(HuberRegressor(scale="proposal2")),
         THEIRS: estimator(SklearnHuber(epsilon=EPSILON, alpha=ALPHA)),
         LEAST: estimator(LinearRegression()),
         "Ridge, cholesky": estimator(Ridge(alpha=ALPHA, solver="cholesky")),
