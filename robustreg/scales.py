@@ -261,16 +261,22 @@ def m_scale(
     if not mass * loss.bound > target * (1 + 1e-12):
         return 0.0
     sigma = start or mad(residual, weight) or float(np.abs(residual[moving]).min())
-    low, high = 0.0, np.inf
+    low, high, wider = 0.0, np.inf, 4.0
     with np.errstate(over="ignore", under="ignore"):
         for _ in range(200):
             value, slope = _rho_sums(residual, weight, loss, sigma)
             low, high = (sigma, high) if value > target else (low, sigma)
-            # Newton in log sigma, or the fixed-point step, which never fails but is slow
+            # Newton in log sigma within the bracket, or bisection; where most rows are zero or beyond the
+            # bound, the sum hardly changes over many powers of ten
             step = (value - target) / slope if slope > 0 else np.inf
-            new = sigma * np.exp(step) if abs(step) < 1 else sigma * np.sqrt(value / target)
+            new = sigma * np.exp(step) if abs(step) < 1 else np.nan
             if not low < new < high:
-                new = np.sqrt(low) * np.sqrt(high) if 0 < low and high < np.inf else sigma
+                if 0 < low and high < np.inf:
+                    new = np.sqrt(low) * np.sqrt(high)
+                else:
+                    new, wider = sigma * wider if low else sigma / wider, min(wider**2, 1e8)
+            if new == 0:
+                return 0.0
             change, sigma = abs(new - sigma) / sigma, float(new)
             if change <= 1e-8:  # Newton's next step would be the square of this
                 break

@@ -152,6 +152,7 @@ def _rank(objective: Objective, rows: Array) -> int:
         not objective.data.dense
     ):  # by which entries are not zero: large sparse rows are never made dense
         some = sp.csr_array(take_rows(objective.data.raw_rows(), rows))
+        some.indices, some.indptr = some.indices.astype(np.int32), some.indptr.astype(np.int32)
         return int(sp.csgraph.structural_rank(some))
     return int(np.linalg.matrix_rank(rows_with_ones(objective, rows)))
 

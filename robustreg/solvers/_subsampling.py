@@ -164,11 +164,16 @@ class MScale(Criterion):
     def sizes(self, R: Array, sample: Sample) -> Array:
         size = np.abs(R)
         m = len(R)
-        if sample.weight.max() <= UNEVEN * sample.weight.min():  # it is where an iteration starts
-            start = np.partition(size, m // 2, axis=0)[m // 2]
+        # The scale is zero where more than this weight of the residuals is, and only there: the next
+        # one is where an iteration starts, near the median.
+        zero = sample.total - self.b * (sample.total - self.rank)
+        if sample.weight.max() <= UNEVEN * sample.weight.min():
+            middle = min(int(m * zero / sample.total), m - 1)
+            start = np.partition(size, middle, axis=0)[middle]
         else:
             order = np.argsort(size, axis=0)
-            half = np.cumsum(sample.weight[order], axis=0) < 0.5 * sample.total
+            half = np.cumsum(sample.weight[order], axis=0) <= zero * (1 + 1e-12)
+            half[-1] = False
             rows = order[half.sum(axis=0), range(R.shape[1])]
             start = size[rows, range(R.shape[1])]
         start = np.maximum(MAD_FACTOR * start, NOTHING)

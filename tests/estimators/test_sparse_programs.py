@@ -24,7 +24,7 @@ MODELS = {
 @pytest.fixture(scope="module")
 def table():
     rng = np.random.default_rng(0)
-    X = sp.random_array((N, P), density=0.02, rng=rng, format="csr")
+    X = sp.random(N, P, density=0.02, random_state=rng, format="csr")
     return X, np.asarray(X @ rng.normal(size=P)) + 0.3 * rng.standard_t(3, size=N)
 
 
