@@ -68,9 +68,11 @@ def test_arrow_tables_are_data_frames(model):
     assert_array_equal(arrow.feature_names_in_, ["size", "age"])
     # to rounding: columns may lie otherwise in memory
     assert_allclose(arrow.coef_, frame.coef_, rtol=1e-12, atol=1e-14)
-    assert_allclose(
-        arrow.predict(pa.Table.from_pandas(X)), frame.predict(X), rtol=1e-12, atol=1e-14
-    )
+    if not is_classifier(arrow):
+        found = arrow.predict(pa.Table.from_pandas(X))
+        assert_allclose(found, frame.predict(X), rtol=1e-12, atol=1e-14)
+    else:
+        assert_array_equal(arrow.predict(pa.Table.from_pandas(X)), frame.predict(X))
     batch = pa.RecordBatch.from_pandas(X)
     assert_allclose(quick(model).fit(batch, y).coef_, frame.coef_, rtol=1e-12, atol=1e-14)
     with pytest.raises(ValueError, match="feature names"):
