@@ -14,6 +14,7 @@ from robustreg.losses._parameters import real
 from robustreg.losses._residual import ResidualLoss
 from robustreg.losses._separable import PointwiseLoss
 from robustreg.losses._targets import Target, require
+from robustreg.scales import mad
 
 
 @dataclass(eq=False)
@@ -71,7 +72,7 @@ class Concomitant(PointwiseLoss):
         if weight is not None:
             r = r[to_numpy(weight) > 0]
         # The median of |r| over that of |N(0, 1)|; where over half of the rows fit exactly, their mean.
-        start = 1.4826022185056 * float(np.median(r)) or float(np.mean(r)) or 1.0
+        start = mad(r) or float(np.mean(r)) or 1.0
         return Extra(np.array([start]), np.array([0.0]), np.array([np.inf]))
 
     def pointwise(self, y: Array, raw: Array) -> tuple[Array, Array]:
