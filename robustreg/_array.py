@@ -28,6 +28,11 @@ EMPTY = np.empty(0)
 EMPTY.setflags(write=False)
 
 
+def row_slices(n: int, size: int) -> list[slice]:
+    """Slices of ``size`` rows that cover ``n``; none of no rows."""
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+
+
 def is_sparse(X: Any) -> bool:
     """Whether X is a sparse matrix or array of scipy."""
     return scipy.sparse.issparse(X)

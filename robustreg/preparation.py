@@ -115,14 +115,14 @@ def prepare(
             return kept
         # few rows, made dense a block at a time
         data = replace(data, explicit=True)
-    size = subsample_size(data)
+    size, unseen = subsample_size(data), not is_sparse(X) and X.nbytes > BLOCK_BYTES
     if size and n_features <= NARROW and weight is None and not is_sparse(X):
         with np.errstate(over="ignore", invalid="ignore"):
             data.moments = find_moments(replace(data, explicit=False))
         square = np.diag(data.moments[0]) / n
-    else:
+    elif size or unseen:
         square = column_squares(X)
-    if refuse is not None and not np.isfinite(square).all():
+    if unseen and refuse is not None and not np.isfinite(square).all():
         refuse(X)
     known = _of_moments(data)
     if known is not None:

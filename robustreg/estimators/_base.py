@@ -12,11 +12,10 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import gen_batches
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted
 
-from robustreg._array import Array, is_sparse
+from robustreg._array import Array, is_sparse, row_slices
 from robustreg._threads import blas_aside, in_order
 from robustreg.data import FEW, Data, drawn
 from robustreg.estimators._callbacks import CallbackSupportMixin, Progress, with_callbacks
@@ -375,7 +374,8 @@ class LinearRegressor(RegressorMixin, LinearModel):
             raw += self.intercept_
             return raw
 
-        return np.concatenate(in_order(part, list(gen_batches(len(X), 8192)), few=FEW))
+        parts = row_slices(len(X), 8192)
+        return part(parts[0]) if len(parts) == 1 else np.concatenate(in_order(part, parts, few=FEW))
 
     def _start(self, prepared: Prepared) -> Array | None:
         data, units, _ = prepared
@@ -407,7 +407,7 @@ class LinearRegressor(RegressorMixin, LinearModel):
         The intercept, and with it every row, has the rounding of the average row that it was computed from.
         """
         rounding = np.empty_like(y)
-        for part in gen_batches(len(y), 4096):
+        for part in row_slices(len(y), 4096):
             size = np.asarray(safe_sparse_dot(abs(X[part]), np.abs(self.coef_)))
             rounding[part] = size + abs(self.intercept_) + np.abs(y[part])
         with np.errstate(over="ignore"):

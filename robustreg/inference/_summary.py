@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.stats import t as student
-from sklearn.utils import gen_batches
 from sklearn.utils.validation import validate_data
 
-from robustreg._array import Array
+from robustreg._array import Array, row_slices
 from robustreg.coordinates import Coordinates
 from robustreg.data import floats
 from robustreg.inference import _text
@@ -327,7 +326,7 @@ class Summary:
         coef = np.atleast_2d(model.coef_)
         offset = np.atleast_1d(np.asarray(model.intercept_, dtype=float))
         raw, error = np.empty((2, len(coef), X.shape[0]))
-        for part in gen_batches(X.shape[0], PART):
+        for part in row_slices(X.shape[0], PART):
             rows = floats(X[part], dense=True)
             raw[:, part] = (rows @ coef.T + offset).T
             inner = scores.coordinates.apply(rows)

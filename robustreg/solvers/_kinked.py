@@ -409,7 +409,6 @@ def _envelope(
     return minimize(
         smooth.fun_jac,
         theta,
-        jac=True,
         hess=smooth.hess,
         method=newton,
         callback=callback,

@@ -253,7 +253,7 @@ def _softmax(problem: _Problem, theta: Array, temperature: float) -> Result:
         return problem.local(shares(at)[0] / temperature).hess(at)
 
     options = {"tol": 1e-6 * temperature, "maxiter": SOFT}
-    found = minimize(fun_jac, theta, jac=True, hess=hess, method=newton, options=options)
+    found = minimize(fun_jac, theta, hess=hess, method=newton, options=options)
     found.shares, _, lead = shares(found.x)
     found.slack = lead.max(axis=1, keepdims=True) - lead
     return found

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import numpy as np
-from scipy.linalg.lapack import dpotrf, dpotrs
 
 from robustreg._array import Array
+from robustreg.solvers._cholesky import cholesky, solve_factored
 from robustreg.solvers._result import Result
 
 #: a step must bring at least this share of the decrease that its slope promises
@@ -49,19 +49,16 @@ class DenseMetric:
         each = len(scaled) + 1
         scaled.flat[::each] += np.where(bent, 0.0, 1.0)
         while True:
-            lifted = scaled.copy(order="F")
-            lifted.flat[::each] += lift
-            # scipy's own cho_factor and cho_solve take longer than the arithmetic of few columns
-            self.factor, failed = dpotrf(lifted, overwrite_a=True)
-            if not failed:
+            factor = cholesky(scaled, lift)
+            if factor is not None:
                 break
             lift = max(10 * lift, 1e-12)
+        self.factor = factor
         self.lift = lift
         self.scaled = scaled if lift else None
 
     def solve(self, gradient: Array) -> Array:
-        solved: Array = dpotrs(self.factor, self.scale * gradient)[0]
-        return self.scale * solved
+        return self.scale * solve_factored(self.factor, self.scale * gradient)
 
     def square(self, gradient: Array) -> float:
         """Return ``g' H^-1 g`` without the lift: a direction has no less curvature than rounding leaves of it."""
@@ -111,15 +108,14 @@ def conjugate_gradients(
     return step if step.any() else gradient
 
 
-@dataclass
 class _State:
-    x: Array
-    value: float
-    gradient: Array
+    """A point, what the function is there, and what else it has said of it."""
 
-    @property
-    def norm(self) -> float:
-        return float(np.abs(self.gradient).max(initial=0.0))
+    __slots__ = ("gradient", "held", "norm", "value", "x")
+
+    def __init__(self, x: Array, value: Any, gradient: Array, *held: Any) -> None:
+        self.x, self.value, self.gradient, self.held = x, float(value), gradient, held
+        self.norm = float(np.abs(gradient).max(initial=0.0))
 
 
 def newton(
@@ -127,12 +123,12 @@ def newton(
     x0: Array,
     args: tuple[Any, ...] = (),
     *,
-    jac: Callable[..., Array],
+    jac: Callable[..., Array] | None = None,
     hess: Callable[..., Any] | None = None,
     hessp: Callable[..., Array] | None = None,
     callback: Callable[..., Any] | None = None,
     metric: Any = None,
-    known: tuple[float, Array] | None = None,
+    known: tuple[Any, ...] | None = None,
     lower: Array | None = None,
     tol: float = 1e-8,
     maxiter: int = 100,
@@ -149,7 +145,8 @@ def newton(
     Parameters
     ----------
     fun, jac, hess, hessp : callable
-        Value, gradient, and either the dense Hessian or its products.
+        Value, gradient, and either the dense Hessian or its products. Without ``jac``, ``fun`` returns value,
+        gradient and whatever else it knows at a point, such as predictions; that is handed to ``hess``.
     x0 : array of shape (n,)
         Start, strictly inside the bounds.
     args : tuple
@@ -159,8 +156,8 @@ def newton(
         iteration; ends the run by returning True or raising ``StopIteration``.
     metric : object with a method ``solve``, optional
         A factored Hessian to begin with.
-    known : tuple of float and array, optional
-        Value and gradient at ``x0``, which was found by steps of which the callback has yet to hear.
+    known : tuple, optional
+        What ``fun`` and ``jac`` say at ``x0``, which was found by steps of which the callback has yet to hear.
     lower : array of shape (n,), optional
         Open lower bounds.
     tol : float
@@ -184,11 +181,13 @@ def newton(
     """
 
     def evaluate(x: Array) -> _State:
-        return _State(x, float(fun(x, *args)), np.asarray(jac(x, *args)))
+        if jac is not None:
+            return _State(x, float(fun(x, *args)), np.asarray(jac(x, *args)))
+        return _State(x, *fun(x, *args))
 
     def renew(state: _State, lift: float = 0.0) -> Any:
         if hess is not None:
-            return DenseMetric(hess(state.x, *args), lift)
+            return DenseMetric(hess(state.x, *args, *state.held), lift)
         assert hessp is not None
         forcing = min(0.1, np.sqrt(state.norm))
         return IterativeMetric(lambda v: hessp(state.x, v, *args), forcing)
@@ -308,7 +307,7 @@ def _search(
         length = min(1.0, TO_BOUND * float(room.min(initial=np.inf)))
     for _ in range(30):
         trial = evaluate(state.x + length * step)
-        if np.isfinite(trial.value) and np.isfinite(trial.gradient).all():
+        if isfinite(trial.value) and isfinite(trial.norm):
             gain = state.value - trial.value
             if gain >= -SUFFICIENT * length * slope and gain > 0:
                 if length < SHORT and lower is None:
@@ -358,7 +357,7 @@ def _to_floor(
         else:
             at = 2 * low[0]
         trial = evaluate(state.x + at * step)
-        if not (np.isfinite(trial.value) and np.isfinite(trial.gradient).all()):
+        if not (isfinite(trial.value) and isfinite(trial.norm)):
             break
         ahead = float(trial.gradient @ step)
         if trial.value < best.value:

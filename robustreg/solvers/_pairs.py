@@ -383,7 +383,7 @@ class PairProblem:
         if self.forms_hessians:
             second = {"hess": partial(self.hess, smooth)}
         found = minimize(
-            fun_jac, theta, jac=True, method=newton, callback=callback,
+            fun_jac, theta, method=newton, callback=callback,
             options={"tol": tol, "maxiter": max_iter, "lazy": True, "metric": metric}, **second,
         )  # fmt: skip
         found.optimality = float(np.abs(found.jac).max(initial=0.0))

@@ -12,9 +12,8 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.utils import gen_batches
 
-from robustreg._array import Array
+from robustreg._array import Array, row_slices
 from robustreg.data import NARROW, Block, moments, spread_rows, subsample_size
 from robustreg.objective import Objective
 from robustreg.solvers._newton import DenseMetric, newton, noise
@@ -137,7 +136,7 @@ def minimise_pieces(
     if far.joint:
         lower[-1] = 0.0
     options = {"tol": tol, "maxiter": max_iter, "lower": lower, "lazy": True, "metric": metric}
-    found = minimize(fun_jac, start, jac=True, hess=hess, method=newton, options=options)
+    found = minimize(fun_jac, start, hess=hess, method=newton, options=options)
     found.optimality = float(np.abs(found.jac).max(initial=0.0))
     return found
 
@@ -312,7 +311,7 @@ def _near(y: Array, raw: Array, ends: tuple[float, float], reach: float) -> Arra
     Some at a time: arrays of the length of y are slower to touch than to compute.
     """
     rows = [np.zeros(0, dtype=int)]
-    for part in gen_batches(len(y), 8192):
+    for part in row_slices(len(y), 8192):
         beyond = _beyond(y[part], raw[part], ends)
         rows.append(part.start + np.flatnonzero(np.abs(beyond, out=beyond) <= reach))
     return np.concatenate(rows)

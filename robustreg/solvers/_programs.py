@@ -15,6 +15,7 @@ import scipy.linalg
 from scipy.optimize import lsq_linear
 
 from robustreg._array import Array, is_sparse
+from robustreg.solvers._cholesky import cholesky, solve_factored
 from robustreg.solvers._result import Result, linprog, minimize
 from robustreg.solvers._vertices import walk
 
@@ -438,8 +439,7 @@ class _System:
         c_down = center - below * down + second_down
         shift = self.primal + c_up / above - c_down / below
         right = self.dual + self.X.T @ (shift / self.spread)
-        solved = scipy.linalg.cho_solve(self.factor, self.scale * right, check_finite=False)
-        d_theta = self.scale * solved
+        d_theta = self.scale * solve_factored(self.factor, self.scale * right)
         d_slopes = (self.X @ d_theta - shift) / self.spread
         d_up = (c_up + up * d_slopes) / above
         return d_theta, d_slopes, d_up, (c_down - down * d_slopes) / below
@@ -450,8 +450,7 @@ def _factor(matrix: Array) -> Any:
     if not np.isfinite(matrix).all():
         return None
     for lift in (0.0, 1e-15, 1e-13, 1e-11):
-        try:
-            return scipy.linalg.cho_factor(matrix + lift * np.eye(len(matrix)), check_finite=False)
-        except np.linalg.LinAlgError:
-            continue
+        factor = cholesky(matrix, lift)
+        if factor is not None:
+            return factor
     return None

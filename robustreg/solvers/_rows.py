@@ -13,9 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from sklearn.utils import gen_batches
 
-from robustreg._array import Array
+from robustreg._array import Array, row_slices
 from robustreg.data import Block, take_rows
 from robustreg.solvers._newton import newton
 from robustreg.solvers._programs import linear_program, quadratic_program
@@ -103,8 +102,9 @@ class Rows:
     def rounding(self, theta: Array) -> Array:
         """What rounding can make of an offset that is zero."""
         size = np.abs(theta)
-        parts = gen_batches(self.X.shape[0], PART) if len(self.weight) else ()  # no copy of X
-        total = np.concatenate([np.zeros(0), *(abs(self.X[part]) @ size for part in parts)])
+        total = np.empty(self.X.shape[0])
+        for part in row_slices(len(total), PART):  # no copy of X
+            total[part] = abs(self.X[part]) @ size
         total += np.abs(self.position) + size.max(initial=0.0)
         total += self.base + np.sum(self.hidden * size)
         return 256 * np.finfo(float).eps * total
@@ -200,7 +200,6 @@ class Rows:
             self.fun_jac,
             theta,
             args=(mu,),
-            jac=True,
             hess=self.hess,
             method=newton,
             callback=callback,

@@ -152,7 +152,6 @@ def _newton(
     return minimize(
         objective.fun_jac,
         theta,
-        jac=True,
         method=newton,
         callback=callback,
         options=options,
