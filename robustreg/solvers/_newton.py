@@ -119,7 +119,7 @@ class _State:
 
 
 def newton(
-    fun: Callable[..., float],
+    fun: Callable[..., Any],
     x0: Array,
     args: tuple[Any, ...] = (),
     *,
