@@ -36,14 +36,12 @@ KEEP_BYTES = 1 << 21
 TAKE_BYTES = 1 << 24
 
 
-#: ``X.T @ X``, the sums of the columns and the number of rows
-Moments = tuple[Array, Array, float]
-
-
 class Block(NamedTuple):
-    """Some rows. The methods are the only arithmetic on X of the whole package.
+    """Some rows z of predictors. The methods are the only arithmetic on X of the whole package.
 
-    Products are ``dot``: ``@`` of dense arrays lets no other thread run Python meanwhile.
+    With an intercept a row z is a row of X and a one. In small tables these ones are a column of X; otherwise
+    they are ``apart``: nowhere in memory. Products are ``dot``: ``@`` of dense arrays lets no other thread run
+    Python meanwhile.
     """
 
     X: Any
@@ -51,16 +49,22 @@ class Block(NamedTuple):
     weight: Array | None
     #: which they are, of all rows of the data
     part: slice = slice(None)
+    #: whether rows have a one that X does not hold
+    apart: bool = False
 
-    def raw(self, coef: Array, intercept: Any) -> Array:
-        """Return the raw predictions ``X @ coef + intercept``."""
-        raw = self.X.dot(coef)
-        raw += intercept
+    def raw(self, at: Array) -> Array:
+        """Return the raw predictions ``z @ at``."""
+        if not self.apart:
+            predictions: Array = self.X.dot(at)
+            return predictions
+        raw: Array = self.X.dot(at[:-1])
+        raw += at[-1]
         return raw
 
     def pullback(self, gradient: Array) -> Array:
-        """Carry a gradient with respect to raw predictions back to the coefficients."""
-        return self.X.T.dot(gradient)
+        """Carry a gradient with respect to raw predictions back: ``z.T @ gradient``."""
+        pulled: Array = self.X.T.dot(gradient)
+        return np.concatenate([pulled, gradient.sum(axis=0)[None]]) if self.apart else pulled
 
     def take(self, rows: Array) -> Array:
         """Return some rows of a dense X, to be read before this thread's next ones are asked for."""
@@ -71,8 +75,20 @@ class Block(NamedTuple):
         )
         return taken
 
+    def moments(self) -> Array:
+        """Return ``z.T @ z``."""
+        X = self.X
+        inner = X.T.dot(X)
+        return _edged(inner, np.ones(len(X)).dot(X), float(len(X))) if self.apart else inner
+
     def gram(self, curvature: Array) -> Array:
-        """Return ``X.T @ diag(curvature) @ X``."""
+        """Return ``z.T @ diag(curvature) @ z``."""
+        inner = self._gram(curvature)
+        if not self.apart:
+            return inner
+        return _edged(inner, self.X.T.dot(curvature), float(curvature.sum()))
+
+    def _gram(self, curvature: Array) -> Array:
         if is_sparse(self.X):
             return (self.X.T @ (diagonal(curvature) @ self.X)).toarray()
         X, bent = self.X, np.flatnonzero(curvature != 0)
@@ -98,7 +114,19 @@ class Block(NamedTuple):
             return np.stack([self.gram(curvature) for curvature in curvatures.T])
         n, k = curvatures.shape
         bent = (curvatures[:, :, None] * self.X[:, None, :]).reshape(n, -1)
-        return self.X.T.dot(bent).reshape(-1, k, self.X.shape[1]).swapaxes(0, 1)
+        inner = self.X.T.dot(bent).reshape(-1, k, self.X.shape[1]).swapaxes(0, 1)
+        if not self.apart:
+            return inner
+        total, cross = curvatures.sum(axis=0), self.X.T.dot(curvatures)
+        return np.stack([_edged(inner[j], cross[:, j], total[j]) for j in range(k)])
+
+
+def _edged(inner: Array, cross: Array, total: float) -> Array:
+    """Return a symmetric matrix with one row and column more."""
+    p = len(inner)
+    edged = np.empty((p + 1, p + 1))
+    edged[:p, :p], edged[p, :p], edged[:p, p], edged[p, p] = inner, cross, cross, total
+    return edged
 
 
 _local = local()
@@ -133,16 +161,17 @@ class Data:
     ----------
     X : array or sparse array of shape (n, n_features)
         As the user gave it (``explicit=False``: the coordinates are applied to coefficients
-        instead; ``explicit=True``: to each block), or already in coordinates (``ready=True``).
+        instead; ``explicit=True``: to each block), or already in coordinates (``ready=True``), and then with
+        a column of ones for an intercept.
     y : array of shape (n,) or (n, n_outputs)
         Targets, in whatever encoding the loss reads.
     weight : array of shape (n,) or None
         Positive weights.
     base : float
         Size of what was subtracted from y before, which says how exact y is.
-    moments : tuple of two arrays and float, optional
-        ``X.T @ X``, the sums of the columns and the number of rows, of X as blocks hold it, where they
-        are known and there are no weights.
+    moments : array, optional
+        Inner products of the columns, and of the ones for an intercept, as blocks hold them, where they are
+        known and there are no weights.
     stored : Coordinates, optional
         From the columns as they are held to the solver's, where the former are not the user's.
     null : array of shape (n_features, k), optional
@@ -159,7 +188,7 @@ class Data:
     rows: Array | None = None
     share: float = 1.0
     base: float = 0.0
-    moments: Moments | None = None
+    moments: Array | None = None
     stored: Coordinates | None = None
     null: Array | None = None
     passes: Passes = field(default_factory=Passes)
@@ -172,6 +201,16 @@ class Data:
     def size(self) -> int:
         """Number of coefficients in the solver's coordinates, without intercept."""
         return self.coordinates.size
+
+    @property
+    def n_columns(self) -> int:
+        """Number of columns that are held, without that of ones."""
+        return int(self.X.shape[1]) - (self.ready and self.intercept)
+
+    @property
+    def single(self) -> bool:
+        """Whether all rows are one dense block, whose predictions are worth keeping."""
+        return self.ready and self.X.nbytes <= BLOCK_BYTES
 
     @property
     def small(self) -> bool:
@@ -223,7 +262,9 @@ class Data:
                 combined = brief and not self.coordinates.diagonal
                 last = _scratch("combined", (X.shape[0], self.size)) if combined else None
                 X = self.held.apply(X, out, last)
-        return Block(X, self.y[part], None if self.weight is None else self.weight[part], part)
+        y, weight = (self.y[part], self.weight) if some else (self.y, self.weight)
+        weight = weight[part] if weight is not None and some else weight
+        return Block(X, y, weight, part, self.intercept and not self.ready)
 
     def sum(self, function: Callable[[Block], tuple[Any, ...]], few: int = FEW) -> tuple[Any, ...]:
         """Add up the tuples that ``function`` returns for the blocks: one pass.
@@ -258,39 +299,37 @@ class Data:
         """Coordinates of the columns as they are held."""
         return self.coordinates if self.stored is None else self.stored
 
-    # Between the solver's (u, intercept) and what Block.raw takes and Block.pullback gives.
-    def outward(self, u: Array, intercept: Any) -> tuple[Array, Any]:
+    # Between the solver's coefficients, the intercept last, and what `Block.raw` takes and `Block.pullback` gives.
+    def outward(self, theta: Array) -> Array:
+        """Coefficients and intercept for X as blocks hold it; one column for each output."""
         if self.explicit:
-            return u, intercept
-        coef = self.held.coef(u)
-        return coef, intercept - self.held.center @ coef
+            return theta
+        coef = self.held.coef(theta[: self.size])
+        if not self.intercept:
+            return coef
+        return np.concatenate([coef, theta[self.size :] - self.held.center @ coef])
 
-    def inward(self, gradient: Array, total: Any) -> Array:
+    def inward(self, pulled: Array) -> Array:
+        """Gradient in the solver's coefficients and intercept."""
         if self.explicit:
-            return gradient
+            return pulled
+        if not self.intercept:
+            return self.held.adjoint(pulled)
         center = self.held.center
-        offset = np.multiply.outer(center, total) if np.ndim(total) else center * total
-        return self.held.adjoint(gradient - offset)
+        offset = np.multiply.outer(center, pulled[-1]) if pulled.ndim > 1 else center * pulled[-1]
+        return np.concatenate([self.held.adjoint(pulled[:-1] - offset), pulled[-1:]])
 
-    def gram_inward(self, gram: Array, cross: Array, total: float) -> Array:
+    def gram_inward(self, gram: Array) -> Array:
+        """Return inner products of blocks in the solver's coordinates, the intercept last."""
         if self.explicit:
             return gram
         center, scale = self.held.center, self.held.transform
-        outer = np.outer(cross, center)
-        gram = gram - outer - outer.T + total * np.outer(center, center)
-        return gram * np.outer(scale, scale)
-
-    def inner(self, moments: Moments) -> Array:
-        """Return ``[X, 1].T @ [X, 1]`` in the solver's coordinates; there are no ones without intercept.
-
-        Of rows whose number, ``X.T @ X`` and sums of columns are given as blocks hold them.
-        """
-        gram, total, number = moments
-        inner = self.gram_inward(gram, total, number)
         if not self.intercept:
-            return inner
-        cross = self.inward(total, number)[:, None]
-        return np.block([[inner, cross], [cross.T, np.full((1, 1), number)]])
+            return gram * np.outer(scale, scale)
+        cross, total = gram[-1, :-1], gram[-1, -1]
+        outer = np.outer(cross, center)
+        inner = gram[:-1, :-1] - outer - outer.T + total * np.outer(center, center)
+        return _edged(inner * np.outer(scale, scale), scale * (cross - total * center), total)
 
     def user(self, u: Array, intercept: Any) -> tuple[Array, Any]:
         """Coefficients and intercept for X as the user gave it."""
@@ -300,10 +339,22 @@ class Data:
         return coef, intercept - self.coordinates.center @ coef if self.intercept else intercept
 
     def take(self, rows: Array, *, dense: bool = True) -> Any:
-        """Return the given rows of X in the solver's coordinates.
+        """Return the given rows of X in the solver's coordinates, without ones for an intercept.
 
         Where sparse X may stay sparse (not ``dense``) it is scaled and not centred: it counts from zero.
         """
+        X = self._taken(rows, dense)
+        return X[:, : self.size] if self.ready else X
+
+    def take_with_ones(self, rows: Array, *, dense: bool = True) -> Any:
+        """Return what :meth:`take` does, and a column of ones where there is an intercept."""
+        X = self._taken(rows, dense)
+        if self.ready or not self.intercept:
+            return X
+        parts: list[Any] = [X, np.ones((len(rows), 1))]
+        return sp.hstack(parts, format="csr") if is_sparse(X) else np.hstack(parts)
+
+    def _taken(self, rows: Array, dense: bool) -> Any:
         self.passes.count += self.share * len(rows) / max(self.n_rows, 1)
         X = take_rows(self.X, rows if self.rows is None else self.rows[rows])
         if self.ready:
@@ -330,7 +381,9 @@ class Data:
         if not keep or (is_sparse(self.X) and not self.explicit):
             small.rows = rows if self.rows is None else self.rows[rows]
             return small
-        return replace(small, X=self.take(rows), rows=None, explicit=True, ready=True)
+        X: Any = self.take_with_ones(rows)
+        X = X.toarray() if is_sparse(X) else X
+        return replace(small, X=X, rows=None, explicit=True, ready=True)
 
     def spans(self) -> bool:
         """Whether these rows alone tell all coordinates apart, and nearly as well as they should.
@@ -343,15 +396,16 @@ class Data:
         size = subsample_size(self)
         part = self.subset(spread_rows(self.n_rows, size), keep=False) if size else self
         part = replace(part, explicit=True)
-        inner = part.inner(find_moments(part))
+        inner = find_moments(part)
         return condition_number(inner / part.n_rows) < MAX_CONDITION**2
 
     def columns(self, kept: Array) -> Data:
         """Return the same rows with some of the columns; the coordinates must be diagonal."""
         coordinates = self.coordinates.columns(kept)
         stored = None if self.stored is None else self.stored.columns(kept)
+        held = np.append(kept, self.size) if self.ready and self.intercept else kept
         return replace(
-            self, X=self.X[:, kept], coordinates=coordinates, stored=stored, null=None, moments=None
+            self, X=self.X[:, held], coordinates=coordinates, stored=stored, null=None, moments=None
         )
 
     def uncentred(self) -> Data:
@@ -379,9 +433,9 @@ class Whole:
     def weight(self) -> Array | None:
         return self.data.weight
 
-    def raw(self, coef: Array, intercept: Any) -> Array:
+    def raw(self, at: Array) -> Array:
         """Return the raw predictions of all rows: one pass."""
-        return self.data.rowwise(lambda block: block.raw(coef, intercept))
+        return self.data.rowwise(lambda block: block.raw(at))
 
     def pullback(self, gradient: Array) -> Array:
         """Carry a gradient with respect to all raw predictions back: one pass."""
@@ -401,15 +455,10 @@ def diagonal(entries: Array) -> Any:
     return sp.csr_array((entries, np.arange(n), np.arange(n + 1)), shape=(n, n))
 
 
-def find_moments(data: Data) -> Moments:
-    """Return the moments of dense rows as blocks hold them: one pass."""
-    gram, total, number = data.sum(lambda block: moments(block.X), FEW_GRAMS)
-    return gram, total, number
-
-
-def moments(X: Array) -> Moments:
-    """Return ``X.T @ X``, the sums of the columns and the number of rows."""
-    return X.T.dot(X), np.ones(len(X)).dot(X), float(len(X))
+def find_moments(data: Data) -> Array:
+    """Return the inner products of dense rows as blocks hold them: one pass."""
+    (inner,) = data.sum(lambda block: (block.moments(),), FEW_GRAMS)
+    return np.asarray(inner)
 
 
 def column_squares(X: Any) -> Array:
@@ -442,7 +491,7 @@ def floats(X: Any, *, dense: bool) -> Any:
 
 def subsample_size(data: Data) -> int:
     """Rows of the sample a large fit starts from, or 0 where the data are too few for one."""
-    size = max(4000, 40 * data.X.shape[1])
+    size = max(4000, 40 * data.n_columns)
     return size if data.n_rows >= 5 * size else 0
 
 

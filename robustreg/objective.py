@@ -8,17 +8,37 @@ by row where there are several outputs), the intercepts and the loss's own param
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from robustreg._array import Array
-from robustreg.data import FEW_GRAMS, Block, Data, Whole
+from robustreg.data import FEW, FEW_GRAMS, Block, Data, Whole
 from robustreg.losses import Loss
 from robustreg.penalties import Penalty
+
+
+class Evaluation(NamedTuple):
+    """A function at a point.
+
+    Parameters
+    ----------
+    value : float
+        Its value.
+    gradient : array of shape (q,)
+        Its gradient.
+    raw : array or None
+        Raw predictions, where all rows are one block or they were asked for: they serve the Hessian there.
+    hessian : array of shape (q, q) or None
+        Its Hessian, where it was asked for.
+    """
+
+    value: float
+    gradient: Array
+    raw: Array | None = None
+    hessian: Array | None = None
 
 
 @dataclass
@@ -54,24 +74,32 @@ class Objective:
         self.total = self.data.total * self.unit
 
     @property
-    def _shapes(self) -> tuple[int, int]:
-        outputs = 1 if self.n_outputs is None else self.n_outputs
-        return self.data.size * outputs, outputs if self.data.intercept else 0
+    def _outputs(self) -> int:
+        return 1 if self.n_outputs is None else self.n_outputs
+
+    @property
+    def _edge(self) -> int:
+        """Where coefficients and intercepts end in ``theta``."""
+        return (self.data.size + self.data.intercept) * self._outputs
 
     @property
     def size(self) -> int:
         """Length of ``theta``."""
-        return sum(self._shapes) + self.n_extra
+        return self._edge + self.n_extra
+
+    def linear(self, theta: Array) -> Array:
+        """Coefficients and, last, the intercept; a column for each output where there are several."""
+        every = theta[: self._edge] if self.n_extra else theta
+        return every if self.n_outputs is None else every.reshape(-1, self.n_outputs)
 
     def split(self, theta: Array) -> tuple[Array, Any, Array]:
         """Return reduced coefficients, intercept and the loss's own parameters."""
-        n_coef, n_intercept = self._shapes
-        u, intercept = theta[:n_coef], theta[n_coef : n_coef + n_intercept]
-        extra = theta[n_coef + n_intercept :]
-        if self.n_outputs is None:
-            return u, float(intercept[0]) if n_intercept else 0.0, extra
-        shaped = u.reshape(self.data.size, self.n_outputs)
-        return shaped, intercept if n_intercept else np.zeros(self.n_outputs), extra
+        every, size = self.linear(theta), self.data.size
+        if self.data.intercept:
+            last = every[size] if every.ndim > 1 else float(every[size])
+        else:
+            last = 0.0 if self.n_outputs is None else np.zeros(self.n_outputs)
+        return every[:size], last, theta[self._edge :]
 
     def join(self, u: Array, intercept: Any, extra: Any = ()) -> Array:
         """Return the ``theta`` that :meth:`split` takes apart."""
@@ -80,150 +108,156 @@ class Objective:
             parts.insert(1, np.ravel(intercept))
         return np.concatenate(parts).astype(float)
 
+    def at(self, theta: Array) -> Array:
+        """Coefficients and intercept as blocks take them."""
+        return self.data.outward(self.linear(theta))
+
     def raw(self, theta: Array) -> Array:
         """Raw predictions of all rows: one pass."""
-        u, intercept, _ = self.split(theta)
-        coef, offset = self.data.outward(u, intercept)
-        return self.data.rowwise(lambda block: block.raw(coef, offset))
+        at = self.at(theta)
+        return self.data.rowwise(lambda block: block.raw(at))
 
-    def _sum(self, part: Callable[[Any], tuple[Any, ...]]) -> tuple[Any, ...]:
-        """Add up ``part`` over blocks, or ask it once where the loss is no sum over rows."""
-        return self.data.sum(part) if self.loss.additive else part(Whole(self.data))
+    def evaluate(self, theta: Array, order: int = 1, out: Array | None = None) -> Evaluation:
+        """Value, gradient and, for ``order=2``, the Hessian: one pass.
 
-    def fun_jac(self, theta: Array, out: Array | None = None) -> tuple[float, Array]:
-        """Value and gradient: one pass. ``out`` takes the raw predictions of a sum over rows."""
-        coef, offset, extra = self.at(theta)
+        ``out`` takes the raw predictions of a sum over rows.
+        """
+        sums = self.row_sums(theta, order, out)
+        value, gradient, hessian = self.penalised(theta, sums.value, sums.gradient, sums.hessian)
+        return Evaluation(value, gradient, sums.raw, hessian)
+
+    def row_sums(self, theta: Array, order: int = 1, out: Array | None = None) -> Evaluation:
+        """Return what :meth:`evaluate` does without penalty, and not per unit of weight."""
+        loss, at, extra = self.loss, self.at(theta), theta[self._edge :]
+        held: list[Array] = []
 
         def part(block: Block) -> tuple[Any, ...]:
-            raw = block.raw(coef, offset)
-            value, slope, d_extra = self.loss.value_gradient(block.y, raw, block.weight, extra)
+            raw = block.raw(at)
+            value, slope, d_extra = loss.value_gradient(block.y, raw, block.weight, extra)
             if out is not None:
                 out[block.part] = raw
-            return value, block.pullback(slope), slope.sum(axis=0), d_extra
+            elif self.data.single:
+                held.append(raw)
+            more = self._second(extra, block, raw) if order > 1 else ()
+            return value, block.pullback(slope), d_extra, *more
 
-        value, gradient, d_intercept, d_extra = self._sum(part)
-        penalty, pull = self.penalty.value_gradient(
-            self.data.coordinates.coef(self.split(theta)[0])
-        )
-        gradient = self.data.inward(gradient, d_intercept) + self.data.coordinates.adjoint(pull)
-        gradient = self.join(gradient, d_intercept, d_extra)
-        return float(value + penalty) / self.total, gradient / self.total
+        if loss.additive:
+            value, pulled, d_extra, *more = self.data.sum(part, FEW_GRAMS if order > 1 else FEW)
+        else:
+            value, pulled, d_extra, *more = part(Whole(self.data))  # type: ignore[arg-type]
+        gradient = np.ravel(self.data.inward(pulled))
+        if self.n_extra:
+            gradient = np.concatenate([gradient, d_extra])
+        raw = held[0] if held else out
+        return Evaluation(float(value), gradient, raw, self._assemble(more) if more else None)
+
+    def penalised(
+        self, theta: Array, value: float, gradient: Array, hessian: Array | None = None
+    ) -> tuple[float, Array, Any]:
+        """Make value, gradient and Hessian of this function from those of :meth:`row_sums`."""
+        user, size = self.data.coordinates.coef(self.linear(theta)[: self.data.size]), self._size
+        penalty, pull = self.penalty.value_gradient(user)
+        pulled = np.ravel(self.data.coordinates.adjoint(pull))
+        gradient = gradient.copy()
+        gradient[:size] += pulled
+        gradient /= self.total
+        if hessian is not None:
+            hessian = self.with_penalty(theta, hessian) / self.total
+        return float(value + penalty) / self.total, gradient, hessian
+
+    @property
+    def _size(self) -> int:
+        """How many entries of ``theta`` are coefficients."""
+        return self.data.size * self._outputs
 
     def hessp(self, theta: Array, direction: Array) -> Array:
         """Hessian times a direction: one pass."""
-        u, intercept, extra = self.split(theta)
-        du, d_intercept, d_extra = self.split(direction)
-        coef, offset = self.data.outward(u, intercept)
-        d_coef, d_offset = self.data.outward(du, d_intercept)
+        at, d_at = self.at(theta), self.at(direction)
+        extra, d_extra = theta[self._edge :], direction[self._edge :]
 
         def part(block: Block) -> tuple[Any, ...]:
-            raw, d_raw = block.raw(coef, offset), block.raw(d_coef, d_offset)
+            raw, d_raw = block.raw(at), block.raw(d_at)
             slope, c_extra = self.loss.curvature(block.y, raw, block.weight, extra, d_raw, d_extra)
-            return block.pullback(slope), slope.sum(axis=0), c_extra
+            return block.pullback(slope), c_extra
 
-        gradient, c_intercept, c_extra = self._sum(part)
-        user = self.data.coordinates.coef(u)
-        bend = self.penalty.curvature(user) * self.data.coordinates.coef(du)
-        gradient = self.data.inward(gradient, c_intercept) + self.data.coordinates.adjoint(bend)
-        return self.join(gradient, c_intercept, c_extra) / self.total
+        pulled, c_extra = (
+            self.data.sum(part) if self.loss.additive else part(Whole(self.data))  # type: ignore[arg-type]
+        )
+        product = np.ravel(self.data.inward(pulled))
+        if self.n_extra:
+            product = np.concatenate([product, c_extra])
+        coordinates, size = self.data.coordinates, self.data.size
+        user, along = (coordinates.coef(self.linear(part)[:size]) for part in (theta, direction))
+        bend = coordinates.adjoint(self.penalty.curvature(user) * along)
+        product[: self._size] += np.ravel(bend)
+        return product / self.total
 
-    def hess(self, theta: Array) -> Array:
+    def hess(self, theta: Array, raw: Array | None = None) -> Array:
         """Dense Hessian: one pass that forms weighted Gram matrices.
 
-        That of a loss which is no sum over rows is no Gram matrix: it takes two passes a column.
+        ``raw`` are the predictions of :meth:`evaluate`. The Hessian of a loss which is no sum over rows is no Gram
+        matrix: it takes two passes a column.
         """
         if not self.loss.additive:
             columns = np.column_stack([self.hessp(theta, unit) for unit in np.eye(self.size)])
             return 0.5 * (columns + columns.T)
-        hessian = self._assemble(self.data.sum(partial(self._bends, self.at(theta)), FEW_GRAMS))
-        return self._with_penalty(theta, hessian) / self.total
-
-    def expand(self, theta: Array) -> tuple[float, Array, Array, Array]:
-        """Sums of values, gradients and Hessians of the rows, and raw predictions, in one pass.
-
-        Without penalty, and not per unit of weight. The loss must be a sum over rows.
-        """
-        at = self.at(theta)
-        outputs = () if self.n_outputs is None else (self.n_outputs,)
-        all_raw = np.empty((self.data.n_rows, *outputs))
+        at, extra = self.at(theta), theta[self._edge :]
 
         def part(block: Block) -> tuple[Any, ...]:
-            all_raw[block.part] = raw = block.raw(*at[:2])
-            value, slope, d_extra = self.loss.value_gradient(block.y, raw, block.weight, at[2])
-            bends = self._bends(at, block, raw)
-            return value, block.pullback(slope), slope.sum(axis=0), d_extra, *bends
+            return self._second(extra, block, block.raw(at) if raw is None else raw)
 
-        value, gradient, d_intercept, d_extra, *bends = self.data.sum(part, FEW_GRAMS)
-        gradient = self.join(self.data.inward(gradient, d_intercept), d_intercept, d_extra)
-        return float(value), gradient, self._assemble(tuple(bends)), all_raw
+        hessian = self._assemble(self.data.sum(part, FEW_GRAMS))
+        return self.with_penalty(theta, hessian) / self.total
 
-    def penalised(
-        self, theta: Array, value: float, gradient: Array, hessian: Array
-    ) -> tuple[float, Array, Array]:
-        """Make value, gradient and Hessian of this function from those of :meth:`expand`."""
-        u, intercept, extra = self.split(theta)
-        penalty, pull = self.penalty.value_gradient(self.data.coordinates.coef(u))
-        pull = self.join(self.data.coordinates.adjoint(pull), 0.0 * intercept, 0.0 * extra)
-        hessian = self._with_penalty(theta, hessian)
-        return (value + penalty) / self.total, (gradient + pull) / self.total, hessian / self.total
-
-    def at(self, theta: Array) -> tuple[Array, Any, Array]:
-        """Coefficients and intercept for the blocks, and the loss's own parameters."""
-        u, intercept, extra = self.split(theta)
-        return *self.data.outward(u, intercept), extra
-
-    def _bends(
-        self, at: tuple[Array, Any, Array], block: Block, raw: Array | None = None
-    ) -> tuple[Any, ...]:
+    def _second(self, extra: Array, block: Block, raw: Array) -> tuple[Any, ...]:
         """Return what :meth:`_assemble` puts together, of one block."""
-        raw = block.raw(*at[:2]) if raw is None else raw
         parts: list[Any] = []
         for j, (d_raw, d_extra) in enumerate(self._directions()):
-            bend, c_extra = self.loss.curvature(block.y, raw, block.weight, at[2], d_raw, d_extra)
-            if d_extra is None:
-                parts += [block.grams((bend if bend.ndim == 2 else bend[:, None])[:, j:])]
-            parts += [block.pullback(bend), bend.sum(axis=0), np.asarray(c_extra)]
+            bend, c_extra = self.loss.curvature(block.y, raw, block.weight, extra, d_raw, d_extra)
+            if d_extra is not None:
+                parts += [block.pullback(bend), np.asarray(c_extra)]
+            elif self.n_outputs is None:
+                parts.append(block.gram(bend))
+            else:
+                parts.append(block.grams(bend[:, j:]))
         return tuple(parts)
 
     def _directions(self) -> list[tuple[Any, Any]]:
         """Unit directions of raw predictions, then of the loss's own parameters."""
-        outputs = 1 if self.n_outputs is None else self.n_outputs
-        raw: list[Any] = [1.0] if self.n_outputs is None else list(np.eye(outputs))
+        raw: list[Any] = [1.0] if self.n_outputs is None else list(np.eye(self.n_outputs))
         return [(d, None) for d in raw] + [(0.0, row) for row in np.eye(self.n_extra)]
 
-    def _assemble(self, sums: tuple[Any, ...]) -> Array:
+    def _assemble(self, sums: Sequence[Any]) -> Array:
         """Put Gram matrices and cross terms of :meth:`hess` in their places."""
-        n_coef, n_intercept = self._shapes
-        outputs, size = (self.n_outputs or 1), self.data.size
+        edge, outputs, inward = self._edge, self._outputs, self.data.gram_inward
+        if self.size == edge and self.n_outputs is None:
+            return inward(sums[0])
         hessian = np.zeros((self.size, self.size))
-        edge = n_coef + n_intercept
-        queue = list(sums)
-        for j in range(outputs):
-            gram, cross, total, _ = (queue.pop(0) for _ in range(4))
-            cross, total = cross.reshape(-1, outputs), np.reshape(total, outputs)
-            for k in range(j, outputs):
-                inner = self.data.gram_inward(gram[k - j], cross[:, k], total[k])
-                hessian[j:n_coef:outputs, k:n_coef:outputs] = inner
-                hessian[k:n_coef:outputs, j:n_coef:outputs] = inner
-            if n_intercept:
-                inward = self.data.inward(cross, total).reshape(size, outputs)
-                hessian[n_coef + j, :n_coef] = inward.ravel()
-                hessian[:n_coef, n_coef + j] = inward.ravel()
-                hessian[n_coef + j, n_coef:edge] = total
+        if self.n_outputs is None:
+            hessian[:edge, :edge] = inward(sums[0])
+        else:
+            for j in range(outputs):
+                for k in range(j, outputs):
+                    inner = inward(sums[j][k - j])
+                    hessian[j:edge:outputs, k:edge:outputs] = inner
+                    hessian[k:edge:outputs, j:edge:outputs] = inner
         for j in range(self.n_extra):
-            pulled, total, c_extra = (queue.pop(0) for _ in range(3))
-            column = self.join(self.data.inward(pulled, total), total, c_extra)
-            hessian[edge + j, :] = hessian[:, edge + j] = column
+            pulled, own = sums[outputs + 2 * j : outputs + 2 * j + 2]
+            hessian[edge + j, :edge] = np.ravel(self.data.inward(pulled))
+            hessian[edge + j, edge:] = own
+            hessian[:, edge + j] = hessian[edge + j]
         return hessian
 
-    def _with_penalty(self, theta: Array, hessian: Array) -> Array:
-        curvature = self.penalty.curvature(self.data.coordinates.coef(self.split(theta)[0]))
-        if not np.any(curvature):
+    def with_penalty(self, theta: Array, hessian: Array) -> Array:
+        """Add the Hessian of the penalty to that of :meth:`row_sums`."""
+        coordinates = self.data.coordinates
+        user = coordinates.coef(self.linear(theta)[: self.data.size])
+        curvature = self.penalty.curvature(user)
+        if not curvature.any():
             return hessian
-        hessian = hessian.copy()
-        n_coef, outputs = self._shapes[0], self.n_outputs or 1
+        hessian, outputs, end = hessian.copy(), self._outputs, self._size
         columns = curvature.reshape(len(curvature), -1)
         for k in range(outputs):
-            part = slice(k, n_coef, outputs)
-            hessian[part, part] += self.data.coordinates.quadratic(columns[:, k])
+            part = slice(k, end, outputs)
+            hessian[part, part] += coordinates.quadratic(columns[:, k])
         return hessian

@@ -119,7 +119,7 @@ def prepare(
     if size and n_features <= NARROW and weight is None and not is_sparse(X):
         with np.errstate(over="ignore", invalid="ignore"):
             data.moments = find_moments(replace(data, explicit=False))
-        square = np.diag(data.moments[0]) / n
+        square = np.diag(data.moments)[:n_features] / n
     elif size or unseen:
         square = column_squares(X)
     if unseen and refuse is not None and not np.isfinite(square).all():
@@ -195,11 +195,9 @@ def _arrange(data: Data) -> Data:
     combined = not data.coordinates.diagonal and data.size > NARROW
     most = COMBINED_BYTES if combined else KEEP_BYTES
     if data.n_rows * data.size * 8 <= most or 4 * data.size <= len(center):
-        kept = np.empty((data.n_rows, data.size))
-        stop = 0
+        kept = np.ones((data.n_rows, data.size + data.intercept))
         for block in data.blocks():
-            start, stop = stop, stop + len(block.y)
-            kept[start:stop] = block.X
+            kept[block.part, : data.size] = block.X
         return replace(data, X=kept, rows=None, ready=True, moments=None)
     size = np.abs(transform)
     harmless = (
@@ -219,15 +217,15 @@ def _of_moments(data: Data) -> Coordinates | None:
     """
     if data.moments is None:
         return None
-    gram, total, n = data.moments
+    n, p = data.n_rows, data.X.shape[1]
     with np.errstate(over="ignore", invalid="ignore"):
-        center = total / n if data.intercept else np.zeros_like(total)
-        size = np.sqrt(np.maximum(np.diag(gram) / n - center**2, 0.0))
+        center = data.moments[-1, :p] / n if data.intercept else np.zeros(p)
+        size = np.sqrt(np.maximum(np.diag(data.moments)[:p] / n - center**2, 0.0))
     if not np.all((size > 1 / HUGE) & (size < HUGE) & (np.abs(center) <= MAX_OFFSET * size)):
         return None
     coordinates = Coordinates(center, 1 / size)
-    inner = replace(data, coordinates=coordinates, explicit=False).inner(data.moments)
-    inner = inner[: len(size), : len(size)]
+    inner = replace(data, coordinates=coordinates, explicit=False).gram_inward(data.moments)
+    inner = inner[:p, :p]
     well = condition_number(inner / n) < MAX_CONDITION**2
     return coordinates if well else None
 
@@ -399,6 +397,8 @@ def _prepare_sparse(data: Data, reduce: bool, resolve: bool) -> tuple[Data, int]
         space: Any = row_space(X, found.user.center, spread, data.intercept)
         if space is not None:
             rows = space.rows()
+            if data.intercept:
+                rows = np.column_stack([rows, np.ones(len(rows))])
             data = replace(data, X=rows, rows=None, coordinates=space, explicit=True, ready=True)
             return data, space.size + int(data.intercept)
         if cheap:

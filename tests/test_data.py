@@ -105,7 +105,7 @@ def test_moments_say_where_columns_are_and_how_large(kind, intercept):
     assert_allclose(data.coordinates.center, center, rtol=1e-12)
     assert_allclose((inside**2).mean(axis=0), 1.0, rtol=1e-9)
     whole = np.column_stack([inside, np.ones(len(y))])[:, : data.size + intercept]
-    assert_allclose(data.inner(data.moments), whole.T @ whole, atol=1e-7 * len(y))
+    assert_allclose(data.gram_inward(data.moments), whole.T @ whole, atol=1e-7 * len(y))
     assert data.passes.count == 1.0
     assert data.subset(np.arange(5000)).moments is None
     assert data.subset(np.arange(5000), keep=False).moments is None
@@ -219,7 +219,7 @@ def test_raw_predictions_and_gradients(way):
     coef, intercept = data.user(theta[:4], theta[4])
     assert_allclose(objective.raw(theta), X @ coef + intercept, rtol=1e-11, atol=1e-11)
     plain = Objective(Squared(), ways["kept"], L2(0.4))
-    for one, other in zip(objective.fun_jac(theta), plain.fun_jac(theta), strict=True):
+    for one, other in zip(objective.evaluate(theta)[:2], plain.evaluate(theta)[:2], strict=True):
         assert_allclose(one, other, rtol=1e-11, atol=1e-11)
     assert_allclose(objective.hess(theta), plain.hess(theta), rtol=1e-11, atol=1e-11)
     v = np.arange(5.0)
@@ -281,11 +281,11 @@ def test_passes_are_counted_by_the_share_of_the_rows():
     data, _ = prepare(X, y)
     before = data.passes.count
     objective = Objective(Squared(), data, L2())
-    objective.fun_jac(np.zeros(4))
+    objective.evaluate(np.zeros(4))
     assert data.passes.count == before + 1
     tenth = data.subset(np.arange(100))
     taken = data.passes.count
-    Objective(Squared(), tenth, L2()).fun_jac(np.zeros(4))
+    Objective(Squared(), tenth, L2()).evaluate(np.zeros(4))
     assert data.passes.count == pytest.approx(taken + 0.1)
 
 

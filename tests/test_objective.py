@@ -99,15 +99,15 @@ NAMES = pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("penalty", PENALTIES, ids=["free", "L2", "L1"])
 def test_gradient(name, way, penalty):
     objective, theta = composed(name, way, penalty)
-    numeric = differences(lambda t: objective.fun_jac(t)[0], theta)
-    assert_allclose(objective.fun_jac(theta)[1], numeric, rtol=1e-6, atol=1e-8)
+    numeric = differences(lambda t: objective.evaluate(t)[0], theta)
+    assert_allclose(objective.evaluate(theta)[1], numeric, rtol=1e-6, atol=1e-8)
 
 
 @NAMES
 @EVERY
 def test_hessian(name, way):
     objective, theta = composed(name, way)
-    numeric = differences(lambda t: objective.fun_jac(t)[1], theta)
+    numeric = differences(lambda t: objective.evaluate(t)[1], theta)
     hessian = objective.hess(theta)
     assert_allclose(hessian, numeric, rtol=1e-5, atol=1e-6)
     assert_allclose(hessian, hessian.T, atol=1e-12)
@@ -119,11 +119,12 @@ def test_hessian(name, way):
 @EVERY
 def test_all_at_once(name, way):
     objective, theta = composed(name, way)
-    value, gradient, hessian, raw = objective.expand(theta)
+    out = np.empty((objective.data.n_rows, *([objective.n_outputs] if objective.n_outputs else [])))
+    value, gradient, raw, hessian = objective.row_sums(theta, 2, out)
     assert_allclose(raw, objective.raw(theta), rtol=1e-12)
     value, gradient, hessian = objective.penalised(theta, value, gradient, hessian)
-    assert_allclose(value, objective.fun_jac(theta)[0], rtol=1e-12)
-    assert_allclose(gradient, objective.fun_jac(theta)[1], rtol=1e-10, atol=1e-12)
+    assert_allclose(value, objective.evaluate(theta)[0], rtol=1e-12)
+    assert_allclose(gradient, objective.evaluate(theta)[1], rtol=1e-10, atol=1e-12)
     assert_allclose(hessian, objective.hess(theta), rtol=1e-10, atol=1e-12)
 
 
@@ -137,13 +138,13 @@ def test_value_is_the_mean_loss_and_the_penalty_in_the_users_units(name, way):
     coef, offset = objective.data.user(theta[:3], theta[3] if intercept else 0.0)
     loss = LOSSES[name](y, X @ coef + offset, sample_weight=weight, reduction="sum")
     expected = (loss + 0.3 * coef @ coef) / weight.sum()
-    assert_allclose(objective.fun_jac(theta)[0], expected, rtol=1e-11)
+    assert_allclose(objective.evaluate(theta)[0], expected, rtol=1e-11)
 
 
 def test_unit_divides_all_of_it():
     objective, theta = composed("huber", "kept")
     halved = replace(objective, unit=2.0)
-    for one, other in zip(objective.fun_jac(theta), halved.fun_jac(theta), strict=True):
+    for one, other in zip(objective.evaluate(theta)[:2], halved.evaluate(theta)[:2], strict=True):
         assert_allclose(one / 2, other)
     assert_allclose(objective.hess(theta) / 2, halved.hess(theta))
 
@@ -158,7 +159,7 @@ def test_parts_of_theta_go_there_and_back(name):
 @pytest.mark.parametrize("name", ["huber", "concomitant", "cross-entropy"])
 def test_many_blocks_are_one(name, way, monkeypatch):
     objective, theta = composed(name, way)
-    whole = (*objective.fun_jac(theta), objective.hess(theta))
+    whole = (*objective.evaluate(theta)[:2], objective.hess(theta))
     # the least number of rows of a block is 256: repeat them until there are several
     data = objective.data
     times = np.tile(np.arange(data.n_rows), 20)
@@ -167,6 +168,6 @@ def test_many_blocks_are_one(name, way, monkeypatch):
     )
     monkeypatch.setattr("robustreg.data.BLOCK_BYTES", 1)
     assert sp.issparse(data.X) or len(list(many.data.blocks())) > 5
-    parts = (*many.fun_jac(theta), many.hess(theta))
+    parts = (*many.evaluate(theta)[:2], many.hess(theta))
     for one, other in zip(whole, parts, strict=True):
         assert_allclose(other, one, rtol=1e-11, atol=1e-12)

@@ -116,7 +116,8 @@ def test_coordinates(name, intercept):
     rng = np.random.default_rng(4)
     u, g = rng.normal(size=space.size), rng.normal(size=X.shape[1])
     coef, dense = space.coef(u), X.toarray() - space.center
-    assert_allclose(dense @ coef, data.X @ u, atol=1e-6 * np.abs(data.X @ u).max())
+    rows = data.X[:, : data.size]
+    assert_allclose(dense @ coef, rows @ u, atol=1e-6 * np.abs(rows @ u).max())
     if name == "words":
         assert_allclose(coef @ g, u @ space.adjoint(g))
     d = rng.uniform(0.1, 1.0, size=X.shape[1])

@@ -219,7 +219,7 @@ def _placed(dice: Objective, points: list[Array]) -> Array:
                     moved = steep * point
                     moved[-1] -= steep * raw[order[at]]
                     starts = [*starts, moved]
-    values = [dice.fun_jac(start)[0] for start in starts]
+    values = [dice.evaluate(start).value for start in starts]
     order = np.argsort(values, kind="stable")
     return np.stack([starts[k] for k in order])
 

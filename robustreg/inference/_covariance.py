@@ -236,9 +236,7 @@ def group_meat(fit: Fit, psi: Array, groups: Array) -> tuple[Array, int]:
 
 def contributions(fit: Fit, data: Data, rows: Array, psi: Array, outputs: int) -> Array:
     """Contributions of some rows to the gradient, in the layout of the objective."""
-    X = np.asarray(data.take(rows))
-    if data.intercept:
-        X = np.column_stack([X, np.ones(len(X))])
+    X = np.asarray(data.take_with_ones(rows))
     return np.einsum("ij,ik->ijk", X, psi).reshape(len(X), -1)
 
 

@@ -129,7 +129,9 @@ class Fit:
             return
         shape = (data.n_rows,) if self.n_outputs is None else (data.n_rows, self.n_outputs)
         self.raw = np.empty(shape)
-        self.gradient = self.objective.fun_jac(self.theta, out=self.raw)[1] * self.objective.total
+        self.gradient = (
+            self.objective.evaluate(self.theta, out=self.raw).gradient * self.objective.total
+        )
 
     def inside(self, coef: Array, intercept: Any) -> Array:
         """Return coefficients and intercept in the coordinates of the objective."""
@@ -222,43 +224,38 @@ class Fit:
         data = self.data
         if factor is None:
             if data.moments is not None and data.weight is None:
-                return data.inner(data.moments)
+                return data.gram_inward(data.moments)
             if data.weight is None and data.dense:
-                return data.inner(find_moments(data))
+                return data.gram_inward(find_moments(data))
         return gram(data, _product(data.weight, factor))
 
     def penalty_hessian(self) -> Array:
         """Hessian of the penalty beside the sums of :meth:`gram`."""
         q = len(self.theta)
-        return self.objective._with_penalty(self.theta, np.zeros((q, q)))
+        return self.objective.with_penalty(self.theta, np.zeros((q, q)))
 
     def sum_of(self, factor: Array) -> Array:
         """Sum of ``weight * factor * z``."""
         part = self.data.with_target(_product(self.data.weight, factor), None)
-        pulled, total = part.sum(lambda block: (block.pullback(block.y), block.y.sum()))
-        inward = self.data.inward(pulled, total)
-        return np.append(inward, total) if self.data.intercept else inward
+        (pulled,) = part.sum(lambda block: (block.pullback(block.y),))
+        return np.asarray(self.data.inward(pulled))
 
     def along(self, directions: Array) -> Array:
         """Products of the rows z with some directions, of shape (n_rows, n_directions)."""
-        k = self.data.size
-        last = directions[k] if self.data.intercept else np.zeros(directions.shape[1])
-        coef, offset = self.data.outward(directions[:k], last)
-        return self.data.rowwise(lambda block: block.raw(coef, offset))
+        at = self.data.outward(directions)
+        return self.data.rowwise(lambda block: block.raw(at))
 
     def leverage(self, inverse: Array) -> Array:
         """The quadratic forms ``z' inverse z`` of the rows, a few directions at a time."""
         values, vectors = np.linalg.eigh(inverse)
         root = vectors * np.sqrt(np.maximum(values, 0.0))
-        k, data = self.data.size, self.data
-        last = root[k] if data.intercept else np.zeros(root.shape[1])
-        coef, offset = data.outward(root[:k], last)
+        at = self.data.outward(root)
 
         def part(block: Block) -> Array:
-            sizes = block.raw(coef, offset)
+            sizes = block.raw(at)
             return np.einsum("ij,ij->i", sizes, sizes)
 
-        return data.rowwise(part)
+        return self.data.rowwise(part)
 
     # --- from the coordinates to the user's columns -------------------------------------------
 
@@ -349,14 +346,8 @@ def gram(data: Data, weight: Array | None) -> Array:
     """Sum of ``weight * z z'`` over the rows of data, whatever their own weights."""
     weight = np.ones(data.n_rows) if weight is None else weight
     part = data.with_target(weight, None)
-    inner, cross, total = part.sum(
-        lambda block: (block.gram(block.y), block.pullback(block.y), block.y.sum()), FEW_GRAMS
-    )
-    inner = data.gram_inward(inner, cross, total)
-    if not data.intercept:
-        return inner
-    column = data.inward(cross, total)[:, None]
-    return np.block([[inner, column], [column.T, np.full((1, 1), total)]])
+    (inner,) = part.sum(lambda block: (block.gram(block.y),), FEW_GRAMS)
+    return data.gram_inward(inner)
 
 
 def _product(one: Array | None, other: Array | None) -> Array | None:

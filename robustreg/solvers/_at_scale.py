@@ -260,7 +260,7 @@ def solve_residual(
 
 def beats_zero(objective: Objective, theta: Array) -> bool:
     """Whether a start is better than none; far out a loss that lets go is flat and looks solved."""
-    return objective.fun_jac(theta)[0] < objective.fun_jac(np.zeros_like(theta))[0]
+    return objective.evaluate(theta).value < objective.evaluate(np.zeros_like(theta)).value
 
 
 class _Told:

@@ -87,7 +87,7 @@ def solve_settled(
             # classes are separated in the sample and not in these, the step has no end.
             more = on_spread(objective)
             if found.metric is not None:
-                step = -found.metric.solve(more.fun_jac(theta)[1])
+                step = -found.metric.solve(more.evaluate(theta).gradient)
                 if np.abs(step).max() <= 1 + np.abs(theta).max():
                     theta = theta + step
             metric = DenseMetric(more.hess(theta))

@@ -38,11 +38,9 @@ def least_square(objective: Objective, found: Result) -> tuple[float, float]:
     slopes = found.slopes / weight
     high = float(np.average(slopes**2, weights=weight))
     on = np.flatnonzero(found.zero)
-    X = data.take(on)
+    X = data.take_with_ones(on)
     if is_sparse(X):
         return 0.0, high
-    if data.intercept:
-        X = np.column_stack([X, np.ones(len(on))])
     even = _projected(X, weight[on], slopes[on])
     slopes[on] = even
     low = float(np.average(slopes**2, weights=weight))

@@ -121,7 +121,9 @@ def _still_loose(objective: Objective, rows: Array, loose: Array) -> Array:
         among = np.zeros(objective.data.n_rows)
         among[rows] = 1.0
         data = objective.data.with_target(objective.data.y, among)
-        inner = Objective(Squared(), data, objective.penalty.scaled(0.0)).expand(np.zeros(q))[2]
+        inner = Objective(Squared(), data, objective.penalty.scaled(0.0)).row_sums(np.zeros(q), 2)[
+            3
+        ]
         values, vectors = np.linalg.eigh(loose.T @ inner @ loose)
         return np.asarray(loose @ vectors[:, values <= FREE * values[-1]])
     triangle = np.linalg.qr(rows_with_ones(objective, rows) @ loose, mode="r")
@@ -135,9 +137,8 @@ def _still_loose(objective: Objective, rows: Array, loose: Array) -> Array:
 
 def rows_with_ones(objective: Objective, rows: Array) -> Array:
     """Return rows of X, and of ones for the intercept, as a dense array."""
-    X: Any = objective.data.take(rows)
-    X = X.toarray() if is_sparse(X) else X
-    return np.column_stack([X, np.ones(len(rows))]) if objective.data.intercept else X
+    X: Any = objective.data.take_with_ones(rows)
+    return X.toarray() if is_sparse(X) else X
 
 
 class _Face:
@@ -249,25 +250,20 @@ class _Face:
         return np.asarray(self.theta + directions @ step)
 
     def _vary(self, directions: Array) -> Array:
-        at = self._outward(directions)
+        at = self.objective.data.outward(directions)
 
         def part(block: Block) -> Array:
-            return np.asarray(np.abs(block.raw(*at)).max(axis=1))
+            return np.asarray(np.abs(block.raw(at)).max(axis=1))
 
         size = self.objective.data.rowwise(part)
         return np.asarray((size > FREE * size.max()) & (self.side != 0))
-
-    def _outward(self, directions: Array) -> tuple[Array, Any]:
-        data = self.objective.data
-        intercept = directions[-1] if data.intercept else np.zeros(directions.shape[1])
-        return data.outward(directions[: data.size], intercept)
 
     def _logarithms(
         self, directions: Array, step: Array, vary: Array
     ) -> tuple[float, Array, Array]:
         """Value, gradient and Hessian: one pass."""
         data = replace(self.objective.data, weight=None)
-        at, here = self._outward(directions), self.objective.at(self.theta + directions @ step)[:2]
+        at, here = data.outward(directions), data.outward(self.theta + directions @ step)
         weight = (
             np.ones(data.n_rows)
             if self.objective.data.weight is None
@@ -277,11 +273,11 @@ class _Face:
         def part(block: Block) -> tuple[Any, ...]:
             some = np.flatnonzero(vary[block.part])
             side, w = self.side[block.part][some], weight[block.part][some]
-            room = side * (block.y - block.raw(*here))[some]
+            room = side * (block.y - block.raw(here))[some]
             if (room <= 0).any():
                 nan = np.full(directions.shape[1], np.inf)
                 return np.inf, nan, np.outer(nan, nan)
-            X = block.raw(*at)[some]
+            X = block.raw(at)[some]
             bent = X / room[:, None]
             return -(w @ np.log(room)), bent.T @ (w * side), bent.T @ (w[:, None] * bent)
 

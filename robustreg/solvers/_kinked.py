@@ -244,9 +244,7 @@ def _near(objective: Objective, theta: Array) -> _Place | None:
         s, pull = look(objective, theta)
         width = max(_reach(s, weight, band), FLAT)
         smooth = _smooth(objective, width)
-        _, gradient, _ = smooth.penalised(
-            theta, 0.0, pull * smooth.total, np.zeros((len(theta),) * 2)
-        )
+        _, gradient, _ = smooth.penalised(theta, 0.0, pull * smooth.total)
         step = DenseMetric(_evened(some, width).hess(theta)).solve(gradient)
         moved = REACH * largest_move(objective, step)
         stuck = not moved < SHRINKS * before
@@ -302,10 +300,9 @@ def _in_balance(objective: Objective, theta: Array, inner: Array, width: float) 
     weight = 1.0 if objective.data.weight is None else objective.data.weight
     metric = DenseMetric(_smooth(objective, width).hess(inner))
     slopes = np.clip(offsets(objective, inner) / width, kinks.lower, kinks.upper)
-    blank = np.zeros((len(theta),) * 2)
     for _ in range(2):
         pull = gradient_of(objective, weight * slopes)
-        _, missed, _ = objective.penalised(theta, 0.0, pull, blank)
+        _, missed, _ = objective.penalised(theta, 0.0, pull)
         change = objective.raw(-metric.solve(missed)) / width
         inside = (slopes > kinks.lower) & (slopes < kinks.upper)
         slopes = np.clip(np.where(inside, slopes + change, slopes), kinks.lower, kinks.upper)
@@ -370,7 +367,7 @@ def _descend(
     objective: Objective, theta: Array, share: float, max_iter: int, callback: Any
 ) -> tuple[Array, int, float]:
     """Minimise envelopes down to one within which a ``share`` of the rows lie; return its width."""
-    nit, weight, value = 0, objective.data.weight, objective.fun_jac(theta)[0]
+    nit, weight, value = 0, objective.data.weight, objective.evaluate(theta).value
     s = offsets(objective, theta)
     width, near = _reach(s, weight, 0.5), _reach(s, weight, share)
     while width > FLAT and nit < max_iter:
@@ -407,7 +404,7 @@ def _envelope(
     smooth = _smooth(objective, width)
     options = {"tol": tol, "maxiter": max_iter, "lazy": True}
     return minimize(
-        smooth.fun_jac,
+        smooth.evaluate,
         theta,
         hess=smooth.hess,
         method=newton,
@@ -418,19 +415,17 @@ def _envelope(
 
 def look(objective: Objective, theta: Array) -> tuple[Array, Array]:
     """Return offsets, and the gradient of the loss with slopes by their signs: one pass."""
-    data, (u, intercept, _) = objective.data, objective.split(theta)
-    at = data.outward(u, intercept)
+    data, at = objective.data, objective.data.outward(theta)
 
     def part(block: Block) -> tuple[Any, ...]:
         kinks: Any = objective.loss.kinks(block.y)
-        s = block.raw(*at) - kinks.position
+        s = block.raw(at) - kinks.position
         slope = np.where(s > 0, kinks.upper, kinks.lower)
         slope = slope if block.weight is None else slope * block.weight
-        return [s], block.pullback(slope), slope.sum()
+        return [s], block.pullback(slope)
 
-    s, gradient, total = data.sum(part)
-    pull = objective.join(data.inward(gradient, total), total)
-    return np.concatenate(s), pull / objective.total
+    s, pull = data.sum(part)
+    return np.concatenate(s), data.inward(pull) / objective.total
 
 
 def _reach(s: Array, weight: Array | None, share: float) -> float:
@@ -471,9 +466,7 @@ def rows_of(
         np.broadcast_to(part, s.shape) for part in (kinks.lower, kinks.upper, kinks.position)
     )
     weight = (np.ones_like(s) if data.weight is None else data.weight) / total
-    X, w = data.take(kept, dense=dense), weight[kept]
-    if data.intercept:
-        X = _stack([X, np.ones((len(kept), 1))], axis=1)
+    X, w = data.take_with_ones(kept, dense=dense), weight[kept]
     linear = np.zeros(objective.size)
     if len(kept) < len(s):
         slopes = weight * np.where(s > 0, upper, lower)
@@ -508,7 +501,7 @@ def _with_penalty(rows: Rows, objective: Objective) -> Rows:
     unit = sp.csr_array((np.ones(len(live)), (range(len(live)), live)), shape=(len(live), q))
     return replace(
         rows,
-        X=_stack([rows.X, unit], axis=0),
+        X=_stack(rows.X, unit),
         position=np.concatenate([rows.position, np.zeros(len(live))]),
         lower=np.concatenate([rows.lower, -weight]),
         upper=np.concatenate([rows.upper, weight]),
@@ -516,11 +509,9 @@ def _with_penalty(rows: Rows, objective: Objective) -> Rows:
     )
 
 
-def _stack(parts: list[Any], axis: int) -> Any:
-    """Stack dense arrays, or sparse ones where the first is sparse."""
-    if is_sparse(parts[0]):
-        return sp.vstack(parts, format="csr") if axis == 0 else sp.hstack(parts, format="csr")
-    return np.concatenate([p.toarray() if is_sparse(p) else p for p in parts], axis=axis)
+def _stack(X: Any, unit: Any) -> Any:
+    """Add sparse rows to dense or sparse ones."""
+    return sp.vstack([X, unit], format="csr") if is_sparse(X) else np.vstack([X, unit.toarray()])
 
 
 def certified(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+
+import numpy as np
 
 from robustreg._array import Array
-from robustreg.data import Block
 from robustreg.objective import Objective
 
 
@@ -20,9 +20,5 @@ def offsets(objective: Objective, theta: Array) -> Array:
 def gradient_of(objective: Objective, slopes: Array) -> Array:
     """Gradient in ``theta`` of ``slopes @ raw``: one pass."""
     data = replace(objective.data, y=slopes, weight=None)
-
-    def part(block: Block) -> tuple[Any, ...]:
-        return block.pullback(block.y), block.y.sum()
-
-    gradient, total = data.sum(part)
-    return objective.join(data.inward(gradient, total), total)
+    (pulled,) = data.sum(lambda block: (block.pullback(block.y),))
+    return np.asarray(data.inward(pulled))

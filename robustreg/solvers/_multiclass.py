@@ -100,7 +100,7 @@ class _Problem:
     def missed(self, theta: Array, shares: Array) -> Array:
         """Gradient of the objective where each row divides its weight as ``shares`` says."""
         spent = shares.sum(axis=1, keepdims=True) * self.own
-        return self.local(shares - spent).fun_jac(theta)[1]
+        return self.local(shares - spent).evaluate(theta).gradient
 
     def square(self) -> Array:
         """Hessian of the penalty."""
@@ -164,7 +164,7 @@ def solve_multiclass(
         objective = replace(objective, penalty=objective.penalty.scaled(0.0))
         problem, square = replace(problem, objective=objective), np.zeros_like(square)
     found = minimize(
-        objective.fun_jac, theta, jac=True, method=_interior_point, callback=callback,
+        objective.evaluate, theta, method=_interior_point, callback=callback,
         options={"problem": problem, "maxiter": max_iter},
     )  # fmt: skip
     best = found.x, found.shares
@@ -372,10 +372,8 @@ def _on_ties(
     exact[np.arange(len(first)), first] = problem.weight
     pull = problem.missed(np.zeros_like(theta), exact)
     towards = problem.basis[:, other] - problem.basis[:, first[rows]]
-    X = problem.objective.data.take(rows)
+    X = problem.objective.data.take_with_ones(rows)
     ties = (X[:, :, None] * towards.T[:, None, :]).reshape(len(rows), X.shape[1] * len(towards))
-    if problem.objective.data.intercept:
-        ties = np.hstack([ties, towards.T])
     level = (first[rows] != problem.label[rows]) * 1.0 - (other != problem.label[rows]) * 1.0
     theta = _saddle(square, ties, pull, level, theta)
     # How much weight moves from the first class to each tied one: it has to balance the pull.

@@ -111,10 +111,18 @@ def conjugate_gradients(
 class _State:
     """A point, what the function is there, and what else it has said of it."""
 
-    __slots__ = ("gradient", "held", "norm", "value", "x")
+    __slots__ = ("gradient", "hessian", "norm", "raw", "value", "x")
 
-    def __init__(self, x: Array, value: Any, gradient: Array, *held: Any) -> None:
-        self.x, self.value, self.gradient, self.held = x, float(value), gradient, held
+    def __init__(
+        self,
+        x: Array,
+        value: Any,
+        gradient: Array,
+        raw: Array | None = None,
+        hessian: Array | None = None,
+    ) -> None:
+        self.x, self.value, self.gradient = x, float(value), gradient
+        self.raw, self.hessian = raw, hessian
         self.norm = float(np.abs(gradient).max(initial=0.0))
 
 
@@ -146,7 +154,7 @@ def newton(
     ----------
     fun, jac, hess, hessp : callable
         Value, gradient, and either the dense Hessian or its products. Without ``jac``, ``fun`` returns value,
-        gradient and whatever else it knows at a point, such as predictions; that is handed to ``hess``.
+        gradient and, where it knows them, predictions, which are handed to ``hess``, and the Hessian.
     x0 : array of shape (n,)
         Start, strictly inside the bounds.
     args : tuple
@@ -187,7 +195,10 @@ def newton(
 
     def renew(state: _State, lift: float = 0.0) -> Any:
         if hess is not None:
-            return DenseMetric(hess(state.x, *args, *state.held), lift)
+            if state.hessian is None:
+                held = () if state.raw is None else (state.raw,)
+                state.hessian = hess(state.x, *args, *held)
+            return DenseMetric(state.hessian, lift)
         assert hessp is not None
         forcing = min(0.1, np.sqrt(state.norm))
         return IterativeMetric(lambda v: hessp(state.x, v, *args), forcing)

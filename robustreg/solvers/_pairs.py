@@ -308,8 +308,8 @@ class PairProblem:
         if self.rows is not None:
             s = self.rows @ theta
         else:
-            at = self.data.outward(theta, 0.0)
-            s = self.data.rowwise(lambda block: block.raw(*at))
+            at = self.data.outward(np.append(theta, 0.0))
+            s = self.data.rowwise(lambda block: block.raw(at))
         query = self.pairs.query
         centred: Array = s - (np.bincount(query, weights=s) / np.bincount(query))[query]
         self._last = theta.copy(), centred
@@ -320,7 +320,7 @@ class PairProblem:
         if self.rows is not None:
             return self.rows.T @ slope
         (gradient,) = self.data.sum(lambda block: (block.pullback(slope[block.part]),))
-        return self.data.inward(gradient, float(slope.sum()))
+        return self.data.inward(gradient)[: self.data.size]
 
     def penalised(self, theta: Array) -> tuple[float, Array]:
         """Value and gradient of the penalty, per unit of weight."""

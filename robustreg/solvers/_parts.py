@@ -17,7 +17,7 @@ from robustreg._array import Array
 from robustreg.data import Block, Data
 from robustreg.objective import Objective
 from robustreg.solvers._newton import DenseMetric
-from robustreg.solvers._pieces import MANY, REACH, Far, minimise_pieces, sums
+from robustreg.solvers._pieces import MANY, REACH, Far, minimise_pieces, only_losses
 from robustreg.solvers._result import Result
 
 
@@ -41,7 +41,7 @@ class Parts:
         self.divided = bool(np.all(sum(1 - counts for counts in self.counts) == 1))
 
         def length(block: Block) -> Array:
-            return np.sqrt(np.einsum("ij,ij->i", block.X, block.X) + float(data.intercept))
+            return np.sqrt(np.einsum("ij,ij->i", block.X, block.X) + float(block.apart))
 
         self.lengths = replace(data, explicit=True).rowwise(length)
         self.reach: Array | None = None
@@ -129,7 +129,7 @@ class Parts:
         metric = metric or DenseMetric(objective.hess(theta))
         sizes = []
         for counts, rows in zip(self.counts, self.lacking, strict=True):
-            _, gradient = sums(objective, rows, 1.0 - counts[rows]).fun_jac(theta)
+            _, gradient = only_losses(objective, rows, 1.0 - counts[rows]).evaluate(theta)[:2]
             total = float((self.weight * counts).sum()) * objective.unit
             sizes.append(_size(metric.solve(gradient / total), joint))
         return np.asarray(np.max(sizes, axis=0))
@@ -138,7 +138,8 @@ class Parts:
         """Sum up the rows of each part that are ``far``, by what it lacks of all rows."""
 
         def summed(rows: Array, factor: Array) -> tuple[Array, Array]:
-            return sums(objective, rows, factor * far[rows]).expand(theta)[1:3]
+            found = only_losses(objective, rows, factor * far[rows]).row_sums(theta, 2)
+            return found.gradient, found.hessian
 
         lacking = [
             summed(rows, 1.0 - counts[rows])

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robustreg._array import Array, row_slices
-from robustreg.data import NARROW, Block, moments, spread_rows, subsample_size
-from robustreg.objective import Objective
+from robustreg.data import NARROW, Block, spread_rows, subsample_size
+from robustreg.objective import Evaluation, Objective
 from robustreg.solvers._newton import DenseMetric, newton, noise
 from robustreg.solvers._result import Result, minimize
 from robustreg.solvers._smooth import SOME, largest_move
@@ -126,8 +126,8 @@ def minimise_pieces(
     """
 
     def fun_jac(theta: Array) -> tuple[float, Array]:
-        (value, gradient), (rest, slope) = near.fun_jac(theta), far.fun_jac(theta)
-        return value + rest / near.total, gradient + slope / near.total
+        at, (rest, slope) = near.evaluate(theta), far.fun_jac(theta)
+        return at.value + rest / near.total, at.gradient + slope / near.total
 
     def hess(theta: Array) -> Array:
         return near.hess(theta) + far.hess(theta) / near.total
@@ -141,7 +141,9 @@ def minimise_pieces(
     return found
 
 
-def sums(objective: Objective, rows: Array | None = None, factor: Array | None = None) -> Objective:
+def only_losses(
+    objective: Objective, rows: Array | None = None, factor: Array | None = None
+) -> Objective:
     """Return the sum of the losses of rows, or of some, times factors that may be 0; no penalty."""
     data = objective.data if rows is None else objective.data.subset(rows, keep=False)
     if factor is not None:
@@ -212,8 +214,9 @@ def look_ahead(objective: Objective, theta: Array, tol: float, most: int = 2) ->
         The gradient of all rows tells whether it is the minimum.
     """
     data, y = objective.data, objective.data.y
-    value, gradient, hessian, raw = expand(objective, theta)
-    mean, slope, bend = objective.penalised(theta, value, gradient, hessian)
+    sums = row_sums_by_pieces(objective, theta)
+    raw: Any = sums.raw
+    mean, slope, bend = objective.penalised(theta, sums.value, sums.gradient, sums.hessian)
     here = Ahead(theta, DenseMetric(bend), (mean, slope), raw)
     if np.abs(slope).max() <= tol:
         return here
@@ -235,60 +238,61 @@ def look_ahead(objective: Objective, theta: Array, tol: float, most: int = 2) ->
         return here
     kept = replace(objective, data=data.subset(rows))
     kept.total = objective.total
-    _, few, bent, _ = expand(sums(kept), theta)
-    far = Far(theta, gradient - few, hessian - bent, objective.n_extra > 0)
+    few = row_sums_by_pieces(only_losses(kept), theta)
+    left: Any = sums.hessian
+    far = Far(theta, sums.gradient - few.gradient, left - few.hessian, objective.n_extra > 0)
     found = minimise_pieces(kept, far, start, tol=tol, max_iter=50, metric=here.metric)
     if not found.success:
         return here
-    known = objective.fun_jac(found.x, raw)
+    known = objective.evaluate(found.x, out=raw)[:2]
     if not known[0] <= mean + noise(mean):  # too many others have crossed
         return here._replace(raw=None)
     return Ahead(found.x, here.metric, known, raw, 1 if start is theta else 2)
 
 
-def expand(objective: Objective, theta: Array) -> tuple[float, Array, Array, Array]:
-    """:meth:`Objective.expand` of an objective that :func:`has_pieces`, in little more than a gradient.
+def row_sums_by_pieces(objective: Objective, theta: Array) -> Evaluation:
+    """:meth:`Objective.row_sums` of an objective that :func:`has_pieces`, in little more than a gradient.
 
     Without weights the Hessian is made of the rows on the line; where the moments of all rows are
     known, of these less the rows off the line, which are fewer.
     """
     data, loss = objective.data, objective.loss
     if data.weight is not None:
-        return objective.expand(theta)
+        return objective.row_sums(theta, 2, np.empty(data.n_rows))
     less = data.moments is not None
-    coef, offset, extra = objective.at(theta)
+    at, extra = objective.at(theta), objective.split(theta)[2]
     (low, high), all_raw = _ends(objective, theta), np.empty(data.n_rows)
 
     def part(block: Block) -> tuple[Any, ...]:
-        raw = block.raw(coef, offset)
+        raw = block.raw(at)
         value, slope, d_extra = loss.value_gradient(block.y, raw, None, extra)
         residual = block.y - raw
         some = np.flatnonzero(((residual <= low) | (residual >= high)) == less)
-        X, there = block.take(some), slope[some]
-        these = *moments(X), X.T.dot(there), there.sum(), there @ there
+        there, few = slope[some], block._replace(X=block.take(some))
         all_raw[block.part] = raw
-        return value, block.pullback(slope), slope.sum(), d_extra, slope @ slope, *these
+        return (
+            value, block.pullback(slope), d_extra, slope @ slope,
+            few.moments(), few.pullback(there), there @ there,
+        )  # fmt: skip
 
-    value, pulled, total, d_extra, square, *these = data.sum(part)
-    gradient = objective.join(data.inward(pulled, total), total, d_extra)
-    inner, (on_pulled, on_total, on_square) = data.inner(tuple(these[:3])), these[3:]
+    value, pulled, d_extra, square, inner, on_pulled, on_square = data.sum(part)
+    gradient, inner = np.append(data.inward(pulled), d_extra), data.gram_inward(inner)
     if data.moments is not None:
-        whole = data.inner(data.moments)
+        whole = data.gram_inward(data.moments)
         if np.any(np.diag(inner) > LEVERAGE * np.diag(whole)):
             unknown = replace(objective, data=replace(data, moments=None))
-            return value, gradient, expand(unknown, theta)[2], all_raw
-        inner, on_square = whole - inner, square - on_square
-        on_pulled, on_total = pulled - on_pulled, total - on_total
+            return Evaluation(value, gradient, all_raw, row_sums_by_pieces(unknown, theta).hessian)
+        inner, on_square, on_pulled = whole - inner, square - on_square, pulled - on_pulled
     none = np.zeros(1)
     bend = float(loss.curvature(none, none, None, extra, 1.0, None)[0][0])
     hessian = bend * inner
     if len(
         extra
     ):  # on the line a slope is the residual times ``bend``: it tells how that bends in sigma
-        cross = -objective.join(data.inward(on_pulled, on_total), on_total)[:, None] / extra
+        cross = -data.inward(on_pulled)[:, None] / extra
         own = on_square / (bend * extra[:, None] ** 2)
         hessian = np.block([[hessian, cross], [cross.T, own]])
-    return value, gradient, hessian, all_raw
+    return Evaluation(value, gradient, all_raw, hessian)
 
 
 def _ends(objective: Objective, theta: Array) -> tuple[float, float]:
@@ -321,11 +325,11 @@ def _crossed(
     objective: Objective, theta: Array, reach: float, raw: Array, ends: tuple[float, float]
 ) -> Array:
     """Return the rows near an end of the line at ``theta`` or on the other side of it than before: one pass."""
-    coef, offset, _ = objective.at(theta)
+    at = objective.at(theta)
     there = _ends(objective, theta)
 
     def part(block: Block) -> Array:
-        now = _beyond(block.y, block.raw(coef, offset), there)
+        now = _beyond(block.y, block.raw(at), there)
         crossed = (now > 0) != (_beyond(block.y, raw[block.part], ends) > 0)
         crossed |= np.abs(now, out=now) <= reach
         return block.part.start + np.flatnonzero(crossed)

@@ -67,9 +67,8 @@ def solve_program(
             f"HiGHS ended without a solution ({found.message.strip()}), and the coefficients are "
             'zero. Use solver="exact", or give it more time by solver_options.'
         )
-    if objective is not centred:
-        _, shift = centred.data.outward(objective.split(result.x)[0], 0.0)
-        result.x[-1:] -= centred.data.intercept * shift
+    if objective is not centred and centred.data.intercept:
+        result.x[-1] += centred.data.held.center @ centred.data.held.coef(result.x[:-1])
     return result
 
 

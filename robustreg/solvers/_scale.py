@@ -121,8 +121,8 @@ class Problem:
         penalty = self.penalty if self.penalty.degree == 2 else self.penalty.scaled(0.0)
         objective, zero = Objective(Squared(), data, penalty), np.zeros(self.size)
         if keeps_metric(objective, "auto") and self.method != "newton-cg":
-            _, slope, bend = objective.penalised(zero, *objective.expand(zero)[:3])
-            return -DenseMetric(bend).solve(slope)
+            start = objective.evaluate(zero, 2)
+            return -DenseMetric(start.hessian).solve(start.gradient)
         method = "newton" if self.method == "lbfgs" else self.method
         return solve_smooth(objective, zero, method=method, tol=1e-3, max_iter=1, at_least=1).x
 

@@ -76,7 +76,7 @@ def _overlap(objective: Objective, theta: Array) -> bool:
     values = np.linalg.eigvalsh(hessian)
     if not values[0] > SURE * values[-1]:
         return False
-    step = scipy.linalg.solve(hessian, objective.fun_jac(theta)[1], assume_a="pos")
+    step = scipy.linalg.solve(hessian, objective.evaluate(theta).gradient, assume_a="pos")
     return bool(np.abs(objective.raw(step)).max() < STEP)
 
 
@@ -97,8 +97,8 @@ def _direction(objective: Objective, theta: Array, wanted: Array) -> bool:
     towards = basis[:, first].T[:, None, :] - basis.T[None, :, :]  # (n, k, outputs)
     slope = towards.sum(axis=1)
     data = objective.data.with_target(slope if outputs else slope[:, 0], None)
-    pulled, total = data.sum(lambda block: (block.pullback(block.y), block.y.sum(axis=0)))
-    gain = objective.join(data.inward(pulled, total), total)
+    (pulled,) = data.sum(lambda block: (block.pullback(block.y),))
+    gain = np.ravel(data.inward(pulled))
     kept = np.argsort(leads(theta).min(axis=1), kind="stable")[: FIRST * len(gain) + 1000]
     for _ in range(ROUNDS):
         if len(kept) * k * len(gain) > LARGEST:
@@ -127,10 +127,8 @@ def _direction(objective: Objective, theta: Array, wanted: Array) -> bool:
 
 def _rows(objective: Objective, kept: Array, towards: Array, wanted: Array) -> tuple[Array, Array]:
     """Coefficients of what must not fall, and of what must not change, in the rows kept."""
-    X: Any = replace(objective.data, explicit=True).take(kept)
+    X: Any = replace(objective.data, explicit=True).take_with_ones(kept)
     X = X.toarray() if is_sparse(X) else X
     terms = (X[:, None, :, None] * towards[:, :, None, :]).reshape(len(kept), len(towards[0]), -1)
-    if objective.data.intercept:
-        terms = np.concatenate([terms, towards], axis=2)
     same = np.abs(towards).max(axis=2) == 0  # the class itself
     return terms[~wanted], terms[wanted & ~same]

@@ -150,7 +150,7 @@ def _newton(
     else:
         hessian = {"hessp": objective.hessp}
     return minimize(
-        objective.fun_jac,
+        objective.evaluate,
         theta,
         method=newton,
         callback=callback,
@@ -188,7 +188,7 @@ def _lbfgs(
         "maxcor": 20,
     }
     found = minimize(
-        objective.fun_jac, theta, jac=True, method="L-BFGS-B", bounds=bounds, callback=told,
+        lambda at: objective.evaluate(at)[:2], theta, jac=True, method="L-BFGS-B", bounds=bounds, callback=told,
         options=options,
     )  # fmt: skip
     if found.status != 99:  # a callback has stopped it

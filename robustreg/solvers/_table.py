@@ -38,11 +38,7 @@ class Table:
         live = transform != 0 if data.coordinates.diagonal else np.ones(data.size, dtype=bool)
         self.live: Any = slice(None) if live.all() else np.append(live, [True] * data.intercept)
         self.size = int(live.sum()) + int(data.intercept)
-        self.matrix = self._with_ones(data.X) if data.ready else None
-
-    def _with_ones(self, X: Array) -> Array:
-        A = np.column_stack([X, np.ones(len(X))]) if self.data.intercept else X
-        return A if isinstance(self.live, slice) else A[:, self.live]
+        self.matrix = data.X[:, self.live] if data.ready else None
 
     def whole(self, theta: Array) -> Array:
         """Return coefficients of all of the solver's columns, zero for those that are constant."""
@@ -52,17 +48,16 @@ class Table:
         every[self.live] = theta
         return every
 
-    def _at(self, theta: Array) -> tuple[Array, Any]:
-        q, every = self.data.size, self.whole(theta)
-        return self.data.outward(every[:q], every[q] if self.data.intercept else 0.0)
+    def _at(self, theta: Array) -> Array:
+        return self.data.outward(self.whole(theta))
 
     def raw(self, theta: Array) -> Array:
         """Predictions of all rows: one pass."""
         if self.matrix is not None:
             product: Array = self.matrix @ theta
             return product
-        coef, offset = self._at(theta)
-        return self.data.rowwise(lambda block: block.raw(coef, offset))
+        at = self._at(theta)
+        return self.data.rowwise(lambda block: block.raw(at))
 
     def residual(self, theta: Array) -> Array:
         """Residuals of all rows: one pass."""
@@ -91,12 +86,10 @@ class Table:
         def part(block: Block) -> tuple[Any, ...]:
             found = function(values[block.part])
             found = found if block.weight is None else found * block.weight
-            return block.pullback(found), found.sum()
+            return (block.pullback(found),)
 
-        pulled, total = self.data.sum(part)
-        pulled = self.data.inward(pulled, total)
-        pulled = np.append(pulled, total) if self.data.intercept else pulled
-        return np.asarray(pulled[self.live])
+        (pulled,) = self.data.sum(part)
+        return np.asarray(self.data.inward(pulled)[self.live])
 
     def gram(self, curvature: Array) -> Array:
         """Return ``A.T @ diag(curvature) @ A``: one pass."""
@@ -104,23 +97,16 @@ class Table:
             product: Array = (self.matrix * curvature[:, None]).T @ self.matrix
             return product
 
-        def part(block: Block) -> tuple[Any, ...]:
-            c = curvature[block.part]
-            return block.gram(c), block.pullback(c), c.sum()
-
-        gram, cross, total = self.data.sum(part, FEW_GRAMS)
-        inner = self.data.gram_inward(gram, cross, total)
-        if self.data.intercept:
-            column = self.data.inward(cross, total)[:, None]
-            inner = np.block([[inner, column], [column.T, np.full((1, 1), total)]])
+        (gram,) = self.data.sum(lambda block: (block.gram(curvature[block.part]),), FEW_GRAMS)
+        inner = self.data.gram_inward(gram)
         return inner if isinstance(self.live, slice) else inner[np.ix_(self.live, self.live)]
 
     def sums(self, theta: Array, loss: ResidualLoss, sigma: float) -> Array:
         """Sum of rho at a scale for each column of coefficients: one pass."""
-        coef, offset = self._at(theta)
+        at = self._at(theta)
 
         def part(block: Block) -> tuple[Any, ...]:
-            rho = loss.rho((block.y[:, None] - block.raw(coef, offset)) / max(sigma, TINY))
+            rho = loss.rho((block.y[:, None] - block.raw(at)) / max(sigma, TINY))
             return (rho.sum(axis=0) if block.weight is None else block.weight @ rho,)
 
         return np.asarray(self.data.sum(part)[0])
@@ -132,8 +118,8 @@ class Table:
         if self.matrix is not None:
             square: Array = ((self.matrix @ root) ** 2).sum(axis=1)
             return square
-        coef, offset = self._at(root)
-        return self.data.rowwise(lambda block: (block.raw(coef, offset) ** 2).sum(axis=1))
+        at = self._at(root)
+        return self.data.rowwise(lambda block: (block.raw(at) ** 2).sum(axis=1))
 
     @cached_property
     def few(self) -> tuple[Table, Array] | None:
@@ -152,17 +138,17 @@ class Table:
         return Sample(A, self.y[rows], weight)
 
     def _taken(self, rows: Array) -> Array:
-        X = self.data.take(rows)
+        X = self.data.take_with_ones(rows)
         if is_sparse(X):  # scaled, and not centred
-            X = X.toarray() - self.data.coordinates.center * self.data.coordinates.transform
-        return self._with_ones(X)
+            X = X.toarray()
+            X[:, : self.data.size] -= self.data.coordinates.center * self.data.coordinates.transform
+        return np.asarray(X[:, self.live])
 
     def rounding(self, theta: Array) -> Array:
         """What rounding can make of a residual that is zero: one pass."""
         if self.matrix is not None:
             size = np.abs(self.matrix) @ np.abs(theta)
         else:
-            coef, offset = self._at(theta)
-            coef, offset = np.abs(coef), abs(offset)
-            size = self.data.rowwise(lambda block: np.asarray(abs(block.X).dot(coef)) + offset)
+            at = np.abs(self._at(theta))
+            size = self.data.rowwise(lambda block: block._replace(X=abs(block.X)).raw(at))
         return 256 * np.finfo(float).eps * (size + np.abs(self.y) + self.data.base)

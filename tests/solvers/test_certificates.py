@@ -34,14 +34,14 @@ def test_half_the_square_is_what_is_left_to_gain(heaviest):
     problem = composed(Fair(), heavy(heaviest))
     best = solve_smooth(problem, np.zeros(4), tol=1e-14)
     near = best.x + 1e-3 * np.array([1.0, -1.0, 2.0, 1.0])
-    value, gradient = problem.fun_jac(near)
+    value, gradient = problem.evaluate(near)[:2]
     assert_allclose(0.5 * decrement(problem, near, gradient) ** 2, value - best.fun, rtol=0.05)
 
 
 def test_a_metric_that_is_there_is_used():
     problem = composed(Fair())
     theta = np.zeros(4)
-    value, gradient = problem.fun_jac(theta)
+    value, gradient = problem.evaluate(theta)[:2]
     before = problem.data.passes.count
     metric = DenseMetric(np.eye(4))
     assert_allclose(decrement(problem, theta, gradient, metric), np.linalg.norm(gradient))
@@ -53,7 +53,7 @@ def test_a_metric_that_is_there_is_used():
 def test_many_columns_take_some_products(monkeypatch):
     wide = composed(Squared(), alpha=30.0, p=150)
     theta = np.zeros(wide.size)
-    _, gradient = wide.fun_jac(theta)
+    _, gradient = wide.evaluate(theta)[:2]
     direct = float(np.sqrt(gradient @ np.linalg.solve(wide.hess(theta), gradient)))
     monkeypatch.setattr(Data, "has_gram", False)
     before = wide.data.passes.count
@@ -65,7 +65,7 @@ def test_many_rows_are_judged_by_some(monkeypatch):
     monkeypatch.setattr(_certificates, "LITTLE_WORK", 1e5)
     problem = composed(Fair(), n=30_000)
     theta = solve_smooth(problem, np.zeros(4)).x
-    value, gradient = problem.fun_jac(theta)
+    value, gradient = problem.evaluate(theta)[:2]
     before = problem.data.passes.count
     assert optimality(problem, theta, value, gradient) == np.abs(gradient).max()
     assert problem.data.passes.count - before <= 0.11

@@ -63,7 +63,7 @@ def test_minimum_is_that_of_the_primal(loss, alpha, intercept, size):
     assert found.success
     assert found.optimality <= 1e-10
     assert_allclose(found.fun, other.fun, rtol=1e-10, atol=1e-11)
-    value, _ = objective.fun_jac(found.x)
+    value, _ = objective.evaluate(found.x)[:2]
     assert_allclose(found.fun, value, rtol=1e-10, atol=1e-11)
     size = 1.0 + np.abs(other.x[: objective.data.size]).max()
     assert_allclose(
@@ -78,7 +78,7 @@ def test_certificate_bounds_what_is_missing(loss):
     best = solve_dual(objective, tol=1e-8, max_iter=1000)
     for most in range(1, best.nit):
         found = solve_dual(objective, tol=1e-8, max_iter=most)
-        value, _ = objective.fun_jac(found.x)
+        value, _ = objective.evaluate(found.x)[:2]
         assert value - best.fun <= found.optimality * value + 1e-14
         assert found.status == 1 or found.optimality <= 1e-8
         assert found.nit <= most

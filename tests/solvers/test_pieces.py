@@ -12,7 +12,7 @@ from robustreg.objective import Objective
 from robustreg.penalties import L2
 from robustreg.preparation import prepare
 from robustreg.solvers import Problem, Result, _pieces, solve_fixed, solve_joint
-from robustreg.solvers._pieces import Far, expand, has_pieces, look_ahead
+from robustreg.solvers._pieces import Far, has_pieces, look_ahead, row_sums_by_pieces
 from tests._reference import sample
 
 SIGMA, KAPPA = 0.8, 0.7
@@ -40,7 +40,7 @@ def test_from_nearby_it_is_the_minimum(joint, weighted, far):
     objective, best = solved(table(weighted=weighted), joint)
     start = best + far * np.cos(np.arange(len(best)))
     ahead = look_ahead(objective, start, 1e-11)
-    value, gradient = objective.fun_jac(ahead.theta)
+    value, gradient = objective.evaluate(ahead.theta)[:2]
     assert ahead.steps == 1
     assert np.abs(gradient).max() <= 1e-10
     assert_allclose(ahead.known[0], value, rtol=1e-14)
@@ -53,12 +53,12 @@ def test_from_nearby_it_is_the_minimum(joint, weighted, far):
 def test_where_nothing_can_be_seen_what_was_seen_is_kept(joint):
     """At the minimum, or far from it, the start is returned with its value and gradient."""
     objective, best = solved(table(), joint)
-    tol = 10 * np.abs(objective.fun_jac(best)[1]).max()
+    tol = 10 * np.abs(objective.evaluate(best)[1]).max()
     for start in (best, best + 3.0):
         ahead = look_ahead(objective, start, tol)
         assert ahead.theta is start
         assert ahead.steps == 0
-        value, gradient = objective.fun_jac(start)
+        value, gradient = objective.evaluate(start)[:2]
         assert_allclose(ahead.known[0], value, rtol=1e-12)
         assert_allclose(ahead.known[1], gradient, rtol=1e-9, atol=1e-14)
         step = ahead.metric.solve(gradient)
@@ -74,7 +74,7 @@ def test_from_further_off_a_step_comes_first(joint, weighted):
     ahead = look_ahead(objective, start, 1e-11)
     assert ahead.steps == 2
     assert np.abs(ahead.known[1]).max() <= 1e-10
-    assert_allclose(ahead.known[1], objective.fun_jac(ahead.theta)[1], atol=1e-15)
+    assert_allclose(ahead.known[1], objective.evaluate(ahead.theta)[1], atol=1e-15)
     assert_allclose(ahead.theta, best, atol=1e-7)
 
 
@@ -85,7 +85,7 @@ def test_a_step_that_halves_the_scale_is_not_taken():
     ahead = look_ahead(objective, start, 1e-11)
     assert ahead.theta is start
     assert ahead.steps == 0
-    assert_allclose(ahead.known[1], objective.fun_jac(start)[1], rtol=1e-9, atol=1e-14)
+    assert_allclose(ahead.known[1], objective.evaluate(start)[1], rtol=1e-9, atol=1e-14)
 
 
 @JOINT
@@ -121,12 +121,14 @@ def test_expansion_by_the_rows_off_or_on_the_line(kind, epsilon, joint, known):
     problem = Problem(Huber(epsilon), data, L2(0.3))
     objective = problem.joint(KAPPA) if joint else problem.at(SIGMA)
     theta = np.append(np.linspace(-0.1, 0.1, problem.size), [0.9] * joint)
-    found, expected = expand(objective, theta), objective.expand(theta)
+    out = np.empty(objective.data.n_rows)
+    found, expected = row_sums_by_pieces(objective, theta), objective.row_sums(theta, 2, out)
     assert_allclose(found[0], expected[0], rtol=1e-12)
     assert_allclose(found[1], expected[1], rtol=1e-9, atol=1e-9 * np.abs(expected[1]).max())
-    size = np.sqrt(np.diag(expected[2]))
-    assert_allclose((found[2] - expected[2]) / np.outer(size, size), 0.0, atol=1e-9)
-    assert_allclose(found[3], expected[3], rtol=1e-12)
+    size = np.sqrt(np.diag(expected.hessian))
+    change = (found.hessian - expected.hessian) / np.outer(size, size)
+    assert_allclose(change, 0.0, atol=1e-9)
+    assert_allclose(found.raw, expected.raw, rtol=1e-12)
 
 
 @JOINT
@@ -138,9 +140,10 @@ def test_expansion_where_no_row_is_on_the_line(joint, known):
     problem = Problem(Huber(1.345), data, L2(0.0))
     objective = problem.joint(KAPPA) if joint else problem.at(1e-12)
     theta = np.append(np.full(problem.size, 0.1), [1e-12] * joint)
-    found, expected = expand(objective, theta), objective.expand(theta)
-    assert_allclose(found[2], 0.0, atol=1e-12)
-    assert_allclose(expected[2], 0.0, atol=1e-12)
+    out = np.empty(objective.data.n_rows)
+    found, expected = row_sums_by_pieces(objective, theta), objective.row_sums(theta, 2, out)
+    assert_allclose(found.hessian, 0.0, atol=1e-12)
+    assert_allclose(expected.hessian, 0.0, atol=1e-12)
     assert_allclose(found[1], expected[1], rtol=1e-12)
 
 
@@ -154,7 +157,7 @@ def test_a_worse_end_is_not_taken(monkeypatch):
     ahead = look_ahead(objective, start, 1e-11)
     assert ahead.theta is start
     assert ahead.raw is None
-    assert_allclose(ahead.known[0], objective.fun_jac(start)[0], rtol=1e-14)
+    assert_allclose(ahead.known[0], objective.evaluate(start)[0], rtol=1e-14)
 
 
 def test_who_has_pieces():
@@ -173,12 +176,12 @@ def test_sums_of_far_rows_are_the_rows(joint):
     problem = replace(table(), penalty=L2(0.0))
     objective = problem.joint(0.7) if joint else problem.at(SIGMA)
     theta = np.append(np.full(problem.size, 0.1), [0.9] * joint)
-    far = Far(theta, objective.fun_jac(theta)[1], objective.hess(theta), joint)
-    value, gradient = objective.fun_jac(theta)
+    far = Far(theta, objective.evaluate(theta)[1], objective.hess(theta), joint)
+    value, gradient = objective.evaluate(theta)[:2]
     assert_allclose(far.fun_jac(theta)[0], 0.0, atol=1e-12)
     assert_allclose(far.fun_jac(theta)[1], gradient, atol=1e-12)
     step = np.append(np.linspace(-1, 1, problem.size), [0.2] * joint) * 1e-7
-    change = objective.fun_jac(theta + step)[0] - value
+    change = objective.evaluate(theta + step)[0] - value
     assert_allclose(far.fun_jac(theta + step)[0], change, rtol=1e-4, atol=1e-13)
     there = theta + 1e3 * step
     assert check_grad(lambda t: far.fun_jac(t)[0], lambda t: far.fun_jac(t)[1], there) < 1e-6

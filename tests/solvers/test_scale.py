@@ -40,7 +40,7 @@ def test_joint_scale(epsilon, alpha, n):
     # and the value is the least along sigma
     joint = p.joint(kappa)
     for factor in (0.9, 0.999, 1.001, 1.1):
-        assert joint.fun_jac(np.append(theta, sigma * factor))[0] > found.fun
+        assert joint.evaluate(np.append(theta, sigma * factor))[0] > found.fun
 
 
 @ROWS

@@ -27,8 +27,8 @@ def test_methods_agree(method, loss):
     problem = composed(loss)
     found = solve_smooth(problem, np.zeros(4), method=method, tol=1e-9, max_iter=500)
     assert (found.status, found.success) == (0, True)
-    assert found.optimality == np.abs(problem.fun_jac(found.x)[1]).max() <= 1e-9
-    assert_allclose(found.fun, problem.fun_jac(found.x)[0])
+    assert found.optimality == np.abs(problem.evaluate(found.x)[1]).max() <= 1e-9
+    assert_allclose(found.fun, problem.evaluate(found.x)[0])
     expected = solve_smooth(problem, np.ones(4), tol=1e-12)
     assert_allclose(found.x, expected.x, rtol=1e-6)
 
@@ -80,8 +80,8 @@ def test_parts_of_the_rows_add_up():
     problem = composed(n=900)
     theta = np.array([1.0, 2.0, -1.0, 0.5])
     parts = [on_rows(problem, np.arange(start, start + 300)) for start in (0, 300, 600)]
-    value = sum(part.fun_jac(theta)[0] * part.total for part in parts) / problem.total
-    assert_allclose(value, problem.fun_jac(theta)[0], rtol=1e-12)
+    value = sum(part.evaluate(theta)[0] * part.total for part in parts) / problem.total
+    assert_allclose(value, problem.evaluate(theta)[0], rtol=1e-12)
 
 
 def test_a_hessian_of_some_rows_is_nearly_that_of_all():
