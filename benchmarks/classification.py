@@ -1,9 +1,10 @@
 """Classifiers against scikit-learn's, at the same objectives.
 
-Medians of rounds in which all run in turn on the same arrays. Hinge: both answers are judged by the
-objective of LinearSVC, which penalises the intercept; robustreg minimises the one that does not and
-has the handicap. Logistic and multinomial: L-BFGS of scikit-learn at tol=1e-8, the accuracy that
-robustreg's default reaches, and at its default.
+Medians over repeated runs; the fits of a comparison run in turn on the same arrays. Hinge: both
+results are compared by the objective of LinearSVC, which penalises the intercept. robustreg
+minimises the objective without that penalty, which is a disadvantage here. Logistic and
+multinomial: L-BFGS of scikit-learn at tol=1e-8, the accuracy that robustreg's default reaches, and
+at its default.
 
 Run with ``python benchmarks/classification.py``.
 """
@@ -84,14 +85,14 @@ def main() -> None:
             [name, milliseconds(one.seconds), times(one.seconds / mine), above(values[name], best), one.fit.note]
             for name, one in found.items()
         ]  # fmt: skip
-        head = ["fit", "time", "in ours", "objective above the best", "optimality"]
+        head = ["fit", "time", "relative to ours", "objective above the best", "optimality"]
         report.table(f"{title}, {table.shape}", head, rows)
         peer = list(models)[1]
         summary.append(
             [f"{title}, {table.shape}", milliseconds(mine), f"{times(found[peer].seconds / mine)} ({peer})"]
         )  # fmt: skip
-    head = ["table", "robustreg", "scikit-learn takes, in times ours"]
-    report.table("In short: classifiers", head, summary)
+    head = ["data", "robustreg", "scikit-learn, times as long"]
+    report.table("Summary: classifiers", head, summary)
     report.close()
 
 

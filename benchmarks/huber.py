@@ -1,8 +1,8 @@
 """Huber regression with its scale against peers, least squares and the bare normal equations.
 
-Medians of rounds in which all run in turn on the same arrays, with a tenth of the targets far off.
-scikit-learn's HuberRegressor and ``scale="concomitant"`` minimise the same objective, whose value
-is compared; peak memory is what a fit needs beyond its input.
+Medians over repeated runs; the fits of a comparison run in turn on the same arrays. A tenth of the
+targets is contaminated. scikit-learn's HuberRegressor and ``scale="concomitant"`` minimise the
+same objective, whose value is compared. Peak memory is what a fit needs beyond its input.
 
 Run with ``python benchmarks/huber.py``.
 """
@@ -101,8 +101,8 @@ def main() -> None:
         head = [
             "fit",
             "time",
-            "in normal equations",
-            "in ours",
+            "relative to normal equations",
+            "relative to ours",
             "objective above the best",
             "peak memory",
         ]
@@ -111,13 +111,13 @@ def main() -> None:
         gains = [times(found[name].seconds / mine) for name in (THEIRS, LEAST)]
         summary.append([table.shape, milliseconds(mine), times(mine / found[BARE].seconds), *gains])
     head = [
-        "table",
+        "data",
         "robustreg",
-        "in normal equations",
-        "HuberRegressor of scikit-learn takes",
-        "LinearRegression takes",
+        "relative to normal equations",
+        "scikit-learn HuberRegressor, times as long",
+        "LinearRegression, times as long",
     ]
-    report.table("In short: Huber (the last two in times ours)", head, summary)
+    report.table("Summary: Huber", head, summary)
     report.close()
 
 

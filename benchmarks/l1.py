@@ -1,9 +1,10 @@
 """Least absolute deviations and quantiles, exact, against peers and the bare normal equations.
 
-Medians of rounds in which all run in turn on the same arrays, with a tenth of the targets far off; a
-fit that takes longer than a few seconds runs once, and those that need minutes are left out. Peak
-memory is what a fit needs beyond its input. quantreg's ``rq`` (methods "fn" and "pfn") takes part
-where ``Rscript`` finds it; R keeps its time, without that of reading the data, and uses its own BLAS.
+Medians over repeated runs; the fits of a comparison run in turn on the same arrays. A tenth of the
+targets is contaminated. A fit that takes longer than a few seconds runs once; those that need
+minutes are left out. Peak memory is what a fit needs beyond its input. quantreg's ``rq`` (methods
+"fn" and "pfn") is included where ``Rscript`` finds it; R measures its own time, without reading
+the data, and uses its own BLAS.
 
 Run with ``python benchmarks/l1.py``.
 """
@@ -139,8 +140,8 @@ def main() -> None:
         head = [
             "fit",
             "time",
-            "in normal equations",
-            "in ours",
+            "relative to normal equations",
+            "relative to ours",
             "objective above the best",
             "peak memory",
         ]
@@ -159,14 +160,14 @@ def main() -> None:
             ]
         )
     head = [
-        "table, quantile",
+        "data, quantile",
         "robustreg",
-        "in normal equations",
-        "scikit-learn takes",
-        "quantreg fn takes",
-        "quantreg pfn takes",
+        "relative to normal equations",
+        "scikit-learn, times as long",
+        "quantreg fn, times as long",
+        "quantreg pfn, times as long",
     ]
-    report.table("In short: L1 and quantiles (the last three in times ours)", head, summary)
+    report.table("Summary: L1 and quantiles", head, summary)
     if with_r:
         report.say("quantreg {}, with the BLAS {}.".format(*with_r.split()))
     report.close()

@@ -1,7 +1,8 @@
 """Peak memory of a fit beyond its input, each in a fresh process.
 
-Growth of the resident memory during the fit, in MiB and in sizes of X, for rows stored by row (C) and
-by column (F), in double and single precision; then wide and sparse tables, with the time they take.
+Growth of the resident memory during the fit, in MiB and relative to X, for arrays stored by row
+(C) and by column (F), in double and single precision; then wide and sparse data, with the time of
+the fit.
 
 Run with ``python benchmarks/memory.py``.
 """

@@ -1,7 +1,7 @@
-"""Run every benchmark of speed and memory in turn, then quote the short tables in README.md.
+"""Run every benchmark of speed and memory in turn, then put the four headlines in README.md.
 
-Run with ``python benchmarks/run_all.py`` on a quiet machine; options are passed on. The quotation
-stands between two comments in README.md, ``<!-- benchmarks -->`` and ``<!-- end of benchmarks -->``.
+Run with ``python benchmarks/run_all.py`` on a quiet machine; options are passed on. They
+stand between two comments in README.md, ``<!-- benchmarks -->`` and ``<!-- end of benchmarks -->``.
 """
 
 from __future__ import annotations
@@ -14,23 +14,56 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
-QUOTED = ("huber", "l1", "classification", "tuning")
-SCRIPTS = (*QUOTED, "growth", "memory")
+SCRIPTS = ("huber", "l1", "classification", "tuning", "growth", "memory")
+#: page, data and column of the speed-up in its summary; then how README.md names fit, data and peer
+HEADLINES = (
+    (
+        "huber", "200,000 x 50", "scikit-learn HuberRegressor, times as long",
+        '`HuberRegressor(scale="concomitant")`', "200,000 x 50",
+        "scikit-learn `HuberRegressor`, the same objective",
+    ),
+    (
+        "l1", "20,000 x 20, 0.5", "scikit-learn, times as long",
+        "`L1Regressor()`", "20,000 x 20", "scikit-learn `QuantileRegressor`",
+    ),
+    (
+        "classification", "hinge, 100,000 x 20", "scikit-learn, times as long",
+        "`HingeClassifier()`", "100,000 x 20", 'scikit-learn `LinearSVC(loss="hinge")`',
+    ),
+    (
+        "tuning", "standard normal columns, 50,000 x 20",
+        "times as fast as GridSearchCV over scikit-learn",
+        "`HuberRegressorCV()`, 10 thresholds, 5 folds", "50,000 x 20",
+        "`GridSearchCV` over scikit-learn's `HuberRegressor`",
+    ),
+)  # fmt: skip
 
 
-def short(name: str) -> str:
-    """Return the last table of a page: what it says in short."""
+def summary(name: str) -> list[list[str]]:
+    """Return the cells of the last table of a page, its summary."""
     parts = (HERE / "results" / f"{name}.md").read_text("utf-8").split("\n\n")
-    last = max(place for place, part in enumerate(parts) if part.startswith("**In short"))
-    return "\n\n".join(parts[last : last + 2])
+    last = max(place for place, part in enumerate(parts) if part.startswith("**Summary"))
+    return [line.strip("| ").split(" | ") for line in parts[last + 1].splitlines()]
+
+
+def headlines() -> str:
+    """Return the table of README.md."""
+    lines = ["| fit | data | time | compared with | speed-up |", "| -- | -- | -- | -- | -- |"]
+    for page, case, column, fit, data, peer in HEADLINES:
+        head, _, *rows = summary(page)
+        (row,) = (cells for cells in rows if cells[0] == case)
+        speedup = row[head.index(column)].split(" ")[0]
+        lines.append(f"| {fit} | {data} | {row[1]} | {peer} | {speedup}x |")
+    return "\n".join(lines)
 
 
 def quote() -> None:
-    """Put the short tables where README.md has a place for them."""
+    """Put the short table where README.md has a place for it."""
     text = README.read_text("utf-8")
     place = re.compile(r"(<!-- benchmarks -->\n).*?(<!-- end of benchmarks -->)", re.DOTALL)
-    tables = "\n\n".join(short(name) for name in QUOTED)
-    README.write_text(place.sub(lambda found: f"{found[1]}\n{tables}\n\n{found[2]}", text), "utf-8")
+    README.write_text(
+        place.sub(lambda found: f"{found[1]}\n{headlines()}\n\n{found[2]}", text), "utf-8"
+    )
 
 
 def main() -> None:

@@ -1,9 +1,9 @@
 """Time of tuning the threshold: HuberRegressorCV and grid searches over both HuberRegressors.
 
-Ten thresholds and five folds, a tenth of the targets far off; searches run in turn on the same arrays,
-and one that takes longer than a few seconds runs once. Two tables: columns that are standard normal
-already, on which scikit-learn's L-BFGS stops after some ten iterations (at 1e-3 to 1e-6 of the
-optimum), and columns as they come, of unequal size and away from zero, on which it needs a hundred.
+Ten thresholds and five folds; a tenth of the targets is contaminated. Searches run in turn on the
+same arrays, and one that takes longer than a few seconds runs once. Two designs: standard normal
+columns, for which scikit-learn's L-BFGS stops after some ten iterations (at 1e-3 to 1e-6 of the
+optimum), and columns of unequal size and nonzero mean, for which it needs a hundred.
 
 Run with ``python benchmarks/tuning.py``.
 """
@@ -32,16 +32,16 @@ SEARCHES = {
 
 
 def tables(n: int, p: int) -> dict[str, Table]:
-    """Make the same targets, a tenth of them far off, for columns of both kinds."""
+    """Make the same targets, a tenth of them contaminated, for both kinds of columns."""
     rng = np.random.default_rng(0)
     standard = rng.normal(size=(n, p))
     signal = standard @ rng.normal(size=p) + rng.normal(size=n)
     wrong = rng.random(n) < 0.1
     y = signal + np.where(wrong, rng.normal(scale=20, size=n), 0.0)
-    as_they_come = (standard + rng.uniform(-3, 3, p)) * np.geomspace(0.1, 10, p)
+    unequal = (standard + rng.uniform(-3, 3, p)) * np.geomspace(0.1, 10, p)
     return {
         "standard normal columns": Table(standard, y),
-        "columns as they come": Table(as_they_come, y),
+        "columns of unequal size": Table(unequal, y),
     }
 
 
@@ -65,17 +65,17 @@ def main() -> None:
             rows.append(
                 [name, milliseconds(one.seconds), times(slowest / one.seconds), f"{epsilon:.3g}", f"{one.fit.best_score_:.6f}"]
             )  # fmt: skip
-        head = ["search", "time", "times as fast as scikit-learn's", "epsilon chosen", "its score"]
+        head = ["search", "time", "times as fast as scikit-learn", "epsilon chosen", "its score"]
         report.table(f"{title}, {table.shape}", head, rows)
         ratios = [times(slowest / found[name].seconds) for name in (PATH, OURS)]
         summary.append([f"{title}, {table.shape}", milliseconds(found[PATH].seconds), *ratios])
     head = [
-        "table",
+        "data",
         PATH,
-        "times as fast as scikit-learn's grid search",
-        "a grid search over ours is",
+        "times as fast as GridSearchCV over scikit-learn",
+        "the same of GridSearchCV over robustreg",
     ]
-    report.table("In short: ten thresholds, five folds", head, summary)
+    report.table("Summary: ten thresholds, five folds", head, summary)
     report.close()
 
 
