@@ -1,5 +1,6 @@
 """Sphinx configuration: `sphinx-build -W docs docs/_build/html` builds the site."""
 
+import re
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +24,7 @@ extensions = [
     "sphinx.ext.mathjax",
     "myst_parser",
     "numpydoc",
+    "sphinx.ext.viewcode",
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
@@ -33,7 +35,7 @@ exclude_patterns = ["_build", "_templates", "auto_examples/*.ipynb"]
 nitpicky = True
 nitpick_ignore_regex = [("py:.*", ".*")]
 
-myst_enable_extensions = ["colon_fence", "dollarmath", "fieldlist"]
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "fieldlist"]
 myst_heading_anchors = 3
 
 autosummary_generate = True
@@ -53,6 +55,8 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "write_computation_times": False,
     "show_signature": False,
+    "backreferences_dir": "reference/backreferences",
+    "doc_module": ("robustreg",),
     "within_subsection_order": "gallery_order.QuickstartFirst",
     "remove_config_comments": True,
 }
@@ -63,8 +67,10 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_copy_source = False
+html_logo = "_static/logo.svg"
+html_favicon = "_static/logo.svg"
 html_theme_options = {
-    "logo": {"text": "robustreg"},
+    "logo": {"text": "robustreg", "alt_text": "robustreg - home"},
     "show_prev_next": False,
     "navbar_align": "left",
     "footer_start": ["copyright"],
@@ -73,15 +79,7 @@ html_theme_options = {
     "pygments_light_style": "tango",
 }
 # Pages without neighbours have nothing to show on their left.
-_SINGLE = (
-    "index",
-    "getting_started",
-    "how_it_works",
-    "performance",
-    "extending",
-    "design",
-    "changelog",
-)
+_SINGLE = ("index", "getting_started", "changelog")
 html_sidebars = {page: [] for page in _SINGLE}
 
 # Formulas as SVG by one local file: no fonts and nothing from the network.
@@ -101,6 +99,12 @@ def _keep_percent_with_its_number(app, doctree, name):
             text.parent.replace(text, nodes.Text(text.replace(" %", "\N{NO-BREAK SPACE}%")))
 
 
+def _without_references(app, what, name, obj, options, lines):
+    # scikit-learn's docstrings refer to pages of its own site.
+    lines[:] = [re.sub(r":(?:ref|term):`([^`<]*?)(?:\s*<[^`>]*>)?`", r"\1", line) for line in lines]
+
+
 def setup(app):
+    app.connect("autodoc-process-docstring", _without_references)
     app.connect("build-finished", _copy_mathjax)
     app.connect("doctree-resolved", _keep_percent_with_its_number)

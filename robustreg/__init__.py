@@ -1,4 +1,4 @@
-"""Robust linear estimators for scikit-learn on one shared loss core."""
+"""Robust linear regression, classification and ranking for scikit-learn."""
 
 from robustreg import datasets, formula, inference, losses, model_selection, plotting
 from robustreg.estimators import (

@@ -16,6 +16,8 @@ PAGES = [
     *ROOT.glob("*.md"),
     *(page for page in (ROOT / "docs").rglob("*.md") if "_build" not in page.parts),
 ]
+GUIDE = ROOT / "docs" / "guide"
+REFERENCE = ROOT / "docs" / "reference"
 FENCE = re.compile(r"^```python\n(?P<code>>>>.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMANDS = [
     'python3 -m venv .venv && .venv/bin/pip install ".[plot]" && .venv/bin/python examples/quickstart.py',
@@ -52,10 +54,40 @@ def test_readme_names_every_estimator_and_loss():
     assert {cls.__name__ for cls in ESTIMATORS} | shipped <= named
 
 
+def test_readme_quotes_the_measured_speed():
+    script = runpy.run_path(str(ROOT / "benchmarks" / "run_all.py"))
+    assert script["headlines"]() in (ROOT / "README.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("page", sorted(GUIDE.glob("*.md")), ids=lambda page: page.stem)
+def test_a_page_of_the_user_guide_is_short_and_listed(page):
+    assert len(page.read_text("utf-8").split()) <= 1200
+    assert page.stem == "index" or f"\n{page.stem}\n" in (GUIDE / "index.md").read_text("utf-8")
+
+
+def test_links_of_the_readme_lead_to_files():
+    text = (ROOT / "README.md").read_text("utf-8")
+    local = re.findall(r"\]\(((?!http)[^)#]+)", text) + re.findall(
+        r'(?:src|srcset)="([^"]+)"', text
+    )
+    assert len(local) > 15
+    assert [link for link in local if not (ROOT / link).exists()] == []
+
+
+def test_picture_of_the_start_page_is_drawn_for_light_and_dark(tmp_path):
+    script = runpy.run_path(str(ROOT / "docs" / "draw_start.py"))
+    script["main"](tmp_path)
+    drawn = {path.name for path in tmp_path.iterdir()}
+    assert drawn == {path.name for path in (ROOT / "docs" / "_static").glob("phones-*.svg")}
+    slopes = [float(fit.coef_[0]) for fit, _ in script["FITS"].values()]
+    assert slopes[0] > slopes[1] > slopes[2] > slopes[3] > 1  # as the page says
+
+
 def reference_names():
     """Return the full names in the autosummary tables of the API reference."""
     pages = runpy.run_path(str(ROOT / "docs" / "_ext" / "loss_table.py"))
-    text = (ROOT / "docs" / "reference" / "index.rst").read_text("utf-8") + pages["reference"]()
+    written = [page for page in REFERENCE.glob("*.rst") if page.name != "losses.rst"]
+    text = "\n".join(page.read_text("utf-8") for page in written) + pages["reference"]()
     names, module, listed = set(), "", False
     for line in text.splitlines():
         if line.startswith(".. currentmodule::"):

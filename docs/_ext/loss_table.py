@@ -89,7 +89,7 @@ def row(name, kind, folder):
         image = f".. image:: /{CURVES.as_posix()}/{name}.svg\n   :alt: {name}: value and derivative"
     formula = f":math:`{kind.formula}` |br| :source:`{kind.reference}`"
     convex = "convex" if kind.convex else "not convex"
-    smooth = "smooth" if kind.smooth else "has kinks"
+    smooth = "smooth" if kind.smooth else "non-smooth"
     cells = [names, formula, f"{image}\n\n{convex}, {smooth}"]
     lines = [f"- {indent(cell, '  ').strip()}" for cell in cells]
     return "* " + indent("\n".join(lines), "  ").strip()
