@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, reduce
+from functools import cached_property, lru_cache, reduce
 from threading import local
 from typing import Any, NamedTuple
 
@@ -210,7 +210,12 @@ class Data:
     @property
     def single(self) -> bool:
         """Whether all rows are one dense block, whose predictions are worth keeping."""
-        return self.ready and self.X.nbytes <= BLOCK_BYTES
+        return self.ready and bool(self.X.nbytes <= BLOCK_BYTES)
+
+    @cached_property
+    def _whole(self) -> Block:
+        """The one block of a small table."""
+        return self._block(slice(0, self.n_rows))
 
     @property
     def small(self) -> bool:
@@ -273,6 +278,8 @@ class Data:
         of threads.
         """
         self.passes.count += self.share
+        if self.single:
+            return function(self._whole)
         parts = self._parts()
         if len(parts) == 1:
             return function(self._block(parts[0], True))
@@ -289,6 +296,8 @@ class Data:
     def rowwise(self, function: Callable[[Block], Array]) -> Array:
         """Return what ``function`` says of the rows of each block, one after another: one pass."""
         self.passes.count += self.share
+        if self.single:
+            return function(self._whole)
         parts = self._parts()
         return np.concatenate(
             in_order(lambda part: function(self._block(part, True)), parts, few=FEW)

@@ -72,15 +72,10 @@ class Objective:
 
     def __post_init__(self) -> None:
         self.total = self.data.total * self.unit
-
-    @property
-    def _outputs(self) -> int:
-        return 1 if self.n_outputs is None else self.n_outputs
-
-    @property
-    def _edge(self) -> int:
-        """Where coefficients and intercepts end in ``theta``."""
-        return (self.data.size + self.data.intercept) * self._outputs
+        self._outputs = 1 if self.n_outputs is None else self.n_outputs
+        #: where coefficients, and coefficients and intercepts, end in ``theta``
+        self._size = self.data.size * self._outputs
+        self._edge = self._size + self.data.intercept * self._outputs
 
     @property
     def size(self) -> int:
@@ -164,11 +159,6 @@ class Objective:
         if hessian is not None:
             hessian = self.with_penalty(theta, hessian) / self.total
         return float(value + penalty) / self.total, gradient, hessian
-
-    @property
-    def _size(self) -> int:
-        """How many entries of ``theta`` are coefficients."""
-        return self.data.size * self._outputs
 
     def hessp(self, theta: Array, direction: Array) -> Array:
         """Hessian times a direction: one pass."""

@@ -25,6 +25,8 @@ FLAT = 0.1
 PAYS = 0.5
 #: a step this many times tol is as good as none
 STEP = 100.0
+#: curvature below which there is none
+TINY = float(np.finfo(float).tiny)
 #: pairs of steps and gradient changes that correct a kept Hessian
 MEMORY = 12
 
@@ -37,17 +39,19 @@ class DenseMetric:
     """
 
     def __init__(self, hessian: Array, lift: float = 0.0) -> None:
-        finite = np.isfinite(hessian)  # LAPACK would not say so
-        self.finite = bool(finite.all())
-        if not self.finite:
-            known = finite.all(axis=0)
+        self.finite = isfinite(hessian.sum()) or bool(np.isfinite(hessian).all())
+        if not self.finite:  # LAPACK would not say so
+            known = np.isfinite(hessian).all(axis=0)
             hessian = np.where(np.outer(known, known), hessian, 0.0)
-        diagonal = np.abs(np.diag(hessian))
-        bent = diagonal > np.finfo(float).tiny
-        self.scale = 1 / np.sqrt(np.where(bent, diagonal, 1.0))
-        scaled = hessian * np.outer(self.scale, self.scale)
-        each = len(scaled) + 1
-        scaled.flat[::each] += np.where(bent, 0.0, 1.0)
+        diagonal = np.abs(hessian.diagonal())
+        if diagonal.min(initial=np.inf) > TINY:
+            self.scale = 1 / np.sqrt(diagonal)
+            scaled = hessian * self.scale * self.scale[:, None]
+        else:
+            bent = diagonal > TINY
+            self.scale = 1 / np.sqrt(np.where(bent, diagonal, 1.0))
+            scaled = hessian * self.scale * self.scale[:, None]
+            scaled.flat[:: len(scaled) + 1] += np.where(bent, 0.0, 1.0)
         while True:
             factor = cholesky(scaled, lift)
             if factor is not None:
@@ -378,6 +382,9 @@ def _to_floor(
 
 def _corrected(gradient: Array, metric: Any, pairs: deque[tuple[Array, Array]]) -> Array:
     """Two-loop recursion of L-BFGS about the kept Hessian."""
+    if not pairs:
+        step: Array = metric.solve(gradient)
+        return step
     usable = [(s, y, float(s @ y)) for s, y in pairs]
     usable = [(s, y, sy) for s, y, sy in usable if sy > 1e-12 * np.sqrt((s @ s) * (y @ y))]
     q, weights = gradient.copy(), []

@@ -6,12 +6,12 @@ those rows alone, to rounding.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import scipy.linalg
+from scipy.linalg.lapack import dgetrf, dgetrs
 from scipy.optimize import lsq_linear
 
 from robustreg._array import Array, is_sparse
@@ -293,14 +293,11 @@ def conjugate(square: Array, pull: Array) -> float:
 
 def solve_saddle(system: Array, right: Array, found: Array) -> Array:
     """Solve symmetric equations, by least squares where they are singular."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", scipy.linalg.LinAlgWarning)
-        factor = scipy.linalg.lu_factor(system, check_finite=False)
+    factor, pivots, _ = dgetrf(system)
     exact = found
     with np.errstate(all="ignore"):  # where they are singular
         for _ in range(3):
-            missed = right - system @ exact
-            exact = exact + scipy.linalg.lu_solve(factor, missed, check_finite=False)
+            exact = exact + dgetrs(factor, pivots, right - system @ exact)[0]
         missed = right - system @ exact
     if np.abs(missed).max(initial=0.0) <= SOLVED * np.abs(right).max(initial=0.0):
         return exact
@@ -355,12 +352,11 @@ def interior_point(
             least, best = merit, point
         if merit <= GAP * abs(rows.value(point.theta)) or system.factor is None:
             break
-        none = np.zeros_like(point.up)
-        affine = system.direction(none, none, 0.0)
+        affine = system.direction(0.0, 0.0, 0.0)
         ahead = point.moved(affine, point.room(affine)).gap
-        center = point.gap / (2 * len(none)) * min((ahead / point.gap) ** 3, 1.0)
+        center = point.gap / point.inside.size * 2 * min((ahead / point.gap) ** 3, 1.0)
         # Mehrotra's second order: what the affine step adds to the products it should make zero
-        _, d_slopes, d_up, d_down = affine
+        _, (_, d_slopes, d_up, d_down) = affine
         step = system.direction(d_slopes * d_up, -d_slopes * d_down, center)
         point = point.moved(step, 0.9995 * point.room(step))
     theta, slopes = best.theta, best.slopes(rows)
@@ -368,46 +364,38 @@ def interior_point(
 
 
 class _Point(NamedTuple):
-    """A point inside: distances of the slopes from their bounds, and the parts of the offsets."""
+    """A point inside: coefficients, and what stays positive.
+
+    ``inside`` has four rows: distances of the slopes from their upper and lower bounds, and the positive and
+    negative parts of the offsets. A step is a pair of changes of both.
+    """
 
     theta: Array
-    above: Array
-    below: Array
-    up: Array
-    down: Array
+    inside: Array
 
     @classmethod
     def start(cls, rows: Rows, theta: Array) -> _Point:
         s = rows.offsets(theta)
         wide = np.abs(s).mean() or 1.0
         half = 0.5 * (rows.upper - rows.lower)
-        return cls(theta, half, half, np.maximum(s, 0) + wide, np.maximum(-s, 0) + wide)
+        return cls(theta, np.stack([half, half, np.maximum(s, 0) + wide, np.maximum(-s, 0) + wide]))
 
     @property
     def gap(self) -> float:
-        return float(self.above @ self.up + self.below @ self.down)
+        return float(np.vdot(self.inside[:2], self.inside[2:]))
 
     def slopes(self, rows: Rows) -> Array:
         """Taken from the nearer bound, a slope keeps the digits of its distance from it."""
-        return np.where(self.above < self.below, rows.upper - self.above, rows.lower + self.below)
+        above, below = self.inside[:2]
+        return np.where(above < below, rows.upper - above, rows.lower + below)
 
-    def room(self, step: tuple[Array, ...]) -> float:
+    def room(self, step: tuple[Array, Array]) -> float:
         """Longest step, up to one, that keeps everything positive."""
-        _, d_slopes, d_up, d_down = step
-        length = 1.0
-        changes = (-d_slopes, d_slopes, d_up, d_down)
-        for value, change in zip(self[1:], changes, strict=True):
-            falling = change < 0
-            if falling.any():
-                length = min(length, float((value[falling] / -change[falling]).min()))
-        return length
+        steepest = float((step[1] / self.inside).min())
+        return -1.0 / steepest if steepest < -1.0 else 1.0
 
-    def moved(self, step: tuple[Array, ...], length: float) -> _Point:
-        d_theta, d_slopes, d_up, d_down = (length * part for part in step)
-        return _Point(
-            self.theta + d_theta, self.above - d_slopes, self.below + d_slopes,
-            self.up + d_up, self.down + d_down,
-        )  # fmt: skip
+    def moved(self, step: tuple[Array, Array], length: float) -> _Point:
+        return _Point(self.theta + length * step[0], self.inside + length * step[1])
 
 
 class _System:
@@ -415,16 +403,18 @@ class _System:
 
     def __init__(self, rows: Rows, point: _Point) -> None:
         self.X, self.point = rows.X, point
+        _, _, up, down = point.inside
         pull = rows.linear if rows.quadratic is None else rows.linear + rows.quadratic @ point.theta
         self.dual = -(pull + rows.X.T @ point.slopes(rows))
-        self.primal = -(rows.offsets(point.theta) - point.up + point.down)
+        self.primal = -(rows.offsets(point.theta) - up + down)
         self.width = rows.upper - rows.lower
-        self.spread = point.up / point.above + point.down / point.below
+        self.ratio = point.inside[2:] / point.inside[:2]
+        self.spread = self.ratio[0] + self.ratio[1]
         root = rows.X / np.sqrt(self.spread)[:, None]
         lifted = root.T @ root  # the same array twice: half the work
         if rows.quadratic is not None:
             lifted += rows.quadratic
-        self.scale = 1 / np.sqrt(np.maximum(np.diag(lifted), 1e-300))
+        self.scale = 1 / np.sqrt(np.maximum(lifted.diagonal(), 1e-300))
         self.factor = _factor(lifted * np.outer(self.scale, self.scale))
 
     def merit(self) -> float:
@@ -432,17 +422,18 @@ class _System:
         missed = np.abs(self.dual) @ np.abs(self.point.theta) + np.abs(self.primal) @ self.width
         return float(self.point.gap + missed)
 
-    def direction(self, second_up: Array, second_down: Array, center: float) -> tuple[Array, ...]:
-        """Step in coefficients, slopes and parts of the offsets towards products of ``center``."""
-        _, above, below, up, down = self.point
-        c_up = center - above * up + second_up
-        c_down = center - below * down + second_down
-        shift = self.primal + c_up / above - c_down / below
+    def direction(self, second_up: Any, second_down: Any, center: float) -> tuple[Array, Array]:
+        """Step towards products of ``center``."""
+        above, below, up, down = self.point.inside
+        c_up = (center + second_up) / above - up
+        c_down = (center + second_down) / below - down
+        shift = self.primal + c_up - c_down
         right = self.dual + self.X.T @ (shift / self.spread)
         d_theta = self.scale * solve_factored(self.factor, self.scale * right)
         d_slopes = (self.X @ d_theta - shift) / self.spread
-        d_up = (c_up + up * d_slopes) / above
-        return d_theta, d_slopes, d_up, (c_down - down * d_slopes) / below
+        d_up = c_up + self.ratio[0] * d_slopes
+        d_down = c_down - self.ratio[1] * d_slopes
+        return d_theta, np.stack([-d_slopes, d_slopes, d_up, d_down])
 
 
 def _factor(matrix: Array) -> Any:

@@ -170,25 +170,26 @@ class Rows:
         return max(share * abs(self.value(theta)), noise)
 
     # The envelope of width mu: slopes clip(weight * s / mu, lower, upper).
-    def fun_jac(self, theta: Array, mu: float) -> tuple[float, Array]:
+    def evaluate(self, theta: Array, mu: float) -> tuple[float, Array, Array]:
+        """Value, gradient, and the offsets, which serve the Hessian."""
         s = self.offsets(theta)
-        slope = np.clip(self.weight * s / mu, self.lower, self.upper)
+        slope = np.minimum(np.maximum(self.weight * s / mu, self.lower), self.upper)
         value = slope @ (s - 0.5 * mu / self.weight * slope) + self.linear @ theta
         gradient = self.X.T @ slope + self.linear
         if self.quadratic is not None:
             pull = self.quadratic @ theta
             value, gradient = value + 0.5 * theta @ pull, gradient + pull
-        return float(value), gradient
+        return float(value), gradient, s
 
-    def curvature(self, theta: Array, mu: float) -> Array:
-        """Second derivatives of the envelope of width ``mu``, zero outside its band."""
+    def curvature(self, s: Array, mu: float) -> Array:
+        """Second derivatives of the envelope of width ``mu`` at offsets, zero outside its band."""
         steep = self.weight / mu
-        bent = steep * self.offsets(theta)
+        bent = steep * s
         within: Array = np.where((bent > self.lower) & (bent < self.upper), steep, 0.0)
         return within
 
-    def hess(self, theta: Array, mu: float) -> Array:
-        gram = Block(self.X, self.position, None).gram(self.curvature(theta, mu))
+    def hess(self, theta: Array, mu: float, s: Array) -> Array:
+        gram = Block(self.X, self.position, None).gram(self.curvature(s, mu))
         return gram if self.quadratic is None else gram + self.quadratic
 
     def envelope(
@@ -197,7 +198,7 @@ class Rows:
         """Minimise the envelope of width ``mu``."""
         options = {"tol": tol, "maxiter": maxiter, "lazy": True}
         return minimize(
-            self.fun_jac,
+            self.evaluate,
             theta,
             args=(mu,),
             hess=self.hess,
@@ -273,7 +274,7 @@ def solve_rows(
     # The start need not be near the end of any envelope: how many rows it bends says nothing.
     wide = rows
     while len(wide.weight) > few and mu > 1e-9 * width and nit < maxiter - 1:
-        if nit and np.count_nonzero(wide.curvature(theta, mu / NARROWER)) <= BAND * q:
+        if nit and np.count_nonzero(wide.curvature(wide.offsets(theta), mu / NARROWER)) <= BAND * q:
             break
         most = min(maxiter - 1 - nit, PATIENCE)
         found = wide.envelope(theta, mu, max(LOOSE * force * mu, 1e-9 * force), most, callback)

@@ -145,7 +145,7 @@ def test_folded_rows_count_by_their_slope():
 
 def test_envelope_is_below_and_tends_to_the_function():
     rows, theta = problem(60, 4), np.array([0.1, -0.2, 0.3, 0.5])
-    gaps = [rows.value(theta) - rows.fun_jac(theta, mu)[0] for mu in (1.0, 0.1, 0.01)]
+    gaps = [rows.value(theta) - rows.evaluate(theta, mu)[0] for mu in (1.0, 0.1, 0.01)]
     assert gaps[0] > gaps[1] > gaps[2] >= 0
     assert gaps[2] <= 0.01 * rows.weight.sum()
 
@@ -154,8 +154,9 @@ def test_envelope_is_below_and_tends_to_the_function():
 def test_derivatives_of_the_envelope(penalty):
     rows, theta = problem(60, 4, penalty=penalty), np.array([0.1, -0.2, 0.3, 0.5])
     step = 1e-6
-    gradient, hessian = rows.fun_jac(theta, 0.5)[1], rows.hess(theta, 0.5)
+    _, gradient, s = rows.evaluate(theta, 0.5)
+    hessian = rows.hess(theta, 0.5, s)
     for i, e in enumerate(step * np.eye(4)):
-        up, down = rows.fun_jac(theta + e, 0.5), rows.fun_jac(theta - e, 0.5)
+        up, down = rows.evaluate(theta + e, 0.5), rows.evaluate(theta - e, 0.5)
         assert_allclose(gradient[i], (up[0] - down[0]) / (2 * step), rtol=1e-5, atol=1e-9)
         assert_allclose(hessian[i], (up[1] - down[1]) / (2 * step), rtol=1e-4, atol=1e-6)
