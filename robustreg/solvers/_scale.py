@@ -134,6 +134,8 @@ def solve_fixed(problem: Problem, sigma: float, theta: Array | None = None) -> R
     that Newton never meets a band without rows.
     """
     objective = problem.at(sigma)
+    if problem.loss.line == (-np.inf, np.inf) and keeps_metric(objective, problem.method):
+        return _solve_squares(problem, objective)
     if theta is not None:
         return _from_near(problem, objective, theta, warm=True)
     if problem.narrow(sigma):
@@ -153,6 +155,18 @@ def solve_fixed(problem: Problem, sigma: float, theta: Array | None = None) -> R
         first = _from_wide(inner, sigma, inner.start())
         found = _from_near(problem.after(first.nit, first.status), objective, first.x)
     found.nit += first.nit
+    return found
+
+
+def _solve_squares(problem: Problem, objective: Objective) -> Result:
+    """Minimise a parabola of each residual: a Newton step from zero, and one that removes its rounding."""
+    here = objective.evaluate(np.zeros(problem.size), 2)
+    metric = DenseMetric(here.hessian)
+    theta = -metric.solve(here.gradient)
+    theta -= metric.solve(objective.evaluate(theta).gradient)
+    known = objective.evaluate(theta)
+    found = _solve(problem, objective, theta, metric=metric, known=known)
+    found.nit = max(found.nit, 1)
     return found
 
 
