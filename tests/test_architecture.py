@@ -169,7 +169,34 @@ def machine_paths(root: Path) -> list[str]:
     return faults
 
 
-RULES = [upward_imports, concrete_checks, machine_paths]
+def import_circles(root: Path) -> list[str]:
+    """Return modules that import each other, directly or not, late or for types only."""
+    trees = {".".join(name).removesuffix(".__init__"): tree for name, _, tree in modules(root)}
+    packages = {".".join(name[:-1]) for name, *_ in modules(root) if name[-1] == "__init__"}
+
+    def targets(name: str, tree: ast.Module) -> set[str]:
+        found = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                parts = name.split(".") + ["__init__"] * (name in packages)
+                up = parts[: len(parts) - node.level] if node.level else []
+                base = ".".join([*up, *([node.module] if node.module else [])])
+                for alias in node.names:
+                    full = f"{base}.{alias.name}"
+                    found.add(full if full in trees else base)
+        return (found & set(trees)) - {name}
+
+    left = {name: targets(name, tree) for name, tree in trees.items()}
+    while free := {name for name, wanted in left.items() if not wanted & set(left)}:
+        left = {name: wanted for name, wanted in left.items() if name not in free}
+    while ends := set(left) - {other for wanted in left.values() for other in wanted}:
+        left = {name: wanted for name, wanted in left.items() if name not in ends}
+    return [f"{name} is in a circle of imports" for name in sorted(left)]
+
+
+RULES = [upward_imports, concrete_checks, machine_paths, import_circles]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
@@ -245,6 +272,22 @@ def test_sound_tree_passes(tree, rule):
 )
 def test_upward_import_is_found(tree, file, text):
     assert upward_imports(tree(file, text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from robustreg.solvers import solve",
+        "from .solvers import solve",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from robustreg import solvers",
+        "def late():\n    import robustreg.solvers",
+    ],
+)
+def test_circle_is_found(tree, text):
+    assert import_circles(tree("objective.py", text)) == [
+        "robustreg.objective is in a circle of imports",
+        "robustreg.solvers is in a circle of imports",
+    ]
 
 
 @pytest.mark.parametrize(

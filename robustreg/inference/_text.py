@@ -5,13 +5,13 @@ from __future__ import annotations
 import html as markup
 import math
 import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-if TYPE_CHECKING:
-    from robustreg.inference._summary import Summary
+#: a summary, which calls what is here: to import its class would be a circle
+Summary = Any
 
 WIDTH = 80
 #: width of a column

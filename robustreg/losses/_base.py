@@ -7,7 +7,8 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from robustreg._array import EMPTY, Array, total
-from robustreg.losses._evaluate import bind, evaluate
+from robustreg.losses._evaluate import evaluate
+from robustreg.losses._inputs import bind
 from robustreg.losses._parameters import Parameters
 from robustreg.losses._targets import Target
 

@@ -15,15 +15,12 @@ import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from robustreg._array import Array, cast, weigh
-from robustreg.losses._evaluate import Inputs, Problem, arrange, check, shelter
-
-if TYPE_CHECKING:
-    from robustreg.losses._base import Loss
+from robustreg.losses._inputs import Inputs, Loss, Problem, arrange, check, shelter
 
 
 def evaluate_tensors(loss: Loss, given: Inputs, reduction: str, return_gradient: bool) -> Any:
@@ -64,7 +61,7 @@ def evaluate_tensors(loss: Loss, given: Inputs, reduction: str, return_gradient:
 
 def _inside(loss: Loss, problem: Problem) -> bool:
     """Whether the loss is no linear function of its weights."""
-    return loss.weight_shape(problem.raw) != loss.shape(problem.raw)
+    return bool(loss.weight_shape(problem.raw) != loss.shape(problem.raw))
 
 
 def _divisor(loss: Loss, problem: Problem, form: _Form, values: Array) -> Any:

@@ -28,10 +28,11 @@ from robustreg.solvers._parts import Parts
 from robustreg.solvers._preliminary import Rank, Stage, with_scale
 from robustreg.solvers._program import solve_program
 from robustreg.solvers._result import Result
-from robustreg.solvers._rows import Rows, solve_rows
+from robustreg.solvers._rows import Rows
 from robustreg.solvers._scale import Problem, solve_fixed, solve_joint, solve_mad
 from robustreg.solvers._search import Search
 from robustreg.solvers._smooth import solve_smooth
+from robustreg.solvers._solve_rows import solve_rows
 from robustreg.solvers._table import Table
 from robustreg.solvers._trimmed import (
     finite_sample,

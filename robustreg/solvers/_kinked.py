@@ -24,8 +24,9 @@ from robustreg.solvers._dual import interpolated, solve_dual
 from robustreg.solvers._kinks import gradient_of, offsets
 from robustreg.solvers._newton import DenseMetric, newton
 from robustreg.solvers._result import Result, minimize
-from robustreg.solvers._rows import Rows, Vertex, few_rows, solve_rows
+from robustreg.solvers._rows import Rows, Vertex, few_rows
 from robustreg.solvers._smooth import ROUGH, largest_move, on_drawn, on_spread
+from robustreg.solvers._solve_rows import solve_rows
 
 #: rows within this many widths of the envelope are kept
 KEPT_WIDTHS = 4.0

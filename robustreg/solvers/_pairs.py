@@ -23,7 +23,8 @@ from robustreg.losses import PointwiseLoss
 from robustreg.penalties import Penalty
 from robustreg.solvers._newton import DenseMetric, newton
 from robustreg.solvers._result import Result, minimize
-from robustreg.solvers._rows import Rows, few_rows, solve_rows
+from robustreg.solvers._rows import Rows, few_rows
+from robustreg.solvers._solve_rows import solve_rows
 
 #: columns of partner sums that are made at a time
 COLUMNS = 32

@@ -7,7 +7,7 @@ those rows alone, to rounding.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.linalg
@@ -17,10 +17,8 @@ from scipy.optimize import lsq_linear
 from robustreg._array import Array, is_sparse
 from robustreg.solvers._cholesky import cholesky, solve_factored
 from robustreg.solvers._result import Result, linprog, minimize
+from robustreg.solvers._rows import Rows
 from robustreg.solvers._vertices import walk
-
-if TYPE_CHECKING:
-    from robustreg.solvers._rows import Rows
 
 #: with more coefficients a walk or a simplex takes longer than an interior point
 WIDE = 60

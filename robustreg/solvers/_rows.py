@@ -3,8 +3,7 @@
     f(theta) = sum_i max(lower_i s_i, upper_i s_i) + linear @ theta + theta @ quadratic @ theta / 2,
     s = X theta - position.
 
-Its optimum is found to rounding: by a linear program where there is no square term, on the active
-set otherwise, both reached through a sequence of Moreau envelopes.
+Rows know their gap, their Moreau envelopes and what rounding makes of them; `_solve_rows` minimises them.
 """
 
 from __future__ import annotations
@@ -17,45 +16,16 @@ import numpy as np
 from robustreg._array import Array, row_slices
 from robustreg.data import Block, take_rows
 from robustreg.solvers._newton import newton
-from robustreg.solvers._programs import linear_program, quadratic_program
 from robustreg.solvers._result import Result, minimize
 
-#: a gap of this share of the value is more than rounding
-TIED = 1e-12
 #: what rounding makes of a gap at the most, y having spread one: a heavy penalty has digits of its own
 NOISE = 1e-12
-#: and one of this share says that too few rows were kept
-OPEN = 1e-6
-#: an envelope is this much narrower than the one before
-NARROWER = 0.15
-#: an envelope that bends no more than this many rows for each coefficient is the last
-BAND = 12
-#: gradient at which an envelope ends, in its widths: its minimum is then known to a small part of one
-LOOSE = 0.005
-#: rows within this many widths of an envelope may bend the next one
-KEPT = 4.0
-#: cells of rows that an interior point takes at once: at 200 x 5 it is done in 2.4 ms, by envelopes in 3.0, and
-#: from 1,000 x 10 on envelopes are as quick
-AT_ONCE = 5_000
-#: iterations after which an envelope is given up
-PATIENCE = 60
-#: an offset, y having spread one, of a row that may lie on a hyperplane with many others
-ON = 1e-12
-#: a width, y having spread one, at which many rows within it may lie on a hyperplane
-FLAT = 1e-5
-#: within the last envelope, so many times the rows of a program are too many to be near by chance
-MANY = 4
 #: rows of which entries are made positive at a time
 PART = 4096
-#: so many times more rows are taken where those that were cannot balance the rest, and all where that is
-#: half of them: programs without an answer cost as much as the one with, whose size is known to a factor
-MORE = 4
 #: curvature of a penalty that may be too weak to bound what is missed by rounding
 WEAK = 1e-12
 #: the least size that a column may have without the rows far out in it
 SLIGHT = 1e-30
-#: offsets beyond this many median ones are folded before a program is solved
-FAR = 1e3
 
 
 @dataclass
@@ -246,146 +216,3 @@ class Vertex:
 def few_rows(q: int) -> int:
     """Rows that a program of ``q`` coefficients begins with."""
     return 4 * q + 100
-
-
-def solve_rows(
-    rows: Rows,
-    theta: Array,
-    width: float,
-    maxiter: int,
-    callback: Any = None,
-    *,
-    partial: bool = False,
-) -> Vertex:
-    """Minimise exactly, starting from ``theta`` whose offsets are about ``width`` off.
-
-    Where they are ``partial`` the linear term may be more than they can balance: that is said soon.
-
-    Ever narrower envelopes say which rows end up near their kinks. The others are folded, the few
-    are solved exactly, and where a folded row then lies on its other side it joins the few.
-    """
-    q, nit, mu = len(theta), 0, width
-    few = few_rows(q)
-    if rows.quadratic is not None and len(rows.weight) * q <= AT_ONCE:
-        few = max(few, len(rows.weight))
-    # a plane through most of a few rows is as good as one through many
-    most_tied = min(few, max(2 * q, len(rows.weight) // 2))
-    if width <= FLAT:
-        tied = np.abs(rows.offsets(theta)) <= KEPT * width
-        vertex = _on_hyperplane(rows, theta, tied, 1) if tied.sum() > most_tied else None
-        if vertex is not None and vertex.success:
-            return vertex
-    force = rows.force()
-    # The start need not be near the end of any envelope: how many rows it bends says nothing.
-    wide = rows
-    while len(wide.weight) > few and mu > 1e-9 * width and nit < maxiter - 1:
-        if nit and np.count_nonzero(wide.curvature(wide.offsets(theta), mu / NARROWER)) <= BAND * q:
-            break
-        most = min(maxiter - 1 - nit, PATIENCE)
-        found = wide.envelope(theta, mu, max(LOOSE * force * mu, 1e-9 * force), most, callback)
-        if found.status == 99:
-            ends = np.where(rows.offsets(found.x) > 0, rows.upper, rows.lower)
-            return Vertex(found.x, ends, nit + found.nit, False, stopped=True)
-        if found.status == 1:  # runs away, or would take for ever
-            nit += found.nit
-            if partial and wide is rows:
-                return Vertex(
-                    theta, np.where(rows.offsets(theta) > 0, rows.upper, rows.lower), nit, False
-                )
-            break
-        theta, nit = found.x, nit + found.nit
-        s = wide.offsets(theta)
-        near = np.flatnonzero(np.abs(s) <= KEPT * mu)
-        # The others hardly bend the next envelope, which only makes a start.
-        if few < len(near) < 0.5 * len(s):
-            wide = wide.fold(near, s)
-        mu *= NARROWER
-    s = rows.offsets(theta)
-    tied = np.abs(s) <= np.maximum(rows.rounding(theta), ON)
-    if nit and np.count_nonzero(np.abs(s) <= KEPT * mu) > MANY * few:
-        tied = np.abs(s) <= KEPT * mu
-    if tied.sum() > most_tied:
-        vertex = _on_hyperplane(rows, theta, tied, nit)
-        if vertex.success:
-            return vertex
-    order = np.argsort(np.abs(s), kind="stable")
-    # Rows far out only say on which side they lie: beside one of 1e10 a program loses the others.
-    size = np.abs(s)
-    close = size <= FAR * np.median(size[size > 0]) if size.any() else size == 0
-    few = min(few, max(int(close.sum()), min(2 * q, len(s))))
-    kept, solve = (
-        np.sort(order[:few]),
-        linear_program if rows.quadratic is None else quadratic_program,
-    )
-    sides: Array = np.where(s > 0, rows.upper, rows.lower)
-    success, stopped, start, slopes = False, False, theta, sides
-    while not (success or stopped) and nit < maxiter:
-        nit += 1
-        # Not from the last end: with too few rows a program may have none but infinity.
-        small = rows.fold(kept, s)
-        solved = solve(small, start)
-        if solved is None and len(kept) == len(s):
-            return Vertex(theta, sides, nit, False)
-        open_ = solved is not None and small.gap(*solved) > small.nothing(solved[0], OPEN)
-        if solved is None or (open_ and len(kept) < len(s)):
-            # the rows left cannot balance what the others pull, or only far away by a weak penalty
-            more = MORE * len(kept)
-            kept = np.union1d(kept, order[: more if 2 * more < len(s) else len(s)])
-            continue
-        theta, inner = solved
-        now = rows.offsets(theta)
-        flipped = np.where(s > 0, -now, now) > rows.rounding(theta)
-        flipped[kept] = False
-        slopes = sides.copy()
-        slopes[kept] = inner
-        gap = 0.0 if flipped.any() else rows.gap(theta, slopes)
-        if gap > rows.nothing(theta, TIED):
-            # Folded rows that end on their kinks can have any slope: they are missed in the balance.
-            flipped = np.abs(now) <= rows.rounding(theta)
-            if gap > rows.nothing(theta, OPEN):  # the rows left had no balance at all
-                flipped[order[: 2 * len(kept)]] = True
-            flipped[kept] = False
-        success = not (open_ or flipped.any())
-        if open_ and not flipped.any():
-            break
-        kept = np.concatenate([kept, np.flatnonzero(flipped)])
-        if callback is not None:
-            stopped = callback(intermediate_result=Result(x=theta, fun=rows.value(theta)))
-    return Vertex(theta, slopes, nit, success, stopped)
-
-
-def _on_hyperplane(rows: Rows, theta: Array, tied: Array, nit: int) -> Vertex:
-    """Return the point at which many rows are on their kinks, proven if their slopes can balance it.
-
-    Thousands of rows on one hyperplane, as of a y with many zeros, have balanced slopes in plenty,
-    for which a program would search long. The smallest ones, cut off at their bounds, are those of an
-    envelope of these rows at its minimum; it has none where there is no balance.
-    """
-    X = rows.X[tied]
-    for _ in range(2):
-        theta = theta - np.linalg.lstsq(X.T @ X, X.T @ rows.offsets(theta)[tied], rcond=None)[0]
-    # y has spread one and the columns size one: this is the rounding of what is nearly zero itself
-    theta = np.where(np.abs(theta) > np.finfo(float).eps ** 2, theta, 0.0)
-    slopes: Array = np.where(rows.offsets(theta) > 0, rows.upper, rows.lower)
-    slopes[tied] = 0.0
-    pull = rows.linear if rows.quadratic is None else rows.linear + rows.quadratic @ theta
-    held = rows.take(np.flatnonzero(tied), pull + rows.X.T @ slopes)
-    # with the middle of its bounds as the slope of a row at zero
-    middle = 0.5 * (held.lower + held.upper)
-    centred = replace(
-        held, position=np.zeros(len(X)), lower=held.lower - middle, upper=held.upper - middle,
-        linear=held.linear + X.T @ middle, quadratic=None,
-    )  # fmt: skip
-    found = centred.envelope(np.zeros(len(theta)), 1.0, 1e-15, PATIENCE)
-    if found.status == 1:
-        return Vertex(theta, slopes, nit, False)
-    balanced = np.clip(centred.weight * (X @ found.x), centred.lower, centred.upper)
-    inside = (balanced > centred.lower) & (balanced < centred.upper)
-    gram = X[inside].T @ (centred.weight[inside, None] * X[inside])
-    for _ in range(2):  # the digits that the first balance lacks
-        rest = X.T @ balanced + centred.linear
-        change = centred.weight * (X @ np.linalg.lstsq(gram, rest, rcond=None)[0])
-        balanced = np.where(inside, balanced - change, balanced)
-        balanced = np.clip(balanced, centred.lower, centred.upper)
-    slopes[tied] = middle + balanced
-    return Vertex(theta, slopes, nit, rows.gap(theta, slopes) <= rows.nothing(theta, TIED))

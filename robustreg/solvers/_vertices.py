@@ -7,14 +7,10 @@ kinks of others to where it is least.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from robustreg._array import Array
-
-if TYPE_CHECKING:
-    from robustreg.solvers._rows import Rows
+from robustreg.solvers._rows import Rows
 
 #: a slope beyond its bounds by this share of its range is rounding
 BEYOND = 1e-10

@@ -5,7 +5,8 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.optimize import linprog, minimize
 
-from robustreg.solvers._rows import Rows, solve_rows
+from robustreg.solvers._rows import Rows
+from robustreg.solvers._solve_rows import solve_rows
 
 
 def problem(n=40, q=4, *, ties=False, penalty=0.0, seed=0):
