@@ -118,7 +118,8 @@ def relative_decrement(found: float, value: float, unit: float = 1.0) -> float:
         That of the objective: rounding of residuals is multiplied by the root of a curvature of ``1 / unit``.
     """
     beyond = max(found - NOISE / float(np.sqrt(max(unit, ROUNDING / UNSOLVED))), 0.0)
-    return beyond / float(np.sqrt(2 * min(abs(value), 1.0))) if beyond else 0.0
+    # where no loss is left there is nothing below
+    return beyond / float(np.sqrt(2 * min(abs(value), 1.0))) if beyond and value else 0.0
 
 
 def decrement(objective: Objective, theta: Array, gradient: Array, metric: Any = None) -> float:

@@ -17,7 +17,7 @@ from scipy.optimize import OptimizeResult
 
 from robustreg._array import Array
 from robustreg.objective import Objective
-from robustreg.solvers._kinks import gradient_of, offsets
+from robustreg.solvers._kinks import gradient_of, more_than_rounding, offsets
 from robustreg.solvers._products import Products, inner_products, sparse_products
 from robustreg.solvers._result import Result, minimize
 
@@ -311,8 +311,8 @@ def solve_dual(
     Returns
     -------
     Result or None
-        As of :func:`~robustreg.solvers.solve_kinked`; None where rows are so many or so unlike each
-        other that their inner products are no way to go.
+        As of :func:`~robustreg.solvers.solve_kinked`; None where rows are so many, or so unlike each
+        other, that their inner products are no way to go, or where all columns are constant.
     """
     shared = {} if shared is None else shared
     key = "products", objective.penalty.alpha / objective.total, objective.data.n_rows
@@ -331,7 +331,7 @@ def solve_dual(
     upper = np.broadcast_to(kinks.upper, n) * weight
     position = np.broadcast_to(kinks.position, n)
     problem = DualProblem(products, position, lower, upper, weight, data.intercept)
-    if n > data.size + 1 and problem.reach > FAR:
+    if not problem.reach or (n > data.size + 1 and problem.reach > FAR):
         return None
 
     def told(intermediate_result: OptimizeResult) -> bool:
@@ -383,12 +383,12 @@ def _certified(
     theta = primal(objective, problem.products, found.x, found.intercept)
     u = objective.split(theta)[0]
     coef = data.coordinates.coef(u)
-    s = offsets(objective, theta)
+    found_at = offsets(objective, theta)
     eps = np.finfo(float).eps
     size = np.sqrt(problem.products.diagonal * max(float(g @ problem.products.apply(g)), 0.0))
     size += np.abs(problem.position) + data.base + np.abs(theta[data.size :]).sum()
-    zero = np.abs(s) <= 256 * eps * size
-    s = np.where(zero, 0.0, s)
+    zero = np.abs(found_at) <= 256 * eps * size
+    s = np.where(zero, 0.0, found_at)
     penalty, pull = objective.penalty.value_gradient(coef)
     value = float(problem.losses(s).sum()) + penalty / objective.total
     rest = gradient_of(objective, g)
@@ -397,6 +397,7 @@ def _certified(
         rest[data.size :],
     )
     gap = float((problem.losses(s) - g * s).sum() + 0.5 * missed @ _over_penalty(objective, missed))
+    gap += more_than_rounding(problem.losses(found_at) - g * found_at, zero, data.base)
     # an intercept is not penalised, but the minimum is no further: see `Rows.gap`
     gap += float(np.abs(edge).sum() * (max(value, 1.0) + np.abs(theta[data.size :]).sum()))
     gap = min(gap, value)  # no loss is negative

@@ -21,7 +21,7 @@ from robustreg.objective import Objective
 from robustreg.sampling import effective, uneven
 from robustreg.scales import weighted_median
 from robustreg.solvers._dual import interpolated, solve_dual
-from robustreg.solvers._kinks import gradient_of, offsets
+from robustreg.solvers._kinks import gradient_of, more_than_rounding, offsets
 from robustreg.solvers._newton import DenseMetric, newton
 from robustreg.solvers._result import Result, minimize
 from robustreg.solvers._rows import Rows, Vertex, few_rows
@@ -545,7 +545,8 @@ def certified(
 
     exact = s.copy()
     near = rows.offsets(theta)[: len(kept)]
-    exact[kept] = np.where(np.abs(near) <= rows.rounding(theta)[: len(kept)], 0.0, near)
+    zeroed = np.abs(near) <= rows.rounding(theta)[: len(kept)]
+    exact[kept] = np.where(zeroed, 0.0, near)
     u = objective.split(theta)[0]
     lost = loss(exact)
     penalty = objective.penalty.value_gradient(objective.data.coordinates.coef(u))[0]
@@ -559,6 +560,12 @@ def certified(
     beyond[kept] = 0.0
     # y may be larger than its spread says, where that is of the better half of the rows
     gap = rows.gap(theta, vertex.slopes, max(primal, 1.0)) + float(beyond.sum())
+    least, most = rows.lower[: len(kept)], rows.upper[: len(kept)]
+    gap += more_than_rounding(
+        np.maximum(least * near, most * near) - vertex.slopes[: len(kept)] * near,
+        zeroed,
+        objective.data.base,
+    )
     gap = min(gap, primal)  # no loss is negative
     eps = np.finfo(float).eps
     # What rounding leaves of a gap is none: on an exact fit there is nothing to compare it with, or only

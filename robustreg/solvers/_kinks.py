@@ -9,6 +9,9 @@ import numpy as np
 from robustreg._array import Array
 from robustreg.objective import Objective
 
+#: what rounding makes of a gap, y having spread one: more of it has to be counted
+FORGIVEN = 1e-11
+
 
 def offsets(objective: Objective, theta: Array) -> Array:
     """Distance of each raw prediction from its kink: one pass."""
@@ -22,3 +25,13 @@ def gradient_of(objective: Objective, slopes: Array) -> Array:
     data = replace(objective.data, y=slopes, weight=None)
     (pulled,) = data.sum(lambda block: (block.pullback(block.y),))
     return np.asarray(data.inward(pulled))
+
+
+def more_than_rounding(gaps: Array, zeroed: Array, base: float) -> float:
+    """Return the gaps of rows whose offsets were taken for zero, or 0.0 where rounding may have made them.
+
+    Beside coefficients of 1e6, as rows far out ask for, offsets of 1e-7 may be zero. Whether they are or
+    not, a value that depends on them has not been proven. ``base`` says how exact y itself is.
+    """
+    total = float(gaps[zeroed].sum())
+    return total if total > FORGIVEN * (1.0 + base) else 0.0

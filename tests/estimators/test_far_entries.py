@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import linprog
 from sklearn.exceptions import ConvergenceWarning
 
@@ -105,3 +106,33 @@ def test_few_rows_of_all_classes_together_without_a_penalty(n):
         model.fit(X, y)
     losses = row_losses(HingeClassifier(), y, scores(model, X))
     assert losses.sum() <= best_of_linear_program(X, y, np.ones(n)) + 1e-7
+
+
+def test_offsets_that_rounding_hides_prove_nothing():
+    # two columns in proportion but for entries a millionth of the others: at coefficients of size one the
+    # scores of the other rows are known to 1e-10, and in columns of size one to 1e-7
+    far = [-4.0000000000000005e6, 8e5]
+    X = np.array([far, [-1, 0], far, [0, 0], [1, 0], [1, 1]])
+    y = np.array([1, 1, 1, 1, 0, 0])
+    alpha = 1.0584593465647576
+    model = HingeClassifier(alpha=alpha)
+    certified = fitted(model, X, y)
+    other = HingeClassifier(alpha=alpha)
+    fitted(other, X + np.array([3, 5]), y)
+    other.intercept_ = other.intercept_ + other.coef_ @ [3, 5]
+
+    def value(one):
+        score = X @ one.coef_[0] + one.intercept_
+        loss = np.maximum(0.0, 1 - np.where(y == 1, score, -score)).sum()
+        return loss + 0.5 * alpha * (one.coef_**2).sum()
+
+    excess = value(model) / min(value(model), value(other)) - 1
+    assert not certified or excess <= 2e-8
+    assert model.optimality_ >= excess / 2
+
+
+def test_hinges_without_a_column_that_varies():
+    model = HingeClassifier().fit(np.ones((5, 1)), [0, 1, 3, 2, 4])
+    assert model.optimality_ <= model.tol
+    assert_array_equal(model.coef_, np.zeros((5, 1)))
+    assert_allclose(model.intercept_, -np.ones(5), rtol=1e-12)

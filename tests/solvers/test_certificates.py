@@ -89,6 +89,7 @@ def test_gradients_alone_where_there_is_no_hessian_or_no_minimum():
 
 def test_rounding_is_no_decrement():
     assert relative_decrement(NOISE, 1e-30) == 0.0
+    assert relative_decrement(1e-3, 0.0) == 0.0  # no loss is left
     assert relative_decrement(1e-3, 0.5) == pytest.approx(1e-3)
     assert relative_decrement(1e-3, 1e12) == pytest.approx(1e-3 / np.sqrt(2))
 
