@@ -112,17 +112,26 @@ class Objective:
         at = self.at(theta)
         return self.data.rowwise(lambda block: block.raw(at))
 
-    def evaluate(self, theta: Array, order: int = 1, out: Array | None = None) -> Evaluation:
+    def evaluate(
+        self, theta: Array, order: int = 1, out: Array | None = None, *, whole: bool = True
+    ) -> Evaluation:
         """Value, gradient and, for ``order=2``, the Hessian: one pass.
 
-        ``out`` takes the raw predictions of a sum over rows.
-        """
-        sums = self.row_sums(theta, order, out)
-        value, gradient, hessian = self.penalised(theta, sums.value, sums.gradient, sums.hessian)
-        return Evaluation(value, gradient, sums.raw, hessian)
+        Parameters
+        ----------
+        theta : array of shape (q,)
+            The point.
+        order : {1, 2}, default=1
+            Of the highest derivative.
+        out : array, optional
+            Takes the raw predictions of a sum over rows.
+        whole : bool, default=True
+            Whether with the penalty and per unit of weight; otherwise it is the sum of the losses.
 
-    def row_sums(self, theta: Array, order: int = 1, out: Array | None = None) -> Evaluation:
-        """Return what :meth:`evaluate` does without penalty, and not per unit of weight."""
+        Returns
+        -------
+        Evaluation
+        """
         loss, at, extra = self.loss, self.at(theta), theta[self._edge :]
         held: list[Array] = []
 
@@ -143,13 +152,15 @@ class Objective:
         gradient = np.ravel(self.data.inward(pulled))
         if self.n_extra:
             gradient = np.concatenate([gradient, d_extra])
-        raw = held[0] if held else out
-        return Evaluation(float(value), gradient, raw, self._assemble(more) if more else None)
+        raw, hessian = held[0] if held else out, self._assemble(more) if more else None
+        if whole:
+            value, gradient, hessian = self.penalised(theta, value, gradient, hessian)
+        return Evaluation(float(value), gradient, raw, hessian)
 
     def penalised(
         self, theta: Array, value: float, gradient: Array, hessian: Array | None = None
     ) -> tuple[float, Array, Any]:
-        """Make value, gradient and Hessian of this function from those of :meth:`row_sums`."""
+        """Make value, gradient and Hessian of this function from those of the sum of losses."""
         user, size = self.data.coordinates.coef(self.linear(theta)[: self.data.size]), self._size
         penalty, pull = self.penalty.value_gradient(user)
         pulled = np.ravel(self.data.coordinates.adjoint(pull))
@@ -239,7 +250,7 @@ class Objective:
         return hessian
 
     def with_penalty(self, theta: Array, hessian: Array) -> Array:
-        """Add the Hessian of the penalty to that of :meth:`row_sums`."""
+        """Add the Hessian of the penalty to that of the sum of losses."""
         coordinates = self.data.coordinates
         user = coordinates.coef(self.linear(theta)[: self.data.size])
         curvature = self.penalty.curvature(user)

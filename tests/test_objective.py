@@ -120,7 +120,7 @@ def test_hessian(name, way):
 def test_all_at_once(name, way):
     objective, theta = composed(name, way)
     out = np.empty((objective.data.n_rows, *([objective.n_outputs] if objective.n_outputs else [])))
-    value, gradient, raw, hessian = objective.row_sums(theta, 2, out)
+    value, gradient, raw, hessian = objective.evaluate(theta, 2, out, whole=False)
     assert_allclose(raw, objective.raw(theta), rtol=1e-12)
     value, gradient, hessian = objective.penalised(theta, value, gradient, hessian)
     assert_allclose(value, objective.evaluate(theta)[0], rtol=1e-12)

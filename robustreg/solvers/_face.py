@@ -121,9 +121,9 @@ def _still_loose(objective: Objective, rows: Array, loose: Array) -> Array:
         among = np.zeros(objective.data.n_rows)
         among[rows] = 1.0
         data = objective.data.with_target(objective.data.y, among)
-        inner = Objective(Squared(), data, objective.penalty.scaled(0.0)).row_sums(np.zeros(q), 2)[
-            3
-        ]
+        inner = Objective(Squared(), data, objective.penalty.scaled(0.0)).evaluate(
+            np.zeros(q), 2, whole=False
+        )[3]
         values, vectors = np.linalg.eigh(loose.T @ inner @ loose)
         return np.asarray(loose @ vectors[:, values <= FREE * values[-1]])
     triangle = np.linalg.qr(rows_with_ones(objective, rows) @ loose, mode="r")

@@ -191,11 +191,7 @@ def newton(
     ----------
     Nocedal, J. and Wright, S. J. (2006). Numerical Optimization, chapters 3, 6 and 7.
     """
-
-    def evaluate(x: Array) -> _State:
-        if jac is not None:
-            return _State(x, float(fun(x, *args)), np.asarray(jac(x, *args)))
-        return _State(x, *fun(x, *args))
+    evaluate = fun if jac is None else lambda x, *also: (fun(x, *also), jac(x, *also))
 
     def renew(state: _State, lift: float = 0.0) -> Any:
         if hess is not None:
@@ -207,7 +203,8 @@ def newton(
         forcing = min(0.1, np.sqrt(state.norm))
         return IterativeMetric(lambda v: hessp(state.x, v, *args), forcing)
 
-    state = evaluate(np.array(x0, dtype=float)) if known is None else _State(x0, *known)
+    x0 = np.array(x0, dtype=float)
+    state = _State(x0, *(evaluate(x0, *args) if known is None else known))
     pairs: deque[tuple[Array, Array]] = deque(maxlen=MEMORY)
     nit = nhev = 0
     status, stalled, lift = 1, 0, 0.0
@@ -233,7 +230,7 @@ def newton(
                 break
         following = None
         if slope < 0:
-            following, length = _search(evaluate, state, step, slope, lower)
+            following, length = _search(evaluate, args, state, step, slope, lower)
         if following is None:
             lifts = fresh and hess is not None and metric.finite and metric.lift < 1e8
             if lifts and slope < -noise(state.value):
@@ -304,7 +301,8 @@ def _stop(callback: Callable[..., Any], state: _State) -> bool:
 
 
 def _search(
-    evaluate: Callable[[Array], _State],
+    evaluate: Callable[..., tuple[Any, ...]],
+    args: tuple[Any, ...],
     state: _State,
     step: Array,
     slope: float,
@@ -321,12 +319,13 @@ def _search(
         room = (state.x[falling] - lower[falling]) / -step[falling]
         length = min(1.0, TO_BOUND * float(room.min(initial=np.inf)))
     for _ in range(30):
-        trial = evaluate(state.x + length * step)
+        x = state.x + length * step
+        trial = _State(x, *evaluate(x, *args))
         if isfinite(trial.value) and isfinite(trial.norm):
             gain = state.value - trial.value
             if gain >= -SUFFICIENT * length * slope and gain > 0:
                 if length < SHORT and lower is None:
-                    return _to_floor(evaluate, state, step, slope, trial, length)
+                    return _to_floor(evaluate, args, state, step, slope, trial, length)
                 return trial, length
             ahead = float(trial.gradient @ step)
             if abs(gain) <= noise(state.value) and (
@@ -345,7 +344,8 @@ def _search(
 
 
 def _to_floor(
-    evaluate: Callable[[Array], _State],
+    evaluate: Callable[..., tuple[Any, ...]],
+    args: tuple[Any, ...],
     state: _State,
     step: Array,
     slope: float,
@@ -371,7 +371,8 @@ def _to_floor(
             at = min(max(at, low[0] + 0.05 * width), high[0] - 0.05 * width)
         else:
             at = 2 * low[0]
-        trial = evaluate(state.x + at * step)
+        x = state.x + at * step
+        trial = _State(x, *evaluate(x, *args))
         if not (isfinite(trial.value) and isfinite(trial.norm)):
             break
         ahead = float(trial.gradient @ step)

@@ -138,7 +138,7 @@ class Parts:
         """Sum up the rows of each part that are ``far``, by what it lacks of all rows."""
 
         def summed(rows: Array, factor: Array) -> tuple[Array, Array]:
-            found = only_losses(objective, rows, factor * far[rows]).row_sums(theta, 2)
+            found = only_losses(objective, rows, factor * far[rows]).evaluate(theta, 2, whole=False)
             return found.gradient, found.hessian
 
         lacking = [

@@ -214,7 +214,7 @@ def look_ahead(objective: Objective, theta: Array, tol: float, most: int = 2) ->
         The gradient of all rows tells whether it is the minimum.
     """
     data, y = objective.data, objective.data.y
-    sums = row_sums_by_pieces(objective, theta)
+    sums = losses_by_pieces(objective, theta)
     raw: Any = sums.raw
     mean, slope, bend = objective.penalised(theta, sums.value, sums.gradient, sums.hessian)
     here = Ahead(theta, DenseMetric(bend), (mean, slope), raw)
@@ -238,7 +238,7 @@ def look_ahead(objective: Objective, theta: Array, tol: float, most: int = 2) ->
         return here
     kept = replace(objective, data=data.subset(rows))
     kept.total = objective.total
-    few = row_sums_by_pieces(only_losses(kept), theta)
+    few = losses_by_pieces(only_losses(kept), theta)
     left: Any = sums.hessian
     far = Far(theta, sums.gradient - few.gradient, left - few.hessian, objective.n_extra > 0)
     found = minimise_pieces(kept, far, start, tol=tol, max_iter=50, metric=here.metric)
@@ -250,15 +250,15 @@ def look_ahead(objective: Objective, theta: Array, tol: float, most: int = 2) ->
     return Ahead(found.x, here.metric, known, raw, 1 if start is theta else 2)
 
 
-def row_sums_by_pieces(objective: Objective, theta: Array) -> Evaluation:
-    """:meth:`Objective.row_sums` of an objective that :func:`has_pieces`, in little more than a gradient.
+def losses_by_pieces(objective: Objective, theta: Array) -> Evaluation:
+    """The sum of losses of an objective that :func:`has_pieces`, in little more than a gradient.
 
     Without weights the Hessian is made of the rows on the line; where the moments of all rows are
     known, of these less the rows off the line, which are fewer.
     """
     data, loss = objective.data, objective.loss
     if data.weight is not None:
-        return objective.row_sums(theta, 2, np.empty(data.n_rows))
+        return objective.evaluate(theta, 2, np.empty(data.n_rows), whole=False)
     less = data.moments is not None
     at, extra = objective.at(theta), objective.split(theta)[2]
     (low, high), all_raw = _ends(objective, theta), np.empty(data.n_rows)
@@ -281,7 +281,7 @@ def row_sums_by_pieces(objective: Objective, theta: Array) -> Evaluation:
         whole = data.gram_inward(data.moments)
         if np.any(np.diag(inner) > LEVERAGE * np.diag(whole)):
             unknown = replace(objective, data=replace(data, moments=None))
-            return Evaluation(value, gradient, all_raw, row_sums_by_pieces(unknown, theta).hessian)
+            return Evaluation(value, gradient, all_raw, losses_by_pieces(unknown, theta).hessian)
         inner, on_square, on_pulled = whole - inner, square - on_square, pulled - on_pulled
     none = np.zeros(1)
     bend = float(loss.curvature(none, none, None, extra, 1.0, None)[0][0])

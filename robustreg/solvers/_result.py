@@ -1,16 +1,17 @@
-"""What a solver returns, and scipy.optimize called so that it returns it."""
+"""What a solver returns, and the ways into scipy.optimize."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
 
 import scipy.optimize
 from scipy.optimize import OptimizeResult
 
 from robustreg._array import Array
 
-# Their type stubs know neither methods of one's own nor bounds as an array.
-_minimize: Any = scipy.optimize.minimize
+# Their type stubs know neither methods of one's own, whose Result is handed on as it is, nor bounds as an array.
+minimize: Callable[..., Result] = cast(Any, scipy.optimize.minimize)
 _linprog: Any = scipy.optimize.linprog
 
 
@@ -109,15 +110,6 @@ class Result(OptimizeResult):
         def __getattr__(self, name: str) -> Any: ...
 
 
-def minimize(fun: Any, x0: Array, **how: Any) -> Result:
-    """Call :func:`scipy.optimize.minimize`."""
-    return _own(_minimize(fun, x0, **how))
-
-
 def linprog(c: Array, **how: Any) -> Result:
     """Call :func:`scipy.optimize.linprog`."""
-    return _own(_linprog(c, **how))
-
-
-def _own(found: OptimizeResult) -> Result:
-    return found if isinstance(found, Result) else Result(**found)
+    return Result(**_linprog(c, **how))

@@ -64,6 +64,12 @@ class Problem:
     callback: Callable[..., Any] | None = None
     metric: Any = None
 
+    @property
+    def how(self) -> dict[str, Any]:
+        """How to solve it, for :func:`~robustreg.solvers.solve_smooth`."""
+        names = ("method", "tol", "max_iter", "callback")
+        return {name: getattr(self, name) for name in names}
+
     def at(self, sigma: float) -> Objective:
         """Return the objective at a given scale."""
         loss = self.loss.rescaled(sigma)
@@ -141,12 +147,12 @@ def solve_fixed(problem: Problem, sigma: float, theta: Array | None = None) -> R
     if problem.narrow(sigma):
         start = problem.start()
         if mad(problem.residual(start), problem.data.weight) <= sigma * (1 + 1e-9):
-            return _solve(
-                problem, objective, start, at_least=1
+            return solve_smooth(
+                objective, start, at_least=1, **problem.how
             )  # as without noise, beside a penalty
         zero, most = np.zeros(problem.size), max(problem.max_iter - 1, 1)
         first = solve_flat(problem, zero, problem.steepest(sigma), most)
-        found = _solve(problem.after(first.nit, first.status), objective, first.x)
+        found = solve_smooth(objective, first.x, **problem.after(first.nit, first.status).how)
     else:
         small = on_sample(objective) if problem.loss.threshold else None
         if small is None:
@@ -165,7 +171,7 @@ def _solve_squares(problem: Problem, objective: Objective) -> Result:
     theta = -metric.solve(here.gradient)
     theta -= metric.solve(objective.evaluate(theta).gradient)
     known = objective.evaluate(theta)
-    found = _solve(problem, objective, theta, metric=metric, known=known)
+    found = solve_smooth(objective, theta, metric=metric, known=known, **problem.how)
     found.nit = max(found.nit, 1)
     return found
 
@@ -173,7 +179,7 @@ def _solve_squares(problem: Problem, objective: Objective) -> Result:
 def _from_near(problem: Problem, objective: Objective, theta: Array, warm: bool = False) -> Result:
     ahead = _nearer(problem, objective, theta, warm)
     left = replace(problem, max_iter=problem.max_iter - ahead.steps)
-    return _with_raw(_solve(left, objective, ahead.theta, **ahead.options), ahead)
+    return _with_raw(solve_smooth(objective, ahead.theta, **ahead.options, **left.how), ahead)
 
 
 def _nearer(problem: Problem, objective: Objective, theta: Array, warm: bool) -> Ahead:
@@ -207,20 +213,13 @@ def _from_wide(problem: Problem, sigma: float, theta: Array) -> Result:
         wide = mad(problem.residual(theta), problem.data.weight)
         while wide > sigma / NARROWER and nit < problem.max_iter - 1:
             part = replace(problem, tol=1e-4, max_iter=problem.max_iter - nit)
-            found = _solve(part, problem.at(wide), theta)
+            found = solve_smooth(problem.at(wide), theta, **part.how)
             theta, nit = found.x, nit + found.nit
             wide *= NARROWER
     last = replace(problem, max_iter=problem.max_iter - nit)
-    found = _solve(last, problem.at(sigma), theta, at_least=int(nit == 0))
+    found = solve_smooth(problem.at(sigma), theta, at_least=int(nit == 0), **last.how)
     found.nit += nit
     return found
-
-
-def _solve(problem: Problem, objective: Objective, theta: Array, **options: Any) -> Result:
-    return solve_smooth(
-        objective, theta, method=problem.method, tol=problem.tol, max_iter=problem.max_iter,
-        callback=problem.callback, **options,
-    )  # fmt: skip
 
 
 def solve_joint(problem: Problem, kappa: float, theta: Array | None = None) -> Result:
@@ -290,7 +289,7 @@ def _joint(
     for suspect in (*SUSPECT, 0.0):
         stop = _either(problem.callback, lambda state, s=suspect: state.x[-1] < s)
         part = replace(problem, callback=stop, max_iter=problem.max_iter - nit)
-        found = _solve(part, objective, theta, lower=lower, at_least=at_least, **known)
+        found = solve_smooth(objective, theta, lower=lower, at_least=at_least, **known, **part.how)
         found.nit, nit, theta, known = found.nit + nit, found.nit + nit, found.x, {}
         if theta[-1] >= suspect:
             return found

@@ -52,7 +52,7 @@ def solve_smooth(
     lower: Array | None = None,
     callback: Any = None,
     metric: Any = None,
-    known: tuple[float, Array] | None = None,
+    known: tuple[Any, ...] | None = None,
 ) -> Result:
     """Minimise a smooth objective on all rows.
 
@@ -74,8 +74,8 @@ def solve_smooth(
         Called after each iteration; returning True stops.
     metric : object, optional
         A factored Hessian of a similar objective, kept while its steps pay.
-    known : tuple of float and array, optional
-        Value and gradient at ``theta``.
+    known : tuple, optional
+        What the objective says at ``theta``.
 
     Returns
     -------
@@ -84,16 +84,16 @@ def solve_smooth(
     """
     if method == "auto":
         method = choose_method(objective)
-    how: dict[str, Any] = {"lower": lower, "callback": callback}
     # a method that needs more iterations than these is helped where a Hessian costs next to nothing
     cheap = method != "newton" and has_hessian(objective)
     most = max(max_iter // 2, 1) if cheap else max_iter
     if method == "lbfgs":
-        found = _lbfgs(objective, theta, tol, most, **how)
+        found = _lbfgs(objective, theta, tol, most, lower, callback)
         found.nit = max(found.nit, at_least)
     else:
         more = {"at_least": at_least, "metric": metric, "known": known}
-        found = _newton(objective, theta, method, tol, most, **how, **more)
+        options = _newton_options(objective, method, tol, most, lower, **more)
+        found = minimize(objective.evaluate, theta, method=newton, callback=callback, **options)
     _judge(objective, found, method, tol)
     for _ in range(AGAIN):
         if found.status not in (1, 2) or method == "newton" or found.nit >= max_iter:
@@ -103,7 +103,8 @@ def solve_smooth(
         norm, before = float(np.abs(found.jac).max(initial=0.0)), found
         method = "newton" if cheap else "newton-cg"
         target = tol if norm > tol or method == "newton" else TIGHTER * norm
-        found = _newton(objective, found.x, method, target, max_iter - found.nit, **how)
+        options = _newton_options(objective, method, target, max_iter - found.nit, lower)
+        found = minimize(objective.evaluate, found.x, method=newton, callback=callback, **options)
         found.nit += before.nit
         _judge(objective, found, method, tol)
         if found.optimality > before.optimality and found.status != 99:
@@ -121,42 +122,31 @@ def _judge(objective: Objective, found: Result, method: str, tol: float) -> None
     found.success = found.status == 0
 
 
-def _newton(
+def _newton_options(
     objective: Objective,
-    theta: Array,
     method: str,
     tol: float,
     max_iter: int,
     lower: Array | None,
-    callback: Any,
     at_least: int = 0,
     metric: Any = None,
-    known: tuple[float, Array] | None = None,
-) -> Result:
-    """Newton's method with dense Hessians, or with their products."""
+    known: tuple[Any, ...] | None = None,
+) -> dict[str, Any]:
+    """How to call :func:`newton`, with dense Hessians or with their products."""
     unit = objective.unit
     options: dict[str, Any] = {
         "tol": max(tol, NOISE / unit), "maxiter": max_iter, "at_least": at_least, "lower": lower,
         "metric": metric, "known": known,
     }  # fmt: skip
-    if method == "newton":
-        work = objective.data.n_rows * objective.size**2
-        options["lazy"] = work > KEEP_WORK or metric is not None or tol >= ROUGH
-        if objective.loss.convex:
-            options["settled"] = lambda found, value: (
-                relative_decrement(found, value, unit) <= DISTANCE * tol
-            )
-        hessian: dict[str, Any] = {"hess": objective.hess}
-    else:
-        hessian = {"hessp": objective.hessp}
-    return minimize(
-        objective.evaluate,
-        theta,
-        method=newton,
-        callback=callback,
-        options=options,
-        **hessian,
-    )
+    if method != "newton":
+        return {"hessp": objective.hessp, "options": options}
+    work = objective.data.n_rows * objective.size**2
+    options["lazy"] = work > KEEP_WORK or metric is not None or tol >= ROUGH
+    if objective.loss.convex:
+        options["settled"] = lambda found, value: (
+            relative_decrement(found, value, unit) <= DISTANCE * tol
+        )
+    return {"hess": objective.hess, "options": options}
 
 
 def _lbfgs(
@@ -187,10 +177,10 @@ def _lbfgs(
         "maxfun": 20 * max_iter + 100,
         "maxcor": 20,
     }
-    found = minimize(
+    found: Result = Result(**minimize(
         lambda at: objective.evaluate(at)[:2], theta, jac=True, method="L-BFGS-B", bounds=bounds, callback=told,
         options=options,
-    )  # fmt: skip
+    ))  # fmt: skip
     if found.status != 99:  # a callback has stopped it
         small = float(np.abs(found.jac).max(initial=0.0)) <= tol
         found.status = 0 if small else 1 if found.status == 1 else 2

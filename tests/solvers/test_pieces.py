@@ -12,7 +12,7 @@ from robustreg.objective import Objective
 from robustreg.penalties import L2
 from robustreg.preparation import prepare
 from robustreg.solvers import Problem, Result, _pieces, solve_fixed, solve_joint
-from robustreg.solvers._pieces import Far, has_pieces, look_ahead, row_sums_by_pieces
+from robustreg.solvers._pieces import Far, has_pieces, look_ahead, losses_by_pieces
 from tests._reference import sample
 
 SIGMA, KAPPA = 0.8, 0.7
@@ -122,7 +122,10 @@ def test_expansion_by_the_rows_off_or_on_the_line(kind, epsilon, joint, known):
     objective = problem.joint(KAPPA) if joint else problem.at(SIGMA)
     theta = np.append(np.linspace(-0.1, 0.1, problem.size), [0.9] * joint)
     out = np.empty(objective.data.n_rows)
-    found, expected = row_sums_by_pieces(objective, theta), objective.row_sums(theta, 2, out)
+    found, expected = (
+        losses_by_pieces(objective, theta),
+        objective.evaluate(theta, 2, out, whole=False),
+    )
     assert_allclose(found[0], expected[0], rtol=1e-12)
     assert_allclose(found[1], expected[1], rtol=1e-9, atol=1e-9 * np.abs(expected[1]).max())
     size = np.sqrt(np.diag(expected.hessian))
@@ -141,7 +144,10 @@ def test_expansion_where_no_row_is_on_the_line(joint, known):
     objective = problem.joint(KAPPA) if joint else problem.at(1e-12)
     theta = np.append(np.full(problem.size, 0.1), [1e-12] * joint)
     out = np.empty(objective.data.n_rows)
-    found, expected = row_sums_by_pieces(objective, theta), objective.row_sums(theta, 2, out)
+    found, expected = (
+        losses_by_pieces(objective, theta),
+        objective.evaluate(theta, 2, out, whole=False),
+    )
     assert_allclose(found.hessian, 0.0, atol=1e-12)
     assert_allclose(expected.hessian, 0.0, atol=1e-12)
     assert_allclose(found[1], expected[1], rtol=1e-12)
