@@ -127,7 +127,7 @@ def prepare(
     known = _of_moments(data)
     if known is not None:
         data.coordinates = known
-        return _arrange(data), known.size + int(intercept)
+        return arrange(data), known.size + int(intercept)
     sample = data
     if size:
         some = subsample(data, size)
@@ -141,7 +141,7 @@ def prepare(
         found = _choose(data, reduce, certain=True)
         assert found is not None
     data.coordinates, rank = found
-    return _arrange(data), rank
+    return arrange(data), rank
 
 
 def prepare_robust(
@@ -174,7 +174,7 @@ def prepare_robust(
     data.coordinates = Coordinates(center, transform / unit)
     if is_sparse(X) and not data.explicit and data.coordinates.diagonal:
         return data, rank
-    return _arrange(replace(data, explicit=True)), rank
+    return arrange(replace(data, explicit=True)), rank
 
 
 def _typical(column: Array, weight: Array | None) -> float:
@@ -189,7 +189,7 @@ def _typical(column: Array, weight: Array | None) -> float:
     return median
 
 
-def _arrange(data: Data) -> Data:
+def arrange(data: Data) -> Data:
     """Decide where the coordinates are applied: kept, block by block, or to the coefficients."""
     center, transform = data.coordinates.center, data.coordinates.transform
     combined = not data.coordinates.diagonal and data.size > NARROW

@@ -255,14 +255,20 @@ class LinearModel(CallbackSupportMixin, BaseEstimator):
 
     def _prepare(self, X: Any, y: Array, weight: Array | None, mass: float) -> Prepared:
         units = self._units(y, weight, mass)
-        penalty = self._penalty(1.0)
         data, rank = prepare(
-            X, units.inward(y), weight, intercept=self.fit_intercept,
-            reduce=penalty.degree == 2 or penalty.alpha == 0,
-            resolve=penalty.alpha == 0 or self._asks_rank(), refuse=partial(refuse_infinite, self),
-        )  # fmt: skip
+            X, units.inward(y), weight, intercept=self.fit_intercept, **self._preparation()
+        )
         data.base = abs(units.center) / units.spread
         return Prepared(data, units, rank)
+
+    def _preparation(self) -> dict[str, Any]:
+        """Return what preparing the rows asks of a model."""
+        penalty = self._penalty(1.0)
+        return {
+            "reduce": penalty.degree == 2 or penalty.alpha == 0,
+            "resolve": penalty.alpha == 0 or self._asks_rank(),
+            "refuse": partial(refuse_infinite, self),
+        }
 
     def _solve_from(
         self, start: Array | None, prepared: Prepared, progress: Progress | None = None, **how: Any

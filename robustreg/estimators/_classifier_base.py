@@ -21,13 +21,25 @@ from robustreg.estimators._labels import (
     require_several,
 )
 from robustreg.estimators._validation import check_data, check_option, check_weight
+from robustreg.far_rows import FarRows, prepare_beside_far_rows
 from robustreg.losses import Loss, log_sigmoid, log_softmax
 from robustreg.objective import Objective
 from robustreg.solvers import Result, solve_settled
 
 #: score of a class without weight: its probability is 0, and sums and squares of it are finite
 NEVER = -1e30
+#: slope per unit of weight, in units of the other rows, that changes no digit of a minimum
+UNFELT = 1e-16
 SOLVERS = ("auto", "newton", "newton-cg", "lbfgs")
+
+
+def _inside(data: Data, coef: Array, intercept: Array) -> Array:
+    """Return coefficients and intercepts, a row for each score, in the solver's coordinates."""
+    u = data.coordinates.solver(coef.T)
+    if not data.intercept:
+        return np.asarray(u.T)
+    offset = intercept + data.coordinates.center @ data.coordinates.coef(u)
+    return np.column_stack([u.T, offset])
 
 
 class LinearScores(LinearModel):
@@ -50,11 +62,7 @@ class LinearScores(LinearModel):
             return None
         if coef.shape != (self._n_scores(data.y), len(data.coordinates.center)):
             return None
-        u = data.coordinates.solver(coef.T)
-        if not data.intercept:
-            return u.T
-        offset = self.intercept_ + data.coordinates.center @ data.coordinates.coef(u)
-        return np.column_stack([u.T, offset])
+        return _inside(data, coef, self.intercept_)
 
     def _fitted(self, prepared: Prepared, x: Array) -> dict[str, Any]:
         data = prepared.data
@@ -91,6 +99,8 @@ class LinearClassifier(ClassifierMixin, LinearScores):
     _multilabel = False
     #: while a fit goes on, which classes have weight; None where all have
     _kept: Array | None = None
+    #: while a fit goes on, which rows are far out in X; None where none are
+    _far: FarRows | None = None
     _all: Array
 
     def _check_parameters(self) -> None:
@@ -130,16 +140,68 @@ class LinearClassifier(ClassifierMixin, LinearScores):
         codes = np.maximum(np.cumsum(kept) - 1.0, 0.0)
         return np.asarray(codes[y.astype(int)])
 
+    def _prepare(self, X: Any, y: Array, weight: Array | None, mass: float) -> Prepared:
+        data, rank, far = prepare_beside_far_rows(
+            X, y, weight, intercept=self.fit_intercept, **self._preparation()
+        )
+        if far is not None:
+            self._far = far
+        return Prepared(data, self._units(y, weight, mass), rank)
+
     def _solve_from(
         self, start: Array | None, prepared: Prepared, progress: Any = None, **how: Any
     ) -> Result:
         if len(self.classes_) > 1:
-            return super()._solve_from(start, prepared, progress, **how)
+            found = self._without_far_rows(prepared, progress, **how)
+            if found is None:
+                found = super()._solve_from(start, prepared, progress, **how)
+                found = self._with_far_rows(found, prepared, progress, **how)
+            return found
         data = prepared.data
         x = np.zeros((1, data.size + data.intercept))
         return Result(x=x, fun=0.0, nit=0, status=0, optimality=0.0)
 
+    def _without_far_rows(self, prepared: Prepared, progress: Any, **how: Any) -> Result | None:
+        """Fit the rows that are not far out; None where there are no others, or where these matter.
+
+        Rows without slope take nothing from a minimum of a convex sum of the others.
+        """
+        data, far = prepared.data, self._far
+        if far is None or data.y.ndim > 1:
+            return None
+        loss, target, _ = self._score_loss(data.y)
+        near = np.delete(np.arange(data.n_rows), far.rows)
+        if not (loss.convex and loss.additive):
+            return None
+        if len(np.unique(data.y[near])) < len(self.classes_):
+            return None
+        part = prepared._replace(data=data.subset(near))
+        found = super()._solve_from(None, part, progress, **how)
+        rows, x = data.take_with_ones(far.rows), np.atleast_2d(found.x)
+        raw = rows @ x.T
+        raw = raw[:, 0] if raw.shape[1] == 1 else raw
+        weight = None if data.weight is None else data.weight[far.rows]
+        slope = loss.value_gradient(target[far.rows], raw, weight, np.zeros(0))[1]
+        felt = np.abs(rows).T @ np.abs(slope).reshape(len(rows), -1)
+        return found if felt.max(initial=0.0) <= UNFELT * data.total else None
+
+    def _with_far_rows(
+        self, found: Result, prepared: Prepared, progress: Any, **how: Any
+    ) -> Result:
+        """Try the coordinates that far rows choose where a fit falls short in those of the others."""
+        far, stopped = self._far, progress is not None and progress.stopped
+        if far is None or stopped or not self._falls_short(found):
+            return found
+        usual = prepared._replace(data=far.usual)
+        other = super()._solve_from(None, usual, progress, **how)
+        if self._falls_short(other) or other.fun > found.fun * (1 + self.tol):
+            return found
+        fitted, data = self._fitted(usual, other.x), prepared.data
+        other.x = _inside(data, fitted["coef_"], fitted["intercept_"])
+        return other
+
     def _describe(self, X: Any, y: Array, weight: Array | None, found: Result) -> None:
+        self._far = None
         kept = self._kept
         if kept is None:
             return

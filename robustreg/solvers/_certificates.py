@@ -60,7 +60,8 @@ def optimality(
     Parameters
     ----------
     objective : Objective
-        Smooth. Of one that is not convex, or no sum over rows, the gradient alone is looked at.
+        Smooth. Of one that is no sum over rows the gradient alone is looked at. Where it is not convex the
+        sizes of its curvatures count, so that the end is a stationary point and not merely on a plateau.
     theta : array of shape (q,)
         Where the fit ended.
     value, gradient : float, array of shape (q,)
@@ -80,7 +81,7 @@ def optimality(
     unit = sharpness(objective, theta)
     # near an exact fit slopes are what rounding leaves of residuals, over a threshold as tiny
     excused = unit < TINY and norm <= ROUNDING / unit < UNSOLVED
-    if norm > UNSOLVED or not (objective.loss.convex and objective.loss.additive):
+    if norm > UNSOLVED or not objective.loss.additive:
         return 0.0 if excused else norm
     if metric is None and objective.data.n_rows * objective.size**2 > LITTLE_WORK:
         # Rows that are not among some have curvature, too: those of all bring it nearer, never farther.
@@ -118,8 +119,9 @@ def relative_decrement(found: float, value: float, unit: float = 1.0) -> float:
         That of the objective: rounding of residuals is multiplied by the root of a curvature of ``1 / unit``.
     """
     beyond = max(found - NOISE / float(np.sqrt(max(unit, ROUNDING / UNSOLVED))), 0.0)
-    # where no loss is left there is nothing below
-    return beyond / float(np.sqrt(2 * min(abs(value), 1.0))) if beyond and value else 0.0
+    # a value of zero, to rounding, is one of residuals that are rounding, and nothing is below
+    typical = max(float(np.sqrt(2 * min(abs(value), 1.0))), ROUNDING)
+    return beyond / typical if beyond and value else 0.0
 
 
 def decrement(objective: Objective, theta: Array, gradient: Array, metric: Any = None) -> float:

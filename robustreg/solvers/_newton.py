@@ -65,14 +65,14 @@ class DenseMetric:
         return self.scale * solve_factored(self.factor, self.scale * gradient)
 
     def square(self, gradient: Array) -> float:
-        """Return ``g' H^-1 g`` without the lift: a direction has no less curvature than rounding leaves of it."""
+        """Return ``g' |H|^-1 g`` without the lift: a direction has no less curvature than rounding leaves of it."""
         if not self.finite:
             return float("inf")
         if self.scaled is None:
             return float(gradient @ self.solve(gradient))
         values, vectors = np.linalg.eigh(self.scaled)
         part = vectors.T @ (self.scale * gradient)
-        return float(part @ (part / np.maximum(values, np.finfo(float).eps * len(part))))
+        return float(part @ (part / np.maximum(np.abs(values), np.finfo(float).eps * len(part))))
 
 
 class IterativeMetric:

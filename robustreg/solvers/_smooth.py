@@ -142,7 +142,7 @@ def _newton_options(
         return {"hessp": objective.hessp, "options": options}
     work = objective.data.n_rows * objective.size**2
     options["lazy"] = work > KEEP_WORK or metric is not None or tol >= ROUGH
-    if objective.loss.convex:
+    if objective.loss.additive:
         options["settled"] = lambda found, value: (
             relative_decrement(found, value, unit) <= DISTANCE * tol
         )

@@ -5,7 +5,9 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
 from scipy.optimize import linprog
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from robustreg import HingeClassifier, LogisticClassifier
@@ -40,7 +42,7 @@ def fitted(model, X, y, weight=None):
     return not caught
 
 
-@pytest.mark.parametrize("far", [1e3, 1e5, 1e6, 1e8, 1e10, 1e11])
+@pytest.mark.parametrize("far", [1e3, 1e5, 1e6, 1e8, 1e10, 1e11, 1e16, 1e100])
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("name", MODELS)
 def test_an_entry_far_out(name, seed, far):
@@ -51,12 +53,51 @@ def test_an_entry_far_out(name, seed, far):
     assert fitted(model, X, y)
     near = model.coef_, model.intercept_
     X, y = table(far, seed, classes)
+    alone = clone(model).fit(X[1:], y[1:])
+    decides = row_losses(alone, y, scores(alone, X))[0] > 0
     certified = fitted(model, X, y)
     value = objective(model, X, y)
     model.coef_, model.intercept_ = near
     if certified or far <= 1e6:
         assert value <= objective(model, X, y) * (1 + 1e-7)
-    assert certified or far > 1e5
+    # where the far row is of the middle of three classes, the others cannot decide alone
+    assert certified or (decides and far > 1e8)
+
+
+@pytest.mark.parametrize("far", [1e8, 1e10, 1e16])
+@pytest.mark.parametrize("form", ["row", "several", "sparse"])
+@pytest.mark.parametrize("name", ["hinge", "squared hinge", "logistic", "Crammer-Singer"])
+def test_rows_far_out_on_their_own_side(name, form, far):
+    """Whole rows, some of them, in any container: the others decide as if these were not there."""
+    model = clone(MODELS[name])
+    X, y = table(1.0, 5)
+    alone = clone(model).fit(X, y)
+    side = np.where(y == 1, 1.0, -1.0) * alone.decision_function(X)
+    rows = np.flatnonzero(side > 0.5)[: 3 if form == "several" else 1]
+    assert len(rows)
+    X[rows] *= far
+    rest = np.setdiff1d(np.arange(len(y)), rows)
+    alone.fit(X[rest], y[rest])
+    right = (np.where(y == 1, 1.0, -1.0) * alone.decision_function(X))[rows] > 1.0
+    assert right.all()
+    assert fitted(model, sparse.csr_array(X) if form == "sparse" else X, y)
+    assert_allclose(model.coef_, alone.coef_, rtol=1e-6, atol=1e-8)
+    assert_allclose(model.intercept_, alone.intercept_, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("far", [1e8, 1e10])
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "Crammer-Singer"])
+def test_an_entry_far_out_on_the_wrong_side(name, seed, far):
+    """Its row decides its column, and the others the rest."""
+    model = clone(MODELS[name])
+    X, y = table(-far, seed)
+    assert fitted(model, X, y)
+    value = objective(model, X, y)
+    others = clone(model).fit(X[:, 1:], y)
+    model.coef_ = np.column_stack([np.zeros(1), others.coef_])
+    model.intercept_ = others.intercept_
+    assert value <= objective(model, X, y) * (1 + 1e-9)
 
 
 @pytest.mark.parametrize("kind", ["tiny", "wide", "one heavy"])

@@ -1,0 +1,133 @@
+"""Coordinates for a table with rows far out in X, of whose losses nothing may be left.
+
+One entry of 1e12 makes the mean of its column and its spread: in their units the other rows are alike, and
+of 1e16 nothing of them is left. A regression must bend to such a row. A classifier need not: its loss
+vanishes where the row is on the right side, and then the other rows decide, in coordinates of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from robustreg._array import Array
+from robustreg.data import Data, floats, spread_rows, take_rows
+from robustreg.preparation import arrange, prepare, prepare_robust
+
+#: rows by which typical entries are judged
+SOME = 1024
+#: an entry this many times the typical one is far. The fit in units of a spread of that size leaves the other
+#: rows nine of their sixteen digits, as many as the certificate asks for.
+FAR = 1e6
+#: share of an offset that is rounding
+ROUNDING = 1e-14
+#: largest share of the rows that can be far: the others have to say what is typical
+MOST = 0.1
+
+
+class FarRows(NamedTuple):
+    """Which rows are far out in X, and the table in the coordinates that they choose.
+
+    Parameters
+    ----------
+    rows : array of int
+        Their positions among the rows of positive weight.
+    usual : Data
+        What `prepare` returns. Where their losses matter, columns are as large as they are there.
+    """
+
+    rows: Array
+    usual: Data
+
+
+def prepare_beside_far_rows(
+    X: Any,
+    y: Array,
+    weight: Array | None = None,
+    *,
+    intercept: bool = True,
+    refuse: Callable[[Any], None] | None = None,
+    **options: Any,
+) -> tuple[Data, int, FarRows | None]:
+    """Do what `prepare` does, in coordinates of the rows that are not far out.
+
+    Parameters
+    ----------
+    X, y, weight, intercept, refuse, options
+        As of `prepare`.
+
+    Returns
+    -------
+    data : Data
+        The rows of positive weight.
+    rank : int
+        Rank of ``[1, X]`` over those rows.
+    far : FarRows or None
+        The rows far out in X; mostly None.
+    """
+    options |= {"intercept": intercept, "refuse": refuse}
+    data, rank = prepare(X, y, weight, **options)
+    if not data.dense or not data.size or data.n_rows < 4:
+        return data, rank, None
+    kept = None if weight is None or np.all(weight > 0) else np.flatnonzero(weight > 0)
+    center, unit, top = _typical(X, kept, intercept)
+    if np.all(top <= FAR * unit) or not np.all(unit > 0):
+        return data, rank, None
+    far = _far_rows(data, X, kept, center, unit)
+    if not 0 < len(far) <= MOST * data.n_rows:
+        return data, rank, None
+    return *_beside(X, y, weight, kept, far, data, rank, options), FarRows(far, data)
+
+
+def _typical(X: Any, kept: Array | None, intercept: bool) -> tuple[Array, Array, Array]:
+    """Return median, typical deviation and largest entry of each column."""
+    n = X.shape[0] if kept is None else len(kept)
+    some = np.arange(n) if n <= SOME else spread_rows(n, SOME)
+    part = floats(take_rows(X, some if kept is None else kept[some]), dense=True)
+    center = np.median(part, axis=0) if intercept else np.zeros(part.shape[1])
+    part = part - center
+    unit = np.median(np.abs(part), axis=0)
+    for j in np.flatnonzero(unit <= ROUNDING * np.abs(center)):  # most entries are alike
+        size = np.abs(part[:, j])
+        moving = size[size > ROUNDING * abs(center[j])]
+        unit[j] = np.median(moving) if len(moving) else 0.0
+    rows = X if kept is None else take_rows(X, kept)
+    low, high = _ends(rows)
+    return center, unit, np.maximum(np.abs(high - center), np.abs(low - center))
+
+
+def _ends(X: Any) -> tuple[Array, Array]:
+    """Smallest and largest entry of each column."""
+    low, high = X.min(axis=0), X.max(axis=0)
+    low, high = (end.toarray().ravel() if hasattr(end, "toarray") else end for end in (low, high))
+    return np.asarray(low, float), np.asarray(high, float)
+
+
+def _far_rows(data: Data, X: Any, kept: Array | None, center: Array, unit: Array) -> Array:
+    """Return the positions of rows with an entry that is far."""
+    found = []
+    for start in range(0, data.n_rows, SOME):
+        part = np.arange(start, min(start + SOME, data.n_rows))
+        rows = floats(take_rows(X, part if kept is None else kept[part]), dense=True)
+        found.append(np.any(np.abs(rows - center) > FAR * unit, axis=1))
+    return np.flatnonzero(np.concatenate(found))
+
+
+def _beside(
+    X: Any, y: Array, weight: Array | None, kept: Array | None, far: Array, data: Data, rank: int,
+    options: dict[str, Any],
+) -> tuple[Data, int]:  # fmt: skip
+    """Return all rows in coordinates of those that are not far, if these tell as many directions apart."""
+    near = np.delete(np.arange(data.n_rows), far)
+    near = near if kept is None else kept[near]
+    others, found = prepare(
+        take_rows(X, near), y[near], None if weight is None else weight[near], **options
+    )
+    alike = replace(data, X=X, rows=kept, ready=False, moments=None, stored=None, null=None)
+    if found >= rank and others.dense:
+        return arrange(replace(alike, coordinates=others.coordinates, explicit=True)), found
+    intercept, refuse = options["intercept"], options["refuse"]
+    return prepare_robust(X, y, weight, intercept=intercept, refuse=refuse)
