@@ -1,4 +1,4 @@
-"""Small published tables, for examples and tests.
+"""Published data sets, for examples and tests.
 
 Each loader takes no argument, reads a file shipped in the package and returns a new
 :class:`pandas.DataFrame` whose last column is the target::
@@ -26,7 +26,7 @@ def _read(name: str) -> pd.DataFrame:
 def load_phones() -> pd.DataFrame:
     """Return international calls from Belgium, 1950 to 1973, six of them in wrong units.
 
-    The table of vertical outliers: from 1964 to 1969 the *minutes* of the calls were recorded
+    Data with vertical outliers: from 1964 to 1969 the *minutes* of the calls were recorded
     in place of their number, and parts of 1963 and 1970 are affected too.
 
     Returns
@@ -137,7 +137,7 @@ def load_engel() -> pd.DataFrame:
 
 
 def load_hbk() -> pd.DataFrame:
-    """Return the artificial table of leverage by Hawkins, Bradu and Kass.
+    """Return the artificial data with leverage points by Hawkins, Bradu and Kass.
 
     The first ten rows are outliers in X and y, bad leverage points. The next four lie as far out in X, and
     y belongs to what the other rows say: good leverage points.

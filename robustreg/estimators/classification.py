@@ -94,11 +94,11 @@ class LogisticClassifier(EntropyClassifier):
     fit_intercept : bool, default=True
         Whether to fit an intercept.
     max_iter : int, default=100
-        Iterations at the most, those on a subsample included.
+        Maximum number of iterations, including those on a subsample.
     tol : float, default=1e-8
         Largest `optimality_` that counts as converged.
     warm_start : bool, default=False
-        Whether to start from the last fit.
+        Whether to start from the solution of the previous fit.
     solver : {"auto", "newton", "newton-cg", "lbfgs"}, default="auto"
         Newton with Gram matrices, Newton with conjugate gradients (wide or large sparse data), or
         limited-memory BFGS. All reach the same optimum.
@@ -118,7 +118,7 @@ class LogisticClassifier(EntropyClassifier):
     n_features_in_ : int
         Number of columns seen in fit.
     feature_names_in_ : array of shape (n_features,)
-        Their names, where X has names that are all strings.
+        Names of the columns; only defined if all are strings.
 
     References
     ----------
@@ -208,11 +208,11 @@ class FocalClassifier(EntropyClassifier):
     fit_intercept : bool, default=True
         Whether to fit an intercept.
     max_iter : int, default=100
-        Iterations at the most, those of the start included.
+        Maximum number of iterations, including those of the start.
     tol : float, default=1e-8
         Largest `optimality_` that counts as converged.
     warm_start : bool, default=False
-        Whether to start from the last fit.
+        Whether to start from the solution of the previous fit.
     solver : {"auto", "newton", "newton-cg", "lbfgs"}, default="auto"
         See :class:`LogisticClassifier`.
 
@@ -231,7 +231,7 @@ class FocalClassifier(EntropyClassifier):
     n_features_in_ : int
         Number of columns seen in fit.
     feature_names_in_ : array of shape (n_features,)
-        Their names, where X has names that are all strings.
+        Names of the columns; only defined if all are strings.
 
     References
     ----------
@@ -321,11 +321,11 @@ class PolyClassifier(EntropyClassifier):
     fit_intercept : bool, default=True
         Whether to fit an intercept.
     max_iter : int, default=100
-        Iterations at the most, those of the start included.
+        Maximum number of iterations, including those of the start.
     tol : float, default=1e-8
         Largest `optimality_` that counts as converged.
     warm_start : bool, default=False
-        Whether to start from the last fit.
+        Whether to start from the solution of the previous fit.
     solver : {"auto", "newton", "newton-cg", "lbfgs"}, default="auto"
         See :class:`LogisticClassifier`.
 
@@ -344,7 +344,7 @@ class PolyClassifier(EntropyClassifier):
     n_features_in_ : int
         Number of columns seen in fit.
     feature_names_in_ : array of shape (n_features,)
-        Their names, where X has names that are all strings.
+        Names of the columns; only defined if all are strings.
 
     References
     ----------

@@ -21,14 +21,14 @@ ROUNDING = 1e-6
 
 
 class KLRegressor(RegressorMixin, LinearScores):
-    r"""Linear model of a probability distribution for each row.
+    r"""Linear model of a probability distribution for each sample.
 
     Minimises, with q the softmax of the scores of row i,
 
     .. math:: \sum_i w_i \sum_k y_{ik} \log \frac{y_{ik}}{q_k(x_i)}
         + \tfrac{\alpha}{2} \|\mathrm{coef}\|_2^2 .
 
-    For rows that are certain (one entry 1, the others 0) this is multinomial logistic regression.
+    For targets with one entry 1 and the others 0 this is multinomial logistic regression.
 
     Parameters
     ----------
@@ -37,11 +37,11 @@ class KLRegressor(RegressorMixin, LinearScores):
     fit_intercept : bool, default=True
         Whether to fit an intercept.
     max_iter : int, default=100
-        Iterations at the most, those on a subsample included.
+        Maximum number of iterations, including those on a subsample.
     tol : float, default=1e-8
         Largest `optimality_` that counts as converged.
     warm_start : bool, default=False
-        Whether to start from the last fit.
+        Whether to start from the solution of the previous fit.
     solver : {"auto", "newton", "newton-cg", "lbfgs"}, default="auto"
         See :class:`LogisticClassifier`.
 
@@ -58,7 +58,7 @@ class KLRegressor(RegressorMixin, LinearScores):
     n_features_in_ : int
         Number of columns seen in fit.
     feature_names_in_ : array of shape (n_features,)
-        Their names, where X has names that are all strings.
+        Names of the columns; only defined if all are strings.
 
     References
     ----------

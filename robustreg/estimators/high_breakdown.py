@@ -198,16 +198,16 @@ class SRegressor(BoundedRegressor):
     Parameters
     ----------
     loss : str or ResidualLoss, default="tukey"
-        A loss with a bounded rho, by its name in ``robustreg.losses.LOSSES`` or an instance, of which the
-        shape counts and not the scale of its thresholds.
+        A loss with a bounded rho, by its name in ``robustreg.losses.LOSSES`` or an instance, of which only the
+        shape matters, not the size of its thresholds.
     breakdown_point : float in (0, 0.5], default=0.5
-        Share of contaminated rows that the fit withstands.
+        Share of contaminated samples that the fit tolerates.
     n_starts : int or "auto", default="auto"
         Random starts, besides the six deterministic ones.
     fit_intercept : bool, default=True
         Whether to fit an intercept.
     max_iter : int, default=500
-        Iterations of the last refinement at the most.
+        Maximum number of iterations of the last refinement.
     tol : float, default=1e-8
         Largest `optimality_` that counts as converged.
     random_state : int, RandomState or None, default=0
@@ -239,7 +239,7 @@ class SRegressor(BoundedRegressor):
     n_features_in_ : int
         Number of columns seen in fit.
     feature_names_in_ : array of shape (n_features,)
-        Their names, where X has names that are all strings.
+        Names of the columns; only defined if all are strings.
 
     References
     ----------
@@ -295,24 +295,23 @@ class MMRegressor(BoundedRegressor):
 
     .. math:: \min \sum_i w_i \rho(r_i / \sigma)
 
-    with the same kind of loss at the threshold of the given efficiency, is the local minimum that descent
-    leads to; it is never above the start. It keeps the breakdown point of the S-estimate and has the
-    efficiency asked for at normal errors. ``method="smdm"`` goes on: the scale is estimated once more from
-    the M-estimate, with each residual in the scale that its leverage gives it (design-adaptive), and the
-    M-estimate repeated at that scale. That is for few rows for each parameter, say less than twenty, where
-    an S-scale is too small and with it efficiency and tests are off; with ``loss="lqq"`` it is what R's
+    with the same kind of loss at the threshold of the given efficiency, is the local minimum reached by
+    descent. It keeps the breakdown point of the S-estimate and has the given efficiency at normal errors. ``method="smdm"`` continues: the scale is estimated again from
+    the M-estimate, with residuals corrected for leverage (design-adaptive), and the
+    M-estimate is repeated at that scale. Use it with fewer than about twenty samples for each parameter, where
+    the S-scale is too small and so efficiency and tests are not nominal; with ``loss="lqq"`` it is what R's
     package robustbase calls KS2014.
 
     Parameters
     ----------
     loss : str or ResidualLoss, default="tukey"
-        A loss with a bounded rho, by its name in ``robustreg.losses.LOSSES`` or an instance, of which the
-        shape counts and not the scale of its thresholds.
+        A loss with a bounded rho, by its name in ``robustreg.losses.LOSSES`` or an instance, of which only the
+        shape matters, not the size of its thresholds.
     efficiency : float, default=0.95
         Asymptotic efficiency at the normal distribution, below 1. Higher values also mean more bias under
         contamination.
     breakdown_point : float in (0, 0.5], default=0.5
-        Share of contaminated rows that the fit withstands.
+        Share of contaminated samples that the fit tolerates.
     method : {"mm", "smdm"}, default="mm"
         Whether the scale is that of the S-estimate, or design-adaptive.
     n_starts : int or "auto", default="auto"
@@ -320,7 +319,7 @@ class MMRegressor(BoundedRegressor):
     fit_intercept : bool, default=True
         Whether to fit an intercept.
     max_iter : int, default=500
-        Iterations at the most, of the S- and the M-estimate each.
+        Maximum number of iterations of the S- and of the M-estimate.
     tol : float, default=1e-8
         Largest `optimality_` that counts as converged.
     random_state : int, RandomState or None, default=0
@@ -354,7 +353,7 @@ class MMRegressor(BoundedRegressor):
     n_features_in_ : int
         Number of columns seen in fit.
     feature_names_in_ : array of shape (n_features,)
-        Their names, where X has names that are all strings.
+        Names of the columns; only defined if all are strings.
 
     References
     ----------
@@ -453,9 +452,9 @@ class MMRegressor(BoundedRegressor):
 class LTSRegressor(HighBreakdownRegressor):
     r"""Linear regression by least trimmed squares, reweighted.
 
-    Minimises the sum of the h smallest squared residuals, so that up to n - h contaminated rows cannot carry
-    the fit away. Then rows within 2.2414 scales of that fit are fitted once more by least squares, which
-    gives back efficiency.
+    Minimises the sum of the h smallest squared residuals, so that up to n - h contaminated samples have a
+    bounded effect. Then the samples within 2.2414 scales of that fit are fitted once more by least
+    squares, which increases the efficiency.
 
     The search is FAST-LTS: from many starts each step fits the h rows with the smallest residuals by least
     squares, which never makes the sum larger. Starts are those of `SRegressor`.
@@ -463,16 +462,16 @@ class LTSRegressor(HighBreakdownRegressor):
     Parameters
     ----------
     coverage : float in [0.5, 1], default=0.5
-        Share of the rows that count. 0.5 means ``h = (n + p + 1) // 2``, of the highest breakdown point, and
+        Share of the samples in the trimmed sum. 0.5 means ``h = (n + p + 1) // 2``, of the highest breakdown point, and
         1 means all; between them h is ``2 h0 - n + 2 (n - h0) coverage``, rounded down, with that h0.
     reweight : bool, default=True
-        Whether least squares on the rows near the raw fit follows.
+        Whether to refit by least squares on the samples close to the raw fit.
     n_starts : int or "auto", default="auto"
         Random starts, besides the six deterministic ones.
     fit_intercept : bool, default=True
         Whether to fit an intercept.
     max_iter : int, default=500
-        Concentration steps of the last refinement at the most.
+        Maximum number of concentration steps of the last refinement.
     random_state : int, RandomState or None, default=0
         Seeds the random starts: the same number gives the same bits.
 
@@ -510,7 +509,7 @@ class LTSRegressor(HighBreakdownRegressor):
     n_features_in_ : int
         Number of columns seen in fit.
     feature_names_in_ : array of shape (n_features,)
-        Their names, where X has names that are all strings.
+        Names of the columns; only defined if all are strings.
 
     References
     ----------

@@ -61,11 +61,11 @@ class HingeClassifier(LinearClassifier):
     fit_intercept : bool, default=True
         Whether to fit an intercept.
     max_iter : int, default=1000
-        Iterations at the most.
+        Maximum number of iterations.
     tol : float, default=1e-8
-        Largest `optimality_` that counts as solved; it never loosens the answer.
+        Largest `optimality_` that counts as solved; the solution does not depend on it.
     warm_start : bool, default=False
-        Whether to start from the last fit.
+        Whether to start from the solution of the previous fit.
 
     Attributes
     ----------
@@ -83,7 +83,7 @@ class HingeClassifier(LinearClassifier):
     n_features_in_ : int
         Number of columns seen in fit.
     feature_names_in_ : array of shape (n_features,)
-        Their names, where X has names that are all strings.
+        Names of the columns; only defined if all are strings.
 
     References
     ----------

@@ -60,11 +60,11 @@ class DiceClassifier(LinearClassifier):
     fit_intercept : bool, default=True
         Whether to fit an intercept.
     max_iter : int, default=1000
-        Iterations at the most, those of the start included.
+        Maximum number of iterations, including those of the start.
     tol : float, default=1e-8
         Largest `optimality_` that counts as converged.
     warm_start : bool, default=False
-        Whether to start from the last fit.
+        Whether to start from the solution of the previous fit.
 
     Attributes
     ----------
@@ -81,7 +81,7 @@ class DiceClassifier(LinearClassifier):
     n_features_in_ : int
         Number of columns seen in fit.
     feature_names_in_ : array of shape (n_features,)
-        Their names, where X has names that are all strings.
+        Names of the columns; only defined if all are strings.
 
     References
     ----------

@@ -53,7 +53,7 @@ class MarginRanker(LinearModel):
     tol : float, default=1e-8
         Largest `optimality_` that counts as converged.
     warm_start : bool, default=False
-        Whether to start from the last fit.
+        Whether to start from the solution of the previous fit.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class MarginRanker(LinearModel):
     n_features_in_ : int
         Number of columns seen in fit.
     feature_names_in_ : array of shape (n_features,)
-        Their names, where X has names that are all strings.
+        Names of the columns; only defined if all are strings.
 
     See Also
     --------

@@ -216,10 +216,10 @@ class HuberRegressor(ResidualRegressor):
 
     with :math:`\rho_\epsilon(z) = z^2/2` for :math:`|z| \le \epsilon` and
     :math:`\epsilon |z| - \epsilon^2/2` beyond. The scale is the normalised median absolute deviation,
-    1.4826 times the median of :math:`|r_i|`, without the p smallest ones: through as many rows as there
-    are parameters an L1 fit passes anyway. It is consistent for sigma at the normal distribution, so
+    1.4826 times the median of :math:`|r_i|` without the p smallest ones, because an L1 fit interpolates
+    p samples. It is consistent for sigma at the normal distribution, so
     that ``epsilon=1.345`` cuts at 1.345 sigma and has 95 % of the efficiency of least squares there.
-    As long as the L1 fit holds, contaminated targets do not inflate it.
+    It resists contaminated targets as far as the L1 fit does.
 
     Huber's Proposal 2, ``scale="proposal2"``, minimises over scale and coefficients together,
 
@@ -231,28 +231,32 @@ class HuberRegressor(ResidualRegressor):
     (``scale="concomitant"`` here): its scale tends to 0.68 sigma, so that ``epsilon=1.35`` cuts at
     0.92 sigma and has 88.9 % efficiency.
 
-    Influence is bounded in y, not in X: a row far out in X keeps all its leverage.
+    Influence is bounded in y, not in X: for leverage points use :class:`MMRegressor`.
 
     Parameters
     ----------
     epsilon : float, default=1.345
         Threshold between the quadratic and the linear part in units of the scale, in (0, inf].
-        Above 1 for ``scale="concomitant"``, whose scale would be 0 below.
+        ``scale="concomitant"`` needs a value above 1: at smaller values its scale is 0.
     alpha : float, default=0.0
         Strength of the L2 penalty on the sum of losses; the intercept is never penalised.
     scale : {"l1", "proposal2", "mad", "concomitant"} or float, default="l1"
-        How sigma is found: from the L1 fit; jointly, by Proposal 2; as the median absolute residual /
-        0.6745 of the fit itself (not convex); as in scikit-learn; or a fixed positive number in the
-        units of y, so that ``scale=1.0`` makes epsilon the delta of Huber's loss. With a penalty the L1
-        fit has it, too, with alpha divided by the normalised MAD of y, so that it is equivariant.
+        How sigma is estimated.
+
+        - "l1": the normalised MAD of the residuals of the L1 fit. With a penalty the L1 fit has it, too,
+          with alpha divided by the normalised MAD of y, so that it is equivariant.
+        - "proposal2": jointly with the coefficients, by Huber's Proposal 2.
+        - "mad": the median absolute residual / 0.6745 of the fit itself, iterated; not convex.
+        - "concomitant": jointly with the coefficients, as in scikit-learn.
+        - a positive number: fixed, in the units of y. ``scale=1.0`` makes epsilon the delta of the loss.
     fit_intercept : bool, default=True
         Whether to fit an intercept.
     max_iter : int, default=1000
-        Iterations at the most, those of the L1 fit and on a subsample included.
+        Maximum number of iterations, including those of the L1 fit and on a subsample.
     tol : float, default=1e-8
         Largest `optimality_` that counts as converged.
     warm_start : bool, default=False
-        Whether to start from the last fit.
+        Whether to start from the solution of the previous fit.
     solver : {"auto", "newton", "newton-cg", "lbfgs"}, default="auto"
         Newton with Gram matrices, Newton with conjugate gradients (wide or large sparse data), or
         limited-memory BFGS. All reach the same optimum. The L1 fit is exact with each of them.
@@ -270,9 +274,9 @@ class HuberRegressor(ResidualRegressor):
     delta_ : float
         ``epsilon * scale_``, in the units of y.
     outliers_ : array of shape (n_samples,)
-        True for rows farther from the fit than ``2.5758 * scale_``, which of normal rows are 1 %.
+        True for samples whose absolute residual exceeds ``2.5758 * scale_``: 1 % under normal errors.
     weights_ : array of shape (n_samples,)
-        How much each row counts: ``psi(u) / u`` of its residual u, 1 within `delta_` and
+        Weight of each sample in the fit: ``psi(u) / u`` of its residual u, 1 within `delta_` and
         ``delta_ / abs(residual)`` beyond.
     n_iter_ : int
         Iterations.
@@ -282,7 +286,7 @@ class HuberRegressor(ResidualRegressor):
     n_features_in_ : int
         Number of columns seen in fit.
     feature_names_in_ : array of shape (n_features,)
-        Their names, where X has names that are all strings.
+        Names of the columns; only defined if all are strings.
 
     References
     ----------
@@ -351,18 +355,23 @@ class RobustRegressor(ResidualRegressor):
     alpha : float, default=0.0
         Strength of the L2 penalty on the sum of losses; the intercept is never penalised.
     scale : {"l1", "mad"} or float, default="l1"
-        The unit of the loss's thresholds: the normalised MAD of the residuals of the L1 fit, as of
-        :class:`HuberRegressor`; the median absolute residual / 0.6745 of the fit itself; or a positive
-        number in the units of y. Smooth losses without a threshold report the second, the absolute
-        error the first. Losses that are not convex start from the Huber fit at the first.
+        The unit of the loss's thresholds.
+
+        - "l1": the normalised MAD of the residuals of the L1 fit, as of :class:`HuberRegressor`. Losses
+          that are not convex start from the Huber fit at this scale.
+        - "mad": the median absolute residual / 0.6745 of the fit itself.
+        - a positive number: fixed, in the units of y.
+
+        It is also reported for losses without a threshold: "mad" for smooth ones, "l1" for the absolute
+        error.
     fit_intercept : bool, default=True
         Whether to fit an intercept.
     max_iter : int, default=1000
-        Iterations at the most, those of the L1 fit and on a subsample included.
+        Maximum number of iterations, including those of the L1 fit and on a subsample.
     tol : float, default=1e-8
         Largest `optimality_` that counts as converged.
     warm_start : bool, default=False
-        Whether to start from the last fit.
+        Whether to start from the solution of the previous fit.
     solver : str, default="auto"
         "newton", "newton-cg" or "lbfgs" for smooth losses; "exact" or, without a penalty,
         "highs", "highs-ds" or "highs-ipm" for piecewise linear ones.
@@ -376,10 +385,10 @@ class RobustRegressor(ResidualRegressor):
     scale_ : float
         Sigma, in the units of y; 0.0 where more than half of the rows lie exactly on a hyperplane.
     outliers_ : array of shape (n_samples,)
-        True for rows farther from the fit than ``2.5758 * scale_``, which of normal rows are 1 %.
+        True for samples whose absolute residual exceeds ``2.5758 * scale_``: 1 % under normal errors.
     weights_ : array of shape (n_samples,)
-        How much each row counts, in [0, 1]: ``psi(u) / u`` of its residual u, divided by its limit at 0.
-        Not there for losses with a kink.
+        Weight of each sample in the fit, in [0, 1]: ``psi(u) / u`` of its residual u, divided by its limit at 0.
+        Not defined for non-smooth losses.
     n_iter_ : int
         Iterations.
     optimality_ : float
@@ -389,7 +398,7 @@ class RobustRegressor(ResidualRegressor):
     n_features_in_ : int
         Number of columns seen in fit.
     feature_names_in_ : array of shape (n_features,)
-        Their names, where X has names that are all strings.
+        Names of the columns; only defined if all are strings.
 
     References
     ----------
@@ -496,11 +505,11 @@ class L2Regressor(ResidualRegressor):
     fit_intercept : bool, default=True
         Whether to fit an intercept.
     max_iter : int, default=100
-        Newton iterations at the most; one or two are enough.
+        Maximum number of Newton iterations; one or two are enough.
     tol : float, default=1e-8
         Largest `optimality_` that counts as converged.
     warm_start : bool, default=False
-        Whether to start from the last fit.
+        Whether to start from the solution of the previous fit.
     solver : {"auto", "newton", "newton-cg", "lbfgs"}, default="auto"
         See :class:`HuberRegressor`.
 
@@ -517,7 +526,7 @@ class L2Regressor(ResidualRegressor):
     n_features_in_ : int
         Number of columns seen in fit.
     feature_names_in_ : array of shape (n_features,)
-        Their names, where X has names that are all strings.
+        Names of the columns; only defined if all are strings.
 
     References
     ----------
@@ -566,14 +575,14 @@ class L1Regressor(ResidualRegressor):
     fit_intercept : bool, default=True
         Whether to fit an intercept.
     max_iter : int, default=1000
-        Newton iterations and linear programs at the most.
+        Maximum number of Newton iterations and linear programs.
     tol : float, default=1e-8
-        Largest `optimality_` that counts as solved; it never loosens the answer.
+        Largest `optimality_` that counts as solved; the solution does not depend on it.
     warm_start : bool, default=False
-        Whether to start from the last fit.
+        Whether to start from the solution of the previous fit.
     solver : {"auto", "exact", "highs", "highs-ds", "highs-ipm"}, default="auto"
-        "exact" smooths, then solves the few rows that matter exactly; the others hand the whole
-        problem to HiGHS as one linear program (``alpha=0`` only).
+        "exact" solves a smoothed problem, then the remaining few rows exactly. The others pass the
+        whole problem to HiGHS as one linear program (``alpha=0`` only).
 
     Attributes
     ----------
@@ -584,7 +593,7 @@ class L1Regressor(ResidualRegressor):
     scale_ : float
         Normalised MAD of the residuals, the scale that ``HuberRegressor(scale="l1")`` takes.
     outliers_ : array of shape (n_samples,)
-        True for rows farther from the fit than ``2.5758 * scale_``, which of normal rows are 1 %.
+        True for samples whose absolute residual exceeds ``2.5758 * scale_``: 1 % under normal errors.
     n_iter_ : int
         Iterations.
     optimality_ : float
@@ -592,7 +601,7 @@ class L1Regressor(ResidualRegressor):
     n_features_in_ : int
         Number of columns seen in fit.
     feature_names_in_ : array of shape (n_features,)
-        Their names, where X has names that are all strings.
+        Names of the columns; only defined if all are strings.
 
     References
     ----------
@@ -653,11 +662,11 @@ class QuantileRegressor(ResidualRegressor):
     solver_options : dict, default=None
         Options of :func:`scipy.optimize.linprog` for the solvers named after HiGHS.
     max_iter : int, default=1000
-        Newton iterations and linear programs at the most.
+        Maximum number of Newton iterations and linear programs.
     tol : float, default=1e-8
-        Largest `optimality_` that counts as solved; it never loosens the answer.
+        Largest `optimality_` that counts as solved; the solution does not depend on it.
     warm_start : bool, default=False
-        Whether to start from the last fit.
+        Whether to start from the solution of the previous fit.
 
     Attributes
     ----------
@@ -668,7 +677,7 @@ class QuantileRegressor(ResidualRegressor):
     scale_ : float
         Normalised MAD of the residuals, the scale that ``HuberRegressor(scale="l1")`` takes. Only for the median.
     outliers_ : array of shape (n_samples,)
-        True for rows farther from the fit than ``2.5758 * scale_``, which of normal rows are 1 %. Only for the median.
+        True for samples whose absolute residual exceeds ``2.5758 * scale_``: 1 % under normal errors. Only for the median.
     n_iter_ : int
         Iterations.
     optimality_ : float
@@ -676,7 +685,7 @@ class QuantileRegressor(ResidualRegressor):
     n_features_in_ : int
         Number of columns seen in fit.
     feature_names_in_ : array of shape (n_features,)
-        Their names, where X has names that are all strings.
+        Names of the columns; only defined if all are strings.
 
     References
     ----------

@@ -41,14 +41,14 @@ class Extra(NamedTuple):
 
 
 class Kinks(NamedTuple):
-    """A loss of one kink a row: max(lower * (raw - position), upper * (raw - position)) + constant.
+    """Piecewise linear loss of each row: max(lower, upper slope times (raw - position)) + constant.
 
     Parameters
     ----------
     position : array or float
-        Raw prediction at the kink. All three broadcast against the raw predictions.
+        Raw prediction where the slope changes. All three broadcast against the raw predictions.
     lower, upper : array or float
-        Slope of the loss below and above the kink.
+        Slope of the loss below and above that position.
 
     Examples
     --------
@@ -173,7 +173,7 @@ class Loss(Parameters, ABC):
         -------
         value : float
         d_raw : array or tuple of arrays
-            Derivative with respect to ``raw``; at a kink, one subgradient.
+            Derivative with respect to ``raw``; where there is none, a subgradient.
         d_extra : array
             Derivative with respect to ``extra``.
         """
@@ -248,7 +248,7 @@ class Loss(Parameters, ABC):
         return Extra()
 
     def kinks(self, y: Any) -> Kinks | None:
-        """Where the loss is piecewise linear with one kink a row: its kinks; otherwise None.
+        """Position and slopes of a piecewise linear loss with two pieces for each row; otherwise None.
 
         Parameters
         ----------

@@ -212,7 +212,7 @@ class Huber(CutLineLoss):
 
 @dataclass(eq=False)
 class SmoothL1(CutLineLoss):
-    """Absolute error with its kink rounded off, which is Huber's loss divided by its threshold.
+    """Absolute error that is quadratic near 0: Huber's loss divided by its threshold.
 
     Parameters
     ----------

@@ -37,7 +37,7 @@ class MarginLoss(PointwiseLoss):
 
     @abstractmethod
     def dphi(self, m: Array) -> Array:
-        """First derivative of phi; at a kink, one subgradient.
+        """First derivative of phi; where there is none, a subgradient.
 
         Parameters
         ----------
@@ -52,7 +52,7 @@ class MarginLoss(PointwiseLoss):
 
     @abstractmethod
     def d2phi(self, m: Array) -> Array:
-        """Second derivative of phi; 0 at a kink.
+        """Second derivative of phi; 0 where there is none.
 
         Parameters
         ----------

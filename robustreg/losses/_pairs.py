@@ -17,7 +17,7 @@ _POINTS = "array-like of shape (n, d)"
 
 @dataclass(eq=False)
 class Contrastive(BatchLoss):
-    r"""Contrastive loss: similar pairs are pulled together, others pushed beyond a margin.
+    r"""Contrastive loss: similar pairs get a small distance, others at least a margin.
 
     Where two dissimilar points coincide the direction is undefined and the gradient zero.
 

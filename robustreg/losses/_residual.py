@@ -50,7 +50,7 @@ class ResidualLoss(PointwiseLoss):
 
     @abstractmethod
     def psi(self, r: Array) -> Array:
-        """Derivative of rho: how far a residual pulls on the fit.
+        """Derivative of rho: the influence of a residual on the fit.
 
         Parameters
         ----------
@@ -65,7 +65,7 @@ class ResidualLoss(PointwiseLoss):
 
     @abstractmethod
     def psi_prime(self, r: Array) -> Array:
-        """Derivative of psi; at a kink of psi, one of the two sides.
+        """Derivative of psi; where there is none, that of one side.
 
         Parameters
         ----------

@@ -116,7 +116,7 @@ class PointwiseLoss(SeparableLoss):
 
     @abstractmethod
     def second(self, y: Array, raw: Array) -> Array:
-        """Second derivatives in ``raw``; 0 at a kink.
+        """Second derivatives in ``raw``; 0 where there are none.
 
         Parameters
         ----------

@@ -128,9 +128,9 @@ def _vector(like: Array, value: float) -> Array:
 
 @dataclass(eq=False)
 class Smoothed(PointwiseLoss):
-    r"""Moreau envelope, in the raw prediction, of a loss with one kink a row.
+    r"""Moreau envelope, in the raw prediction, of a piecewise linear loss with two pieces.
 
-    Within the band of width mu times the jump of the slope around the kink the loss becomes a
+    Near the change of slope, in a band of width mu times the jump, the loss becomes a
     parabola; it stays below the loss it smooths, by at most mu/2 times the square of the slope.
     For the absolute error this is Huber's loss divided by its threshold.
 

@@ -124,7 +124,7 @@ def epsilon_grid(
     Parameters
     ----------
     n : int, default=20
-        How many.
+        Number of thresholds.
     efficiency : tuple of two floats, default=(0.7, 0.999)
         Efficiency at the normal distribution of the first and the last.
     loss : str or ResidualLoss, default="huber"

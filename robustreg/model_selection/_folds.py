@@ -17,18 +17,18 @@ from robustreg.scales import weighted_median
 
 
 class RobustKFold(BaseCrossValidator):
-    """K folds, each with its share of the rows that a first robust fit flags.
+    """K folds with equal numbers of outliers of a robust fit.
 
-    Where a few rows are far out, plain folds may hold most of them or none, and scores then differ
-    by fold for no other reason. Here the rows that ``HuberRegressor()`` flags are dealt
-    out in the order of their residuals, then the others.
+    With ordinary folds, one fold may contain most outliers and another none, so that the scores
+    differ between folds. Here the outliers of ``HuberRegressor()`` are distributed first, in the
+    order of their residuals, then the other samples.
 
     Parameters
     ----------
     n_splits : int, default=5
         Number of folds, at least 2.
     shuffle : bool, default=False
-        Whether to deal at random.
+        Whether to distribute at random.
     random_state : int, RandomState or None, default=None
         Seed of the shuffle.
 

@@ -93,7 +93,7 @@ def huber_path(
     sample_weight : array-like of shape (n_samples,), optional
         Non-negative weights.
     max_iter : int, default=1000
-        Iterations of a fit at the most.
+        Maximum number of iterations of a fit.
     tol : float, default=1e-8
         Largest optimality that counts as converged.
 

@@ -112,8 +112,8 @@ def tau_scale(y_true: Any, y_pred: Any, *, sample_weight: Any = None) -> float:
 def make_neg_huber_loss_scorer(delta: float) -> Any:
     """Make a scorer of the negative mean Huber loss at a fixed threshold.
 
-    Losses at different thresholds are different units, so the ``delta`` of a scorer is a number
-    of its own, in the units of y, and not the one that is searched for.
+    Losses with different thresholds cannot be compared, so the ``delta`` of a scorer is fixed, in
+    the units of y. It is not the one that is searched for.
 
     Parameters
     ----------

@@ -38,8 +38,8 @@ class HuberRegressorCV(LinearRegressor):
 
     The fits of the grid are those of :class:`~robustreg.HuberRegressor`, each started from its
     neighbours; without weights the scores equal those of a grid search over it with the same
-    folds. The default score, the median absolute error, does not mind outliers in the held-out
-    rows; R2 and squared errors do, and then choose a threshold that fits the outliers.
+    folds. The default score, the median absolute error, is robust to outliers in the held-out
+    samples. R2 and squared errors are not: they choose a threshold that fits the outliers.
 
     Parameters
     ----------
@@ -56,16 +56,16 @@ class HuberRegressorCV(LinearRegressor):
         Whether to choose the smallest, most robust epsilon whose score is within one standard
         error of the best.
     n_jobs : int, default=None
-        Threads that work on folds.
+        Number of threads for the folds.
     scale : {"l1", "proposal2", "mad", "concomitant"} or float, default="l1"
         As of :class:`~robustreg.HuberRegressor`, like the parameters that follow.
     fit_intercept : bool, default=True
         Whether to fit an intercept.
     max_iter : int, default=1000
-        Iterations of a fit at the most.
+        Maximum number of iterations of a fit.
     tol : float, default=1e-8
         Largest `optimality_` that counts as converged. Fits of the grid are solved to ``min(tol,
-        1e-10)``, so that the choice does not hang on where they started.
+        1e-10)``, so that the choice does not depend on their starts.
     solver : {"auto", "newton", "newton-cg", "lbfgs"}, default="auto"
         How to solve.
 
@@ -78,7 +78,7 @@ class HuberRegressorCV(LinearRegressor):
     best_score_ : float
         Mean score of the choice over the folds.
     cv_results_ : dict of arrays
-        For :class:`pandas.DataFrame`, a row a candidate: ``param_epsilon``, ``param_alpha``,
+        For :class:`pandas.DataFrame`, one row for each candidate: ``param_epsilon``, ``param_alpha``,
         ``split0_test_score`` and so on, ``mean_test_score``, ``std_test_score``,
         ``standard_error``, ``rank_test_score``, and of the fit on all rows ``scale``, ``delta``,
         ``n_outliers`` and ``optimality``.
@@ -93,9 +93,9 @@ class HuberRegressorCV(LinearRegressor):
     scale_, delta_ : float
         Sigma and ``epsilon_ * scale_``, in the units of y.
     outliers_ : array of shape (n_samples,)
-        True for rows farther from the fit than ``2.5758 * scale_``, which of normal rows are 1 %.
+        True for samples whose absolute residual exceeds ``2.5758 * scale_``: 1 % under normal errors.
     weights_ : array of shape (n_samples,)
-        How much each row counts, in [0, 1], as of :class:`~robustreg.HuberRegressor`.
+        Weight of each sample in the fit, in [0, 1], as of :class:`~robustreg.HuberRegressor`.
     n_iter_ : int
         Iterations of the chosen fit.
     optimality_ : float
@@ -103,7 +103,7 @@ class HuberRegressorCV(LinearRegressor):
     n_features_in_ : int
         Number of columns seen in fit.
     feature_names_in_ : array of shape (n_features,)
-        Their names, where X has names that are all strings.
+        Names of the columns; only defined if all are strings.
 
     References
     ----------

@@ -23,7 +23,7 @@ class CoefficientDisplay:
     Parameters
     ----------
     tables : dict of str to pandas.DataFrame
-        The tables of summaries, by the name of the fit.
+        Coefficient tables of summaries, by the name of the fit.
     standardise : bool, default=False
         Whether coefficients are drawn in units of their first standard error, so that those of columns
         in different units can stand on one axis.

@@ -53,7 +53,7 @@ def solve_columns(objective: Objective, theta: Array, *, max_iter: int, **option
     theta : array
         Start; its nonzero coefficients are taken first.
     max_iter : int
-        Iterations at the most.
+        Maximum number of iterations.
     **options
         As of :func:`~robustreg.solvers.solve_kinked`.
 

@@ -107,7 +107,7 @@ def solve_kinked(
     tol : float
         Relative duality gap that counts as solved. The gap never stops the search early.
     max_iter : int
-        Newton iterations and linear programs at the most.
+        Maximum number of Newton iterations and linear programs.
     callback : callable, optional
         As in :func:`~robustreg.solvers.newton`.
     warm : bool

@@ -465,7 +465,7 @@ def solve_pairs(
     tol : float
         Largest gradient entry, or relative duality gap, that counts as solved.
     max_iter : int
-        Iterations at the most.
+        Maximum number of iterations.
     callback : callable, optional
         Told of each iteration.
 

@@ -70,7 +70,7 @@ class Parts:
         tol : float
             Largest gradient entry that counts as solved.
         max_iter : int
-            Iterations at the most.
+            Maximum number of iterations.
         fixed : sequence of float and Objective, optional
             Where each part has a scale of its own, given before: that scale, and the objective over all
             rows at it. Then ``objective`` is the joint one, so that it tells what the scale does.

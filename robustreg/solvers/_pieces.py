@@ -115,7 +115,7 @@ def minimise_pieces(
     tol : float
         Largest gradient entry that counts as solved.
     max_iter : int
-        Iterations at the most.
+        Maximum number of iterations.
     metric : object, optional
         A factored Hessian of something similar.
 

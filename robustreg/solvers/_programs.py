@@ -321,7 +321,7 @@ def interior_point(
     rows : Rows
         The problem.
     maxiter : int
-        Iterations at the most.
+        Maximum number of iterations.
 
     Returns
     -------
