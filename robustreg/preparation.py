@@ -246,7 +246,7 @@ def _extent(data: Data) -> tuple[Array, Array]:
     tiny = np.flatnonzero(~varies & (top > 0))
     if len(tiny):
         warnings.warn(
-            f"X has columns ({tiny.tolist()}) that hold only numbers too small for floating point "
+            f"X has columns ({tiny.tolist()}) with only numbers too small for floating point "
             f"(below {DENORMAL:.0e}); they are treated as constant. Rescale them.",
             UserWarning,
             stacklevel=2,
@@ -348,9 +348,9 @@ def _refuse_loss(columns: Array) -> None:
     """Warn of columns that coordinates do not hold: no certificate in these speaks of them."""
     if len(columns):
         warnings.warn(
-            f"X has columns ({', '.join(map(str, columns))}) of which rounding beside the other columns "
-            "hides a part: the fit may be worse than they allow. Rescale them, or leave out columns that "
-            "depend on others.",
+            f"X has columns ({', '.join(map(str, columns))}) that are nearly dependent on others: part of "
+            "them is lost to rounding, and the fit may be worse than possible. Rescale them, or leave out "
+            "columns that depend on others.",
             UserWarning,
             stacklevel=2,
         )

@@ -307,9 +307,9 @@ class LinearModel(CallbackSupportMixin, BaseEstimator):
             advice = "Increase max_iter, or tol if that accuracy is enough."
         else:
             advice = (
-                "Rounding hides what is left to gain, as beside extreme weights, values far out or nearly "
-                "dependent columns: rescale or drop these, or set tol above optimality_ if that accuracy "
-                "is enough."
+                "Rounding errors prevent further progress. The usual causes are extreme weights, extreme "
+                "values and nearly dependent columns: rescale or remove them, or set tol above optimality_ "
+                "if that accuracy is enough."
             )
         each = " for each stage" if self.n_iter_ > self.max_iter else ""
         warnings.warn(

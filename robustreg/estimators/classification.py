@@ -19,13 +19,13 @@ from robustreg.losses import CrossEntropy, Focal, Logistic, Loss, Poly
 from robustreg.solvers import Result, beats_zero, solve_each, solve_together
 
 SEPARABLE = (
-    "The classes, or some of their rows, can be separated by a hyperplane: the coefficients still "
-    "grow and no finite ones are best. Set alpha above 0 (or higher) for a penalty that bounds them."
+    "A hyperplane separates the classes, or some of their samples, so the optimum is not finite: the "
+    "loss falls as long as the coefficients grow. Set alpha above 0 (or higher): a penalty bounds them."
 )
 
 
 class EntropyClassifier(ProbabilityClassifier):
-    """Cross-entropy, or a loss that bends it, of two or several classes."""
+    """Cross-entropy, or a modification of it, for two or several classes."""
 
     solver: str
 

@@ -138,8 +138,8 @@ class KLRegressor(RegressorMixin, LinearScores):
             )
         elif found.growing:
             found.advice = (
-                "The coefficients still grow and no finite ones are best: entries of 0 in y can be "
-                "met ever better. Set alpha above 0 (or higher) for a penalty that bounds them."
+                "The optimum is not finite: the fit to entries of 0 in y improves as long as the "
+                "coefficients grow. Set alpha above 0 (or higher): a penalty bounds them."
             )
         return found
 

@@ -94,8 +94,8 @@ class HighBreakdownRegressor(LinearRegressor):
             found = self._fit_table(table, prepared, Search(self.n_starts, rng), callback)
         if found.hits == 1 and not found.exhaustive and found.sigma > 0:
             found.advice = (
-                "the best of the fits that the search found was found from one start only, so there is "
-                "probably a better one: increase n_starts."
+                "the best optimum was found from one start only, so a better one probably exists: "
+                "increase n_starts."
             )
         found.raw = data.y - found.pop("residual")
         return found

@@ -26,8 +26,8 @@ from robustreg.solvers import (
 #: a loss per unit of weight that is none
 LOSSLESS = 1e-12
 SEPARABLE = (
-    "The classes can be separated by a hyperplane: without a penalty many hyperplanes have no loss, "
-    "and the one found is any of them. Set alpha above 0 for the one of the largest margin."
+    "A hyperplane separates the classes: without a penalty many hyperplanes have zero loss, and the "
+    "fit is an arbitrary one of them. Set alpha above 0 for the one with the largest margin."
 )
 
 

@@ -32,8 +32,8 @@ EMPTY = (
     "smaller 'smooth' may help."
 )
 SEPARABLE = (
-    "The overlap still grows with the coefficients and no finite ones are best, as where a "
-    "hyperplane separates the classes. Set alpha above 0 (or higher) for a penalty that bounds them."
+    "The optimum is not finite: the overlap grows with the coefficients, as when a hyperplane "
+    "separates the classes. Set alpha above 0 (or higher): a penalty bounds them."
 )
 
 

@@ -436,8 +436,8 @@ def check_rows(fit: Fit, variance: Array) -> None:
     slack = np.abs(fit.gradient[: len(variance)])
     if np.any(slack[fit.active] > MISSED * np.sqrt(variance[fit.active])):
         warnings.warn(
-            "The coefficients do not solve the equations of their fit on these rows: X, y or "
-            "sample_weight are not those that the model was fitted to.",
+            "The model was not fitted to these data: its coefficients do not solve the equations for this "
+            "X, y and sample_weight.",
             UserWarning,
             stacklevel=4,
         )

@@ -148,8 +148,8 @@ def robust_distance(fit: Fit, random_state: Any) -> Array:
     if problem is None:
         return np.sqrt(found.mahalanobis(rows))
     warnings.warn(
-        f"The rows of X have no robust covariance ({problem}): robust_distance is NaN, and no row is "
-        "called a leverage point.",
+        f"The robust covariance of X does not exist ({problem}): robust_distance is NaN, and no sample is "
+        "marked as a leverage point.",
         UserWarning,
         stacklevel=4,
     )

@@ -420,8 +420,8 @@ def notes_on(fit: Fit, table: pd.DataFrame, ranked: bool) -> list[str]:
         notes.append(note)
     if fit.estimate.rows is not None:
         notes.append(
-            f"Standard errors are those of least squares on the {fit.n:.10g} of {fit.n_given:.10g} rows "
-            "that the fit has kept, and take this choice as given."
+            f"Standard errors are those of least squares on the {fit.n:.10g} of {fit.n_given:.10g} samples "
+            "in the fit. They do not account for the choice of these samples."
         )
     if hasattr(model, "best_index_"):
         notes.append(

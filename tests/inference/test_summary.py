@@ -251,9 +251,9 @@ def test_other_data_than_those_of_the_fit():
         summarize(HuberRegressor().fit(X, y), X[:, :2], y)
     with pytest.raises(ValueError, match="inconsistent"):
         summarize(model, frame, y[:-1])
-    with pytest.warns(UserWarning, match="not those that the model was fitted to"):
+    with pytest.warns(UserWarning, match="The model was not fitted to these data"):
         summarize(model, frame, y + frame["a"])
-    with pytest.warns(UserWarning, match="not those that the model was fitted to"):
+    with pytest.warns(UserWarning, match="The model was not fitted to these data"):
         summarize(L1Regressor().fit(X, y), X, y + X[:, 0], covariance="iid")
     with pytest.raises(TypeError, match="estimator of robustreg"):
         summarize(LinearRegression().fit(X, y), X, y)
