@@ -88,7 +88,7 @@ def row(name, kind, folder):
     if (folder / f"{name}.svg").exists():
         image = f".. image:: /{CURVES.as_posix()}/{name}.svg\n   :alt: {name}: value and derivative"
     formula = f":math:`{kind.formula}` |br| :source:`{kind.reference}`"
-    convex = "convex" if kind.convex else "not convex"
+    convex = "convex" if kind().convex else "not convex"
     smooth = "smooth" if kind.smooth else "non-smooth"
     cells = [names, formula, f"{image}\n\n{convex}, {smooth}"]
     lines = [f"- {indent(cell, '  ').strip()}" for cell in cells]

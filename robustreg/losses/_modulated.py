@@ -173,6 +173,10 @@ class Focal(ModulatedLoss):
         "Conference on Computer Vision, 2980-2988."
     )
 
+    @property
+    def convex(self) -> bool:  # type: ignore[override]
+        return float(self.gamma) == 0.0
+
     def check(self, y: Any, raw: Any, extra: Any) -> None:
         super().check(y, raw, extra)
         if self.alpha is None:
@@ -252,6 +256,11 @@ class Poly(ModulatedLoss):
         "Leng, Z. et al. (2022). PolyLoss: a polynomial expansion perspective of classification "
         "loss functions. International Conference on Learning Representations."
     )
+
+    @property
+    def convex(self) -> bool:  # type: ignore[override]
+        first, *others = self._coefficients()
+        return abs(first) <= 1.0 and not any(others)
 
     def validate(self) -> None:
         super().validate()

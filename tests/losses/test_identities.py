@@ -251,3 +251,31 @@ def test_activations_at_infinity():
     assert L.softmax([[3.0], [1e308]]).tolist() == [[1.0], [1.0]]
     assert L.softmax([1e308, -1e308]).tolist() == [1.0, 0.0]
     assert float(L.sigmoid(0.0)) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("loss", "convex"),
+    [
+        (L.Focal(gamma=0.0), True),
+        (L.Focal(gamma=0.5), False),
+        (L.Poly(epsilon=-1.0), True),
+        (L.Poly(epsilon=1.0), True),
+        (L.Poly(epsilon=1.5), False),
+        (L.Poly(epsilon=(1.0, 0.0)), True),
+        (L.Poly(epsilon=(0.0, 1.0)), False),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_convex_for_the_parameters_that_say_so(loss, convex, n_classes):
+    rng = np.random.default_rng(0)
+    y = rng.integers(n_classes, size=20_000).astype(float)
+    shape = (20_000,) if n_classes == 2 else (20_000, n_classes)
+    one, other = 4 * rng.normal(size=shape), 4 * rng.normal(size=shape)
+
+    def values(raw):
+        return loss(y, raw, reduction="none")
+
+    excess = 2 * values((one + other) / 2) - values(one) - values(other)
+    assert loss.convex == convex
+    assert (excess.max() <= 1e-12) == convex
