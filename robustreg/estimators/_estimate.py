@@ -37,9 +37,11 @@ class Estimate:
         The estimate that the scale is from, where that is another one than this.
     start_coef, start_intercept : array and float, optional
         Where ``start`` is solved.
-    adaptive : bool, default=False
-        Whether the scale is design-adaptive: residuals are standardised by the leverages of their rows
+    design : Estimate, optional
+        The M-estimate by whose leverages residuals are standardised, where the scale is design-adaptive
         (Koller and Stahel, 2011).
+    design_coef, design_intercept : array and float, optional
+        Where ``design`` is solved.
     high_breakdown : bool, default=False
         Whether ``start``, or this estimate where it has none, is an S-estimate and the scale its own.
     rows : array of shape (n,), optional
@@ -56,6 +58,13 @@ class Estimate:
     start: Estimate | None = None
     start_coef: Array | None = None
     start_intercept: float = 0.0
-    adaptive: bool = False
+    design: Estimate | None = None
+    design_coef: Array | None = None
+    design_intercept: float = 0.0
     high_breakdown: bool = False
     rows: Array | None = None
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether the scale is design-adaptive."""
+        return self.design is not None

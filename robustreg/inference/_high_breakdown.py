@@ -92,7 +92,7 @@ def weighted(fit: Fit) -> Spread:
     inverse = invert(gram, fit.active, "Name 'bootstrap'.")
     check_rows(fit, scale**2 * np.diag(fit.gram(loss.psi(u) ** 2)))
     if fit.estimate.adaptive:
-        tau = tau_of(fit, loss, weight, inverse)
+        tau = tau_of(fit)
         size = mean((tau * loss.psi(u / tau)) ** 2, fit) / mean(tau**2, fit)
         factor = size / mean(loss.psi_prime(u / tau), fit) ** 2
     else:
@@ -103,8 +103,18 @@ def weighted(fit: Fit) -> Spread:
     return Spread(core, scale, fit.df)
 
 
-def tau_of(fit: Fit, loss: ResidualLoss, weight: Array, inverse: Array) -> Array:
-    """Scale of each residual by its leverage in the weighted fit, in units of sigma."""
+def tau_of(fit: Fit) -> Array:
+    """Scale of each residual by its leverage, in units of sigma, as the design-adaptive scale has it.
+
+    The leverages are those of the M-estimate at the S-scale, from which that scale is.
+    """
+    estimate = fit.estimate
+    design = estimate.design
+    assert design is not None and isinstance(design.loss, ResidualLoss)
+    loss = design.loss.rescaled(1 / float(design.scale or 1.0))
+    raw = fit.objective.raw(fit.inside(estimate.design_coef, estimate.design_intercept))
+    weight = loss.weights((estimate.target - raw) / float(design.scale or 1.0))
+    inverse = invert(fit.gram(weight), fit.active, "Name 'bootstrap'.")
     _, first, second = design_adaptive(loss)
     leverage = np.clip(weight * fit.leverage(inverse) / fit.mass, 0.0, 1.0)
     return np.asarray(np.sqrt(1 - first * leverage) * (1 + second * leverage))
@@ -123,7 +133,7 @@ class Growth(NamedTuple):
     tilt: Array
 
     @classmethod
-    def of(cls, fit: Fit, parts: Parts, weight: Array, inverse: Array) -> Growth:
+    def of(cls, fit: Fit, parts: Parts) -> Growth:
         """Return the equation of the M-scale of the first fit, or of the design-adaptive scale."""
         n_parameters = len(fit.theta)
         if not fit.estimate.adaptive:
@@ -131,7 +141,7 @@ class Growth(NamedTuple):
             total = float(fit.weight @ chi), float(fit.weight @ steep)
             return cls(chi, *total, np.zeros(n_parameters))
         loss, kappa = parts.loss, design_adaptive(parts.loss)[0]
-        tau = tau_of(fit, loss, weight, inverse)
+        tau = tau_of(fit)
         v = parts.u / tau
         robust, excess = loss.weights(v), v**2 - kappa
         turn = (loss.psi_prime(v) - robust) * excess + 2 * robust * v**2
@@ -158,7 +168,7 @@ def fast_bootstrap(fit: Fit, groups: Array | None, n_resamples: int, random_stat
     gram = fit.gram(weight)
     # in units of the scale: d(coef) = hessian (gram (step of the resample) - pull d(log scale))
     elastic = hessian @ fit.sum_of(bend * parts.u)
-    growth = Growth.of(fit, parts, weight, invert(gram, fit.active, WEIGHTED))
+    growth = Growth.of(fit, parts)
     sampler = Sampler(fit, groups, random_state)
     moves, failed = np.empty((n_resamples, len(fit.theta))), 0
     chunk = max(1, min(n_resamples, int(HELD / fit.data.n_rows)))

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robustreg._array import Array
-from robustreg.solvers._subsampling import Criterion, Optimum, distinct, search
-from robustreg.solvers._subsets import Sample, merged, starts
+from robustreg.solvers._subsampling import OPTIMA, Criterion, Optimum, distinct, search
+from robustreg.solvers._subsets import Sample, exchanges, merged, starts
 from robustreg.solvers._table import Table
 
 #: rows of a large table among which is searched, and this many for each column
@@ -24,6 +24,10 @@ SHOWN = 1e-6
 COMPARED = 5
 #: times that a search with "auto" starts goes on with new ones until its best was hit often enough
 ROUNDS = 5
+#: times that a search goes on from its best optimum, while that is new or found once, and starts of each time
+EXCHANGES, EXCHANGED = 6, 150
+#: hits after which nothing near an optimum is looked for
+EASY = 20
 
 
 class Found(NamedTuple):
@@ -74,13 +78,13 @@ class Search:
         optima: list[Optimum] = []
         for _ in range(ROUNDS if self.n_starts == "auto" else 1):
             thetas, exhaustive = starts(rough or sample, self.n_starts, self.rng)
-            found = search(criterion, sample, thetas, rough, whole) + optima
-            theta = np.column_stack([one.theta for one in found])
-            sizes, hits = (np.array(column) for column in list(zip(*found, strict=True))[1:])
-            optima = distinct(sample, theta, sizes, hits, close=criterion.close)[: criterion.kept]
+            found = search(criterion, sample, thetas, rough, whole)
+            optima = _united(criterion, sample, found, optima)
             exhaustive = exhaustive and rough is None
             if optima[0].hits >= (criterion.enough if rough is None else 2) or exhaustive:
                 break
+        if self.n_starts == "auto" and not exhaustive:
+            optima = self._exchanged(criterion, sample, rough, whole, optima)
         if n <= 2 * size:
             return Found(optima[:1], exhaustive)
         # a sample may have less contamination than it is made to withstand, and a minority that lies on a
@@ -89,6 +93,42 @@ class Search:
         order = np.argsort(whole.sizes(residuals, sample), kind="stable")[:COMPARED]
         chosen = sorted({*range(min(COMPARED, len(optima))), *order.tolist()})
         return Found([optima[k] for k in chosen], False)
+
+    def _exchanged(
+        self,
+        criterion: Criterion,
+        sample: Sample,
+        rough: Sample | None,
+        whole: Criterion,
+        optima: list[Optimum],
+    ) -> list[Optimum]:
+        """Go on from the best optimum with starts at the rows that it leaves out, until that fails."""
+        for _ in range(EXCHANGES):
+            best, first = optima[0], rough or sample
+            size = np.abs(first.y - first.A @ best.theta) / best.value
+            for thetas, near in exchanges(first, size, EXCHANGED, self.rng):
+                if near and optima[0].hits >= EASY:
+                    continue
+                found = search(criterion, sample, thetas, rough, whole)
+                hits, value = optima[0].hits, optima[0].value
+                optima = _united(criterion, sample, found, optima)
+                if near and not optima[0].value < value * (1 - criterion.close[0]):
+                    # starts near a fit say nothing of how easily it is found
+                    optima[0] = optima[0]._replace(hits=hits)
+            better = optima[0].value < best.value * (1 - criterion.close[0])
+            if not better and optima[0].hits > 1:
+                break
+        return optima
+
+
+def _united(
+    criterion: Criterion, sample: Sample, found: list[Optimum], known: list[Optimum]
+) -> list[Optimum]:
+    """Return the optima of two searches of the same rows, the best first."""
+    found = found + known
+    theta = np.column_stack([one.theta for one in found])
+    sizes, hits = (np.array(column) for column in list(zip(*found, strict=True))[1:])
+    return distinct(sample, theta, sizes, hits, close=criterion.close, most=OPTIMA)
 
 
 def _part(sample: Sample, rows: Array) -> Sample:

@@ -23,6 +23,8 @@ SCREENED, STEPS = 1000, 2
 SCREENED_ROUGH, KEPT_ROUGH, STEPS_ROUGH = 250, 60, 1
 #: numbers in the residuals of the finalists at the most, but for a few of them
 FINAL, FEWEST = 20_000, 8
+#: different optima that a search returns
+OPTIMA = 25
 #: after t steps a finalist above the best by more than this share over t is given up
 HOPELESS = 3.0
 #: steps until a finalist settles, at the most; on a part of the rows, from which all rows go on
@@ -243,24 +245,25 @@ def search(
     first = rough or sample
     early = criterion if rough is None else criterion.on_part(len(rough.y))
     theta, size = _screened(early, first, thetas)
+    finalists = min(criterion.finalists, max(FEWEST, FINAL // len(sample.y)))
     if rough is None:
         theta, size = _improved(early, first, *_best(theta, size, SCREENED), STEPS)
         theta, size = _improved(early, first, *_best(theta, size, criterion.kept), STEPS)
-        found = distinct(first, theta, size, close=ALIKE)
+        found = distinct(first, theta, size, close=ALIKE, most=finalists)
     else:
         strict = strict or criterion
         for most, steps in ((SCREENED_ROUGH, STEPS_ROUGH), (KEPT_ROUGH, STEPS)):
             kept = _either(size, _screened(strict, first, theta.T)[1], most)
             theta, size = _improved(early, first, theta[:, kept], size[kept], steps)
-        found = distinct(first, theta, size, close=ALIKE)
+        found = distinct(first, theta, size, close=ALIKE, most=len(size))
         theta = np.column_stack([one.theta for one in found])
         size = _screened(criterion, sample, theta.T)[1]
         order = _either(size, _screened(strict, sample, theta.T)[1], len(size))
         found = [found[k]._replace(value=size[k]) for k in order]
-    found = found[: min(criterion.finalists, max(FEWEST, FINAL // len(sample.y)))]
+    found = found[:finalists]
     theta, size = _settled(criterion, sample, np.column_stack([one.theta for one in found]))
     hits = np.array([one.hits for one in found])
-    return distinct(sample, theta, size, hits, close=criterion.close)
+    return distinct(sample, theta, size, hits, close=criterion.close, most=OPTIMA)
 
 
 def _best(theta: Array, size: Array, most: int) -> tuple[Array, Array]:
@@ -339,6 +342,7 @@ def distinct(
     hits: Array | None = None,
     *,
     close: tuple[float, float],
+    most: int,
 ) -> list[Optimum]:
     """Return different optima by their size, with the number of candidates that each stands for.
 
@@ -354,12 +358,14 @@ def distinct(
         How many each stands for already.
     close : tuple of two floats
         Shares of the size by which sizes and residuals of one optimum differ.
+    most : int
+        How many are wanted.
     """
     R = _residuals(sample, theta)
     found: list[Optimum] = []
     hits = np.ones(len(size), dtype=int) if hits is None else hits
     rest = np.argsort(size, kind="stable")
-    while len(rest):
+    while len(rest) and len(found) < most:
         best = rest[0]
         # sorted by size: those near in size come first
         near = int(np.searchsorted(size[rest], size[best] * (1 + close[0]) + NOTHING, side="right"))

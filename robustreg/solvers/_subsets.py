@@ -10,13 +10,18 @@ import numpy as np
 from scipy.special import ndtri
 
 from robustreg._array import Array
-from robustreg.scales import MAD_FACTOR, weighted_median
+from robustreg.scales import MAD_FACTOR, OUTLYING, weighted_median
 
 #: so many subsets of as many rows as parameters are all taken
 ALL = 50_000
-#: starts at random otherwise. Of rows a third of which is contaminated, 500 subsets of four hold a
-#: clean one but for one search in 1e47, of ten rows one in 6,000
-RANDOM = 500
+#: starts at random otherwise: 500, and more where by that many the chance to have drawn no clean subset of
+#: p rows is above MISSED, half of the rows being contaminated: 877 of seven rows, 3,534 of nine
+RANDOM, MOST, MISSED = 500, 5000, 1e-3
+#: with more parameters than this each start costs more, and MOST would not do either
+SEVERAL, MOST_OF_SEVERAL = 12, 1000
+#: as many more, divided by this, are drawn by leverage: of rows far out in X that belong to the majority each
+#: decides a coefficient nearly alone, and few others do
+BY_LEVERAGE = 5
 #: and where the parameters are many each costs much, and deterministic starts have to serve
 RANDOM_WIDE = 100
 WIDE = 30
@@ -71,6 +76,14 @@ def merged(A: Array, y: Array, weight: Array | None) -> Sample:
     return Sample(A[first], y[first], np.add.reduceat(weight, first))
 
 
+def random_starts(p: int) -> int:
+    """Return how many random subsets of p rows a search takes."""
+    if p >= WIDE:
+        return RANDOM_WIDE
+    needed = math.log(MISSED) / math.log1p(-(0.5**p))
+    return int(min(max(needed, RANDOM), MOST if p <= SEVERAL else MOST_OF_SEVERAL))
+
+
 def starts(sample: Sample, n_starts: int | str, rng: np.random.Generator) -> tuple[Array, bool]:
     """Return coefficients of starts, (k, p), and whether all subsets of p rows are among them."""
     m, p = sample.A.shape
@@ -82,8 +95,56 @@ def starts(sample: Sample, n_starts: int | str, rng: np.random.Generator) -> tup
         found, sound = _through(sample, rows)
         return found[sound], True
     if n_starts == "auto":
-        most = RANDOM if p < WIDE else RANDOM_WIDE
-    return np.concatenate([_elemental(sample, most, rng), deterministic_starts(sample)]), False
+        most = random_starts(p)
+    found = [_elemental(sample, most, rng), deterministic_starts(sample)]
+    if n_starts == "auto":
+        far = sample._replace(weight=sample.weight * _leverages(sample))
+        found.append(_elemental(far, most // BY_LEVERAGE, rng))
+    return np.concatenate(found), False
+
+
+def _leverages(sample: Sample) -> Array:
+    """Leverage of one repetition of each row."""
+    basis = np.linalg.qr(np.sqrt(sample.weight)[:, None] * sample.A)[0]
+    return np.asarray(np.einsum("ij,ij->i", basis, basis) / sample.weight)
+
+
+def exchanges(
+    sample: Sample, size: Array, count: int, rng: np.random.Generator
+) -> list[tuple[Array, bool]]:
+    """Exact fits to sets of p rows of which some are those that a fit leaves out.
+
+    A third of the sets are of such rows only: where a fit follows contaminated rows these are the others.
+    Another third is of the half with the largest residuals, for fits between clouds that leave none out. Of the
+    rest one row of p is outside on average: a cloud of far rows needs only one to be fitted together with the
+    majority.
+
+    Parameters
+    ----------
+    sample : Sample
+        Rows.
+    size : array of shape (m,)
+        Absolute residuals of the fit in units of its scale.
+    count : int
+        Number of sets.
+    rng : numpy.random.Generator
+        Source of random numbers.
+
+    Returns
+    -------
+    list of pairs
+        Coefficients, (k, p), and whether they are near the fit.
+    """
+    p, weight = sample.A.shape[1], sample.weight
+    outside, outer = size > OUTLYING, size > weighted_median(size, weight)
+    away, near = [np.empty((0, p))], [np.empty((0, p))]
+    for part, share, found in ((outside, 1.0, away), (outer, 1.0, away), (outside, 1.0 / p, near)):
+        without, within = float(weight[part].sum()), float(weight[~part].sum())
+        if without > 0 and within > 0:
+            chance = weight * np.where(part, share / without, (1 - share) / within)
+            found.append(_elemental(sample._replace(weight=chance), count // 3, rng))
+    both = ((np.concatenate(away), False), (np.concatenate(near), True))
+    return [(thetas, close) for thetas, close in both if len(thetas)]
 
 
 def _through(sample: Sample, rows: Array) -> tuple[Array, Array]:

@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from robustreg import LTSRegressor, MMRegressor, SRegressor, datasets
 from robustreg.losses import Hampel, Tukey
+from robustreg.losses._normal import with_breakdown
 from robustreg.scales import m_scale
 
 REFERENCE = json.loads(
@@ -108,34 +109,95 @@ def test_scale_is_the_m_scale_of_the_residuals():
     assert model.scale_ == pytest.approx(found, rel=1e-6)
 
 
-def contaminated(kind, seed, n=60, q=3):
-    """Return rows nearly half of which are contaminated, and the true slopes."""
+KINDS = ("far y", "leverage", "cloud", "plane", "two clouds", "point")
+
+
+def contaminated(kind, seed, n=60, q=3, share=0.5):
+    """Return rows of which a share is contaminated, nearly half at the most, the slopes, and how many."""
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n, q))
     slopes = np.arange(1.0, q + 1)
     y = X @ slopes + 2 + 0.5 * rng.normal(size=n)
-    k = (n - q - 1) // 2 - 2
+    k = min(int(share * n), (n - q - 1) // 2 - 2)
+    far = rng.normal(size=(k, q))
     if kind == "far y":
         y[:k] = 1e6 * rng.normal(size=k)
     elif kind == "leverage":
-        X[:k], y[:k] = 1e6 + rng.normal(size=(k, q)), -1e6
+        X[:k], y[:k] = 1e6 + far, -1e6
+    elif kind == "cloud":
+        X[:k], y[:k] = 0.1 * far, -5 * q + rng.normal(size=k)
+        X[:k, 0] += 3
+    elif kind == "plane":
+        X[:k] = 3 * far + 5 * rng.normal(size=q)
+        y[:k] = -X[:k] @ slopes + 0.5 * rng.normal(size=k)
     elif kind == "two clouds":
-        X[:k] = np.where(np.arange(k)[:, None] % 2, 1e3, -1e3) + rng.normal(size=(k, q))
+        X[:k] = np.where(np.arange(k)[:, None] % 2, 1e3, -1e3) + far
         y[:k] = 1e3 + rng.normal(size=k)
     else:
         X[:k], y[:k] = 1e6, -1e6
-    return X, y, slopes
+    return X, y, slopes, k
 
 
-@pytest.mark.parametrize("kind", ["far y", "leverage", "two clouds", "point"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_breakdown(estimator, kind):
-    X, y, slopes = contaminated(kind, 3)
+    X, y, slopes, _ = contaminated(kind, 3)
     for seed in range(20):
         model = estimator(random_state=seed).fit(X, y)
         assert np.abs(model.coef_ - slopes).max() < 30
         assert model.scale_ < 30
+
+
+def from_clean(A, y, clean, criterion):
+    """Return what reweighting from least squares on the clean rows leads to: S-scale or trimmed sum."""
+    n, p = A.shape
+    h, loss = (n + p + 1) // 2, with_breakdown(Tukey(), 0.5)
+    weight, value = clean.astype(float), np.inf
+    for _ in range(300):
+        root = np.sqrt(weight)
+        residual = y - A @ np.linalg.lstsq(root[:, None] * A, root * y, rcond=None)[0]
+        if criterion is LTSRegressor:
+            new = np.sort(residual**2)[:h].sum()
+            weight = np.argsort(np.argsort(residual**2)) < h
+        else:
+            new = m_scale(residual, loss=loss, rank=p)
+            weight = loss.weights(residual / new)
+        if new >= value * (1 - 1e-10):
+            break
+        value = new
+    return value
+
+
+def missed(estimator, kind, seed, n, q, share):
+    """Return by what share a search ends above the optimum that is next to the clean rows."""
+    X, y, _, k = contaminated(kind, seed, n, q, share)
+    A = np.column_stack([X, np.ones(n)])
+    model = estimator(random_state=seed).fit(X, y)
+    found = model.scale_
+    if estimator is LTSRegressor:
+        h = (n + q + 2) // 2
+        found = np.sort((y - X @ model.raw_coef_ - model.raw_intercept_) ** 2)[:h].sum()
+    return found / from_clean(A, y, np.arange(n) >= k, estimator) - 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("estimator", [SRegressor, LTSRegressor])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_search_is_never_above_the_fit_next_to_the_clean_rows(estimator, kind):
+    for n, q in ((100, 4), (200, 8), (400, 10)):
+        assert missed(estimator, kind, 1, n, q, 0.47) < 1e-6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("estimator", [SRegressor, LTSRegressor])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_search_over_sizes_shares_and_seeds(estimator, kind):
+    for n, q in ((40, 2), (40, 4), (100, 6), (200, 8)):
+        for share in (0.3, 0.4, 0.47):
+            for seed in range(3):
+                assert missed(estimator, kind, seed, n, q, share) < 1e-6, (n, q, share, seed)
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
@@ -406,3 +468,13 @@ def test_efficiency_and_scale_at_normal_errors():
         spread = np.std(errors[2] - ratio * errors[i]) / errors[i].mean() / 20
         assert abs(ratio - efficiency) < 0.02 + 2 * spread
         assert abs(scales[i].mean() - scale) < 0.02
+
+
+def test_design_adaptive_scale_of_many_equal_rows():
+    X, y, slopes, k = contaminated("far y", 5)
+    X[:k], y[:k] = 0.5, X[k:].mean()
+    with pytest.warns(ConvergenceWarning, match="no design-adaptive scale.*method='mm'"):
+        model = MMRegressor(method="smdm").fit(X, y)
+    mm = MMRegressor().fit(X, y)
+    assert model.scale_ == mm.scale_
+    assert_array_equal(model.coef_, mm.coef_)

@@ -38,13 +38,14 @@ def test_mm_as_lmrob(name, fit, kind, loss, exact):
 @pytest.mark.parametrize(
     ("fit", "loss"), [("lmrob_SMDM_bisquare_tight", "tukey"), ("lmrob_KS2014_tight", "lqq")]
 )
-def test_smdm_near_lmrob(name, fit, loss):
-    # robustbase takes tau from the leverages of the step before the last
+def test_smdm_as_lmrob(name, fit, loss):
     X, y = table(name)
     expected = reference()[name][fit]
     found = summarize(MMRegressor(loss=loss, method="smdm").fit(X, y), X, y)
     assert found.covariance_type == "weighted"
-    np.testing.assert_allclose(found.table["std_error"], expected["se"], rtol=0.02)
+    np.testing.assert_allclose(found.table["std_error"], expected["se"], rtol=1e-4)
+    np.testing.assert_allclose(found.table["statistic"], expected["t"], rtol=1.2e-4)
+    np.testing.assert_allclose(found.table["p_value"], expected["p"], atol=1e-4)
     assert found.r2 == pytest.approx(expected["r_squared"], rel=1e-5)
 
 
