@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state
 from robustreg._array import Array
 from robustreg.estimators._base import LinearModel, LinearRegressor, Prepared
 from robustreg.estimators._estimate import Estimate
+from robustreg.estimators._nested_loss import NestedLoss
 from robustreg.estimators._validation import (
     check_bool,
     check_integer,
@@ -95,7 +96,8 @@ class HighBreakdownRegressor(LinearRegressor):
         found = interpolation(table) if rank < total <= 2 * rank else None
         if found is None:
             if total <= 2 * rank:
-                raise ValueError(self._too_few(total, rank, data.weight is not None))
+                weighted = data.weight is not None or total != data.n_rows
+                raise ValueError(self._too_few(total, rank, weighted))
             random = check_random_state(self.random_state)
             rng = np.random.default_rng(random.randint(np.iinfo(np.int32).max))
             found = self._fit_table(table, prepared, Search(self.n_starts, rng), callback)
@@ -141,7 +143,7 @@ class HighBreakdownRegressor(LinearRegressor):
             self.weights_ = 1.0 - self.outliers_
 
 
-class BoundedRegressor(HighBreakdownRegressor):
+class BoundedRegressor(NestedLoss, HighBreakdownRegressor):
     """One with a bounded loss and a breakdown point."""
 
     loss: str | ResidualLoss

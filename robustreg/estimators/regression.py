@@ -7,13 +7,14 @@ from abc import abstractmethod
 from dataclasses import replace
 from functools import cache, partial
 from numbers import Real
-from typing import Any, Self, cast
+from typing import Any, cast
 
 import numpy as np
 
 from robustreg._array import Array
 from robustreg.estimators._base import LinearRegressor, Prepared, Units
 from robustreg.estimators._estimate import Estimate
+from robustreg.estimators._nested_loss import NestedLoss
 from robustreg.estimators._outliers import outlying, row_weights
 from robustreg.estimators._validation import (
     check_real,
@@ -341,7 +342,7 @@ class HuberRegressor(ResidualRegressor):
         super()._describe(X, y, weight, found)
 
 
-class RobustRegressor(ResidualRegressor):
+class RobustRegressor(NestedLoss, ResidualRegressor):
     r"""Linear regression with any residual loss.
 
     Minimises :math:`\sum_i w_i \rho(r_i) + \tfrac{\alpha}{2} \|\mathrm{coef}\|_2^2`, where the
@@ -434,36 +435,6 @@ class RobustRegressor(ResidualRegressor):
         self.tol = tol
         self.warm_start = warm_start
         self.solver = solver
-
-    def set_params(self, **params: Any) -> Self:
-        """Set parameters, those of a loss instance as ``loss__name``.
-
-        Parameters
-        ----------
-        **params : dict
-            Parameters by name.
-
-        Returns
-        -------
-        self : object
-            The estimator.
-
-        Raises
-        ------
-        ValueError
-            If a name is unknown, or asks for a field of a loss that is given by name.
-        """
-        loss = params.get("loss", self.loss)
-        kind = named_loss(loss) if isinstance(loss, str) else None
-        nested = [name for name in params if name.startswith("loss__")]
-        if nested and isinstance(loss, str):
-            raise ValueError(
-                f"{nested[0]!r} needs a loss instance, but loss={loss!r} is a name, which stands for "
-                f"its defaults: pass loss={'Huber' if kind is None else kind.__name__}() "
-                "from robustreg.losses instead."
-            )
-        super().set_params(**params)
-        return self
 
     def _loss(self) -> ResidualLoss:
         if isinstance(self.loss, str):

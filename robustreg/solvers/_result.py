@@ -64,7 +64,8 @@ class Result(OptimizeResult):
     hits, exhaustive : int, bool
         How many starts ended there, and whether there are no others.
     initial : array
-        Where an estimate ended that this one started from and has its scale from.
+        Where an estimate ended that this one started from and has its scale from; ``design`` is the one whose
+        leverages are in a design-adaptive scale.
     stage : Stage
         The L1 fit that a scale was taken from, and that scale.
     advice : str

@@ -19,9 +19,6 @@ ALL = 50_000
 RANDOM, MOST, MISSED = 500, 5000, 1e-3
 #: with more parameters than this each start costs more, and MOST would not do either
 SEVERAL, MOST_OF_SEVERAL = 12, 1000
-#: as many more, divided by this, are drawn by leverage: of rows far out in X that belong to the majority each
-#: decides a coefficient nearly alone, and few others do
-BY_LEVERAGE = 5
 #: and where the parameters are many each costs much, and deterministic starts have to serve
 RANDOM_WIDE = 100
 WIDE = 30
@@ -96,17 +93,7 @@ def starts(sample: Sample, n_starts: int | str, rng: np.random.Generator) -> tup
         return found[sound], True
     if n_starts == "auto":
         most = random_starts(p)
-    found = [_elemental(sample, most, rng), deterministic_starts(sample)]
-    if n_starts == "auto":
-        far = sample._replace(weight=sample.weight * _leverages(sample))
-        found.append(_elemental(far, most // BY_LEVERAGE, rng))
-    return np.concatenate(found), False
-
-
-def _leverages(sample: Sample) -> Array:
-    """Leverage of one repetition of each row."""
-    basis = np.linalg.qr(np.sqrt(sample.weight)[:, None] * sample.A)[0]
-    return np.asarray(np.einsum("ij,ij->i", basis, basis) / sample.weight)
+    return np.concatenate([_elemental(sample, most, rng), deterministic_starts(sample)]), False
 
 
 def exchanges(

@@ -471,10 +471,26 @@ def test_efficiency_and_scale_at_normal_errors():
 
 
 def test_design_adaptive_scale_of_many_equal_rows():
-    X, y, slopes, k = contaminated("far y", 5)
+    X, y, _, k = contaminated("far y", 5)
     X[:k], y[:k] = 0.5, X[k:].mean()
     with pytest.warns(ConvergenceWarning, match="no design-adaptive scale.*method='mm'"):
         model = MMRegressor(method="smdm").fit(X, y)
     mm = MMRegressor().fit(X, y)
     assert model.scale_ == mm.scale_
     assert_array_equal(model.coef_, mm.coef_)
+
+
+@pytest.mark.parametrize("estimator", [SRegressor, MMRegressor])
+def test_fields_of_a_loss_are_set_where_it_is_an_instance(estimator):
+    assert estimator(loss=Tukey()).set_params(loss__c=3.0).loss.c == 3.0
+    with pytest.raises(ValueError, match=r"'loss__c' needs a loss instance.*loss=Tukey\(\)"):
+        estimator().set_params(loss__c=3.0)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_tiny_weights_are_told_as_such(estimator):
+    X, y = table("stackloss")
+    with pytest.raises(
+        ValueError, match=r"sample_weight, a number of repetitions.*adds up to 2.1e-08"
+    ):
+        estimator().fit(X, y, sample_weight=np.full(21, 1e-9))
