@@ -100,6 +100,7 @@ class Result(OptimizeResult):
     h: float
     hits: int
     initial: Array
+    design: Array
     exhaustive: bool
     stage: Any
     advice: str
