@@ -86,7 +86,7 @@ def test_lts_is_least_squares_on_the_rows_kept(hbk):
     assert set(rows["kind"][:10]) == {"bad leverage"} and rows["weight"][:10].eq(0).all()
     expected = influence(L2Regressor().fit(X[kept], y[kept]), X[kept], y[kept])
     np.testing.assert_allclose(rows["leverage"][kept], expected["leverage"], rtol=1e-6)
-    assert any(f"{kept.sum()} of 75 rows" in note for note in found.notes)
+    assert any(f"{kept.sum()} of 75 samples" in note for note in found.notes)
     for kind in ("hc3", "bootstrap"):
         again = summarize(model, X, y, covariance=kind, n_resamples=20)
         other = summarize(L2Regressor().fit(X[kept], y[kept]), X[kept], y[kept], covariance=kind,
