@@ -17,7 +17,7 @@ from robustreg.losses import SeparableLoss
 from robustreg.losses._contrasts import Contrasts, helmert
 from robustreg.objective import Objective
 from robustreg.solvers._newton import DenseMetric, newton
-from robustreg.solvers._programs import conjugate, solve_saddle, spanning
+from robustreg.solvers._programs import conjugate, solve_equations, spanning
 from robustreg.solvers._result import Result, minimize
 
 #: an interior point is this close to the optimum when it stops
@@ -402,4 +402,4 @@ def _saddle(square: Array, ties: Array, pull: Array, level: Array, theta: Array)
     system[q:, :q], system[:q, q:] = ties, ties.T
     right = np.concatenate([-pull / size, level * size])
     start = np.concatenate([theta * size, np.zeros(len(ties))])
-    return solve_saddle(system, right, start)[:q] / size
+    return solve_equations(system, right, start)[:q] / size

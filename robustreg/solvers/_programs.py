@@ -138,6 +138,8 @@ def _vertex(rows: Rows, theta: Array, free: Array, touching: Array) -> Array:
     if len(candidates) == 0:
         return theta
     basis = candidates[spanning(rows.X[candidates])]
+    if len(basis) == len(theta):
+        return solve_equations(rows.X[basis], rows.position[basis], theta)
     for _ in range(2):
         # theta moves as little as the equations ask for: where they leave a choice it is kept
         miss = rows.position[basis] - rows.X[basis] @ theta
@@ -173,8 +175,11 @@ def balanced(rows: Rows, theta: Array, guess: Array) -> Array:
     size = np.abs(fixed).max() + np.abs(X).max()
     start = slopes[zero] / weight
     for t in (start, np.zeros_like(start)):
-        for _ in range(2):
-            t = t + np.linalg.lstsq(X.T, -(fixed + X.T @ t), rcond=None)[0]
+        if len(X) == len(fixed):
+            t = solve_equations(X.T, -fixed, t)
+        else:
+            for _ in range(2):
+                t = t + np.linalg.lstsq(X.T, -(fixed + X.T @ t), rcond=None)[0]
         inside = np.clip(t, low, high)
         if np.abs(inside - t).max() <= 1e-11 * np.abs(t).max():
             slopes[zero] = weight * inside
@@ -273,7 +278,7 @@ def _on_active(rows: Rows, active: Array, slopes: Array) -> Array:
     system[:q, :q] = rows.quadratic / size**2
     system[q:, :q], system[:q, q:] = X, X.T
     right = np.concatenate([-pull / size, rows.position[held] * size])
-    return solve_saddle(system, right, np.zeros(len(right)))[:q] / size
+    return solve_equations(system, right, np.zeros(len(right)))[:q] / size
 
 
 def conjugate(square: Array, pull: Array) -> float:
@@ -289,8 +294,8 @@ def conjugate(square: Array, pull: Array) -> float:
     return float(scaled @ np.linalg.lstsq(inner, scaled, rcond=None)[0])
 
 
-def solve_saddle(system: Array, right: Array, found: Array) -> Array:
-    """Solve symmetric equations, by least squares where they are singular."""
+def solve_equations(system: Array, right: Array, found: Array) -> Array:
+    """Solve as many equations as unknowns, near ``found`` by least squares where they are singular."""
     factor, pivots, _ = dgetrf(system)
     exact = found
     with np.errstate(all="ignore"):  # where they are singular
