@@ -86,7 +86,9 @@ def test_quantiles_frames_and_pipelines():
 def test_rows_without_a_robust_covariance():
     X, y, _, _ = sample(n=60)
     rare = np.column_stack([X, np.arange(60) < 3])
-    with pytest.warns(UserWarning, match="robust covariance of X does not exist .*one value in most rows"):
+    with pytest.warns(
+        UserWarning, match="robust covariance of X does not exist .*one value in most rows"
+    ):
         found = influence(HuberRegressor(alpha=0.0).fit(rare, y), rare, y)
     assert found["robust_distance"].isna().all()
     assert set(found["kind"]) <= {"regular", "vertical outlier"}
