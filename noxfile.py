@@ -83,6 +83,13 @@ def boosting(session: nox.Session) -> None:
 
 
 @nox.session
+def onnx(session: nox.Session) -> None:
+    """Convert models to ONNX and compare their predictions in ONNX Runtime."""
+    session.install("-e", ".[test,onnx]", "onnxruntime")
+    session.run("pytest", "tests/test_export_onnx.py", "tests/test_export.py", *session.posargs)
+
+
+@nox.session
 def torch(session: nox.Session) -> None:
     """Run the tests of the losses with PyTorch, without which those that need it are left out."""
     # One version, because its automatic differentiation still changes; and a build without CUDA,

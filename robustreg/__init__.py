@@ -1,6 +1,6 @@
 """Robust linear regression, classification and ranking for scikit-learn."""
 
-from robustreg import datasets, formula, inference, losses, model_selection, plotting
+from robustreg import datasets, export, formula, inference, losses, model_selection, onnx, plotting
 from robustreg.estimators import (
     DiceClassifier,
     FocalClassifier,
@@ -52,11 +52,13 @@ __all__ = [
     "efficiency_of",
     "epsilon_for",
     "epsilon_grid",
+    "export",
     "formula",
     "huber_path",
     "inference",
     "losses",
     "make_neg_huber_loss_scorer",
     "model_selection",
+    "onnx",
     "plotting",
 ]

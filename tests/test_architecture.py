@@ -42,6 +42,8 @@ ALLOWED = {
     "estimators": _CORE | {"_threads", "preparation", "far_rows", "solvers"},
     "model_selection": _CORE | {"_threads", "preparation", "solvers", "estimators"},
     "formula": set(),
+    "export": set(),
+    "onnx": {"estimators", "model_selection", "export"},
     "inference": _CORE | {"_threads", "preparation", "solvers", "estimators"},
     "plotting": _CORE | {"preparation", "solvers", "estimators", "inference"},
 }

@@ -15,10 +15,12 @@ ROOT = Path(__file__).parents[1]
 MODULES = [
     robustreg,
     robustreg.datasets,
+    robustreg.export,
     robustreg.formula,
     robustreg.inference,
     robustreg.losses,
     robustreg.model_selection,
+    robustreg.onnx,
     robustreg.plotting,
 ]
 ESTIMATORS = [
