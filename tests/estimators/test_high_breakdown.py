@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
 
 from robustreg import LTSRegressor, MMRegressor, SRegressor, datasets
-from robustreg.losses import Hampel, Tukey
+from robustreg.losses import LQQ, Hampel, Tukey, Welsch
 from robustreg.losses._normal import with_breakdown
 from robustreg.scales import m_scale
 
@@ -71,6 +71,29 @@ def test_lmrob(case, name, loss, method):
         assert model.scale_ == pytest.approx(theirs["scale"], rel=1e-4)
     else:  # of optimal R's starts miss the lowest scale of one table by 0.2 %
         assert 0.997 * theirs["scale"] < model.scale_ < theirs["scale"] * (1 + 2e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "last"),
+    [
+        ("MM_lqq", LQQ(0.4015457, 0.2676971, 1.5), LQQ(1.4734061, 0.9822707, 1.5)),
+        (
+            "MM_hampel",
+            Hampel(0.3178745, 0.7417071, 1.695330),
+            Hampel(1.352413, 3.155630, 7.212868),
+        ),
+        # R divides the square by two
+        ("MM_welsh", Welsch(0.5773502 * 2**0.5), Welsch(2.11 * 2**0.5)),
+    ],
+)
+def test_lmrob_with_its_constants(case, name, first, last, monkeypatch):
+    # all of the difference above is that of R's constants, which have few digits, from computed ones
+    monkeypatch.setattr("robustreg.estimators.high_breakdown.with_breakdown", lambda *_: first)
+    monkeypatch.setattr("robustreg.estimators.high_breakdown.with_efficiency", lambda *_: last)
+    X, y, reference = case
+    model = MMRegressor(loss=last).fit(X, y)
+    assert_allclose(parameters(model), reference[name]["coef"], rtol=1e-6)
+    assert model.scale_ == pytest.approx(reference[name]["scale"], rel=1e-6)
 
 
 @pytest.mark.parametrize("coverage", [0.5, 0.75])

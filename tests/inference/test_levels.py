@@ -80,6 +80,24 @@ def test_quantiles_of_uneven_rows(model, q):
     assert np.mean(shares) == pytest.approx(0.05, abs=0.02)
 
 
+def test_far_quantile_of_several_columns():
+    # 'nid' rejects .10 here, by the same formula in R as well: 'rank' is the default, 'kernel' the alternative
+    rng = np.random.default_rng(0)
+    truth = np.array([norm.ppf(0.9), 0.0, 0.0, 0.0, 0.0])
+    by_ranks, by_kernel = [], []
+    for _ in range(200):
+        X = rng.uniform(size=(100, 5))
+        y = (1 + X[:, 0]) * rng.normal(size=100)
+        model = QuantileRegressor(quantile=0.9, alpha=0.0)
+        by_kernel.append(rejected(model, X, y, truth, "kernel"))
+        found = summarize(model, X, y)
+        assert found.covariance_type == "rank"
+        slopes = found.table.iloc[1:]
+        by_ranks.append(np.mean((truth < slopes["lower"]) | (truth > slopes["upper"])))
+    assert np.mean(by_ranks) == pytest.approx(0.05, abs=0.02)
+    assert np.mean(by_kernel) == pytest.approx(0.05, abs=0.02)
+
+
 def test_clusters():
     rng = np.random.default_rng(2)
     groups = np.repeat(np.arange(40), 5)

@@ -137,3 +137,11 @@ def test_ranks_have_no_covariance():
     nid = summarize(L1Regressor().fit(X, y), X, y, covariance="nid")
     with pytest.raises(ValueError, match="fit the two quantiles"):
         nid.predict(X, "prediction")
+
+
+def test_nid_says_where_it_is_too_sure():
+    X, y, _, _ = sample(n=100, p=5)
+    for quantile, told in ((0.9, True), (0.1, True), (0.5, False)):
+        model = QuantileRegressor(quantile=quantile, alpha=0.0).fit(X, y)
+        notes = summarize(model, X, y, covariance="nid").notes
+        assert any("standard errors of 'nid' are too small" in note for note in notes) == told
