@@ -199,7 +199,42 @@ def import_circles(root: Path) -> list[str]:
     return [f"{name} is in a circle of imports" for name in sorted(left)]
 
 
-RULES = [upward_imports, concrete_checks, machine_paths, import_circles]
+#: most lines of code, without docstrings and comments, of a file and of a function
+LONGEST = {"file": 350, "function": 60}
+#: what is longer, and why
+LONGER = {
+    "solvers/_kinked.py": "start, steps, folding and certificate read the same offsets",
+    "estimators/regression.py": "five estimators, most of it their constructors",
+    "newton": "one loop, whose state is seven variables",
+    "walk": "one loop, whose state is eight arrays that each vertex changes",
+    "solve_kinked": "one loop of folding, solving and checking",
+}
+
+
+def long_code(root: Path) -> list[str]:
+    """Return files and functions with more lines of code than is good for a reader."""
+    faults = []
+    for _, path, tree in modules(root):
+        text = path.read_text(encoding="utf-8").splitlines()
+        code = {i for i, line in enumerate(text, 1) if line.strip() and line.strip()[0] != "#"}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
+                node
+            ):
+                first = node.body[0]
+                code -= set(range(first.lineno, (first.end_lineno or first.lineno) + 1))
+        name = path.relative_to(root / PACKAGE).as_posix()
+        if len(code) > LONGEST["file"] and name not in LONGER:
+            faults.append(f"{name} has {len(code)} lines of code")
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef) and node.name not in LONGER:
+                lines = len([i for i in code if node.lineno <= i <= (node.end_lineno or 0)])
+                if lines > LONGEST["function"]:
+                    faults.append(f"{name}: {node.name} has {lines} lines of code")
+    return faults
+
+
+RULES = [upward_imports, concrete_checks, machine_paths, import_circles, long_code]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
@@ -305,6 +340,16 @@ def test_circle_is_found(tree, text):
 )
 def test_question_for_a_concrete_loss_is_found(tree, text):
     assert concrete_checks(tree("solvers.py", text))
+
+
+def test_long_code_is_found(tree):
+    body = "    x = 1\n" * 60
+    assert long_code(tree("objective.py", f"def f():\n{body}")) == [
+        "objective.py: f has 61 lines of code"
+    ]
+    text = "# a comment\n" * 200 + "x = 1\n" * 351
+    assert long_code(tree("objective.py", text)) == ["objective.py has 351 lines of code"]
+    assert not long_code(tree("objective.py", '"""' + "text\n" * 400 + '"""'))
 
 
 def test_machine_path_is_found(tree):

@@ -23,7 +23,8 @@ from robustreg.solvers._kinked import affordable, rows_of, solve_kinked
 from robustreg.solvers._middle import middle_intercept
 from robustreg.solvers._multiclass import solve_multiclass
 from robustreg.solvers._newton import newton
-from robustreg.solvers._pairs import PairProblem, Pairs, solve_pairs
+from robustreg.solvers._pair_problem import PairProblem, solve_pairs
+from robustreg.solvers._pairs import Pairs
 from robustreg.solvers._parts import Parts
 from robustreg.solvers._preliminary import Rank, Stage, with_scale
 from robustreg.solvers._program import solve_program

@@ -1,0 +1,399 @@
+"""Pairwise losses of scores within queries, and their minima: `_pairs` sums over the pairs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from robustreg._array import Array
+from robustreg.data import TAKE_BYTES, Data
+from robustreg.losses import PointwiseLoss
+from robustreg.penalties import Penalty
+from robustreg.solvers._newton import DenseMetric, newton
+from robustreg.solvers._pairs import Pairs
+from robustreg.solvers._result import Result, minimize
+from robustreg.solvers._rows import Rows, few_rows
+from robustreg.solvers._solve_rows import solve_rows
+
+#: columns of partner sums that are made at a time
+COLUMNS = 32
+#: bytes of rows in coordinates that are kept for Hessians
+KEEP_BYTES = 1 << 28
+#: most coefficients for which a dense Hessian is formed
+MAX_DENSE = 1000
+#: gradient, or gap, to which the problem on a sample is solved
+ROUGH = 1e-3
+#: an envelope is this much narrower than the one before
+NARROWER = 0.2
+#: gradient at which an envelope ends, per unit of its width
+LOOSE = 0.01
+#: gradient of a smooth loss on few rows
+EXACT_GRADIENT = 1e-12
+#: a gap that is closed: rounding makes as much
+EXACT = 1e-13
+#: rounds of listing pairs near their kinks and solving for them
+ROUNDS = 30
+
+
+@dataclass
+class PairProblem:
+    """A loss of ``d`` over all pairs plus a penalty, as a function of the reduced coefficients.
+
+    Parameters
+    ----------
+    loss : PointwiseLoss
+        Convex, of two classes: a pair costs what a row of class 1 with the score ``d`` does.
+    pairs : Pairs
+        With the weights of the rows.
+    data : Data
+        Rows in coordinates.
+    penalty : Penalty
+        With a square term, for coefficients in the user's units.
+    """
+
+    loss: PointwiseLoss
+    pairs: Pairs
+    data: Data
+    penalty: Penalty
+
+    def __post_init__(self) -> None:
+        data = self.data
+        fits = data.dense and 8 * data.n_rows * data.size <= KEEP_BYTES
+        self.rows = data.take(np.arange(data.n_rows)) if fits else None
+        self._last: tuple[Array, Array] | None = None
+
+    def sample(self, size: int) -> PairProblem:
+        """Return the problem on some rows, with a penalty as strong beside their pairs."""
+        some = np.sort(np.random.default_rng(0).permutation(self.data.n_rows)[:size])
+        pairs = self.pairs.subset(some)
+        penalty = self.penalty.scaled(pairs.total / self.total)
+        return replace(self, pairs=pairs, data=self.data.subset(some), penalty=penalty)
+
+    @property
+    def total(self) -> float:
+        """Sum of the weights of the pairs, by which everything is divided."""
+        return self.pairs.total
+
+    def scores(self, theta: Array) -> Array:
+        """Scores of all rows, centred within their queries: a constant there changes no pair."""
+        if self._last is not None and np.array_equal(theta, self._last[0]):
+            return self._last[1]
+        if self.rows is not None:
+            s = self.rows @ theta
+        else:
+            at = self.data.outward(np.append(theta, 0.0))
+            s = self.data.rowwise(lambda block: block.raw(at))
+        query = self.pairs.query
+        centred: Array = s - (np.bincount(query, weights=s) / np.bincount(query))[query]
+        self._last = theta.copy(), centred
+        return centred
+
+    def pullback(self, slope: Array) -> Array:
+        """Carry a gradient in the scores back to the coefficients."""
+        if self.rows is not None:
+            return self.rows.T @ slope
+        (gradient,) = self.data.sum(lambda block: (block.pullback(slope[block.part]),))
+        return self.data.inward(gradient)[: self.data.size]
+
+    def penalised(self, theta: Array) -> tuple[float, Array]:
+        """Value and gradient of the penalty, per unit of weight."""
+        coordinates = self.data.coordinates
+        value, pull = self.penalty.value_gradient(coordinates.coef(theta))
+        return value / self.total, coordinates.adjoint(pull) / self.total
+
+    def quadratic(self) -> Array:
+        """Hessian of the penalty, per unit of weight."""
+        coordinates = self.data.coordinates
+        bend = self.penalty.curvature(np.zeros(len(coordinates.center)))
+        return coordinates.quadratic(bend) / self.total
+
+    def conjugate(self, pull: Array) -> float:
+        """Convex conjugate of the penalty at a gradient in the reduced coefficients."""
+        coordinates = self.data.coordinates
+        if not coordinates.diagonal:
+            return 0.5 * float(pull @ np.linalg.lstsq(self.quadratic(), pull, rcond=None)[0])
+        bend = self.penalty.curvature(np.zeros(len(coordinates.center)))
+        bend = bend * coordinates.transform**2 / self.total
+        live = bend > 0  # a constant column has neither curvature nor gradient
+        return 0.5 * float((pull[live] ** 2 / bend[live]).sum())
+
+    @property
+    def forms_hessians(self) -> bool:
+        """Whether Hessians are formed; otherwise their products serve."""
+        return self.rows is not None and self.data.size <= MAX_DENSE
+
+    def hess(self, smooth: _Smooth, theta: Array) -> Array:
+        """Hessian with a smooth loss."""
+        s, rows = self.scores(theta), self.rows
+        assert rows is not None
+        hessian = self.quadratic()
+        for start in range(0, rows.shape[1], COLUMNS):
+            part = slice(start, start + COLUMNS)
+            hessian[:, part] += rows.T @ smooth.product(s, rows[:, part]) / self.total
+        return 0.5 * (hessian + hessian.T)
+
+    def minimise(
+        self,
+        smooth: _Smooth,
+        theta: Array,
+        tol: float,
+        max_iter: int,
+        callback: Any = None,
+        metric: Any = None,
+    ) -> Result:
+        """Minimise with a smooth loss, by Newton's method."""
+
+        def fun_jac(theta: Array) -> tuple[float, Array]:
+            value, slope = smooth.value_slope(self.scores(theta))
+            penalty, pull = self.penalised(theta)
+            return value / self.total + penalty, self.pullback(slope) / self.total + pull
+
+        def hessp(theta: Array, direction: Array) -> Array:
+            moved = smooth.product(self.scores(theta), self.scores(direction))
+            return self.pullback(moved) / self.total + self.penalised(direction)[1]
+
+        second: dict[str, Any] = {"hessp": hessp}
+        if self.forms_hessians:
+            second = {"hess": partial(self.hess, smooth)}
+        found = minimize(
+            fun_jac, theta, method=newton, callback=callback,
+            options={"tol": tol, "maxiter": max_iter, "lazy": True, "metric": metric}, **second,
+        )  # fmt: skip
+        found.optimality = float(np.abs(found.jac).max(initial=0.0))
+        return found
+
+
+class _Smooth:
+    """A smooth loss of pairs as a function of the scores: value, gradient, Hessian products."""
+
+    def __init__(self, pairs: Pairs, terms: tuple[tuple[float, float], ...]) -> None:
+        #: (margin, factor) of squared hinges, of which both envelope and squared hinge are sums
+        self.pairs, self.terms = pairs, terms
+
+    def of(self, pairs: Pairs) -> _Smooth:
+        """Return the same loss of other pairs."""
+        return _Smooth(pairs, self.terms)
+
+    def value_slope(self, s: Array) -> tuple[float, Array]:
+        value, slope = 0.0, np.zeros_like(s)
+        for margin, factor in self.terms:
+            one, its_slope = self.pairs.squared_hinge(s, margin)
+            value, slope = value + factor * one, slope + factor * its_slope
+        return value, slope
+
+    def product(self, s: Array, v: Array) -> Array:
+        parts = [2.0 * factor * self.pairs.laplacian(s, margin, v) for margin, factor in self.terms]
+        return np.sum(parts, axis=0)
+
+
+class _Listed(_Smooth):
+    """The same of a loss that has no sums by sorting, from pairs listed some at a time."""
+
+    def __init__(self, pairs: Pairs, loss: PointwiseLoss) -> None:
+        self.pairs, self.loss = pairs, loss
+
+    def of(self, pairs: Pairs) -> _Smooth:
+        return _Listed(pairs, self.loss)
+
+    def value_slope(self, s: Array) -> tuple[float, Array]:
+        value, slope, w = 0.0, np.zeros_like(s), self.pairs.weight
+        for up, down in self.pairs.blocks():
+            d = s[up][:, None] - s[down]
+            phi, dphi = self.loss.pointwise(np.ones_like(d), d)
+            value += float(w[up] @ phi @ w[down])
+            slope[up] += w[up] * (dphi @ w[down])
+            slope[down] -= w[down] * (w[up] @ dphi)
+        return value, slope
+
+    def product(self, s: Array, v: Array) -> Array:
+        out, w = np.zeros_like(v), self.pairs.weight
+        columns, product = v.reshape(len(v), -1), out.reshape(len(v), -1)
+        for up, down in self.pairs.blocks():
+            d = s[up][:, None] - s[down]
+            bend = w[up][:, None] * self.loss.second(np.ones_like(d), d) * w[down]
+            product[up] += bend.sum(axis=1)[:, None] * columns[up] - bend @ columns[down]
+            product[down] += bend.sum(axis=0)[:, None] * columns[down] - bend.T @ columns[up]
+        return out
+
+
+def sample_size(problem: PairProblem) -> int:
+    """Rows of the sample that a fit to many rows starts from, 0 for few."""
+    size = max(4000, 40 * problem.data.size)
+    return size if problem.data.n_rows >= 5 * size else 0
+
+
+def solve_pairs(
+    problem: PairProblem, theta: Array, *, tol: float, max_iter: int, callback: Any = None
+) -> Result:
+    """Minimise a convex loss of pairs.
+
+    Parameters
+    ----------
+    problem : PairProblem
+        Its loss is a hinge or squared hinge, whose pairs are summed by sorting, or any other smooth
+        function of ``d``, whose pairs are listed some at a time.
+    theta : array
+        Start.
+    tol : float
+        Largest gradient entry, or relative duality gap, that counts as solved.
+    max_iter : int
+        Maximum number of iterations.
+    callback : callable, optional
+        Told of each iteration.
+
+    Returns
+    -------
+    Result
+        ``x``, ``fun``, ``nit``, ``status`` and ``optimality``.
+    """
+    loss = problem.loss
+    kinks = loss.kinks(np.ones(1))
+    if kinks is not None:
+        at = float(np.ravel(kinks.position)[0])
+        return _Hinge(problem, at, tol, max_iter, callback).solve(theta)
+    smooth: _Smooth = _Listed(problem.pairs, loss)
+    if hasattr(loss, "margin"):
+        smooth = _Smooth(problem.pairs, ((float(loss.margin), 1.0),))
+    size, nit = sample_size(problem), 0
+    if size and max_iter > 1:
+        small = problem.sample(size)
+        first = small.minimise(smooth.of(small.pairs), theta, ROUGH, max_iter - 1, callback)
+        theta, nit = first.x, first.nit
+        if first.status == 99:
+            max_iter = nit
+    # on few rows one Newton step more costs little
+    aim = tol if size else min(tol, EXACT_GRADIENT)
+    metric = _metric(problem, smooth, theta, nit)
+    found = problem.minimise(smooth, theta, aim, max(max_iter - nit, 1), callback, metric)
+    found.nit += nit
+    found.success = found.optimality <= tol
+    return found
+
+
+def _metric(problem: PairProblem, smooth: _Smooth, theta: Array, nit: int) -> DenseMetric | None:
+    """Return a Hessian made from a tenth of the rows, where a sample has led to a start."""
+    if not nit or not problem.forms_hessians:
+        return None
+    some = problem.sample(max(problem.data.n_rows // 10, sample_size(problem)))
+    return DenseMetric(some.hess(smooth.of(some.pairs), theta))
+
+
+class _Hinge:
+    """The hinge loss of pairs: envelopes, then the few pairs near the margin exactly."""
+
+    def __init__(
+        self, problem: PairProblem, margin: float, tol: float, max_iter: int, callback: Any
+    ) -> None:
+        self.problem, self.margin, self.tol = problem, margin, tol
+        self.max_iter, self.callback, self.nit = max_iter, callback, 0
+
+    def solve(self, theta: Array) -> Result:
+        problem, width, size = self.problem, max(self.margin, 1.0), sample_size(self.problem)
+        best, chosen, stopped = np.inf, theta, False
+        if size and self.max_iter > 2:
+            small = _Hinge(
+                problem.sample(size), self.margin, ROUGH, self.max_iter - 2, self.callback
+            )
+            found = small.solve(theta)
+            theta, self.nit, stopped = found.x, found.nit, found.status == 99
+            # about what the sample leaves uncertain of a difference of scores
+            width *= float(np.sqrt(problem.data.size / size))
+        while self.nit < self.max_iter and not stopped:
+            theta, stopped, gap = self._envelope(theta, width)
+            if gap < best:
+                best, chosen = gap, theta
+            if stopped or best <= self.tol * (problem.rows is None):
+                break
+            if problem.rows is not None and self._near(problem.scores(theta), width) is not None:
+                theta, stopped, gap = self._exact(theta, width)
+                if gap < best:
+                    best, chosen = gap, theta
+                break
+            width *= NARROWER
+        status = 0 if best <= self.tol else 99 if stopped else 1 if self.nit >= self.max_iter else 2
+        value = problem.pairs.hinge(problem.scores(chosen), self.margin)[0] / problem.total
+        value += problem.penalised(chosen)[0]
+        return Result(
+            x=chosen, fun=value, nit=self.nit, status=status, success=status == 0, optimality=best
+        )
+
+    def _envelope(self, theta: Array, width: float) -> tuple[Array, bool, float]:
+        """Minimise the envelope of a width; also return whether to stop, and the gap there."""
+        pairs, margin = self.problem.pairs, self.margin
+        smooth = _Smooth(pairs, ((margin, 0.5 / width), (margin - width, -0.5 / width)))
+        left = self.max_iter - self.nit
+        tol = LOOSE * min(width, 1.0)
+        metric = _metric(self.problem, smooth, theta, self.nit)
+        found = self.problem.minimise(smooth, theta, tol, left, self.callback, metric)
+        self.nit += max(found.nit, 1)
+        s = self.problem.scores(found.x)
+        _, slope = smooth.value_slope(s)
+        inside = (pairs.hinge(s, margin)[0] - pairs.hinge(s, margin - width)[0]) / width
+        return found.x, found.status == 99, self._gap(found.x, s, slope, inside)
+
+    def _gap(self, theta: Array, s: Array, slope: Array, active: float) -> float:
+        """Relative duality gap of coefficients and shares of the pairs between 0 and 1.
+
+        ``slope`` is what the shares contribute to the gradient in the scores, ``active`` their sum. The
+        dual value is that of the whole problem, whatever led to the shares.
+        """
+        problem = self.problem
+        primal = problem.pairs.hinge(s, self.margin)[0] / problem.total
+        primal += problem.penalised(theta)[0]
+        pull = problem.pullback(slope) / problem.total
+        dual = self.margin * active / problem.total - problem.conjugate(pull)
+        noise = 64 * np.finfo(float).eps * (primal + abs(dual))
+        gap = primal - dual
+        return max(gap, 0.0) / primal if gap > noise else 0.0
+
+    def _near(self, s: Array, reach: float) -> tuple[Array, Array] | None:
+        """List the pairs that are within ``reach`` of the margin, None where they are too many."""
+        most = max(few_rows(self.problem.data.size), TAKE_BYTES // (8 * self.problem.data.size))
+        return self.problem.pairs.listed(s, self.margin - reach, self.margin + reach, most)
+
+    def _exact(self, theta: Array, reach: float) -> tuple[Array, bool, float]:
+        """Solve for the pairs near the margin, the others folded at their sides, until the gap closes."""
+        problem, best, chosen, stopped = self.problem, np.inf, theta, False
+        for _ in range(ROUNDS):
+            s = problem.scores(theta)
+            near = self._near(s, reach)
+            if near is None or stopped or self.nit >= self.max_iter:
+                break
+            theta, gap, stopped = self._solve_near(theta, s, near, reach)
+            moved = problem.scores(theta) - s
+            # in a next round as many pairs are in doubt as may have changed sides in this one
+            reach = 2.0 * reach if gap > 0.1 * best else min(reach, 2.0 * float(np.ptp(moved)))
+            if gap < best:
+                best, chosen = gap, theta
+            if best <= EXACT or reach == 0.0:
+                break
+        return chosen, stopped, best
+
+    def _solve_near(
+        self, theta: Array, s: Array, near: tuple[Array, Array], reach: float
+    ) -> tuple[Array, float, bool]:
+        """Solve with the pairs ``near`` kept and the others folded by their sides at ``s``."""
+        problem, (first, second) = self.problem, near
+        rows, w, total = problem.rows, problem.pairs.weight, problem.total
+        assert rows is not None
+        _, slope, active = problem.pairs.hinge(s, self.margin - reach)
+        weight = w[first] * w[second] / total
+        kept = Rows(
+            X=rows[first] - rows[second],
+            position=np.full(len(weight), self.margin),
+            lower=-weight,
+            upper=np.zeros_like(weight),
+            weight=weight,
+            linear=problem.pullback(slope) / total,
+            quadratic=problem.quadratic(),
+        )
+        found = solve_rows(kept, theta, reach, max(self.max_iter - self.nit, 1), self.callback)
+        self.nit += max(found.nit, 1)
+        np.add.at(slope, first, total * found.slopes)
+        np.add.at(slope, second, -total * found.slopes)
+        active -= total * float(found.slopes.sum())
+        theta = found.theta
+        return theta, self._gap(theta, problem.scores(theta), slope, active), found.stopped
