@@ -1,10 +1,9 @@
 """
-The same objective, next to scikit-learn
-========================================
+The same objective in scikit-learn: units and time
+==================================================
 
-``HuberRegressor(scale="concomitant", epsilon=1.35)`` has the objective of scikit-learn's estimator of that name, so
-the two can be compared coefficient by coefficient: on columns and targets of ordinary and of awkward size, and
-on the clock.
+``HuberRegressor(scale="concomitant", epsilon=1.35)`` has the objective of scikit-learn's estimator of that name. We
+compare the coefficients of both on data in several units, and the time of a fit.
 """
 
 import warnings
@@ -18,10 +17,10 @@ from sklearn.linear_model import HuberRegressor as TheirHuber
 from robustreg import HuberRegressor
 
 # %%
-# Sizes
+# Units
 # -----
-# A table of ordinary numbers with some wild targets, then the same table in other units. The fit must be the same
-# in the units it started from, so the first fit, which both agree on, is the reference for all.
+# Data with some outliers, then the same data in other units. The coefficients, converted back, should be the
+# same. The first fit, on which both libraries agree, is the reference.
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(200, 3))
@@ -29,7 +28,7 @@ y = X @ [1.0, 2.0, 3.0] + 0.5 * rng.normal(size=200)
 y[:20] += 20 * rng.random(20)
 
 first = np.array([1e4, 1.0, 1.0])
-tables = {
+versions = {
     "as it is": (X, y, 1.0),
     "y times 1e6": (X, 1e6 * y, 1e-6),
     "y times 1e-6": (X, 1e-6 * y, 1e6),
@@ -42,8 +41,8 @@ theirs = TheirHuber(epsilon=1.35, alpha=0, max_iter=10_000)
 reference = ours.fit(X, y).coef_
 
 rows = []
-for name, (features, target, back) in tables.items():
-    row = {"table": name}
+for name, (features, target, back) in versions.items():
+    row = {"data": name}
     for label, model in {"robustreg": ours, "scikit-learn": theirs}.items():
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -55,12 +54,12 @@ for name, (features, target, back) in tables.items():
                 row[label] = "ValueError"
     rows.append(row)
 print("largest error of a coefficient, relative")
-print(pd.DataFrame(rows).set_index("table").to_string())
+print(pd.DataFrame(rows).set_index("data").to_string())
 
 # %%
-# Clock
-# -----
-# Best of three fits on standard normal columns with a tenth of wild targets.
+# Time
+# ----
+# Best of three fits on standard normal columns. A tenth of the targets is contaminated.
 
 sizes = [10_000, 100_000, 400_000]
 seconds = {"robustreg": [], "scikit-learn": []}

@@ -1,6 +1,6 @@
 """
-Robust losses and focal loss in gradient boosting
-=================================================
+Gradient boosting with robust losses and focal loss
+===================================================
 
 A tenth of the targets is contaminated, all on one side. LightGBM is fitted with its own losses and
 with losses of this package, whose thresholds are in units of a robust scale. The second part

@@ -1,9 +1,9 @@
 """
-What a bounded loss resists, and what it does not
-=================================================
+Contaminated targets and a leverage point
+=========================================
 
-The same line three times: clean, with wrong targets, and with one row whose feature is wrong. A bounded loss
-holds against the second and not against the third.
+The same data three times: clean, with contaminated targets, and with one contaminated feature. A bounded loss
+resists the contaminated targets. It does not resist the leverage point.
 """
 
 import matplotlib.pyplot as plt
@@ -22,8 +22,8 @@ wrong_feature[30] *= 100  # one row in the wrong unit
 
 cases = {
     "clean": (x, y),
-    "wrong targets": (x, wrong_targets),
-    "one wrong feature": (wrong_feature, y),
+    "contaminated targets": (x, wrong_targets),
+    "one leverage point": (wrong_feature, y),
 }
 models = {
     "least squares": L2Regressor(),
@@ -48,5 +48,5 @@ axes[0].legend()
 plt.show()
 
 # %%
-# Wrong targets pull with bounded force, so Huber and absolute errors stay near the good rows. The wrong
-# feature is a lever: all three lines lie flat to reach it, and its residual does not even look large.
+# Contaminated targets have bounded influence, so Huber and L1 fits stay close to the others. The contaminated
+# feature is a leverage point: all three fits are nearly horizontal, and its residual is not even large.

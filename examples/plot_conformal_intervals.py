@@ -1,10 +1,10 @@
 """
-Interval forecasts beside gross outliers: which keep their coverage
-===================================================================
+Prediction intervals with outliers: by MM and by MAPIE
+======================================================
 
-A fifth of the rows have a grossly wrong target. An interval for new, clean rows can come from the scale of a robust fit, or from split
-conformal calibration, by `MAPIE <https://mapie.readthedocs.io>`_, which needs no distribution but takes the calibration rows as
-they are. Which of them cover 90 % of the clean rows, and how wide are they?
+A fifth of the targets is contaminated. An interval for new, clean samples can come from the scale of a robust fit, or from split
+conformal calibration with `MAPIE <https://mapie.readthedocs.io>`_, which needs no distribution. Its calibration samples are contaminated
+as well. Which intervals cover 90 % of the clean samples, and how wide are they?
 """
 
 import matplotlib.pyplot as plt
@@ -36,7 +36,7 @@ X_calibration, y_calibration = contaminated(400, rng)
 X_new, y_new = clean(2000, rng)
 
 # %%
-# Intervals from a scale: by MM, the other by least squares, both with normal errors.
+# Intervals from a scale, of an MM fit and of least squares, both for normal errors.
 
 model = MMRegressor().fit(X, y)
 intervals = {}
@@ -45,8 +45,8 @@ for name, fit in {"least squares": L2Regressor().fit(X, y), "MM": model}.items()
     intervals[f"{name}, normal errors"] = frame[["lower", "upper"]].to_numpy()
 
 # %%
-# Split conformal: the quantile of the absolute residuals of the calibration rows. A fifth of those are outliers, so that the 90 %
-# quantile is one of them.
+# Split conformal: the interval is a quantile of the absolute residuals of the calibration samples. A fifth of them are outliers, so
+# the 90 % quantile is one of them.
 
 
 def conformal(X_rows, y_rows):
@@ -58,8 +58,8 @@ def conformal(X_rows, y_rows):
 intervals["MM, conformal"] = conformal(X_calibration, y_calibration)
 
 # %%
-# The same on the calibration rows that the fit does not flag. The guarantee of conformal prediction is then only as good as the
-# flags are: a few clean rows with large residuals are left out as well.
+# The same without the outliers of the fit among the calibration samples. This also removes a few clean samples with large
+# residuals, so the coverage is only approximate.
 
 residual = y_calibration - model.predict(X_calibration)
 near = np.abs(residual) <= 2.5758 * model.scale_
@@ -77,17 +77,16 @@ split.conformalize(X_calibration, y_calibration)
 intervals["quantiles, conformal"] = split.predict_interval(X_new)[1][:, :, 0]
 
 # %%
-# Coverage of clean rows and mean width. The width of an interval that knows the truth is 3.29.
+# Coverage of clean samples and mean width. With the true distribution the width is 3.29.
 
 for name, ends in intervals.items():
     covered = np.mean((ends[:, 0] <= y_new) & (y_new <= ends[:, 1]))
     print(f"{name:32} covers {covered:6.1%}, width {np.mean(ends[:, 1] - ends[:, 0]):5.1f}")
 
 # %%
-# MM with normal errors and MM calibrated on unflagged rows keep close to 90 % at a useful width. Everything that is calibrated on the
-# outliers, or scaled by them, covers more clean rows than it says, by intervals that are ten times too wide. Where a fifth of the new rows
-# is contaminated as well and shall be covered, those are the right ones: conformal intervals promise 90 % of rows that are like the
-# calibration rows.
+# MM with normal errors, and MM calibrated without outliers, cover close to 90 % at a useful width. Intervals that are calibrated or scaled
+# with the outliers are ten times as wide and cover more clean samples than stated. They are right if the new samples
+# are contaminated in the same way: conformal intervals cover 90 % of samples like the calibration samples.
 
 fig, axes = plt.subplots(1, len(intervals), figsize=(13, 3.2), sharey=True, layout="constrained")
 order = np.argsort(X_new[:, 0])

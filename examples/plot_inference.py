@@ -1,6 +1,6 @@
 """
-How sure is a coefficient, and which rows decide it?
-====================================================
+Standard errors and influential samples
+=======================================
 
 Hawkins, Bradu and Kass made 75 rows of which the first ten are bad leverage points: far out in the features, with a target
 that does not belong there. Rows 11 to 14 are as far out and belong to the others.

@@ -1,9 +1,9 @@
 """
-Wrong labels far out: which losses hold, and which do not
-=========================================================
+Mislabelled leverage points: which losses resist?
+=================================================
 
-A fifth of one class is mislabelled, and those rows lie far out, as records from a broken instrument
-do. How much does each loss let them bend the fit? The answer is not the one that the names suggest.
+A fifth of one class is mislabelled, and these samples are far from the others, as with a broken instrument.
+How much does each loss let them bias the fit?
 """
 
 import matplotlib.pyplot as plt
@@ -43,7 +43,7 @@ X_clean, y_clean = sample(20_000, seed=99)
 distances = [None, 4.0, 6.0, 10.0, 15.0, 20.0, 30.0]
 names = ["none", *(f"{d:.0f}" for d in distances[1:])]
 figure, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
-print(f"{'wrong rows at':18}", *(f"{name:>6}" for name in names))
+print(f"{'mislabelled at':18}", *(f"{name:>6}" for name in names))
 for (name, model), marker in zip(models.items(), "os^v*D", strict=True):
     fits = [model.fit(*sample(400, 0, d)).score(X_clean, y_clean) for d in distances]
     print(f"{name:18}", *(f"{accuracy:6.3f}" for accuracy in fits))
@@ -53,16 +53,15 @@ ax.legend()
 plt.show()
 
 # %%
-# The wrong rows lie among class 1 and beyond: a good fit gives them up. The further out, the
-# longer their lever:
+# The mislabelled samples are among class 1 and beyond. A good fit misclassifies them. The further away they are, the
+# higher their leverage:
 #
-# - The *focal* loss gives up nothing: it cares least for rows that are right, so relatively more
-#   for the wrong ones, and is bent before the logistic loss is.
-# - *Logistic*, *hinge* and *squared hinge* are convex, and so all of them fail in the end. Hinge
-#   holds longest: in it a right row within its margin pulls as hard as any wrong one.
-# - *Poly* with a large epsilon counts mostly whether a row is wrong, and *Dice* only that.
-#   They stay at the clean fit until their start, the logistic fit, is too wrong: losses that let go
-#   have several minima. Started from the near rows, Dice finds the better one:
+# - *Focal* loss fails first: it gives samples that are classified well less weight, and so the mislabelled ones more.
+# - *Logistic*, *hinge* and *squared hinge* are convex, so all of them fail in the end. Hinge
+#   resists longest: a correctly labelled sample within the margin has as much influence as a mislabelled one.
+# - *Poly* with a large epsilon and *Dice* depend mostly on whether a sample is misclassified, not on how far.
+#   They stay at the clean fit until the logistic fit, their start, is too far away: their objectives
+#   have several minima. With a start fitted to the close samples, Dice finds the better one:
 
 X, y = sample(400, 0, distance=30.0)
 near = np.abs(X).max(axis=1) < 10
@@ -70,8 +69,8 @@ model = DiceClassifier(warm_start=True).fit(X[near], y[near]).fit(X, y)
 print(f"Dice at 30, started from the near rows: {model.score(X_clean, y_clean):.3f}")
 
 # %%
-# Now the wrong rows lie far out to the side. A line turned by half a right angle gets them "right"
-# and most of the others too. Here no loss helps: to all of them these rows are good evidence.
+# Now the mislabelled samples are far to the side. A line rotated by 45 degrees classifies them as labelled,
+# and most of the others correctly. No loss helps here.
 
 X, y = sample(400, 0, distance=10.0, direction=(1.0, 1.0))
 for name, model in models.items():

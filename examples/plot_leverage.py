@@ -2,9 +2,9 @@
 Good and bad leverage points
 ============================
 
-In the table of Hawkins, Bradu and Kass (1984) fourteen of 75 rows lie far out in X. Ten of them have the wrong y,
-bad leverage points; the other four belong to the plane of all the rest. Least squares, Huber's loss and absolute
-errors follow the ten and call the four outliers. An MM-estimator does the reverse.
+In the data of Hawkins, Bradu and Kass (1984) 14 of 75 samples are far from the others in X. Ten of them have a contaminated y:
+they are bad leverage points. The other four follow the model: they are good ones. Least squares, Huber and L1
+fits follow the ten and call the four outliers. An MM-estimator does the reverse.
 """
 
 import matplotlib.pyplot as plt
@@ -24,7 +24,7 @@ models = {
 }
 
 # %%
-# Residuals against the distance from the centre of the other rows. What a fit follows has small residuals.
+# Residuals against the distance from the centre of X. Samples that a fit follows have small residuals.
 
 distance = np.sqrt((((X - X[14:].median()) / X[14:].std()) ** 2).mean(axis=1))
 figure, axes = plt.subplots(1, 4, figsize=(12, 3.2), layout="constrained", sharey=True)
@@ -40,8 +40,8 @@ axes[0].legend()
 plt.show()
 
 # %%
-# The weights of the MM-estimate tell the two kinds apart: zero for the ten, nearly one for the four, which make
-# the fit more precise.
+# The weights of the MM-estimate separate the two kinds: zero for the ten bad ones, nearly one for the four good ones, which
+# make the fit more precise.
 
 mm = models["MM"]
 for label in ("bad leverage", "good leverage"):

@@ -1,6 +1,6 @@
 """
-One row in a hundred: losses and weights for a rare class
-=========================================================
+A rare class: losses, weights and thresholds
+============================================
 
 Fraud, defects, diseases: the class that matters is rare. We ask one linear model for it in six ways and
 look at two things that are easily mixed up: how well the *scores* rank the rows, and where between

@@ -1,10 +1,10 @@
 """
-Which score to tune delta by
-============================
+Which score to tune epsilon by
+==============================
 
-Cross-validation scores on held-out rows, and those are as damaged as the rest. A score that damaged rows can decide
-picks the threshold that fits *them*. We damage a fifth of a table, tune by several scores, and then look at what the
-search could not see: the error on clean rows.
+The held-out samples of cross-validation are as contaminated as the others. A score that is not robust selects the
+threshold that fits the contamination. We contaminate a fifth of the data, tune by several scores, and compare the
+error on clean samples, which the search cannot see.
 """
 
 import matplotlib.pyplot as plt
@@ -16,8 +16,8 @@ from robustreg import HuberRegressor, HuberRegressorCV, epsilon_grid, make_neg_h
 from robustreg.losses import huber_loss
 
 # %%
-# In 20 % of the training rows the target is mirrored about its middle and eight times as far out: wrong rows that follow a
-# line of their own, as those of another unit, sign or population do.
+# In 20 % of the training samples the deviation of the target from the middle is multiplied by -8: they follow another
+# line, as samples in another unit or of another population do.
 
 X, y = load_diabetes(return_X_y=True)
 X_train, X_test, clean, y_test = train_test_split(X, y, random_state=1)
@@ -45,11 +45,11 @@ for name, search in searches.items():
     print(f"{name:22}  epsilon {search.epsilon_:.2f}  error on clean rows {error:.1f}")
 
 # %%
-# R2 is a mean of squares: the damaged rows of a fold make nearly all of it, and it improves when the line goes to meet
-# them. The median absolute error and a Huber loss at one fixed delta are low where the error on clean rows is.
+# R2 is dominated by the contaminated samples, and improves when the fit moves towards
+# them. The median absolute error and a Huber loss with one fixed delta are low where the error on clean samples is.
 #
-# A Huber loss at each fit's *own* delta is no score at all: the loss grows with delta by itself, whatever the fit is
-# worth, so the smallest threshold wins, on damaged rows as on clean ones.
+# A Huber loss with each fit's *own* delta is not a score: the loss grows with delta, so the smallest threshold wins, on
+# contaminated and on clean data.
 
 own = HuberRegressorCV(epsilons=epsilons, alphas=[0], scoring=loss_at_own_delta)
 print(f"own delta, clean table: epsilon {own.fit(X_train, clean).epsilon_:.2f}")

@@ -1,6 +1,6 @@
 """
-Tune delta by a path
-====================
+Tune epsilon with HuberRegressorCV
+==================================
 
 ``HuberRegressorCV`` does what a grid search over ``HuberRegressor`` does, each fit started from its neighbours, so that
 20 thresholds in 5 folds cost about as much as a few single fits.
@@ -24,7 +24,7 @@ damaged = y.sample(frac=0.1, random_state=0).index
 y = y.where(~y.index.isin(damaged), 10 * y)
 
 # %%
-# The estimator stands where any other would, here behind the encoding of a text column.
+# The estimator works at the end of a pipeline, here behind the encoding of a text column.
 
 encode = make_column_transformer(
     (OneHotEncoder(drop="first"), ["sex"]),
@@ -38,7 +38,7 @@ tuned = model[-1]
 print(f"epsilon {tuned.epsilon_:.3f}, delta {tuned.delta_:.1f}, {tuned.outliers_.sum()} outliers")
 
 # %%
-# The same by a grid search: the same choice.
+# A grid search makes the same choice.
 
 start = perf_counter()
 search = GridSearchCV(
@@ -50,20 +50,20 @@ print(f"grid search: epsilon {search.best_params_['huberregressor__epsilon']:.3f
 print(f"{perf_counter() - start:.2f} s by the grid, {path_time:.2f} s by the path")
 
 # %%
-# Scores from a few folds are noisy. ``one_standard_error=True`` takes the most robust threshold that cannot be told
-# from the best.
+# Scores from a few folds are noisy. ``one_standard_error=True`` takes the most robust threshold whose score is within
+# one standard error of the best.
 
 careful = make_pipeline(encode, HuberRegressorCV(one_standard_error=True)).fit(X, y)[-1]
 print(f"within one standard error: epsilon {careful.epsilon_:.3f}, delta {careful.delta_:.1f}")
 
 # %%
-# Score, scale and flagged rows along the path.
+# Score, scale and number of outliers along the path.
 
 DeltaCurveDisplay.from_estimator(tuned)
 plt.show()
 
 # %%
-# The coefficients move where the wrong targets begin to be heard.
+# The coefficients change where the contaminated targets begin to have influence.
 
 CoefficientPathDisplay.from_estimator(model)
 plt.show()

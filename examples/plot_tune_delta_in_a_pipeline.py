@@ -1,10 +1,10 @@
 """
-Tune delta in a pipeline, from a data frame
-===========================================
+Tune epsilon in a pipeline, from a data frame
+=============================================
 
-A table with a column of text and a target with slipped decimal points. ``GridSearchCV`` tunes the threshold of the
-Huber loss behind a ``ColumnTransformer``, on thresholds that are evenly spaced in efficiency and with a score that
-the damaged rows cannot decide.
+Data with a text column, and some targets with a wrong decimal point. ``GridSearchCV`` tunes the threshold of the
+Huber loss behind a ``ColumnTransformer``, over thresholds that are evenly spaced in efficiency and with a robust
+score.
 """
 
 import matplotlib.pyplot as plt
@@ -19,8 +19,8 @@ from robustreg import HuberRegressor, L2Regressor, RobustKFold, epsilon_grid
 from robustreg.plotting import DeltaCurveDisplay
 
 # %%
-# The table: ages, blood values and, as text, the sex of 442 patients; the target is the progress of diabetes a year
-# later. In 10 % of the training rows it is written ten times too large. The test rows are left clean.
+# The data: ages, blood values and, as text, the sex of 442 patients. The target is the progress of diabetes after one
+# year. In 10 % of the training samples it is ten times too large. The test samples are clean.
 
 X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
 X["sex"] = X["sex"].map({1.0: "female", 2.0: "male"})
@@ -30,8 +30,8 @@ y_train = y_train.where(~y_train.index.isin(damaged), 10 * y_train)
 print(X_train.head(3).to_string())
 
 # %%
-# The search. ``huberregressor__epsilon`` is the threshold in units of the scale; ``RobustKFold`` gives each fold its
-# share of the rows that a first robust fit flags.
+# The search. ``huberregressor__epsilon`` is the threshold in units of the scale. ``RobustKFold`` distributes the
+# outliers of a first robust fit evenly over the folds.
 
 encode = make_column_transformer((OneHotEncoder(drop="first"), ["sex"]), remainder=StandardScaler())
 search = GridSearchCV(
@@ -44,7 +44,7 @@ tuned = search.best_estimator_[-1]
 print(f"epsilon {tuned.epsilon:.2f}, so delta is {tuned.delta_:.0f} in the units of the target")
 
 # %%
-# What it was worth, on clean rows.
+# The error on clean samples.
 
 for name, model in {
     "least squares": make_pipeline(encode, L2Regressor()).fit(X_train, y_train),
@@ -53,8 +53,8 @@ for name, model in {
     print(f"{name:14} mean absolute error {np.mean(np.abs(y_test - model.predict(X_test))):.1f}")
 
 # %%
-# The search in one picture. With the data given, the candidates are fitted to all rows once more, which adds the
-# scale and the number of flagged rows.
+# The search in one picture. With the data given, the candidates are fitted to all samples once more, which adds the
+# scale and the number of outliers.
 
 DeltaCurveDisplay.from_estimator(search, X_train, y_train)
 plt.show()

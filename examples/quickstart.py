@@ -1,10 +1,10 @@
 """
-From a data frame to a tuned delta
-==================================
+Quickstart: from a data frame to a tuned fit
+============================================
 
-Belgian phone calls by year: from 1964 to 1969 somebody recorded minutes in place of calls. We fit the
-line in five ways, look at which rows each fit calls outliers, then tune the threshold of the Huber
-loss on a larger table whose targets we damage ourselves.
+Belgian phone calls by year: from 1964 to 1969 minutes were recorded in place of calls. We fit
+a line in five ways and look at which years each fit marks as outliers. Then we tune the threshold of the Huber
+loss on larger data with contaminated targets.
 """
 
 import numpy as np
@@ -20,11 +20,11 @@ from robustreg.datasets import load_phones
 # %%
 # One line, five fits
 # -------------------
-# Least squares follows the wrong rows. The Huber loss bounds what a single row can do, in units of a scale:
-# by default that of the residuals of the least absolute errors, which a quarter of wrong rows hardly
-# inflates. Estimated jointly with the coefficients (Huber's Proposal 2) it grows with them, and the fit follows
-# them most of the way. No convex loss ignores such rows altogether: the line of the default is still so
-# high that the good years 1971 to 1973 are flagged as well. Tukey's loss, which redescends, ignores them.
+# Least squares follows the contaminated years. The Huber loss bounds their influence, in units of a scale:
+# by default that of the L1 residuals, which a quarter of contaminated samples hardly
+# inflates. A scale that is estimated jointly with the coefficients (Huber's Proposal 2) grows with them, and the fit
+# follows them most of the way. No convex loss ignores such samples: the default fit is still biased, so that
+# the years 1971 to 1973 are marked as well. Tukey's redescending loss ignores the contaminated years.
 
 phones = load_phones()
 X, y = phones[["year"]], phones["calls"]
@@ -53,11 +53,11 @@ for name, model in models.items():
 print(pd.DataFrame(rows).set_index("fit").round(2).to_string(na_rep="-"))
 
 # %%
-# Tune delta where the targets are damaged
-# ----------------------------------------
-# In 10 % of the training rows the decimal point of the target slips: they are ten times too large. Cross-
-# validation has to score on such rows too, so the score must be robust itself: the median absolute error.
-# The held-out rows stay clean and tell what the tuning was worth.
+# Tune epsilon with contaminated targets
+# --------------------------------------
+# In 10 % of the training samples the target is ten times too large. The held-out samples of cross-validation are
+# contaminated too, so the score must be robust: the median absolute error.
+# The test samples are clean.
 
 X, y = load_diabetes(return_X_y=True, as_frame=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)

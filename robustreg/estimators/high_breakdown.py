@@ -196,7 +196,7 @@ class SRegressor(BoundedRegressor):
     with a bounded :math:`\rho` scaled to maximum 1, p the rank of [1, X] and b the breakdown point. The
     threshold of the loss is the one at which b is also the mean of :math:`\rho` at the normal
     distribution, so that the scale is consistent there. Up to a share b of the rows, contaminated in y, in
-    X or in both, cannot carry the fit away. The price is efficiency: 28.7 % of that of least squares at the
+    X or in both, cannot move the fit arbitrarily far. The price is efficiency: 28.7 % of that of least squares at the
     normal distribution with Tukey's loss and a breakdown point of one half. `MMRegressor` starts from this
     fit and keeps its breakdown point at the efficiency asked for.
 
