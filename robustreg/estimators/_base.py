@@ -231,23 +231,41 @@ class LinearModel(CallbackSupportMixin, BaseEstimator):
         return self._fit(X, y, sample_weight, self._read)
 
     def _fit(
-        self, X: Any, y: Any, sample_weight: Any, read: Callable[[Any, Any], tuple[Any, Array]]
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        read: Callable[[Any, Any], tuple[Any, Array]],
+        prepare: Callable[..., Prepared] | None = None,
+        share: Callable[[Prepared], dict[str, Any]] | None = None,
     ) -> Self:
-        """Fit as :meth:`fit` says, to what ``read`` makes of X and y."""
+        """Fit as :meth:`fit` says, to what ``read`` and ``prepare`` make of X and y.
+
+        ``share`` returns what fits of neighbouring parameters have in common.
+        """
         self._check_parameters()
         rows, target = read(X, y)
         weight, mass = self._weigh(target, sample_weight)
         target = self._present(target, weight)
         with np.errstate(all="ignore"), blas_aside():
-            prepared = self._prepare(rows, target, weight, mass)
+            prepared = (prepare or self._prepare)(rows, target, weight, mass)
             progress = Progress(self, X, y, sample_weight, partial(self._fitted, prepared))
-            found = self._solve_from(self._start(prepared), prepared, progress)
+            shared = {} if share is None else share(prepared)
+            found = self._solve_from(self._start(prepared), prepared, progress, **shared)
             self._store(found, prepared)
             self._describe(rows, target, weight, found)
         progress.end()
         if not progress.stopped:
             self._warn(found)
         return self
+
+    def _shared(self, prepared: Prepared) -> dict[str, Any]:
+        """Return what fits that differ in their loss alone have in common, as `_minimise` takes it."""
+        return {}
+
+    def _has_one_minimum(self) -> bool:
+        """Whether a fit ends at the same minimum wherever it starts."""
+        return True
 
     def _asks_rank(self) -> bool:
         """Whether the rank of X is part of the answer, as where a scale is estimated."""

@@ -37,6 +37,9 @@ class EntropyClassifier(ProbabilityClassifier):
         several = self._n_scores(y) > 1
         return self._loss(several), y, several
 
+    def _has_one_minimum(self) -> bool:
+        return self._loss(len(self.classes_) > 2).convex
+
     def _minimise(self, prepared: Prepared, start: Array | None, callback: Any = None) -> Result:
         data, nit = prepared.data, 0
         n_scores = self._n_scores(data.y)

@@ -132,6 +132,9 @@ class DiceClassifier(LinearClassifier):
     def _score_loss(self, y: Array) -> tuple[Loss, Array, bool]:
         return Dice(smoothing=float(self.smooth)), y, False
 
+    def _has_one_minimum(self) -> bool:
+        return False
+
     def _minimise(self, prepared: Prepared, start: Array | None, callback: Any = None) -> Result:
         data, mass = prepared.data, prepared.units.mass
         # Weights have mean one inside, and the loss is one number for all rows: its smoothing and

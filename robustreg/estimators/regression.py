@@ -96,7 +96,22 @@ class ResidualRegressor(LinearRegressor):
         if loss.kinks(prepared.data.y) is not None:
             return self._minimise_kinked(loss, prepared, start, callback)
         problem = replace(self._problem(prepared), callback=callback, metric=metric)
-        return solve_residual(problem, self._scale(prepared.units), rank_of(prepared), start, stage)
+        found = solve_residual(
+            problem, self._scale(prepared.units), rank_of(prepared), start, stage
+        )
+        if stage is not None:
+            found.optimality = max(found.optimality, stage.found.optimality)
+        return found
+
+    def _shared(self, prepared: Prepared) -> dict[str, Any]:
+        if self._loss().kinks(prepared.data.y) is not None:
+            return {}
+        return {"stage": self._stage(prepared, None)}
+
+    def _has_one_minimum(self) -> bool:
+        loss, scale = self._loss(), self.scale
+        fixed = not loss.threshold or not isinstance(scale, str)
+        return loss.convex and (fixed or SCALES[scale].convex)
 
     def _scale(self, units: Units) -> Scale:
         """Return how the scale is found."""

@@ -3,6 +3,7 @@
 from robustreg.model_selection._efficiency import efficiency_of, epsilon_for, epsilon_grid
 from robustreg.model_selection._folds import RobustKFold
 from robustreg.model_selection._path import HuberPath, huber_path
+from robustreg.model_selection._path_search import PathSearchCV
 from robustreg.model_selection._scorers import (
     make_neg_huber_loss_scorer,
     neg_tau_scale,
@@ -15,6 +16,7 @@ from robustreg.model_selection._search import HuberRegressorCV
 __all__ = [
     "HuberPath",
     "HuberRegressorCV",
+    "PathSearchCV",
     "RobustKFold",
     "efficiency_of",
     "epsilon_for",

@@ -215,8 +215,6 @@ class Walk:
             if found is None:
                 how = {"metric": metric, "stage": self.stage}
                 found = self.model._solve_from(start, self.prepared, **how)
-            if self.stage is not None:
-                found.optimality = max(found.optimality, self.stage.found.optimality)
             self.model._store(found, self.prepared)
             found.pop("fitted_values", None)  # a summary makes its own, and only of the best fit
         scale = self.model.scale_
@@ -274,6 +272,8 @@ class Walk:
         with np.errstate(all="ignore"):
             fits = self.model._minimise_parts(self.parts, self.prepared, self.now, shares)
         for walk, fit in zip(self.followers, fits, strict=True):
+            if fit is not None and walk.stage is not None:
+                fit.optimality = max(fit.optimality, walk.stage.found.optimality)
             walk.given = fit
 
     def summary(self) -> dict[str, Any]:

@@ -46,9 +46,12 @@ class Scale(ABC):
     ----------
     joint : bool
         Whether it is minimised over with the coefficients.
+    convex : bool
+        Whether a convex loss at this scale has no minimum but one.
     """
 
     joint: ClassVar[bool] = False
+    convex: ClassVar[bool] = True
 
     @abstractmethod
     def solve(
@@ -166,6 +169,8 @@ class Joint(Scale):
 
 class IteratedMad(Scale):
     """The normalised MAD of the residuals of the fit itself."""
+
+    convex: ClassVar[bool] = False
 
     def solve(
         self, problem: Problem, rank: Rank, theta: Array | None = None, stage: Stage | None = None
