@@ -44,6 +44,7 @@ ALLOWED = {
     "formula": set(),
     "export": set(),
     "onnx": {"estimators", "model_selection", "export"},
+    "torch": {"losses"},
     "inference": _CORE | {"_threads", "preparation", "solvers", "estimators"},
     "plotting": _CORE | {"preparation", "solvers", "estimators", "inference"},
 }

@@ -83,6 +83,14 @@ def test_picture_of_the_start_page_is_drawn_for_light_and_dark(tmp_path):
     assert slopes[0] > slopes[1] > slopes[2] > slopes[3] > 1  # as the page says
 
 
+def test_every_loss_has_an_estimator():
+    users = runpy.run_path(str(ROOT / "docs" / "_ext" / "loss_table.py"))["users"]
+    shipped = {n: k for n, k in LOSSES.items() if k.__module__.startswith("robustreg.")}
+    found = {name: users(name, kind) for name, kind in shipped.items()}
+    assert [name for name, some in found.items() if not some] == []
+    assert {user for some in found.values() for user in some} <= {c.__name__ for c in ESTIMATORS}
+
+
 def reference_names():
     """Return the full names in the autosummary tables of the API reference."""
     pages = runpy.run_path(str(ROOT / "docs" / "_ext" / "loss_table.py"))

@@ -30,12 +30,15 @@ def fitted(cls):
     if cls is robustreg.KLRegressor:  # two shares a row
         share = (y - y.min()) / (y.max() - y.min())
         y = np.column_stack([share, 1 - share])
-    return cls().fit(X, (y > y.median()).astype(int) if is_classifier(cls()) else y), X
+    if is_classifier(cls()) or cls is robustreg.LinearEmbedding:
+        y = (y > y.median()).astype(int)
+    return cls().fit(X, y), X
 
 
 def answer(model, X):
     """Return what a model says of rows: scores where it has them, which tell more than labels."""
-    return getattr(model, "decision_function", model.predict)(X)
+    names = ("decision_function", "predict", "transform")
+    return next(getattr(model, name) for name in names if hasattr(model, name))(X)
 
 
 def load(path):

@@ -76,6 +76,28 @@ def draw_curves(app):
             figure.savefig(folder / f"{name}.svg", transparent=True, metadata={"Date": None})
 
 
+#: losses that an estimator minimises, beside those of residuals and of embeddings
+USERS = {
+    "LogisticClassifier": {"logistic", "multilabel", "cross_entropy"},
+    "HingeClassifier": {"hinge", "squared_hinge", "multiclass_hinge"},
+    "FocalClassifier": {"focal"},
+    "PolyClassifier": {"poly"},
+    "DiceClassifier": {"dice"},
+    "KLRegressor": {"kl_divergence"},
+    "MarginRanker": {"margin_ranking", "hinge", "squared_hinge", "logistic"},
+}
+
+
+def users(name, kind):
+    """Return the estimators that minimise a loss."""
+    found = [estimator for estimator, names in USERS.items() if name in names]
+    if hasattr(kind, "rho"):
+        found.insert(0, "RobustRegressor")
+    if kind.target.formation:
+        found.append("LinearEmbedding")
+    return found
+
+
 def row(name, kind, folder):
     """Return one row of the list-table."""
     label = kind.__name__
@@ -88,6 +110,7 @@ def row(name, kind, folder):
     if (folder / f"{name}.svg").exists():
         image = f".. image:: /{CURVES.as_posix()}/{name}.svg\n   :alt: {name}: value and derivative"
     formula = f":math:`{kind.formula}` |br| :source:`{kind.reference}`"
+    image += "\n\n" + ", ".join(f":class:`~robustreg.{user}`" for user in users(name, kind))
     convex = "convex" if kind().convex else "not convex"
     smooth = "smooth" if kind.smooth else "non-smooth"
     cells = [names, formula, f"{image}\n\n{convex}, {smooth}"]
@@ -113,7 +136,7 @@ class LossTable(Directive):
 
                    * - name, class, function
                      - formula
-                     - value, derivative
+                     - value, derivative, used by
                 """
             )
             rows = "\n".join(row(name, kind, folder) for name, kind in members.items())

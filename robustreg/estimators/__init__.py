@@ -6,6 +6,7 @@ from robustreg.estimators.classification import (
     PolyClassifier,
 )
 from robustreg.estimators.distribution import KLRegressor
+from robustreg.estimators.embedding import LinearEmbedding
 from robustreg.estimators.high_breakdown import LTSRegressor, MMRegressor, SRegressor
 from robustreg.estimators.margin import HingeClassifier
 from robustreg.estimators.overlap import DiceClassifier
@@ -27,6 +28,7 @@ __all__ = [
     "L1Regressor",
     "L2Regressor",
     "LTSRegressor",
+    "LinearEmbedding",
     "LogisticClassifier",
     "MMRegressor",
     "MarginRanker",

@@ -118,7 +118,20 @@ class Prepared(NamedTuple):
     rank: int
 
 
-class LinearModel(CallbackSupportMixin, BaseEstimator):
+class DocumentedEstimator:
+    """What all estimators here have: a page that notebooks link to, and hints for unknown arguments."""
+
+    # where the diagram of an estimator in a notebook links to
+    _doc_link_module = "robustreg"
+    _doc_link_template = "https://robustreg.readthedocs.io/stable/reference/generated/robustreg.{estimator_name}.html"
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in cls.__dict__:
+            cls.__init__ = with_hints(cls.__init__)  # type: ignore[method-assign]
+
+
+class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
     """A linear model, fitted by minimising an objective.
 
     A subclass says how y is read, names its loss and penalty and says how they are solved.
@@ -131,15 +144,6 @@ class LinearModel(CallbackSupportMixin, BaseEstimator):
     warm_start: bool
     n_iter_: int
     optimality_: float
-
-    # where the diagram of an estimator in a notebook links to
-    _doc_link_module = "robustreg"
-    _doc_link_template = "https://robustreg.readthedocs.io/stable/reference/generated/robustreg.{estimator_name}.html"
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if "__init__" in cls.__dict__:
-            cls.__init__ = with_hints(cls.__init__)  # type: ignore[method-assign]
 
     def _check_parameters(self) -> None:
         """Raise for a constructor argument that is out of range."""

@@ -50,6 +50,7 @@ class ArcFace(BatchLoss):
     name: ClassVar[str] = "arcface"
     function: ClassVar[str] = "arcface_loss"
     target: ClassVar[Target] = ClassesOfVectors()
+    of_direction = True
     convex: ClassVar[bool] = False
     smooth: ClassVar[bool] = False
     arguments: ClassVar[tuple[Argument, ...]] = (

@@ -109,6 +109,8 @@ class Loss(Parameters, ABC):
         Whether the loss is minus the logarithm of the probability that ``raw`` gives to y.
     of_difference : bool
         Whether only the difference of targets and raw predictions counts.
+    of_direction : bool
+        Whether only the directions of raw predictions, which are vectors, count.
     values_shape, formula, reference : str
         For the documentation: shape of the values before reduction, the formula in LaTeX, the
         source.
@@ -127,6 +129,7 @@ class Loss(Parameters, ABC):
     smooth: ClassVar[bool] = True
     convex: ClassVar[bool] = True
     of_difference: ClassVar[bool] = False
+    of_direction: bool = False
     values_shape: ClassVar[str] = "(n,)"
     formula: ClassVar[str] = ""
     reference: ClassVar[str] = ""

@@ -185,8 +185,22 @@ def label_triplets(labels: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     >>> anchor.tolist(), positive.tolist(), negative.tolist()
     ([0, 1], [1, 0], [2, 2])
     """
-    labels = to_numpy(labels)
-    same = labels[:, None] == labels[None, :]
-    pairs = same & ~np.eye(labels.shape[0], dtype=bool)
-    anchor, positive, negative = np.nonzero(pairs[:, :, None] & ~same[:, None, :])
+    codes = np.unique(to_numpy(labels), return_inverse=True)[1].reshape(-1)
+    order = np.argsort(codes, kind="stable")
+    parts = []
+    for rows in np.split(order, np.cumsum(np.bincount(codes))[:-1]):
+        apart = ~np.eye(len(rows), dtype=bool)
+        anchor, positive = (rows[some] for some in np.nonzero(apart))
+        negative = np.flatnonzero(codes != codes[rows[0]])
+        parts.append(
+            np.stack(
+                [
+                    np.repeat(anchor, len(negative)),
+                    np.repeat(positive, len(negative)),
+                    np.tile(negative, len(anchor)),
+                ]
+            )
+        )
+    found = np.concatenate(parts, axis=1)
+    anchor, positive, negative = found[:, np.argsort(found[0], kind="stable")]
     return anchor, positive, negative

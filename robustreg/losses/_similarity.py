@@ -26,6 +26,10 @@ class SimilarityLoss(BatchLoss):
     additive: ClassVar[bool] = False
     convex: ClassVar[bool] = False
 
+    @property
+    def of_direction(self) -> bool:  # type: ignore[override]
+        return self.similarity == "cosine"
+
     @abstractmethod
     def blocks(self, raw: Any) -> list[Block]:
         """Blocks of columns of the matrix of similarities."""

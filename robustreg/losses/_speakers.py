@@ -56,6 +56,7 @@ class GE2E(BatchLoss):
     name: ClassVar[str] = "ge2e"
     function: ClassVar[str] = "ge2e_loss"
     target: ClassVar[Target] = Groups()
+    of_direction = True
     additive: ClassVar[bool] = False
     convex: ClassVar[bool] = False
     values_shape: ClassVar[str] = "(groups, members)"

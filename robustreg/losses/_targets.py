@@ -16,10 +16,12 @@ N_CLASSES, N_DIMENSIONS = 4, 3  # of samples
 class Target(ABC):
     """What y and the raw predictions of a loss must look like.
 
-    ``single`` says whether the target of a row is one number.
+    ``single`` says whether the target of a row is one number; ``formation`` how labelled rows are put
+    together for a loss of embeddings, by a name in ``FORMATIONS``, empty where they are not.
     """
 
     single: bool = False
+    formation: str = ""
 
     def of_labels(self, y: Any) -> Any:
         """Turn labels 0, 1, ... into the targets that stand for them; numbers are their own."""
@@ -329,6 +331,8 @@ class Vectors(Target):
 
     def __init__(self, count: int, labels: tuple[int, ...] = ()) -> None:
         self.count, self.labels = count, labels
+        formations = {2: "pairs" if labels else "pair_batches", 3: "triplets"}
+        self.formation = formations[count]
 
     def check(self, y: Any, raw: Any, names: Names) -> None:
         raw_names = names[-len(raw) :] if y is None else names[1:]
@@ -360,6 +364,8 @@ class Orders(Target):
 class Groups(Target):
     """No labels: an array of (groups, members, dimensions)."""
 
+    formation = "group_batches"
+
     def check(self, y: Any, raw: Any, names: Names) -> None:
         axes(raw, (3,), names[0])
         require(
@@ -373,6 +379,8 @@ class Groups(Target):
 
 class ClassesOfVectors(Target):
     """A class label for each row of a matrix of embeddings."""
+
+    formation = "all_rows"
 
     def check(self, y: Any, raw: Any, names: Names) -> None:
         same_rows(y, raw, names)

@@ -13,6 +13,12 @@ from robustreg.solvers._at_scale import (
 )
 from robustreg.solvers._classes import solve_each, solve_settled, solve_together
 from robustreg.solvers._columns import is_sparse_in_columns, solve_columns
+from robustreg.solvers._directions import (
+    Centred,
+    discriminant_directions,
+    principal_directions,
+)
+from robustreg.solvers._embedding import Embedding, mean_square
 from robustreg.solvers._high_breakdown import (
     Descent,
     design_adaptive_scale,
@@ -44,7 +50,9 @@ from robustreg.solvers._trimmed import (
 
 __all__ = [
     "AboutL1",
+    "Centred",
     "Descent",
+    "Embedding",
     "Given",
     "IteratedMad",
     "Joint",
@@ -64,11 +72,14 @@ __all__ = [
     "affordable",
     "beats_zero",
     "design_adaptive_scale",
+    "discriminant_directions",
     "finite_sample",
     "interpolation",
     "is_sparse_in_columns",
+    "mean_square",
     "middle_intercept",
     "newton",
+    "principal_directions",
     "reweighted",
     "rows_of",
     "solve_columns",

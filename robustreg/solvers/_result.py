@@ -52,6 +52,8 @@ class Result(OptimizeResult):
         Of each row and class, the dual point and the distance to the ceiling.
     n_pairs : float
         Sum of the weights of the pairs that a ranking loss sums over.
+    n_tuples : int
+        How many pairs, triplets or rows in batches an embedding was fitted to.
     growing : bool
         Whether the coefficients still grow, as where no finite optimum exists.
     parts : list of Result
@@ -90,6 +92,7 @@ class Result(OptimizeResult):
     shares: Array
     slack: Array
     n_pairs: float
+    n_tuples: int
     growing: bool
     parts: list[Result]
     theta: Array

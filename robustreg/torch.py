@@ -1,0 +1,158 @@
+"""The losses as criteria of PyTorch: one ``torch.nn.Module`` each, made from the registry.
+
+PyTorch is imported with this module, and not by ``import robustreg``. Criteria are called with
+predictions first and targets last, as PyTorch's own.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+
+from robustreg.losses import LOSSES, Loss
+from robustreg.losses._base import Argument
+from robustreg.losses._functions import sections
+from robustreg.losses._targets import one_of
+
+try:
+    import torch
+except ImportError as error:
+    raise ImportError("robustreg.torch needs PyTorch: pip install 'robustreg[torch]'.") from error
+
+
+class Criterion(torch.nn.Module):
+    """A loss as a criterion; the other classes of this module derive from it, one for each loss.
+
+    Parameters
+    ----------
+    reduction : {"mean", "sum", "none"}, default="mean"
+        The mean divides by the sum of the weights.
+    **parameters
+        Fields of the loss. A loss with centres also takes ``n_classes`` and ``n_dimensions``.
+
+    Attributes
+    ----------
+    loss : Loss
+        The loss.
+    extra : torch.nn.Parameter or None
+        The loss's own parameters: centres of ``ArcFace``, w and b of ``GE2E``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from robustreg.torch import Huber
+    >>> criterion = Huber(delta=1.0)
+    >>> criterion
+    Huber(delta=1.0, reduction='mean')
+    >>> float(criterion(torch.tensor([0.0, 3.0]), torch.tensor([0.0, 0.0])))
+    1.25
+    """
+
+    loss_class: type[Loss]
+
+    def __init__(self, *, reduction: str = "mean", **parameters: Any) -> None:
+        super().__init__()
+        shape = None
+        if _centres(self.loss_class):
+            if not {"n_classes", "n_dimensions"} <= set(parameters):
+                raise TypeError(f"{type(self).__name__} needs n_classes and n_dimensions.")
+            shape = parameters.pop("n_classes"), parameters.pop("n_dimensions")
+        self.loss = self.loss_class(**parameters)
+        self.loss.validate()
+        one_of("reduction", reduction, ("mean", "sum", "none"))
+        self.reduction: Any = reduction
+        self.register_parameter("extra", None)
+        if shape is not None:
+            self.extra = torch.nn.Parameter(torch.nn.init.xavier_normal_(torch.empty(*shape)))
+        elif self.loss.target.formation == "group_batches":
+            start = self.loss.extra(None, np.ones((2, 2, 1)), None).start
+            self.extra = torch.nn.Parameter(torch.tensor(start, dtype=torch.get_default_dtype()))
+            own = Argument("extra", "extra", "tensor", "The loss's own parameters.")
+            vars(self.loss)["arguments"] = (*self.loss.arguments, own)
+
+    def forward(self, *inputs: Any, sample_weight: Any = None) -> Any:
+        """Evaluate the loss.
+
+        Parameters
+        ----------
+        *inputs : tensor
+            Predictions, then targets, then inputs that may be left out.
+        sample_weight : tensor, optional
+            Non-negative weights of the rows.
+
+        Returns
+        -------
+        value : tensor
+            A part of the graph.
+
+        Raises
+        ------
+        ValueError
+            As the function form of the loss.
+        """
+        names = _order(self.loss_class)
+        if len(inputs) > len(names):
+            raise TypeError(f"{type(self).__name__} takes {len(names)} inputs: {', '.join(names)}.")
+        named = dict(zip(names, inputs, strict=False))
+        own = next((a.name for a in self.loss.arguments if a.role == "extra"), None)
+        if own is not None:
+            named[own] = self.extra
+        return self.loss(**named, sample_weight=sample_weight, reduction=self.reduction)
+
+    def extra_repr(self) -> str:
+        """Describe the fields of the loss, and the reduction.
+
+        Returns
+        -------
+        text : str
+        """
+        own = {}
+        if _centres(self.loss_class):
+            own = dict(zip(("n_classes", "n_dimensions"), self.extra.shape, strict=True))
+        fields = own | self.loss.get_params(deep=False) | {"reduction": self.reduction}
+        return ", ".join(f"{name}={value!r}" for name, value in fields.items())
+
+
+def _centres(kind: type[Loss]) -> bool:
+    """Whether a loss is called with a matrix of its own parameters."""
+    return any(a.role == "extra" for a in kind.arguments)
+
+
+def _order(kind: type[Loss]) -> list[str]:
+    """Names of the inputs: predictions, targets, and those that may be left out."""
+    given = [a for a in kind.arguments if a.role != "extra"]
+    return [a.name for a in sorted(given, key=lambda a: (a.optional, a.role == "target"))]
+
+
+def _criterion(kind: type[Loss]) -> type[Criterion]:
+    """Make the criterion of a loss."""
+    text = sections(kind)
+    sizes = "n_classes, n_dimensions : int\n    Shape of the centres.\n" if _centres(kind) else ""
+    doc = (
+        f"{text['']}\n\nCalled with {', '.join(_order(kind))}.\n\nParameters\n----------\n{sizes}"
+        f"{text.get('Parameters', '')}\n"
+        'reduction : {"mean", "sum", "none"}, default="mean"\n'
+        "    The mean divides by the sum of the weights.\n\n"
+        f"See Also\n--------\nrobustreg.losses.{kind.__name__} : The loss itself, with its formula.\n"
+    )
+    only = inspect.Parameter.KEYWORD_ONLY
+    defaults: dict[str, Any] = {
+        name: inspect.Parameter.empty for name in ("n_classes", "n_dimensions")
+    }
+    defaults = (defaults if _centres(kind) else {}) | kind().get_params(deep=False)
+    signature = inspect.Signature(
+        [
+            inspect.Parameter(name, only, default=default)
+            for name, default in (defaults | {"reduction": "mean"}).items()
+        ]
+    )
+    body = {"loss_class": kind, "__doc__": doc, "__module__": __name__, "__signature__": signature}
+    return type(kind.__name__, (Criterion,), body)
+
+
+_shipped = [kind for kind in LOSSES.values() if kind.__module__.startswith("robustreg.losses.")]
+globals().update({kind.__name__: _criterion(kind) for kind in _shipped})
+__all__ = ["Criterion"]
+__all__ += [kind.__name__ for kind in _shipped]

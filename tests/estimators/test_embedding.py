@@ -1,0 +1,323 @@
+"""LinearEmbedding: its objective, what it is drawn from, what it is good for, and what it refuses."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.datasets import load_digits, load_wine
+from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV, StratifiedShuffleSplit
+from sklearn.neighbors import KNeighborsClassifier, NeighborhoodComponentsAnalysis
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from robustreg import LinearEmbedding
+from robustreg.losses import GE2E, InfoNCE, MultipleNegativesRanking, Triplet, triplet_loss
+from robustreg.losses._tuples import FORMATIONS, Labelled, Request
+from robustreg.preparation import prepare
+from robustreg.solvers import Centred
+from robustreg.solvers._embedding import DrawnLoss, EmbeddingObjective
+
+NAMES = ["contrastive", "triplet", "info_nce", "multiple_negatives_ranking", "ge2e", "arcface"]
+each = pytest.mark.parametrize("name", NAMES)
+
+
+def sample(n=60, p=5, groups=4, seed=0):
+    rng = np.random.default_rng(seed)
+    y = rng.integers(groups, size=n)
+    return rng.normal(size=(n, p)) + 1.5 * rng.normal(size=(groups, p))[y], y
+
+
+@pytest.mark.filterwarnings("ignore:.*SCIPY_ARRAY_API:Warning")
+@parametrize_with_checks([LinearEmbedding(name) for name in NAMES])
+def test_scikit_learn_check(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+@each
+def test_gradient_of_the_whole_objective(name, weighted, normalize):
+    X, y = sample()
+    rng = np.random.default_rng(1)
+    y = np.sort(y)
+    weight = rng.uniform(0.5, 2.0, len(y)) if weighted else None
+    loss = LinearEmbedding(name)._named_loss()
+    labelled = Labelled(y, weight)
+    rows = Centred.of(prepare(X, y.astype(float), weight, reduce=False)[0])
+    u = rng.normal(size=(5, 2))
+    Z = rows.project(u)
+    drawn = FORMATIONS[loss.target.formation](labelled, Request(50, 2, "all"), Z, rng)
+    extra = loss.extra(y.astype(float), Z, None).start
+    objective = EmbeddingObjective(DrawnLoss(loss, drawn, len(y)), rows, 0.3, u.shape, normalize)
+    theta = np.append(u, extra)
+    _, gradient = objective.fun_jac(theta)
+    step = 1e-6 * np.eye(len(theta))
+    found = [
+        (objective.fun_jac(theta + h)[0] - objective.fun_jac(theta - h)[0]) / 2e-6 for h in step
+    ]
+    assert_allclose(gradient, found, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("loss", [Triplet(), Triplet(margin=1.0, squared=False)])
+def test_objective_is_the_naive_loop(loss):
+    X, y = sample(n=20, groups=3)
+    weight = np.random.default_rng(0).integers(1, 4, 20).astype(float)
+    model = LinearEmbedding(loss, mining="all", n_pairs=10**6, alpha=0.01)
+    model.fit(X, y, sample_weight=weight)
+    Z, value, total = model.transform(X), 0.0, 0.0
+    for i in range(20):
+        for j in range(20):
+            for k in range(20):
+                if i != j and y[i] == y[j] != y[k]:
+                    w = weight[i] * weight[j] * weight[k]
+                    near, far = np.linalg.norm(Z[i] - Z[j]), np.linalg.norm(Z[i] - Z[k])
+                    power = 2 if loss.squared else 1
+                    value += w * max(0.0, near**power - far**power + loss.margin)
+                    total += w
+    size = (model.components_**2 * X.var(axis=0)).sum()
+    assert model.objective_ == pytest.approx(value / total + 0.005 * size, rel=1e-10)
+    assert model.n_pairs_ == sum(m * (m - 1) * (20 - m) for m in np.bincount(y))
+
+
+@each
+def test_same_bits_for_the_same_seed_rows_in_any_order_and_repeated_rows(name):
+    X, y = sample()
+    weight = np.random.default_rng(2).integers(0, 4, len(y))
+    fit = clone(LinearEmbedding(name, max_iter=60, tol=1e-2)).fit(X, y, sample_weight=weight)
+    again = clone(fit).fit(X, y, sample_weight=weight)
+    assert_array_equal(fit.components_, again.components_)
+    order = np.random.default_rng(3).permutation(np.repeat(np.arange(len(y)), weight))
+    repeated = clone(fit).fit(X[order], y[order])
+    assert_array_equal(fit.components_, repeated.components_)
+    other = clone(fit).set_params(random_state=1).fit(X, y)
+    assert name == "arcface" or not np.array_equal(fit.components_, other.components_)
+
+
+@pytest.mark.parametrize("name", ["contrastive", "triplet", "arcface"])
+def test_units_of_columns_do_not_matter(name):
+    X, y = sample(n=30, groups=3)
+    unit, shift = 2.0 ** np.array([-30, 20, 0, 3, -7]), np.array([0.0, 2.0**22, 5.0, -1.0, 0.0])
+    model = LinearEmbedding(name, mining="all", n_pairs=10**5, max_iter=15, tol=10.0)
+    one = clone(model).fit(X, y)
+    other = clone(model).fit(X * unit + shift * unit, y)
+    assert_allclose(other.components_ * unit, one.components_, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("mining", ["hard", "semi-hard", "all"])
+@each
+def test_odd_classes_give_no_nan(name, mining):
+    X, y = sample()
+    y = np.where(np.arange(len(y)) == 7, 99, y)  # a class of one row
+    X[y == 1] = X[y == 1][0]  # a class of one point
+    X[10:14] = X[20]
+    X = np.column_stack([X, np.ones(len(X)), X[:, 0]])  # a constant column, and one twice
+    model = LinearEmbedding(name, mining=mining, max_iter=50).fit(X, y)
+    assert np.isfinite(model.components_).all()
+    assert np.isfinite(model.transform(X)).all()
+
+
+@each
+def test_sparse_is_dense(name):
+    rng = np.random.default_rng(0)
+    X = sp.random(120, 30, 0.2, random_state=0, format="csr")
+    y = rng.integers(3, size=120)
+    X = sp.csr_matrix(X + sp.csr_matrix((y[:, None] == np.arange(30)) * 1.0))
+    dense = LinearEmbedding(name, max_iter=15, tol=10.0).fit(X.toarray(), y)
+    sparse = clone(dense).fit(X, y)
+    assert_allclose(sparse.components_, dense.components_, rtol=1e-5, atol=1e-7)
+    assert_allclose(sparse.transform(X), dense.transform(X.toarray()), atol=1e-5)
+
+
+def test_wide_sparse_stays_sparse(monkeypatch):
+    X = sp.random(400, 50_000, 1e-3, random_state=0, format="csr")
+
+    def refuse(*_):
+        raise AssertionError("made dense")
+
+    y = np.arange(400) // 2
+    for kind in (sp.csr_matrix, sp.csr_array):
+        monkeypatch.setattr(kind, "toarray", refuse)
+    model = LinearEmbedding("multiple_negatives_ranking", n_components=4, tol=10.0)
+    assert model.fit(X, y).transform(X).shape == (400, 4)
+
+
+def test_many_possible_pairs_are_drawn():
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(2), 20_000)
+    X = rng.normal(size=(40_000, 3)) + y[:, None]
+    model = LinearEmbedding(n_components=1, n_pairs=5_000, max_iter=10, tol=1.0).fit(X, y)
+    assert model.n_pairs_ == 5_000
+
+
+@pytest.mark.parametrize(
+    "X_y", [load_digits(return_X_y=True), load_wine(return_X_y=True)], ids=["digits", "wine"]
+)
+@pytest.mark.parametrize("size", [2, 8])
+@pytest.mark.slow
+def test_neighbours_are_as_good_as_those_of_nca(X_y, size):
+    X, y = X_y
+
+    def scores(model):
+        found = []
+        for train, test in StratifiedShuffleSplit(6, test_size=0.3, random_state=0).split(X, y):
+            pipe = make_pipeline(clone(model), KNeighborsClassifier(1))
+            found.append(pipe.fit(X[train], y[train]).score(X[test], y[test]))
+        return np.array(found)
+
+    mine = scores(LinearEmbedding(n_components=size))
+    nca = scores(NeighborhoodComponentsAnalysis(size, random_state=0))
+    assert mine.mean() >= nca.mean() - nca.std(ddof=1) / np.sqrt(6)
+    assert mine.mean() > scores(PCA(size)).mean() + 0.01
+    if len(np.unique(y)) > 3:
+        lda = LinearDiscriminantAnalysis(n_components=min(size, len(np.unique(y)) - 1))
+        assert mine.mean() > scores(lda).mean() + 0.015
+
+
+def views(n, seed, p=30, latent=5):
+    """Two noisy views of n vectors: what they share is in few directions, and the noise is larger."""
+    rng = np.random.default_rng(seed)
+    mixing = np.random.default_rng(99).normal(size=(latent, p))
+    noise = np.random.default_rng(98).normal(size=(8, p)) * 4.0
+    shared = rng.normal(size=(n, latent)) @ mixing
+    X = np.concatenate(
+        [shared + rng.normal(size=(n, 8)) @ noise + 0.3 * rng.normal(size=(n, p)) for _ in range(2)]
+    )
+    return X, np.tile(np.arange(n), 2)
+
+
+def recall_at_1(Z):
+    one, other = np.split(Z / np.linalg.norm(Z, axis=1, keepdims=True), 2)
+    return np.mean((one @ other.T).argmax(axis=1) == np.arange(len(one)))
+
+
+@pytest.mark.parametrize("loss", [MultipleNegativesRanking(), InfoNCE()])
+@pytest.mark.parametrize("init", ["lda", "pca"])
+def test_paired_views_are_found(loss, init):
+    X, y = views(300, 0)
+    held_out, _ = views(200, 1)
+    model = LinearEmbedding(loss, n_components=5, init=init).fit(X, y)
+    pca = PCA(5).fit(X)
+    assert recall_at_1(model.transform(held_out)) > recall_at_1(pca.transform(held_out)) + 0.3
+
+
+def equal_error_rate(Z, y):
+    Z = Z / np.linalg.norm(Z, axis=1, keepdims=True)
+    i, j = np.triu_indices(len(y), k=1)
+    score, same = (Z @ Z.T)[i, j], y[i] == y[j]
+    order = np.argsort(score)
+    miss = np.cumsum(same[order]) / same.sum()
+    accept = 1 - np.cumsum(~same[order]) / (~same).sum()
+    return (miss + accept)[np.abs(miss - accept).argmin()] / 2
+
+
+def speakers(n, members, seed, p=40):
+    """Speakers in a few directions of a space, recorded through channels that vary in others."""
+    rng = np.random.default_rng(seed)
+    voice = np.random.default_rng(7).normal(size=(8, p))
+    channel = np.random.default_rng(8).normal(size=(12, p)) * 2.0
+    y = np.repeat(np.arange(n), members)
+    X = rng.normal(size=(n, 8))[y] @ voice + rng.normal(size=(len(y), 12)) @ channel
+    return X + 0.5 * rng.normal(size=X.shape), y
+
+
+@pytest.mark.parametrize("name", ["ge2e", "arcface"])
+def test_held_out_speakers_are_told_apart(name):
+    X, y = speakers(40, 8, 0)
+    held_out, label = speakers(40, 6, 1)
+    model = LinearEmbedding(name, n_components=8, init="pca").fit(X, y)
+    raw = equal_error_rate(held_out - held_out.mean(axis=0), label)
+    assert equal_error_rate(model.transform(held_out), label) < 0.7 * raw
+
+
+def test_attributes_of_losses_with_parameters_of_their_own():
+    X, y = sample()
+    model = LinearEmbedding("arcface", n_components=3).fit(X, np.array(list("abcd"))[y])
+    assert model.centers_.shape == (4, 3)
+    assert model.classes_.tolist() == list("abcd")
+    ge2e = LinearEmbedding(GE2E(w=5.0)).fit(X, y)
+    assert ge2e.extra_.shape == (2,)
+    assert ge2e.extra_[0] > 0
+    assert not hasattr(ge2e, "centers_")
+    assert np.mean(np.sum(ge2e.transform(X) ** 2, axis=1)) == pytest.approx(1.0)
+
+
+def test_frames_names_and_grids():
+    X, y = sample()
+    frame = pd.DataFrame(X, columns=list("abcde"))
+    model = LinearEmbedding().set_output(transform="pandas").fit(frame, y)
+    assert list(model.transform(frame).columns) == ["linearembedding0", "linearembedding1"]
+    pipe = make_pipeline(LinearEmbedding(Triplet()), KNeighborsClassifier(1))
+    grid = {"linearembedding__loss__margin": [0.1, 1.0]}
+    assert GridSearchCV(pipe, grid, cv=2).fit(X, y).best_score_ > 0.5
+    with pytest.raises(ValueError, match=r"pass loss=Triplet\(\)"):
+        LinearEmbedding().set_params(loss__margin=1.0)
+
+
+def test_warm_start_and_given_components():
+    X, y = sample()
+    model = LinearEmbedding(mining="all", n_pairs=10**6, warm_start=True, tol=1e-6).fit(X, y)
+    first, components = model.n_iter_, model.components_
+    model.fit(X, y)
+    assert model.n_iter_ < first / 2
+    given = LinearEmbedding(init=components, mining="all", n_pairs=10**6, tol=1e-6).fit(X, y)
+    assert given.objective_ <= model.objective_ * (1 + 1e-4)
+    with pytest.raises(ValueError, match="init must have the shape"):
+        LinearEmbedding(init=np.ones((3, 5))).fit(X, y)
+
+
+def test_normalize():
+    X, y = sample()
+    Z = LinearEmbedding(normalize=True).fit_transform(X, y)
+    assert_allclose(np.linalg.norm(Z, axis=1), 1.0)
+
+
+def test_max_iter_is_told():
+    X, y = sample()
+    with pytest.warns(ConvergenceWarning, match=r"stopped after 6 iterations \(max_iter=6\)"):
+        LinearEmbedding(max_iter=6, tol=1e-9).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("params", "y", "message"),
+    [
+        ({"loss": "huber"}, None, "must be a loss of embeddings or one of 'arcface'"),
+        ({"loss": "margin_ranking"}, None, "must be a loss of embeddings"),
+        ({"loss": "triplets"}, None, "Did you mean 'triplet'"),
+        ({"n_components": 6}, None, "at most n_features = 5"),
+        ({"mining": "easy"}, None, "mining"),
+        ({"n_pairs": 0}, None, "n_pairs"),
+        ({}, np.zeros(60), "one class"),
+        ({}, np.arange(60), "at least two different rows"),
+        ({}, np.linspace(0.1, 1, 60), "real numbers"),
+    ],
+)
+def test_refused(params, y, message):
+    X, labels = sample()
+    with pytest.raises(ValueError, match=message):
+        LinearEmbedding(**params).fit(X, labels if y is None else y)
+
+
+def test_drawn_triplets_are_triplets_of_the_right_shares():
+    rng = np.random.default_rng(0)
+    label = np.repeat(np.arange(4), [1, 3, 6, 10])
+    weight = rng.integers(1, 5, 20).astype(float)
+    labelled, Z = Labelled(label, weight), rng.normal(size=(20, 2))
+    for mining in ("all", "semi-hard", "hard"):
+        (drawn,) = FORMATIONS["triplets"](labelled, Request(1_000, 2, mining), Z, rng)
+        anchor, positive, negative = drawn.rows
+        assert (anchor != positive).all()
+        assert (label[anchor] == label[positive]).all()
+        assert (label[anchor] != label[negative]).all()
+        share = weight * (label > 0)
+        counts = np.bincount(anchor, minlength=20) / 1_000
+        assert_allclose(counts, share / share.sum(), atol=1.1e-3)
+        if mining == "semi-hard":
+            d = [np.sum((Z[anchor] - Z[rows]) ** 2, axis=1) for rows in (positive, negative)]
+            assert np.mean(d[1] > d[0]) > 0.6
+    assert triplet_loss(Z[anchor], Z[positive], Z[negative]) >= 0
