@@ -215,17 +215,20 @@ class PathSearchCV(GridSearchCV):
             refit_metric = self.refit
         self._choose(results, refit_metric)
         if self.refit:
-            started = time.time()
-            best = clone(base).set_params(**clone(self.best_params_, safe=False))
-            given = () if y is None else (y,)
-            self.best_estimator_ = best.fit(X, *given, **routed.estimator.fit)
-            self.refit_time_ = time.time() - started
-            if hasattr(best, "feature_names_in_"):
-                self.feature_names_in_ = best.feature_names_in_
+            self._refit(base, X, y, routed.estimator.fit)
         self.scorer_ = getattr(scorers, "_scorers", scorers) if self.multimetric_ else scorers
         self.cv_results_ = results
         progress.end()
         return self
+
+    def _refit(self, base: Any, X: Any, y: Any, fit_params: dict[str, Any]) -> None:
+        """Fit the chosen candidate to all rows."""
+        started = time.time()
+        best = clone(base).set_params(**clone(self.best_params_, safe=False))
+        self.best_estimator_ = best.fit(X, *(() if y is None else (y,)), **fit_params)
+        self.refit_time_ = time.time() - started
+        if hasattr(best, "feature_names_in_"):
+            self.feature_names_in_ = best.feature_names_in_
 
     def _choose(self, results: dict[str, Any], metric: Any) -> None:
         """Store which candidate is taken, where one is."""
