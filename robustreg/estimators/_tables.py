@@ -139,7 +139,7 @@ def numeric_target(y: Any) -> Any:
         values = np.asarray(column)
         if _says(kind, _WORDS) or values.dtype.kind in "mM":
             raise ValueError(f"{label} holds dates or times ({kind or values.dtype}): {_ADVICE}.")
-        if values.dtype.kind in "OSU":
+        if values.dtype.kind in "OSU" or (values.dtype.kind == "f" and np.isnan(values).any()):
             _refuse_target(label, values.ravel())
     values = np.asarray(y)
     return values.astype(np.float64) if values.dtype.kind in "OSU" else y

@@ -378,8 +378,9 @@ class RobustRegressor(NestedLoss, ResidualRegressor):
         - "mad": the median absolute residual / 0.6745 of the fit itself.
         - a positive number: fixed, in the units of y.
 
-        It is also reported for losses without a threshold: "mad" for smooth ones, "l1" for the absolute
-        error.
+        It is also reported for losses without a threshold: "mad" for smooth ones. For the absolute error it is
+        that of "l1" whichever of the two is asked for, which leaves as many of the smallest residuals out of
+        the median as there are coefficients: so many rows are fitted exactly.
     fit_intercept : bool, default=True
         Whether to fit an intercept.
     max_iter : int, default=1000

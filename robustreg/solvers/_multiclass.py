@@ -34,6 +34,12 @@ ROUNDING = 64 * float(np.finfo(float).eps)
 PATIENCE = 5
 #: curvature of a penalty, in standardised units, beside which losses of size one are all that counts
 NEGLIGIBLE = 1e-20
+#: curvature of a penalty so slight that the fit without one may prove itself the minimum
+SLIGHT = 1e-8
+#: share of tol within which it does
+CLEAR = 0.1
+#: temperatures without gain after which colder ones have brought none
+IDLE = 3
 #: times that ties are dropped and added until they fit
 ROUNDS = 5
 
@@ -163,27 +169,16 @@ def solve_multiclass(
     if 0 < square.max() < NEGLIGIBLE:
         objective = replace(objective, penalty=objective.penalty.scaled(0.0))
         problem, square = replace(problem, objective=objective), np.zeros_like(square)
-    found = minimize(
-        objective.evaluate, theta, method=_interior_point, callback=callback,
-        options={"problem": problem, "maxiter": max_iter},
-    )  # fmt: skip
-    best = found.x, found.shares
-    gap = problem.gap(*best, problem.lead(found.x), square)
-    if found.status != 99:
-        best, gap = _finished(problem, found, best, gap, square)
-        # A row far out in X, or weights of many sizes, can hold an interior point up, but no softmax.
-        temperature = 1.0
-        while temperature > COLDEST and gap > LEFT * _size(problem, best[0]):
-            try:
-                warm = _softmax(problem, found.x, temperature)
-            except FloatingPointError:
-                break
-            closed = problem.gap(warm.x, warm.shares, problem.lead(warm.x), square)
-            if closed < gap:
-                best, gap = (warm.x, warm.shares), closed
-            best, gap = _finished(problem, warm, best, gap, square)
-            found.x, temperature = warm.x, 0.1 * temperature
-            found.nit += warm.nit
+    done = False
+    if 0 < square.max() < SLIGHT:
+        # The minimum is no lower than that without a penalty, and no penalty is below that there.
+        bare = replace(problem, objective=replace(objective, penalty=objective.penalty.scaled(0.0)))
+        found, best, gap = _searched(bare, theta, np.zeros_like(square), max_iter, callback)
+        lead = problem.lead(best[0])
+        gap += problem.value(best[0], lead) - bare.value(best[0], lead)
+        done = found.status == 99 or gap <= CLEAR * tol * _size(problem, best[0])
+    if not done:
+        found, best, gap = _searched(problem, theta, square, max_iter, callback)
     lead = problem.lead(best[0])
     value = problem.value(best[0], lead)
     # What rounding of the scores leaves of the loss is nothing.
@@ -198,6 +193,37 @@ def solve_multiclass(
         status=status,
         success=status == 0,
     )
+
+
+def _searched(
+    problem: _Problem, theta: Array, square: Array, max_iter: int, callback: Any
+) -> tuple[Result, tuple[Array, Array], float]:
+    """Return the end of the interior point, the best point with its shares, and its gap."""
+    found = minimize(
+        problem.objective.evaluate, theta, method=_interior_point, callback=callback,
+        options={"problem": problem, "maxiter": max_iter},
+    )  # fmt: skip
+    best = found.x, found.shares
+    gap = problem.gap(*best, problem.lead(found.x), square)
+    if found.status != 99:
+        best, gap = _finished(problem, found, best, gap, square)
+        idle = 0
+        # A row far out in X, or weights of many sizes, can hold an interior point up, but no softmax.
+        temperature = 1.0
+        while temperature > COLDEST and idle < IDLE and gap > LEFT * _size(problem, best[0]):
+            before = gap
+            try:
+                warm = _softmax(problem, found.x, temperature)
+            except FloatingPointError:
+                break
+            closed = problem.gap(warm.x, warm.shares, problem.lead(warm.x), square)
+            if closed < gap:
+                best, gap = (warm.x, warm.shares), closed
+            best, gap = _finished(problem, warm, best, gap, square)
+            idle = 0 if gap < 0.5 * before else idle + 1
+            found.x, temperature = warm.x, 0.1 * temperature
+            found.nit += warm.nit
+    return found, best, gap
 
 
 def _size(problem: _Problem, theta: Array) -> float:

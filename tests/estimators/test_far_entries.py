@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from robustreg import HingeClassifier, LogisticClassifier
+from robustreg.solvers import _multiclass
 from tests.estimators._classification import objective, row_losses, scores
 
 
@@ -135,6 +136,24 @@ def best_of_linear_program(X, y, weight):
         bounds=[(None, None)] * (k * q) + [(0, None)] * n,
     )  # fmt: skip
     return found.fun * weight.max()
+
+
+@pytest.mark.parametrize("alpha", [1e-15, 1e-13, 1e-11])
+def test_a_slight_penalty_of_all_classes_together(alpha, monkeypatch):
+    """Many ties among small integers: ties are not tried for long where this brings nothing."""
+    rng, n, p, n_classes = np.random.default_rng(0), 80, 5, 9
+    X = rng.integers(-3, 4, (n, p)).astype(float)
+    effects = rng.integers(-5, 6, (p, n_classes))
+    y = (X @ effects + 3 * rng.gumbel(size=(n, n_classes))).argmax(axis=1)
+    tried, on_ties = [], _multiclass._on_ties
+    monkeypatch.setattr(_multiclass, "_on_ties", lambda *at: tried.append(1) or on_ties(*at))
+    model = HingeClassifier(multi_class="crammer_singer", alpha=alpha)
+    assert fitted(model, X, y) or alpha > 1e-13
+    assert len(tried) <= 100
+    bare = HingeClassifier(multi_class="crammer_singer", alpha=0.0)
+    assert fitted(bare, X, y)
+    bare.alpha = alpha
+    assert objective(model, X, y) <= objective(bare, X, y) * (1 + 1e-8)
 
 
 @pytest.mark.parametrize("n", [2, 3, 4, 6, 9])

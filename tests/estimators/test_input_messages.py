@@ -170,6 +170,10 @@ def gap(value):
 
 TARGETS = {
     "None": (gap(None), r"Input y contains NaN: a missing value \(None\) in row 3"),
+    "nullable": (
+        lambda y: pd.Series(gap(pd.NA)(y)).astype("Float64"),
+        r"Input y contains NaN: a missing value \(.*\) in row 3",
+    ),
     "NA": (gap(pd.NA), r"Input y contains NaN: a missing value \(<NA>\) in row 3"),
     "NaN": (gap(np.nan), r"Input y contains NaN: a missing value \(nan\) in row 3"),
     "infinity": (gap("inf"), "Input y contains infinity"),
