@@ -15,7 +15,15 @@ from importlib.resources import files
 
 import pandas as pd
 
-__all__ = ["load_coleman", "load_engel", "load_hbk", "load_phones", "load_stackloss"]
+__all__ = [
+    "load_coleman",
+    "load_engel",
+    "load_hbk",
+    "load_phones",
+    "load_stackloss",
+    "load_stars",
+    "load_state_crime",
+]
 
 
 def _read(name: str) -> pd.DataFrame:
@@ -162,3 +170,63 @@ def load_hbk() -> pd.DataFrame:
     20   2.6   2.2   1.9  0.9
     """
     return _read("hbk")
+
+
+def load_stars() -> pd.DataFrame:
+    """Return temperature and light of the 47 stars of the cluster CYG OB1.
+
+    Four giants, samples 10, 19, 29 and 33, are bad leverage points: cool and bright. They reverse the sign of a
+    least-squares or Huber slope.
+
+    Returns
+    -------
+    pandas.DataFrame of shape (47, 2)
+        ``log_temperature``: logarithm of the effective temperature at the surface. ``log_light``, the
+        target: logarithm of the light intensity.
+
+    References
+    ----------
+    P. J. Rousseeuw and A. M. Leroy (1987), *Robust Regression and Outlier Detection*, Wiley,
+    chapter 2, table 3, after C. Doom. R's package robustbase has it as ``starsCYG``.
+
+    Examples
+    --------
+    >>> from robustreg import L2Regressor, MMRegressor
+    >>> from robustreg.datasets import load_stars
+    >>> stars = load_stars()
+    >>> X, y = stars[["log_temperature"]], stars["log_light"]
+    >>> L2Regressor().fit(X, y).coef_.round(2).tolist()
+    [-0.41]
+    >>> MMRegressor().fit(X, y).outliers_.nonzero()[0].tolist()
+    [10, 19, 29, 33]
+    """
+    return _read("stars")
+
+
+def load_state_crime() -> pd.DataFrame:
+    """Return murder rates and living conditions of the 50 states of the USA and the District of Columbia.
+
+    The states are in alphabetical order. Sample 8, the District of Columbia, is a leverage point.
+
+    Returns
+    -------
+    pandas.DataFrame of shape (51, 6)
+        In per cent: ``hs_grad``, adults who graduated from high school; ``poverty``, people below the
+        poverty line; ``single``, families of single parents; ``white``, people of one race, white;
+        ``urban``, people in urbanised areas. ``murder``, the target: murders for each 100,000 people.
+
+    References
+    ----------
+    American Statistical Abstracts, American Community Survey (2009) and Census (2010) of the USA; public domain.
+    statsmodels has it as ``statecrime`` and uses it to show robust regression.
+
+    Examples
+    --------
+    >>> from robustreg import MMRegressor
+    >>> from robustreg.datasets import load_state_crime
+    >>> crime = load_state_crime()
+    >>> model = MMRegressor().fit(crime.drop(columns="murder"), crime["murder"])
+    >>> bool(model.outliers_[8])
+    True
+    """
+    return _read("state_crime")

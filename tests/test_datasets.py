@@ -12,6 +12,8 @@ TABLES = {
     "load_stackloss": ((21, 4), "stack_loss", (42, 15), 17.523809523809526),
     "load_coleman": ((20, 6), "verbal_score", (37.01, 41.01), 35.0825),
     "load_hbk": ((75, 4), "y", (9.7, 0.2), 1.2786666666666666),
+    "load_stars": ((47, 2), "log_light", (5.23, 4.50), 5.012127659574468),
+    "load_state_crime": ((51, 6), "murder", (7.1, 2.0), 4.9),
     "load_engel": (
         (235, 2),
         "food_expenditure",
