@@ -203,7 +203,8 @@ class SRegressor(BoundedRegressor):
     The criterion has many local minima. Starts are exact fits to nonsingular subsets of p rows drawn at
     random (all of them, where there are at most 50,000), and least-squares fits to central halves of the
     rows by robust covariances; all are improved at once, and the best ones to a stationary point. With
-    ``n_starts="auto"`` there are 500 random starts, and for 7 to 12 parameters up to 5,000, so that a clean
+    ``n_starts="auto"`` there are 500 random starts (100 from 30 parameters on, 1,000 for 13 to 29), and for 7 to 12
+    parameters up to 5,000, so that a clean
     subset is among them but for one search in a thousand where half of the rows are contaminated (to 9
     parameters). Then the search goes on from the rows that the best optimum leaves out, until nothing better
     is found.
