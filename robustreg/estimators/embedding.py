@@ -98,13 +98,13 @@ class LinearEmbedding(
         nearest that is farther than that. "all" takes any, or every one if there are at most ``n_pairs``.
     n_pairs : int or "auto", default="auto"
         How many pairs or triplets, or rows in batches, are drawn in a round: by default 10 triplets or 20
-        pairs for each row, 100,000 and 200,000 at the most.
+        pairs for each row, at most 100,000 and 200,000.
     batch_size : int or "auto", default="auto"
         Groups in a batch at the least, where there are as many; 64 by default.
     n_rounds : int, default=3
         Rounds of drawing.
     max_iter : int, default=500
-        Iterations at the most, those of all rounds together; rounds before the last take up to 10.
+        Maximum number of iterations, those of all rounds together; rounds before the last take up to 10.
     tol : float, default=1e-3
         The last round ends when an iteration decreases the objective by less than this share of what it
         was at the start of the round.
