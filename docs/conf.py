@@ -101,7 +101,9 @@ def _keep_percent_with_its_number(app, doctree, name):
 
 def _without_references(app, what, name, obj, options, lines):
     # scikit-learn's docstrings refer to pages of its own site.
-    lines[:] = [re.sub(r":(?:ref|term):`([^`<]*?)(?:\s*<[^`>]*>)?`", r"\1", line) for line in lines]
+    lines[:] = [
+        re.sub(r":(?:ref|term):`([^`<]*?)(?:\s*<[^`>]*>)?`", r"``\1``", line) for line in lines
+    ]
 
 
 def setup(app):
