@@ -136,9 +136,9 @@ def prepare(
             sample, X=take_rows(X, some if rows is None else rows[some]), rows=None, moments=None
         )
         sample.share = size / data.n_rows
-    found = _choose(sample, reduce, certain=sample is data)
+    found = _choose(sample, reduce, resolve, certain=sample is data)
     if found is None or (sample is not data and not _safe(square, found[0])):
-        found = _choose(data, reduce, certain=True)
+        found = _choose(data, reduce, resolve, certain=True)
         assert found is not None
     data.coordinates, rank = found
     return arrange(data), rank
@@ -260,8 +260,12 @@ def _extent(data: Data) -> tuple[Array, Array]:
     return center, np.where(varies, top, 0.0)
 
 
-def _choose(data: Data, reduce: bool, *, certain: bool) -> tuple[Coordinates, int] | None:
+def _choose(
+    data: Data, reduce: bool, resolve: bool, *, certain: bool
+) -> tuple[Coordinates, int] | None:
     """Return coordinates and rank seen in ``data``, or None where a sample is not certain.
+
+    The rank is an upper bound where it need not be resolved and coordinates are not combined anyway.
 
     Squares are taken of columns that are centred and divided by their largest entry, so neither
     1e200 nor an offset of 1e12 costs digits.
@@ -289,7 +293,7 @@ def _choose(data: Data, reduce: bool, *, certain: bool) -> tuple[Coordinates, in
             return diagonal, p + extra
     if not certain:
         return None
-    if min(p, data.n_rows) > 4096:
+    if min(p, data.n_rows) > 4096 or not (reduce or resolve):
         return diagonal, min(p + extra, data.n_rows)
     if reduce and p >= data.n_rows:
         transform = _of_rows(replace(scaled, coordinates=Coordinates(center, np.ones_like(size))))

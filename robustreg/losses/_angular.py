@@ -13,7 +13,7 @@ from robustreg.losses import _softmax
 from robustreg.losses._base import Argument, Extra
 from robustreg.losses._batch import BatchLoss
 from robustreg.losses._geometry import Scores, put, refuse_zero, unit
-from robustreg.losses._parameters import choice, real
+from robustreg._parameters import choice, real
 from robustreg.losses._targets import ClassesOfVectors, Target, axes, class_indices, require
 
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 from robustreg._array import EMPTY, Array, total
 from robustreg.losses._evaluate import evaluate
 from robustreg.losses._inputs import bind
-from robustreg.losses._parameters import Parameters
+from robustreg._parameters import Parameters
 from robustreg.losses._targets import Target
 
 ROLES = ("target", "raw", "extra")

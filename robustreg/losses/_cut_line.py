@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from robustreg._array import Array, array_namespace, clip, dot, weigh
 from robustreg.losses._base import Kinks
-from robustreg.losses._parameters import flag, real
+from robustreg._parameters import flag, real
 from robustreg.losses._residual import ResidualLoss
 
 _INF = float("inf")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from robustreg._array import Array, array_namespace, clip, log1p
-from robustreg.losses._parameters import real
+from robustreg._parameters import real
 from robustreg.losses._residual import ResidualLoss
 
 

@@ -13,7 +13,7 @@ from robustreg.losses._activations import Sigmoid
 from robustreg.losses._base import Argument, Extra
 from robustreg.losses._batch import BatchLoss
 from robustreg.losses._geometry import refuse_zero, unit
-from robustreg.losses._parameters import choice, flag, real
+from robustreg._parameters import choice, flag, real
 from robustreg.losses._targets import Groups, Target, require
 
 _INF = float("inf")

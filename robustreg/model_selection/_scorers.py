@@ -10,7 +10,7 @@ from sklearn.metrics import make_scorer
 
 from robustreg._array import Array, as_array
 from robustreg.losses import Huber
-from robustreg.losses._parameters import Interval
+from robustreg._parameters import Interval
 from robustreg.scales import huber_consistency, mad
 
 #: where tau-scale cuts residuals off, in MADs (Maronna and Zamar, 2002)

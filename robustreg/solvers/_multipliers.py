@@ -1,0 +1,164 @@
+"""The method of multipliers for losses with kinks: a smooth loss about the slopes found last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from robustreg._array import EMPTY, Array
+from robustreg.objective import Objective
+from robustreg.solvers._kinks import gradient_of, offsets
+
+#: width of the first envelope, y having spread one, and the factor by which the next is narrower
+WIDTH, NARROWER = 1.0, 0.3
+#: and the narrowest: offsets are exact to about 1e-16
+NARROWEST = 1e-7
+#: envelopes at the most
+MOST = 80
+#: a slope is inside its bounds by this share of their distance, and its row this near to its kink
+INSIDE, NEAR = 1e-7, 1e-4
+#: rows and columns of a linear system that is solved at the end
+MOST_TIED = 1500
+
+
+class AboutSlopes:
+    """The envelope of a loss with kinks about given slopes.
+
+    ``max over lower <= a <= upper of a * s - width / 2 * (a - slope)**2`` with s the offset from the kink. The
+    targets hold position, slope, lower and upper of each row.
+    """
+
+    additive, smooth, convex = True, True, True
+
+    def __init__(self, width: float) -> None:
+        self.width = width
+
+    def kinks(self, y: Any) -> None:
+        return None
+
+    def _steep(self, y: Array, raw: Array) -> tuple[Array, Array]:
+        s = raw - y[:, 0]
+        return s, y[:, 1] + s / self.width
+
+    def value_gradient(
+        self, y: Array, raw: Array, weight: Array | None, extra: Any
+    ) -> tuple[float, Array, Array]:
+        s, free = self._steep(y, raw)
+        a = np.clip(free, y[:, 2], y[:, 3])
+        values = a * s - 0.5 * self.width * (a - y[:, 1]) ** 2
+        if weight is None:
+            return float(values.sum()), a, EMPTY
+        return float(weight @ values), weight * a, EMPTY
+
+    def curvature(
+        self, y: Array, raw: Array, weight: Array | None, extra: Any, d_raw: Any, d_extra: Any
+    ) -> tuple[Array, Array]:
+        _, free = self._steep(y, raw)
+        bend = np.where((free > y[:, 2]) & (free < y[:, 3]), 1 / self.width, 0.0)
+        return (bend if weight is None else weight * bend) * d_raw, EMPTY
+
+
+@dataclass
+class Multipliers:
+    """Slopes of the rows, and the width of the envelope about them."""
+
+    objective: Objective
+    position: Array
+    lower: Array
+    upper: Array
+    slopes: Array
+    width: float = WIDTH
+    most: int = MOST
+
+    @classmethod
+    def of(cls, objective: Objective) -> Multipliers:
+        """Start from slopes of zero, or the nearest that a row allows."""
+        kinks: Any = objective.loss.kinks(objective.data.y)
+        n = objective.data.n_rows
+        lower, upper = np.broadcast_to(kinks.lower, n), np.broadcast_to(kinks.upper, n)
+        position = np.broadcast_to(kinks.position, n)
+        return cls(objective, position, lower, upper, np.clip(np.zeros(n), lower, upper))
+
+    def smooth(self) -> Objective:
+        """Return the envelope about the slopes."""
+        y = np.column_stack([self.position, self.slopes, self.lower, self.upper])
+        data = self.objective.data.with_target(y, self.objective.data.weight)
+        loss: Any = AboutSlopes(self.width)
+        smooth = replace(self.objective, loss=loss, data=data)
+        smooth.total = self.objective.total
+        return smooth
+
+    def advance(self, theta: Array) -> Array:
+        """Take the slopes of the envelope at a point, times the weights, and narrow it."""
+        s = offsets(self.objective, theta)
+        self.slopes = np.clip(self.slopes + s / self.width, self.lower, self.upper)
+        self.width = max(self.width * NARROWER, NARROWEST)
+        weight = self.objective.data.weight
+        return self.slopes if weight is None else weight * self.slopes
+
+
+def tied_rows(objective: Objective, slopes: Array, s: Array) -> Array:
+    """Return which rows are on their kinks: those whose weighted slopes are inside their bounds, and near ones."""
+    kinks: Any = objective.loss.kinks(objective.data.y)
+    weight = 1.0 if objective.data.weight is None else objective.data.weight
+    lower, upper = weight * kinks.lower, weight * kinks.upper
+    margin = INSIDE * (upper - lower)
+    rounding = 256 * np.finfo(float).eps * (np.abs(kinks.position) + 1.0 + objective.data.base)
+    inside = (slopes > lower + margin) & (slopes < upper - margin)
+    return np.asarray((inside & (np.abs(s) <= NEAR)) | (np.abs(s) <= rounding))
+
+
+class _Columns(Protocol):
+    """A problem of columns; see :mod:`robustreg.solvers._by_column`."""
+
+    @property
+    def part(self) -> Any: ...
+    @property
+    def labels(self) -> Array | None: ...
+    def support(self, theta: Array) -> Array: ...
+    def take(self, theta: Array, kept: Array) -> Array: ...
+    def whole(self, few: Array, kept: Array) -> Array: ...
+
+
+def vertex(
+    problem: _Columns, objective: Objective, theta: Array, slopes: Array
+) -> list[tuple[Array, Array]]:
+    """Return point and weighted slopes at which the rows and columns that are tied now are so exactly.
+
+    The rows inside their slopes are on their kinks and the signs of coefficients are as they are: what is
+    left is a linear system. Nothing is returned for groups, whose norms bend, or where that is too large.
+    """
+    data = objective.data
+    if problem.labels is not None:
+        return []
+    columns = np.flatnonzero(problem.support(theta))
+    s = offsets(objective, theta)
+    rows = np.flatnonzero(tied_rows(objective, slopes, s))
+    q, k = len(columns) + int(data.intercept), len(rows)
+    if not 0 < q + k <= MOST_TIED:
+        return []
+    kinks: Any = objective.loss.kinks(data.y)
+    weight = 1.0 if data.weight is None else data.weight
+    fixed = weight * np.where(s > 0, kinks.upper, kinks.lower)
+    fixed[rows] = 0.0
+    x = problem.take(theta, columns)
+    pull = problem.take(gradient_of(objective, fixed), columns)
+    bend, l1 = np.zeros(q), np.zeros(q)
+    bend[: len(columns)] = problem.part.l2[columns] * objective.total
+    l1[: len(columns)] = problem.part.l1[columns] * objective.total
+    system = np.zeros((q + k, q + k))
+    system[np.arange(q), np.arange(q)] = bend
+    E = np.ones((k, q))
+    # diagonal coordinates: rows of some columns, dense
+    E[:, : len(columns)] = data.columns(columns).take(rows)
+    system[q:, :q], system[:q, q:] = E, E.T
+    position = np.broadcast_to(kinks.position, s.shape)
+    target = np.concatenate([-(pull + l1 * np.sign(x)), position[rows]])
+    solved = np.linalg.lstsq(system, target, rcond=None)[0]
+    for _ in range(2):
+        solved += np.linalg.lstsq(system, target - system @ solved, rcond=None)[0]
+    slopes = fixed.copy()
+    slopes[rows] = solved[q:]
+    return [(problem.whole(solved[:q], columns), slopes)]

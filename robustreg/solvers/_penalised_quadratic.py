@@ -1,0 +1,187 @@
+"""Quadratic functions plus an elastic net, minimised exactly over a few coefficients.
+
+The active-set method of Lee et al.: with the signs of the nonzero coefficients fixed the minimum is
+that of a linear system. The way there is searched exactly, a coefficient that reaches zero leaves, and
+coefficients whose gradient exceeds the penalty join. Each step lowers the function and there are
+finitely many signs, so the method ends at the minimum.
+
+References
+----------
+Lee, H., Battle, A., Raina, R. and Ng, A. Y. (2006). Efficient sparse coding algorithms. Advances in
+Neural Information Processing Systems 19, 801-808.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.linalg
+
+from robustreg._array import Array
+
+#: a gradient beyond the penalty by this share of what it is computed from is rounding
+ROUNDING = 64 * float(np.finfo(float).eps)
+#: systems that are solved at the most, per coefficient, and at least
+MOST, LEAST = 4, 200
+#: what is added to the diagonal, as a share of it, so that a singular system has a solution
+RIDGE = 1e-13
+
+
+class Limits(NamedTuple):
+    """What is not smooth in a problem of few coefficients.
+
+    Parameters
+    ----------
+    l1 : array of shape (q,)
+        Weight of the absolute value of each coefficient.
+    positive : array of bool, of shape (q,)
+        Which coefficients must not be negative.
+    """
+
+    l1: Array
+    positive: Array
+
+    @property
+    def free(self) -> Array:
+        """Coefficients without a kink."""
+        return (self.l1 == 0) & ~self.positive
+
+    def value(self, v: Array) -> float:
+        """Return the penalty of coefficients, which must not be negative where they may not."""
+        return float(self.l1 @ np.abs(v))
+
+    def excess(self, v: Array, gradient: Array) -> Array:
+        """Return how far minus the gradient is from the subdifferential, for each coefficient."""
+        pulled = np.where(
+            v > 0, np.abs(gradient + self.l1), np.where(v < 0, np.abs(gradient - self.l1), 0.0)
+        )
+        over = np.where(self.positive, -gradient, np.abs(gradient)) - self.l1
+        return np.where(v == 0, np.maximum(over, 0.0), pulled)
+
+    def zeroed(self, v: Array) -> Array:
+        """Return coefficients with those that must not be negative cut off at zero."""
+        return np.where(self.positive, np.maximum(v, 0.0), v)
+
+    def minimise(self, H: Array, c: Array, v: Array) -> Array:
+        """Minimise ``c @ v + v @ H @ v / 2 + value(v)``, from ``v`` on."""
+        return minimise_quadratic(H, c, v, self)
+
+
+def minimise_quadratic(H: Array, c: Array, v: Array, limits: Limits) -> Array:
+    """Minimise ``c @ v + v @ H @ v / 2 + limits.value(v)``.
+
+    Parameters
+    ----------
+    H : array of shape (q, q)
+        Positive semi-definite.
+    c : array of shape (q,)
+        Linear term.
+    v : array of shape (q,)
+        Start.
+    limits : Limits
+        What is not smooth.
+
+    Returns
+    -------
+    v : array of shape (q,)
+        The minimum, with exact zeros.
+    """
+    v, kinked = limits.zeroed(v), ~limits.free
+    active, sign = limits.free | (v != 0), np.sign(v)
+    fresh, single = np.zeros(len(v), dtype=bool), False
+    for _ in range(max(LEAST, MOST * len(v))):
+        x = np.zeros(len(v))
+        A = np.flatnonzero(active)
+        x[A] = solve_definite(H[np.ix_(A, A)], -(c[A] + limits.l1[A] * sign[A]))
+        wrong = active & kinked & (x * sign <= 0)
+        stuck = wrong & (v == 0)
+        if stuck.any():  # those that joined for nothing
+            active &= ~stuck
+            if fresh.any() and not (fresh & active).any():
+                if single:
+                    return v
+                single = True
+                join = _joining(H, c, v, limits, active)[:1]
+                active[join], sign[join] = True, -np.sign((c + H @ v)[join])
+                fresh[:] = False
+                fresh[join] = True
+            continue
+        if not wrong.any():
+            v = x
+            join = _joining(H, c, v, limits, active)
+            if not len(join):
+                return v
+            if single:
+                join = join[:1]
+            active[join], sign[join] = True, -np.sign((c + H @ v)[join])
+            fresh[:] = False
+            fresh[join], single = True, False
+            continue
+        v = _searched(H, c, v, x, limits)
+        active, sign = limits.free | (v != 0), np.sign(v)
+        single = False
+    return v
+
+
+def _joining(H: Array, c: Array, v: Array, limits: Limits, active: Array) -> Array:
+    """Return the coefficients at zero that would leave it, the one with the largest gradient first."""
+    gradient = c + H @ v
+    size = np.abs(c) + np.abs(H) @ np.abs(v)
+    over = np.where(active, 0.0, limits.excess(np.where(active, v, 0.0), gradient))
+    join = np.flatnonzero(over > ROUNDING * size)
+    return join[np.argsort(-over[join], kind="stable")]
+
+
+def _searched(H: Array, c: Array, v: Array, x: Array, limits: Limits) -> Array:
+    """Return the minimum between ``v`` and ``x``, on the line, of the function itself."""
+    d = x - v
+    a, b = float(d @ (c + H @ v)), float(d @ (H @ d))
+    moving = np.flatnonzero((v * x < 0) | ((v != 0) & (x == 0) & ~limits.free))
+    moving = moving[~limits.free[moving]]
+    at = v[moving] / (v[moving] - x[moving])
+    order = np.argsort(at, kind="stable")
+    moving, at = moving[order], at[order]
+    slope = a + float(limits.l1 @ (np.sign(v) * d)) + float(limits.l1[v == 0] @ np.abs(d[v == 0]))
+    t, hit = 1.0, -1
+    for j, step in zip(moving, at, strict=True):
+        if slope + b * step >= 0:
+            t = -slope / b if b > 0 else step
+            break
+        jump = 2 * limits.l1[j] * abs(d[j])
+        if limits.positive[j] or slope + jump + b * step >= 0:
+            t, hit = step, j
+            break
+        slope += jump
+    t = min(t, 1.0)
+    out = v + t * d
+    # what crosses zero at this very step is zero
+    out[moving[np.abs(at - t) <= 4 * np.finfo(float).eps]] = 0.0
+    if hit >= 0:
+        out[hit] = 0.0
+    return limits.zeroed(out)
+
+
+def solve_definite(H: Array, right: Array) -> Array:
+    """Solve a system that is positive semi-definite, a singular one by its ridge solution."""
+    if not len(right):
+        return right
+    scale = np.sqrt(np.maximum(np.diag(H), 0.0))
+    scale = np.where(scale > 0, scale, 1.0)
+    unit = H / np.outer(scale, scale)
+    ridge = RIDGE
+    while True:
+        try:
+            factor = scipy.linalg.cho_factor(
+                unit + ridge * np.eye(len(right)), lower=True, check_finite=False
+            )
+            break
+        except np.linalg.LinAlgError:
+            ridge *= 100
+            if not ridge < 1e3:
+                return np.zeros_like(right)
+    target = right / scale
+    found = scipy.linalg.cho_solve(factor, target, check_finite=False)
+    for _ in range(2):
+        found += scipy.linalg.cho_solve(factor, target - unit @ found, check_finite=False)
+    return found / scale

@@ -1,0 +1,138 @@
+"""Newton's method for a smooth function of few coefficients plus what is not smooth.
+
+Each step minimises the quadratic model together with the penalty, exactly, so that coefficients are zero
+where they are and the last steps converge quadratically.
+
+References
+----------
+Lee, J. D., Sun, Y. and Saunders, M. A. (2014). Proximal Newton-type methods for minimizing composite
+functions. SIAM Journal on Optimization 24, 1420-1443.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import scipy.linalg
+
+from robustreg._array import Array
+from robustreg.objective import Objective
+from robustreg.solvers._result import Result
+
+#: share of the predicted decrease that a step must make, and halvings of a step at the most
+ARMIJO, HALVINGS = 1e-4, 60
+#: rounding of a value, as a share of it
+ROUNDING = 8 * float(np.finfo(float).eps)
+#: a scale falls to this share of itself in a step at the most
+FALL = 0.1
+#: what makes a Hessian definite that is not, as a share of its largest diagonal entry
+DAMPING = 1e-13
+
+
+class NotSmooth(Protocol):
+    """A penalty of few coefficients: see :class:`~robustreg.solvers._penalised_quadratic.Limits`."""
+
+    def value(self, v: Array) -> float: ...
+    def excess(self, v: Array, gradient: Array) -> Array: ...
+    def zeroed(self, v: Array) -> Array: ...
+    def minimise(self, H: Array, c: Array, v: Array) -> Array: ...
+
+
+def proximal_newton(
+    objective: Objective,
+    theta: Array,
+    limits: NotSmooth,
+    bend: Array,
+    *,
+    tol: float,
+    max_iter: int,
+    callback: Any = None,
+    damping: float = DAMPING,
+) -> Result:
+    """Minimise ``objective + limits + theta @ (bend * theta) / 2``.
+
+    Parameters
+    ----------
+    objective : Objective
+        Smooth, and without a penalty. Where it is not convex its Hessian is lifted.
+    theta : array of shape (q,)
+        Start.
+    limits : Limits or GroupLimits
+        What is not smooth.
+    bend : array of shape (q,)
+        Square of the penalty.
+    tol : float
+        Largest distance of minus the gradient from the subdifferential that counts as solved.
+    max_iter : int
+        Steps at the most.
+    callback : callable, optional
+        Called with each step; returning True stops.
+    damping : float
+        Added to the diagonal of the Hessian, as a share of its largest entry.
+
+    Returns
+    -------
+    Result
+        ``x``, ``fun``, ``jac`` (of the smooth part), ``nit``, ``status``.
+    """
+    theta = limits.zeroed(theta)
+    convex, n_extra = bool(objective.loss.convex), objective.n_extra
+
+    def smooth(at: Array) -> tuple[float, Array]:
+        value, gradient = objective.fun_jac(at)
+        return value + 0.5 * float(at @ (bend * at)), gradient + bend * at
+
+    value, gradient = smooth(theta)
+    total, nit, status = value + limits.value(theta), 0, 1
+    worst = float(limits.excess(theta, gradient).max(initial=0.0))
+    while True:
+        if worst <= tol:
+            status = 0
+            break
+        if nit >= max_iter:
+            break
+        H = objective.hess(theta)
+        H[np.diag_indices_from(H)] += bend + damping * max(float(np.diag(H).max(initial=0.0)), 1e-300)
+        H = H if convex else lifted(H)
+        target = limits.minimise(H, gradient - H @ theta, theta)
+        step = target - theta
+        decrease = float(gradient @ step) + limits.value(target) - limits.value(theta)
+        t, moved = 1.0, False
+        if n_extra and step[-1] < 0:
+            t = min(1.0, (FALL - 1) * theta[-1] / step[-1])
+        for _ in range(HALVINGS):
+            trial = target if t == 1.0 else limits.zeroed(theta + t * step)
+            new, slope = smooth(trial)
+            whole = new + limits.value(trial)
+            if whole <= total + ARMIJO * t * min(decrease, 0.0) + ROUNDING * abs(total):
+                moved = True
+                break
+            t *= 0.5
+        if not moved:
+            status = 2
+            break
+        excess = float(limits.excess(trial, slope).max(initial=0.0))
+        nit += 1
+        if whole >= total - ROUNDING * abs(total) and excess >= 0.5 * worst:
+            # values tell steps apart no longer, and neither do gradients
+            if excess < worst:
+                theta, value, gradient, total, worst = trial, new, slope, whole, excess
+            status = 0 if worst <= tol else 2
+            break
+        theta, value, gradient, total, worst = trial, new, slope, whole, excess
+        if callback is not None and callback(intermediate_result=Result(x=theta, fun=total)):
+            status = 99
+            break
+    return Result(x=theta, fun=total, jac=gradient, nit=nit, status=status, worst=worst)
+
+
+def lifted(H: Array) -> Array:
+    """Return a positive definite matrix: one with the sizes of its eigenvalues, which are not too small."""
+    try:
+        scipy.linalg.cholesky(H, lower=True, check_finite=False)
+        return H
+    except np.linalg.LinAlgError:
+        values, vectors = scipy.linalg.eigh(H, check_finite=False)
+        size = np.maximum(np.abs(values), 1e-6 * np.abs(values).max(initial=1e-300))
+        return np.asarray((vectors * size) @ vectors.T)
