@@ -37,8 +37,6 @@ from robustreg.solvers import Result
 
 #: values of y from which its centre and spread are known well enough
 ENOUGH = 5_000
-#: a stronger penalty leaves nothing of a coefficient either
-LARGEST = 1e200
 
 
 @dataclass
@@ -92,9 +90,8 @@ class Units:
 
     def penalty(self, penalty: Penalty, degree: int) -> Penalty:
         """Return the penalty that goes with a loss of ``degree`` in the solver's units."""
-        exponent = penalty.degree - degree
-        alpha = penalty.alpha / self.mass * self.spread ** float(exponent) if penalty.alpha else 0.0
-        return replace(penalty, alpha=min(alpha, LARGEST))
+        rescaled: Penalty = penalty.rescaled(self.spread, degree, self.mass)
+        return rescaled
 
 
 def _middle(y: Array, weight: Array | None, intercept: bool) -> tuple[float, float]:
@@ -287,8 +284,8 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
         """Return what preparing the rows asks of a model."""
         penalty = self._penalty(1.0)
         return {
-            "reduce": penalty.degree == 2 or penalty.alpha == 0,
-            "resolve": penalty.alpha == 0 or self._asks_rank(),
+            "reduce": penalty.euclidean,
+            "resolve": penalty.empty or (self._asks_rank() and not penalty.by_column),
             "refuse": partial(refuse_infinite, self),
         }
 

@@ -161,7 +161,7 @@ class ResidualRegressor(LinearRegressor):
         penalty = units.penalty(self._penalty(data.total * units.mass), loss.degree)
         objective = Objective(loss, data, penalty)
         columns = is_sparse_in_columns(objective)
-        quadratic = penalty.degree == 2 and penalty.alpha > 0
+        quadratic = penalty.euclidean and not penalty.empty
         if method != "exact" and not (method == "auto" and (quadratic or affordable(objective))):
             options = getattr(self, "solver_options", None)
             found = solve_program(objective, method=method, tol=self.tol, options=options)
@@ -209,7 +209,7 @@ def choose_solver(estimator: Any, loss: ResidualLoss, quadratic: float) -> str:
     names: tuple[str, ...]
     if loss.kinks(np.zeros(1)) is None:
         names, why = SMOOTH_SOLVERS, f"{name} is smooth"
-    elif quadratic and estimator._penalty(1.0).degree == 2:
+    elif quadratic and estimator._penalty(1.0).euclidean:
         names, why = ("exact",), f"{name} with an L2 penalty is a quadratic program"
     else:
         names, why = KINKED_SOLVERS, f"{name} is piecewise linear"

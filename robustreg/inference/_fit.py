@@ -197,13 +197,13 @@ class Fit:
 
     @property
     def penalised(self) -> bool:
-        return self.estimate.penalty.alpha > 0
+        return not self.estimate.penalty.empty
 
     @cached_property
     def active(self) -> Array:
         """Which coordinates are free: not those that a penalty with a kink holds at zero."""
         free = np.ones(len(self.theta), dtype=bool)
-        if self.penalised and not self.estimate.penalty.smooth:
+        if self.penalised and self.estimate.penalty.kinked:
             free[: self.data.size] = self.theta[: self.data.size] != 0
         return free
 
@@ -386,7 +386,7 @@ def look(estimator: Any, X: Any, y: Any, sample_weight: Any = None, *, every: bo
         if not every:
             left = mass * (estimate.rows if weight is None else estimate.rows * weight)
             weight, mass = check_weight(left, len(target))
-    reduce = estimate.penalty.degree == 2 or estimate.penalty.alpha == 0
+    reduce = estimate.penalty.euclidean
     with np.errstate(all="ignore"), blas_aside():
         data, rank = prepare(
             rows, estimate.target, weight, intercept=model.fit_intercept, reduce=reduce

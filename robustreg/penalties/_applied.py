@@ -132,6 +132,20 @@ class Applied:
         l2 = self.factor * self.unit**2 * self.base.bend(each)
         return Majoriser(l1, np.broadcast_to(l2, coef.shape))
 
+    def value_gradient(self, coef: Array) -> tuple[float, Array]:
+        """Value and gradient; where a size is zero, one subgradient."""
+        part, labels = self.majoriser(coef), self.labels(len(coef))
+        if labels is None:
+            return self.value(coef), part.l1 * np.sign(coef) + part.l2 * coef
+        t = sizes(coef, labels)
+        slope = np.where(t > 0, part.l1 / np.where(t > 0, t, 1.0), 0.0)[labels]
+        slope = slope if coef.ndim == 1 else slope[:, None]
+        return self.value(coef), slope * coef + part.l2 * coef
+
+    def curvature(self, coef: Array) -> Array:
+        """Diagonal of the Hessian of the square."""
+        return np.array(self.majoriser(coef).l2)
+
     def scaled(self, factor: float) -> Self:
         """Return the penalty times ``factor``."""
         return replace(self, factor=self.factor * factor)

@@ -157,6 +157,16 @@ class Penalty(Parameters, ABC):
         return not self.empty and bool(np.any(self.slope(np.zeros(1), self.alpha)))
 
     @property
+    def at_zero(self) -> float:
+        """Slope on both sides of the kink at zero."""
+        return float(self.slope(np.zeros(1), self.alpha)[0])
+
+    @property
+    def square(self) -> float:
+        """Second derivative of the square."""
+        return float(self.bend(self.alpha))
+
+    @property
     def by_column(self) -> bool:
         """Whether it is met by the solver of columns alone."""
         return False

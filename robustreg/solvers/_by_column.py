@@ -156,14 +156,16 @@ def solve_by_column(
         ``x``, ``fun``, ``nit``, ``status``, ``optimality``; with kinks ``slopes``, ``zero`` and ``offsets``
         as of :func:`~robustreg.solvers.solve_kinked`.
     """
+    given = objective.data.coordinates.transform
     objective = with_even_groups(objective)
-    theta, back = _inward(objective, theta)
+    there = objective.data.coordinates.transform
+    theta = _converted(objective, theta, given, there)
     if objective.loss.kinks(objective.data.y) is not None:
         found = _solve_kinked(objective, theta, tol, max_iter, callback)
     else:
         found = _solve_majorised(objective, theta, tol, max_iter, callback)
     found.success = found.status == 0
-    found.x = back(found.x)
+    found.x = _converted(objective, found.x, there, given)
     found.metric = None
     return found
 
@@ -182,6 +184,17 @@ def with_even_groups(objective: Objective) -> Objective:
     return replace(objective, data=_with_transform(data, np.where(live, even, 0.0)))
 
 
+def _converted(objective: Objective, theta: Array, old: Array, new: Array) -> Array:
+    """Return parameters of the same coefficients in coordinates of another unit."""
+    if old is new:
+        return theta
+    ratio = np.where(new > 0, old / np.where(new > 0, new, 1.0), 0.0)
+    outputs = objective.n_outputs or 1
+    theta, edge = theta.copy(), len(ratio) * outputs
+    theta[:edge] = (theta[:edge].reshape(-1, outputs) * ratio[:, None]).ravel()
+    return theta
+
+
 def _with_transform(data: Data, transform: Array) -> Data:
     old = data.coordinates.transform
     if np.array_equal(old, transform):
@@ -189,13 +202,10 @@ def _with_transform(data: Data, transform: Array) -> Data:
     ratio = np.where(old > 0, transform / np.where(old > 0, old, 1.0), 0.0)
     coordinates = Coordinates(data.coordinates.center, transform)
     stored = data.stored and Coordinates(data.stored.center, data.stored.transform * ratio)
-    X = data.X * ratio if data.ready else data.X
+    X = data.X
+    if data.ready:
+        X = X * (np.append(ratio, 1.0) if data.intercept else ratio)
     return replace(data, X=X, coordinates=coordinates, stored=stored, moments=None)
-
-
-def _inward(objective: Objective, theta: Array) -> tuple[Array, Any]:
-    """Return parameters in the coordinates of the objective, and the way back: those of the data given."""
-    return theta, lambda x: x
 
 
 def _solve_majorised(
@@ -301,7 +311,7 @@ def _excess(problem: _Problem, theta: Array) -> Array:
     """Return by how much each column violates the conditions of a minimum: one pass."""
     objective, outputs = problem.objective, problem.outputs
     size = objective.data.size
-    gradient = objective.fun_jac(theta)[1][: size * outputs].reshape(size, outputs)
+    gradient = objective.evaluate(theta).gradient[: size * outputs].reshape(size, outputs)
     u = theta[: size * outputs].reshape(size, outputs)
     gradient = gradient + problem.part.l2.reshape(size, outputs) * u
     if problem.labels is None:
@@ -333,11 +343,10 @@ def _dense(data: Data, kept: Array) -> Data:
         return few
     X = few.X if few.rows is None else few.X[few.rows]
     X = floats(X.tocsr() if is_sparse(X) else X, dense=True)
-    if few.held.size == 0:
-        X = np.zeros((few.n_rows, 0))
-    else:
-        X = few.held.apply(X)
-    return replace(few, X=X, rows=None, explicit=True, ready=True, stored=None)
+    columns = few.held.apply(X) if few.held.size else np.zeros((few.n_rows, 0))
+    if few.intercept:
+        columns = np.column_stack([columns, np.ones(few.n_rows)])
+    return replace(few, X=columns, rows=None, explicit=True, ready=True, stored=None)
 
 
 def _solve_kinked(

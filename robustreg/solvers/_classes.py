@@ -17,6 +17,7 @@ from robustreg._array import Array
 from robustreg.losses import Loss
 from robustreg.losses._contrasts import Contrasts, helmert
 from robustreg.objective import Objective
+from robustreg.solvers._by_column import solve_by_column
 from robustreg.solvers._newton import DenseMetric, IterativeMetric
 from robustreg.solvers._result import Result
 from robustreg.solvers._separation import separated
@@ -71,6 +72,8 @@ def solve_settled(
         As of :func:`~robustreg.solvers.solve_smooth`; ``growing`` says that the gradient is small
         but the next step is not, or that classes can be separated: no finite optimum exists.
     """
+    if objective.penalty.by_column:
+        return _by_column(objective, theta, tol, max_iter, callback)
     nit, metric = 0, None
     many = objective.data.n_rows * objective.size**2 > KEEP_WORK
     small = None if warm or max_iter < 2 else on_sample(objective)
@@ -101,6 +104,14 @@ def solve_settled(
     found.growing = bool(small and step > GROWING * (1 + np.abs(found.x).max()))
     if endless and not found.growing and found.status != 99:
         found.growing = separated(objective, found.x)
+    return found
+
+
+def _by_column(
+    objective: Objective, theta: Array, tol: float, max_iter: int, callback: Any
+) -> Result:
+    found = solve_by_column(objective, theta, tol=tol, max_iter=max_iter, callback=callback)
+    found.growing = False
     return found
 
 
@@ -184,6 +195,8 @@ def solve_together(
     Result
         Of ``solve``, with ``x`` of shape (n_outputs, size), each column of sum zero.
     """
+    if objective(loss).penalty.by_column:
+        return _whole_scores(loss, objective, start, solve, callback)
     basis = helmert(len(start))
     problem = objective(Contrasts(loss), n_outputs=len(basis))
 
@@ -197,5 +210,29 @@ def solve_together(
         return bool(callback(Result(x=x, fun=intermediate_result.fun)))
 
     found = solve(problem, (basis @ start).T.ravel(), callback=None if callback is None else told)
+    found.x = outputs(found.x)
+    return found
+
+
+def _whole_scores(
+    loss: Loss, objective: Callable[..., Objective], start: Array, solve: Solve, callback: Any
+) -> Result:
+    """Solve for all outputs themselves, each of whose coefficients a penalty may hold at zero.
+
+    Intercepts are free to move together: their sum is made zero.
+    """
+    problem = objective(loss, n_outputs=len(start))
+
+    def outputs(theta: Array) -> Array:
+        u, intercept, _ = problem.split(theta)
+        if not problem.data.intercept:
+            return np.ascontiguousarray(u.T)
+        return np.column_stack([u.T, intercept - np.mean(intercept)])
+
+    def told(intermediate_result: OptimizeResult) -> bool:
+        x = outputs(intermediate_result.x)
+        return bool(callback(Result(x=x, fun=intermediate_result.fun)))
+
+    found = solve(problem, start.T.ravel(), callback=None if callback is None else told)
     found.x = outputs(found.x)
     return found

@@ -32,14 +32,14 @@ def is_sparse_in_columns(objective: Objective) -> bool:
     Beside a penalty far above that a program would lose the rows.
     """
     penalty, data = objective.penalty, objective.data
-    if penalty.degree != 1 or penalty.alpha == 0:
+    if not penalty.kinked:
         return False
     return data.size > MANY or bool(np.any(_limits(objective) > 1))
 
 
 def _limits(objective: Objective) -> Array:
     """Penalty of each of the solver's coefficients, per unit of weight."""
-    limits: Array = objective.penalty.alpha / objective.total * objective.data.coordinates.transform
+    limits: Array = objective.penalty.at_zero / objective.total * objective.data.coordinates.transform
     return limits
 
 

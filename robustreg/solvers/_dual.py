@@ -315,7 +315,7 @@ def solve_dual(
         other, that their inner products are no way to go, or where all columns are constant.
     """
     shared = {} if shared is None else shared
-    key = "products", objective.penalty.alpha / objective.total, objective.data.n_rows
+    key = "products", objective.penalty.square / objective.total, objective.data.n_rows
     if key not in shared:
         shared[key] = inner_products(objective)
     products = shared[key]
@@ -420,7 +420,7 @@ def interpolated(objective: Objective) -> Result | None:
     """
     data, kinks = objective.data, objective.loss.kinks(objective.data.y)
     n = data.n_rows
-    if objective.penalty.alpha > 0 or data.dense or n > data.size or kinks is None:
+    if not objective.penalty.empty or data.dense or n > data.size or kinks is None:
         return None
     if np.max(kinks.lower) > 0 or np.min(kinks.upper) < 0:
         return None

@@ -74,7 +74,7 @@ def certify(objective: Objective, theta: Array, dual: Array | None = None) -> Ce
     bare.total = objective.total
     kinks = objective.loss.kinks(objective.data.y)
     if kinks is None:
-        value, gradient = bare.fun_jac(theta)
+        value, gradient = bare.evaluate(theta)[:2]
         missed = 0.0
     elif dual is None:
         raise ValueError("A loss with kinks is certified by the slopes of its rows.")

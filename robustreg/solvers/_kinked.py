@@ -20,6 +20,7 @@ from robustreg.losses import Absolute, Smoothed
 from robustreg.objective import Objective
 from robustreg.sampling import effective, uneven
 from robustreg.scales import weighted_median
+from robustreg.solvers._by_column import solve_by_column
 from robustreg.solvers._dual import interpolated, solve_dual
 from robustreg.solvers._kinks import gradient_of, more_than_rounding, offsets
 from robustreg.solvers._newton import DenseMetric, newton
@@ -82,7 +83,7 @@ def affordable(objective: Objective) -> bool:
     data, penalty, q = objective.data, objective.penalty, objective.size
     if data.dense:
         return True
-    lasso = penalty.degree == 1 and penalty.alpha > 0
+    lasso = penalty.kinked
     return 8 * few_rows(q) * q <= PROGRAM_BYTES and not (lasso and data.n_rows < MANY_ROWS * q)
 
 
@@ -122,6 +123,8 @@ def solve_kinked(
         ``slopes`` (each row's contribution to the gradient, the dual point), ``zero`` (the rows on
         their kinks) and ``offsets`` (how far the raw predictions are beyond them).
     """
+    if objective.penalty.by_column:
+        return solve_by_column(objective, theta, tol=tol, max_iter=max_iter, callback=callback)
     data, exact = objective.data, interpolated(objective)
     if exact is not None:
         return exact
@@ -178,7 +181,7 @@ def solve_kinked(
 def _by_dual(objective: Objective, several: bool) -> bool:
     """Whether slopes of the rows are sooner found than coefficients: of many columns, or many targets."""
     data, penalty = objective.data, objective.penalty
-    if penalty.degree != 2 or penalty.alpha == 0:
+    if penalty.empty or not penalty.euclidean:
         return False
     if subsample_size(data):
         return not (data.dense or data.size <= MANY_COLUMNS)
@@ -277,7 +280,7 @@ def _on_all(objective: Objective, small: Objective, theta: Array) -> _Place | No
     Slopes of rows on their kinks may be anything between their bounds. Those of an envelope so narrow
     that no other row is in it are in balance at its minimum, where it has one.
     """
-    if objective.penalty.alpha and objective.penalty.degree == 1:
+    if objective.penalty.kinked:
         return None
     rows = rows_of(small, offsets(small, theta), np.arange(small.data.n_rows))
     tied = np.abs(rows.offsets(theta)) <= KEPT_WIDTHS * FLAT
@@ -386,7 +389,7 @@ def _descend(
 def _smooth(objective: Objective, width: float) -> Objective:
     """Return the objective with loss, and L1 penalty, replaced by their envelopes."""
     penalty: Any = objective.penalty
-    if penalty.alpha and not penalty.smooth:
+    if penalty.kinked:
         unit = np.where(
             objective.data.coordinates.transform > 0, objective.data.coordinates.transform, 1.0
         )
@@ -486,17 +489,17 @@ def rows_of(
 def _with_penalty(rows: Rows, objective: Objective) -> Rows:
     """Add an L2 penalty as the square term, an L1 penalty as rows with a kink at zero."""
     penalty, coordinates = objective.penalty, objective.data.coordinates
-    if penalty.alpha == 0:
+    if penalty.empty:
         return rows
     q, total = objective.size, objective.total
-    if penalty.degree == 2:
+    if penalty.euclidean:
         bend = penalty.curvature(np.zeros(len(coordinates.center))) / total
         quadratic = np.zeros((q, q))
         size = coordinates.size
         quadratic[:size, :size] = coordinates.quadratic(bend)
         # Beside losses of size one a weaker penalty is below rounding: what is left is linear.
         return replace(rows, quadratic=quadratic) if quadratic.max() > NEGLIGIBLE else rows
-    weight = penalty.alpha / total * coordinates.transform
+    weight = penalty.at_zero / total * coordinates.transform
     live = np.flatnonzero(weight)
     weight = weight[live]
     unit = sp.csr_array((np.ones(len(live)), (range(len(live)), live)), shape=(len(live), q))

@@ -77,7 +77,7 @@ def absolute_stage(problem: Problem, rank: Rank, theta: Array | None = None) -> 
     """
     penalty = _penalty(problem)
     objective = Objective(Absolute(), problem.data, penalty)
-    if penalty.alpha == 0 and not affordable(objective):
+    if penalty.empty and not affordable(objective):
         found = solve_program(objective, method="auto", tol=problem.tol)
     else:
         found = solve_kinked(
@@ -113,7 +113,7 @@ def with_scale(objective: Objective, found: Result, rank: Rank) -> Result:
     if _fits_most(objective, found, rank):
         found.x = np.append(found.x, 0.0)
         return found
-    if objective.penalty.alpha == 0 or objective.penalty.degree == 2:
+    if objective.penalty.euclidean:
         theta = chosen_point(objective, flat, rank.weight)
         theta = found.x if theta is flat.x else theta
     found.x = np.append(found.x, _scale_about(objective, found, theta, rank))
@@ -130,7 +130,7 @@ def _fits_most(objective: Objective, found: Result, rank: Rank) -> bool:
 
 def _left_out(objective: Objective, found: Result, rank: Rank) -> Rank:
     """Return how many rows the fit passes through anyway, which with a penalty are fewer."""
-    if objective.penalty.alpha == 0:
+    if objective.penalty.empty:
         return rank
     return rank._replace(rank=min(rank.rank, _rank(objective, np.flatnonzero(found.zero))))
 
@@ -160,7 +160,7 @@ def _rank(objective: Objective, rows: Array) -> int:
 def _penalty(problem: Problem) -> Any:
     """Return the penalty of the L1 fit."""
     penalty, weight = problem.penalty, problem.data.weight
-    if penalty.alpha == 0 or problem.loss.degree == 1:
+    if penalty.empty or problem.loss.degree == 1:
         return penalty
     y = problem.data.y
     size = np.abs(y - weighted_median(y, weight)) if problem.data.intercept else np.abs(y)

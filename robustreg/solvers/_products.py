@@ -201,7 +201,7 @@ def inner_products(objective: Objective) -> Products | None:
     objective : Objective
         With an L2 penalty and ``alpha > 0``.
     """
-    data, alpha = objective.data, objective.penalty.alpha / objective.total
+    data, alpha = objective.data, objective.penalty.square / objective.total
     n, q = data.n_rows, data.size
     if not data.dense and 8 * n * q > GRAM_BYTES:
         return sparse_products(data, 1 / alpha)

@@ -79,11 +79,12 @@ def proximal_newton(
     theta = limits.zeroed(theta)
     convex, n_extra = bool(objective.loss.convex), objective.n_extra
 
-    def smooth(at: Array) -> tuple[float, Array]:
-        value, gradient = objective.fun_jac(at)
-        return value + 0.5 * float(at @ (bend * at)), gradient + bend * at
+    def smooth(at: Array) -> tuple[float, Array, Array | None]:
+        found = objective.evaluate(at)
+        value = found.value + 0.5 * float(at @ (bend * at))
+        return value, found.gradient + bend * at, found.raw
 
-    value, gradient = smooth(theta)
+    value, gradient, raw = smooth(theta)
     total, nit, status = value + limits.value(theta), 0, 1
     worst = float(limits.excess(theta, gradient).max(initial=0.0))
     while True:
@@ -92,7 +93,7 @@ def proximal_newton(
             break
         if nit >= max_iter:
             break
-        H = objective.hess(theta)
+        H = objective.hess(theta, raw)
         H[np.diag_indices_from(H)] += bend + damping * max(float(np.diag(H).max(initial=0.0)), 1e-300)
         H = H if convex else lifted(H)
         target = limits.minimise(H, gradient - H @ theta, theta)
@@ -103,7 +104,7 @@ def proximal_newton(
             t = min(1.0, (FALL - 1) * theta[-1] / step[-1])
         for _ in range(HALVINGS):
             trial = target if t == 1.0 else limits.zeroed(theta + t * step)
-            new, slope = smooth(trial)
+            new, slope, trial_raw = smooth(trial)
             whole = new + limits.value(trial)
             if whole <= total + ARMIJO * t * min(decrease, 0.0) + ROUNDING * abs(total):
                 moved = True
@@ -117,10 +118,10 @@ def proximal_newton(
         if whole >= total - ROUNDING * abs(total) and excess >= 0.5 * worst:
             # values tell steps apart no longer, and neither do gradients
             if excess < worst:
-                theta, value, gradient, total, worst = trial, new, slope, whole, excess
+                theta, gradient, total, worst = trial, slope, whole, excess
             status = 0 if worst <= tol else 2
             break
-        theta, value, gradient, total, worst = trial, new, slope, whole, excess
+        theta, gradient, total, worst, raw = trial, slope, whole, excess, trial_raw
         if callback is not None and callback(intermediate_result=Result(x=theta, fun=total)):
             status = 99
             break

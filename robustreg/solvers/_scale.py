@@ -13,8 +13,9 @@ from robustreg._array import Array
 from robustreg.data import Data, subsample_size
 from robustreg.losses import Absolute, Concomitant, ResidualLoss, Squared
 from robustreg.objective import Objective
-from robustreg.penalties import Penalty
-from robustreg.scales import huber_scale, mad
+from robustreg.penalties import L2, Penalty
+from robustreg.scales import huber_scale, mad, weighted_median
+from robustreg.solvers._by_column import solve_by_column
 from robustreg.solvers._certificates import ROUNDING
 from robustreg.solvers._even_slopes import least_square
 from robustreg.solvers._kinked import solve_kinked
@@ -124,7 +125,7 @@ class Problem:
     def start(self) -> Array:
         """Least squares with y cut to a bounded range: close where no y is far out, never absurd."""
         data = self.data.with_target(np.clip(self.data.y, -CLIP, CLIP), self.data.weight)
-        penalty = self.penalty if self.penalty.degree == 2 else self.penalty.scaled(0.0)
+        penalty = self.penalty if self.penalty.euclidean else L2(0.0)
         objective, zero = Objective(Squared(), data, penalty), np.zeros(self.size)
         if keeps_metric(objective, "auto") and self.method != "newton-cg":
             start = objective.evaluate(zero, 2)
@@ -140,6 +141,8 @@ def solve_fixed(problem: Problem, sigma: float, theta: Array | None = None) -> R
     that Newton never meets a band without rows.
     """
     objective = problem.at(sigma)
+    if problem.penalty.by_column:
+        return _by_column(problem, objective, np.zeros(problem.size) if theta is None else theta)
     if problem.loss.line == (-np.inf, np.inf) and keeps_metric(objective, problem.method):
         return _solve_squares(problem, objective)
     if theta is not None:
@@ -234,6 +237,8 @@ def solve_joint(problem: Problem, kappa: float, theta: Array | None = None) -> R
     theta : array, optional
         Warm start, the scale last.
     """
+    if problem.penalty.by_column:
+        return _joint_by_column(problem, kappa, theta)
     objective, first = problem.joint(kappa), Result(x=theta, nit=0, status=0)
     warm = theta is not None and theta[-1] > 0
     if not warm:
@@ -246,6 +251,32 @@ def solve_joint(problem: Problem, kappa: float, theta: Array | None = None) -> R
     found = _with_raw(found, ahead)
     found.nit += first.nit
     return found
+
+
+def _by_column(problem: Problem, objective: Objective, theta: Array) -> Result:
+    return solve_by_column(
+        objective, theta, tol=problem.tol, max_iter=problem.max_iter, callback=problem.callback
+    )
+
+
+def _joint_by_column(problem: Problem, kappa: float, theta: Array | None) -> Result:
+    """Minimise over coefficients, of which many may be zero, and scale.
+
+    Where the scale vanishes the L1 fit is the answer if the slope of the objective in the scale says so.
+    """
+    if theta is None or not theta[-1] > 0:
+        zero = np.zeros(problem.size)
+        if problem.data.intercept:
+            zero[-1] = weighted_median(problem.data.y, problem.data.weight)
+        theta = _with_huber_scale(problem, zero)
+    found = _by_column(problem, problem.joint(kappa), theta)
+    if found.x[-1] >= SUSPECT[0] or found.status == 99:
+        return found
+    flat = solve_flat(problem, found.x[:-1], problem.steepest())
+    if _profile(problem, SUSPECT[0], flat.x, kappa)[1] < -1e-6 * kappa:
+        return found
+    flat.x, flat.nit = np.append(flat.x, 0.0), found.nit + flat.nit
+    return flat
 
 
 def _joint_start(problem: Problem, objective: Objective, kappa: float) -> Result:
@@ -414,7 +445,7 @@ def _fits_most(problem: Problem, theta: Array, sigma: float) -> Result | None:
     most of y is its median, or the penalty is so weak that what it adds to residuals is rounding.
     """
     weight = problem.data.weight
-    if problem.penalty.alpha > 0 and problem.loss.degree != 1:
+    if not problem.penalty.empty and problem.loss.degree != 1:
         if mad(problem.data.y, weight) == 0:
             return Result(x=np.zeros(problem.size), optimality=0.0, status=0)
         if sigma >= NOTHING:

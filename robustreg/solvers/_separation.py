@@ -53,7 +53,7 @@ def separated(objective: Objective, theta: Array) -> bool:
     bool
         Yes is proved by a direction; no by slopes in balance, or by the lack of a direction.
     """
-    if objective.penalty.alpha or not (objective.loss.additive and has_hessian(objective)):
+    if not objective.penalty.empty or not (objective.loss.additive and has_hessian(objective)):
         return False
     outputs = objective.n_outputs or 1
     wanted = objective.loss.target.wanted(objective.data.y, outputs + 1)
