@@ -14,10 +14,15 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = "robustreg"
 
 # Who may import whom, besides itself. `_array` <- formulas <- data, objective <- solvers <- ...
-_FORMULAS = {"losses": {"_array", "scales"}, "penalties": {"_array"}, "scales": {"_array"}}
-_CORE = {"_array", *_FORMULAS, "sampling", "coordinates", "data", "objective"}
+_FORMULAS = {
+    "losses": {"_array", "_parameters", "scales"},
+    "penalties": {"_array", "_parameters"},
+    "scales": {"_array"},
+}
+_CORE = {"_array", "_parameters", *_FORMULAS, "sampling", "coordinates", "data", "objective"}
 ALLOWED = {
     "_array": set(),
+    "_parameters": set(),
     "_threads": set(),
     **_FORMULAS,
     "datasets": set(),

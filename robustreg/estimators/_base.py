@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, Self
 
@@ -21,6 +21,7 @@ from robustreg.data import FEW, Data, drawn
 from robustreg.estimators._callbacks import CallbackSupportMixin, Progress, with_callbacks
 from robustreg.estimators._estimate import Estimate
 from robustreg.estimators._hints import with_hints
+from robustreg.estimators._penalised import check_columns, check_penalty, make_penalty
 from robustreg.estimators._validation import (
     check_bool,
     check_data,
@@ -30,7 +31,7 @@ from robustreg.estimators._validation import (
     check_weight,
     refuse_infinite,
 )
-from robustreg.penalties import L2, Penalty
+from robustreg.penalties import Penalty
 from robustreg.preparation import prepare
 from robustreg.scales import MAD_FACTOR, weighted_median
 from robustreg.solvers import Result
@@ -144,7 +145,7 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
 
     def _check_parameters(self) -> None:
         """Raise for a constructor argument that is out of range."""
-        check_real(self, "alpha", 0.0)
+        check_penalty(self)
         check_bool(self, "fit_intercept")
         check_bool(self, "warm_start")
         check_integer(self, "max_iter", 1)
@@ -164,7 +165,8 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
 
     def _penalty(self, total: float) -> Penalty:
         """Return the penalty in the user's units; ``total`` is the sum of the weights."""
-        return L2(float(self.alpha))
+        penalty: Penalty = make_penalty(self, total)
+        return penalty
 
     @abstractmethod
     def _units(self, y: Array, weight: Array | None, mass: float) -> Units:
@@ -273,6 +275,7 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
         return False
 
     def _prepare(self, X: Any, y: Array, weight: Array | None, mass: float) -> Prepared:
+        check_columns(self, X.shape)
         units = self._units(y, weight, mass)
         data, rank = prepare(
             X, units.inward(y), weight, intercept=self.fit_intercept, **self._preparation()

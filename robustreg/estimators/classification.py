@@ -91,6 +91,15 @@ class LogisticClassifier(EntropyClassifier):
     alpha : float, default=1.0
         Strength of the L2 penalty on the sum of losses, 1/C of scikit-learn's
         ``LogisticRegression``; the intercept is never penalised.
+    l1_ratio : float, default=0.0
+        Share of the absolute values in the penalty, in [0, 1]:
+        ``alpha * (l1_ratio * ||coef||_1 + (1 - l1_ratio) / 2 * ||coef||_2^2)``. Above 0 coefficients
+        can be exactly zero, and `optimality_` of a convex loss is the relative duality gap.
+    positive : bool, default=False
+        Whether coefficients must be at least 0.
+    penalty_weights : array-like of shape (n_features,), default=None
+        A factor of the penalty for each feature, at least 0: 0 leaves its coefficients free and infinity
+        makes them 0.
     class_weight : dict or "balanced", default=None
         Factors of the weights, by class; "balanced" gives every class the same sum of weights. With
         several labels, for each of them.
@@ -144,6 +153,9 @@ class LogisticClassifier(EntropyClassifier):
         self,
         *,
         alpha: float = 1.0,
+        l1_ratio: float = 0.0,
+        positive: bool = False,
+        penalty_weights: Any = None,
         class_weight: Any = None,
         fit_intercept: bool = True,
         max_iter: int = 100,
@@ -152,6 +164,9 @@ class LogisticClassifier(EntropyClassifier):
         solver: str = "auto",
     ) -> None:
         self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.positive = positive
+        self.penalty_weights = penalty_weights
         self.class_weight = class_weight
         self.fit_intercept = fit_intercept
         self.max_iter = max_iter
@@ -202,6 +217,15 @@ class FocalClassifier(EntropyClassifier):
         How much the rows that are clearly right are ignored, at least 0.
     alpha : float, default=1.0
         Strength of the L2 penalty on the sum of losses; the intercept is never penalised.
+    l1_ratio : float, default=0.0
+        Share of the absolute values in the penalty, in [0, 1]:
+        ``alpha * (l1_ratio * ||coef||_1 + (1 - l1_ratio) / 2 * ||coef||_2^2)``. Above 0 coefficients
+        can be exactly zero, and `optimality_` of a convex loss is the relative duality gap.
+    positive : bool, default=False
+        Whether coefficients must be at least 0.
+    penalty_weights : array-like of shape (n_features,), default=None
+        A factor of the penalty for each feature, at least 0: 0 leaves its coefficients free and infinity
+        makes them 0.
     class_alpha : float or sequence of floats, default=None
         The a of the formula, which acts as weights of classes: of two classes the weight of
         ``classes_[1]``, in (0, 1), whose complement is that of ``classes_[0]``; otherwise one
@@ -257,6 +281,9 @@ class FocalClassifier(EntropyClassifier):
         *,
         gamma: float = 2.0,
         alpha: float = 1.0,
+        l1_ratio: float = 0.0,
+        positive: bool = False,
+        penalty_weights: Any = None,
         class_alpha: float | Sequence[float] | None = None,
         class_weight: Any = None,
         fit_intercept: bool = True,
@@ -267,6 +294,9 @@ class FocalClassifier(EntropyClassifier):
     ) -> None:
         self.gamma = gamma
         self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.positive = positive
+        self.penalty_weights = penalty_weights
         self.class_alpha = class_alpha
         self.class_weight = class_weight
         self.fit_intercept = fit_intercept
@@ -319,6 +349,15 @@ class PolyClassifier(EntropyClassifier):
         What is added to the coefficient of 1 - p in the expansion of cross-entropy, at least -1.
     alpha : float, default=1.0
         Strength of the L2 penalty on the sum of losses; the intercept is never penalised.
+    l1_ratio : float, default=0.0
+        Share of the absolute values in the penalty, in [0, 1]:
+        ``alpha * (l1_ratio * ||coef||_1 + (1 - l1_ratio) / 2 * ||coef||_2^2)``. Above 0 coefficients
+        can be exactly zero, and `optimality_` of a convex loss is the relative duality gap.
+    positive : bool, default=False
+        Whether coefficients must be at least 0.
+    penalty_weights : array-like of shape (n_features,), default=None
+        A factor of the penalty for each feature, at least 0: 0 leaves its coefficients free and infinity
+        makes them 0.
     class_weight : dict or "balanced", default=None
         Factors of the weights, by class; "balanced" gives every class the same sum of weights.
     fit_intercept : bool, default=True
@@ -367,6 +406,9 @@ class PolyClassifier(EntropyClassifier):
         *,
         epsilon: float = 1.0,
         alpha: float = 1.0,
+        l1_ratio: float = 0.0,
+        positive: bool = False,
+        penalty_weights: Any = None,
         class_weight: Any = None,
         fit_intercept: bool = True,
         max_iter: int = 100,
@@ -376,6 +418,9 @@ class PolyClassifier(EntropyClassifier):
     ) -> None:
         self.epsilon = epsilon
         self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.positive = positive
+        self.penalty_weights = penalty_weights
         self.class_weight = class_weight
         self.fit_intercept = fit_intercept
         self.max_iter = max_iter

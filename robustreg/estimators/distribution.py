@@ -34,6 +34,15 @@ class KLRegressor(RegressorMixin, LinearScores):
     ----------
     alpha : float, default=1.0
         Strength of the L2 penalty on the sum of losses; the intercept is never penalised.
+    l1_ratio : float, default=0.0
+        Share of the absolute values in the penalty, in [0, 1]:
+        ``alpha * (l1_ratio * ||coef||_1 + (1 - l1_ratio) / 2 * ||coef||_2^2)``. Above 0 coefficients
+        can be exactly zero, and `optimality_` of a convex loss is the relative duality gap.
+    positive : bool, default=False
+        Whether coefficients must be at least 0.
+    penalty_weights : array-like of shape (n_features,), default=None
+        A factor of the penalty for each feature, at least 0: 0 leaves its coefficients free and infinity
+        makes them 0.
     fit_intercept : bool, default=True
         Whether to fit an intercept.
     max_iter : int, default=100
@@ -78,6 +87,9 @@ class KLRegressor(RegressorMixin, LinearScores):
         self,
         *,
         alpha: float = 1.0,
+        l1_ratio: float = 0.0,
+        positive: bool = False,
+        penalty_weights: Any = None,
         fit_intercept: bool = True,
         max_iter: int = 100,
         tol: float = 1e-8,
@@ -85,6 +97,9 @@ class KLRegressor(RegressorMixin, LinearScores):
         solver: str = "auto",
     ) -> None:
         self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.positive = positive
+        self.penalty_weights = penalty_weights
         self.fit_intercept = fit_intercept
         self.max_iter = max_iter
         self.tol = tol

@@ -52,6 +52,15 @@ class HingeClassifier(LinearClassifier):
     alpha : float, default=1.0
         Strength of the L2 penalty on the sum of losses, 1/C of scikit-learn's
         ``SVC(kernel="linear")``; the intercept is never penalised, as it is in ``LinearSVC``.
+    l1_ratio : float, default=0.0
+        Share of the absolute values in the penalty, in [0, 1]:
+        ``alpha * (l1_ratio * ||coef||_1 + (1 - l1_ratio) / 2 * ||coef||_2^2)``. Above 0 coefficients
+        can be exactly zero, and `optimality_` of a convex loss is the relative duality gap.
+    positive : bool, default=False
+        Whether coefficients must be at least 0.
+    penalty_weights : array-like of shape (n_features,), default=None
+        A factor of the penalty for each feature, at least 0: 0 leaves its coefficients free and infinity
+        makes them 0.
     squared : bool, default=False
         Whether the loss is the square of the hinge, without a half.
     multi_class : {"ovr", "crammer_singer"}, default="ovr"
@@ -103,6 +112,9 @@ class HingeClassifier(LinearClassifier):
         self,
         *,
         alpha: float = 1.0,
+        l1_ratio: float = 0.0,
+        positive: bool = False,
+        penalty_weights: Any = None,
         squared: bool = False,
         multi_class: str = "ovr",
         class_weight: Any = None,
@@ -112,6 +124,9 @@ class HingeClassifier(LinearClassifier):
         warm_start: bool = False,
     ) -> None:
         self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.positive = positive
+        self.penalty_weights = penalty_weights
         self.squared = squared
         self.multi_class = multi_class
         self.class_weight = class_weight
@@ -126,6 +141,11 @@ class HingeClassifier(LinearClassifier):
         check_option(self, "multi_class", ("ovr", "crammer_singer"))
         if self.squared and self.multi_class == "crammer_singer":
             raise ValueError("multi_class='crammer_singer' needs squared=False.")
+        if self.multi_class == "crammer_singer" and self._penalty(1.0).by_column:
+            raise ValueError(
+                "multi_class='crammer_singer' takes an L2 penalty only, and l1_ratio, positive or "
+                "penalty_weights ask for another: use multi_class='ovr'."
+            )
 
     def _minimise(self, prepared: Prepared, start: Array | None, callback: Any = None) -> Result:
         data, mass = prepared.data, prepared.units.mass

@@ -55,6 +55,15 @@ class DiceClassifier(LinearClassifier):
         The s of the formula, at least 0, in the units of the weights.
     alpha : float, default=1.0
         Strength of the L2 penalty; the intercept is never penalised.
+    l1_ratio : float, default=0.0
+        Share of the absolute values in the penalty, in [0, 1]:
+        ``alpha * (l1_ratio * ||coef||_1 + (1 - l1_ratio) / 2 * ||coef||_2^2)``. Above 0 coefficients
+        can be exactly zero, and `optimality_` of a convex loss is the relative duality gap.
+    positive : bool, default=False
+        Whether coefficients must be at least 0.
+    penalty_weights : array-like of shape (n_features,), default=None
+        A factor of the penalty for each feature, at least 0: 0 leaves its coefficients free and infinity
+        makes them 0.
     class_weight : dict or "balanced", default=None
         Factors of the weights, by class; "balanced" gives every class the same sum of weights.
     fit_intercept : bool, default=True
@@ -101,6 +110,9 @@ class DiceClassifier(LinearClassifier):
         *,
         smooth: float = 1.0,
         alpha: float = 1.0,
+        l1_ratio: float = 0.0,
+        positive: bool = False,
+        penalty_weights: Any = None,
         class_weight: Any = None,
         fit_intercept: bool = True,
         max_iter: int = 1000,
@@ -109,6 +121,9 @@ class DiceClassifier(LinearClassifier):
     ) -> None:
         self.smooth = smooth
         self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.positive = positive
+        self.penalty_weights = penalty_weights
         self.class_weight = class_weight
         self.fit_intercept = fit_intercept
         self.max_iter = max_iter

@@ -16,6 +16,7 @@ from robustreg.estimators._base import LinearRegressor, Prepared, Units
 from robustreg.estimators._estimate import Estimate
 from robustreg.estimators._nested_loss import NestedLoss
 from robustreg.estimators._outliers import outlying, row_weights
+from robustreg.estimators._penalised import make_penalty
 from robustreg.estimators._validation import (
     check_real,
     complain,
@@ -23,7 +24,7 @@ from robustreg.estimators._validation import (
 from robustreg.losses import LOSSES, Absolute, Huber, Pinball, ResidualLoss, Squared
 from robustreg.losses._names import meant, named_loss
 from robustreg.objective import Objective
-from robustreg.penalties import L1, Penalty
+from robustreg.penalties import Penalty
 from robustreg.scales import mad
 from robustreg.solvers import (
     AboutL1,
@@ -160,6 +161,12 @@ class ResidualRegressor(LinearRegressor):
         method = choose_solver(self, loss, self.alpha)
         penalty = units.penalty(self._penalty(data.total * units.mass), loss.degree)
         objective = Objective(loss, data, penalty)
+        if penalty.by_column:
+            start = np.zeros(objective.size) if start is None else start[: objective.size]
+            found = solve_kinked(
+                objective, start, tol=self.tol, max_iter=self.max_iter, callback=callback
+            )
+            return with_scale(objective, found, rank_of(prepared))
         columns = is_sparse_in_columns(objective)
         quadratic = penalty.euclidean and not penalty.empty
         if method != "exact" and not (method == "auto" and (quadratic or affordable(objective))):
@@ -256,6 +263,15 @@ class HuberRegressor(ResidualRegressor):
         ``scale="concomitant"`` needs a value above 1: at smaller values its scale is 0.
     alpha : float, default=0.0
         Strength of the L2 penalty on the sum of losses; the intercept is never penalised.
+    l1_ratio : float, default=0.0
+        Share of the absolute values in the penalty, in [0, 1]:
+        ``alpha * (l1_ratio * ||coef||_1 + (1 - l1_ratio) / 2 * ||coef||_2^2)``. Above 0 coefficients
+        can be exactly zero, and `optimality_` of a convex loss is the relative duality gap.
+    positive : bool, default=False
+        Whether coefficients must be at least 0.
+    penalty_weights : array-like of shape (n_features,), default=None
+        A factor of the penalty for each feature, at least 0: 0 leaves its coefficients free and infinity
+        makes them 0.
     scale : {"l1", "proposal2", "mad", "concomitant"} or float, default="l1"
         How sigma is estimated.
 
@@ -327,6 +343,9 @@ class HuberRegressor(ResidualRegressor):
         *,
         epsilon: float = 1.345,
         alpha: float = 0.0,
+        l1_ratio: float = 0.0,
+        positive: bool = False,
+        penalty_weights: Any = None,
         scale: str | float = "l1",
         fit_intercept: bool = True,
         max_iter: int = 1000,
@@ -336,6 +355,9 @@ class HuberRegressor(ResidualRegressor):
     ) -> None:
         self.epsilon = epsilon
         self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.positive = positive
+        self.penalty_weights = penalty_weights
         self.scale = scale
         self.fit_intercept = fit_intercept
         self.max_iter = max_iter
@@ -370,6 +392,18 @@ class RobustRegressor(NestedLoss, ResidualRegressor):
         makes its fields reachable as ``loss__delta`` and the like.
     alpha : float, default=0.0
         Strength of the L2 penalty on the sum of losses; the intercept is never penalised.
+    l1_ratio : float, default=0.0
+        Share of the absolute values in the penalty, in [0, 1]:
+        ``alpha * (l1_ratio * ||coef||_1 + (1 - l1_ratio) / 2 * ||coef||_2^2)``. Above 0 coefficients
+        can be exactly zero, and `optimality_` of a convex loss is the relative duality gap.
+    positive : bool, default=False
+        Whether coefficients must be at least 0.
+    penalty_weights : array-like of shape (n_features,), default=None
+        A factor of the penalty for each feature, at least 0: 0 leaves its coefficients free and infinity
+        makes them 0.
+    penalty : str or Penalty, default=None
+        A penalty of :mod:`robustreg.penalties` by name or as an object, in place of that of `l1_ratio`;
+        `alpha` is its strength. Fields are reachable as ``penalty__gamma`` and the like.
     scale : {"l1", "mad"} or float, default="l1"
         The unit of the loss's thresholds.
 
@@ -436,6 +470,10 @@ class RobustRegressor(NestedLoss, ResidualRegressor):
         *,
         loss: str | ResidualLoss = "huber",
         alpha: float = 0.0,
+        l1_ratio: float = 0.0,
+        positive: bool = False,
+        penalty_weights: Any = None,
+        penalty: Any = None,
         scale: str | float = "l1",
         fit_intercept: bool = True,
         max_iter: int = 1000,
@@ -445,6 +483,10 @@ class RobustRegressor(NestedLoss, ResidualRegressor):
     ) -> None:
         self.loss = loss
         self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.positive = positive
+        self.penalty_weights = penalty_weights
+        self.penalty = penalty
         self.scale = scale
         self.fit_intercept = fit_intercept
         self.max_iter = max_iter
@@ -489,6 +531,15 @@ class L2Regressor(ResidualRegressor):
     ----------
     alpha : float, default=0.0
         Strength of the L2 penalty; the intercept is never penalised.
+    l1_ratio : float, default=0.0
+        Share of the absolute values in the penalty, in [0, 1]:
+        ``alpha * (l1_ratio * ||coef||_1 + (1 - l1_ratio) / 2 * ||coef||_2^2)``. Above 0 coefficients
+        can be exactly zero, and `optimality_` of a convex loss is the relative duality gap.
+    positive : bool, default=False
+        Whether coefficients must be at least 0.
+    penalty_weights : array-like of shape (n_features,), default=None
+        A factor of the penalty for each feature, at least 0: 0 leaves its coefficients free and infinity
+        makes them 0.
     fit_intercept : bool, default=True
         Whether to fit an intercept.
     max_iter : int, default=100
@@ -532,6 +583,9 @@ class L2Regressor(ResidualRegressor):
         self,
         *,
         alpha: float = 0.0,
+        l1_ratio: float = 0.0,
+        positive: bool = False,
+        penalty_weights: Any = None,
         fit_intercept: bool = True,
         max_iter: int = 100,
         tol: float = 1e-8,
@@ -539,6 +593,9 @@ class L2Regressor(ResidualRegressor):
         solver: str = "auto",
     ) -> None:
         self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.positive = positive
+        self.penalty_weights = penalty_weights
         self.fit_intercept = fit_intercept
         self.max_iter = max_iter
         self.tol = tol
@@ -559,6 +616,15 @@ class L1Regressor(ResidualRegressor):
     ----------
     alpha : float, default=0.0
         Strength of the L2 penalty on the sum of losses; the intercept is never penalised.
+    l1_ratio : float, default=0.0
+        Share of the absolute values in the penalty, in [0, 1]:
+        ``alpha * (l1_ratio * ||coef||_1 + (1 - l1_ratio) / 2 * ||coef||_2^2)``. Above 0 coefficients
+        can be exactly zero, and `optimality_` of a convex loss is the relative duality gap.
+    positive : bool, default=False
+        Whether coefficients must be at least 0.
+    penalty_weights : array-like of shape (n_features,), default=None
+        A factor of the penalty for each feature, at least 0: 0 leaves its coefficients free and infinity
+        makes them 0.
     fit_intercept : bool, default=True
         Whether to fit an intercept.
     max_iter : int, default=1000
@@ -609,6 +675,9 @@ class L1Regressor(ResidualRegressor):
         self,
         *,
         alpha: float = 0.0,
+        l1_ratio: float = 0.0,
+        positive: bool = False,
+        penalty_weights: Any = None,
         fit_intercept: bool = True,
         max_iter: int = 1000,
         tol: float = 1e-8,
@@ -616,6 +685,9 @@ class L1Regressor(ResidualRegressor):
         solver: str = "auto",
     ) -> None:
         self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.positive = positive
+        self.penalty_weights = penalty_weights
         self.fit_intercept = fit_intercept
         self.max_iter = max_iter
         self.tol = tol
@@ -642,6 +714,15 @@ class QuantileRegressor(ResidualRegressor):
         The quantile, in (0, 1).
     alpha : float, default=1.0
         Strength of the L1 penalty on the mean loss; the intercept is never penalised.
+    l1_ratio : float, default=1.0
+        Share of the absolute values in the penalty, in [0, 1]:
+        ``alpha * (l1_ratio * ||coef||_1 + (1 - l1_ratio) / 2 * ||coef||_2^2)``. Above 0 coefficients
+        can be exactly zero, and `optimality_` of a convex loss is the relative duality gap.
+    positive : bool, default=False
+        Whether coefficients must be at least 0.
+    penalty_weights : array-like of shape (n_features,), default=None
+        A factor of the penalty for each feature, at least 0: 0 leaves its coefficients free and infinity
+        makes them 0.
     fit_intercept : bool, default=True
         Whether to fit an intercept.
     solver : {"auto", "exact", "highs", "highs-ds", "highs-ipm"}, default="auto"
@@ -695,6 +776,9 @@ class QuantileRegressor(ResidualRegressor):
         *,
         quantile: float = 0.5,
         alpha: float = 1.0,
+        l1_ratio: float = 1.0,
+        positive: bool = False,
+        penalty_weights: Any = None,
         fit_intercept: bool = True,
         solver: str = "auto",
         solver_options: dict[str, Any] | None = None,
@@ -704,6 +788,9 @@ class QuantileRegressor(ResidualRegressor):
     ) -> None:
         self.quantile = quantile
         self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.positive = positive
+        self.penalty_weights = penalty_weights
         self.fit_intercept = fit_intercept
         self.solver = solver
         self.solver_options = solver_options
@@ -715,7 +802,8 @@ class QuantileRegressor(ResidualRegressor):
         return Pinball(float(self.quantile))
 
     def _penalty(self, total: float) -> Penalty:
-        return L1(float(self.alpha) * total)
+        penalty: Penalty = make_penalty(self, total, mean=True)
+        return penalty
 
     def _check_parameters(self) -> None:
         super()._check_parameters()

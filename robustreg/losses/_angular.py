@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from robustreg._array import Array, array_namespace, to_numpy, weigh
+from robustreg._parameters import choice, real
 from robustreg.losses import _softmax
 from robustreg.losses._base import Argument, Extra
 from robustreg.losses._batch import BatchLoss
 from robustreg.losses._geometry import Scores, put, refuse_zero, unit
-from robustreg._parameters import choice, real
 from robustreg.losses._targets import ClassesOfVectors, Target, axes, class_indices, require
 
 

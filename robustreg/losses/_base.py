@@ -7,9 +7,9 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from robustreg._array import EMPTY, Array, total
+from robustreg._parameters import Parameters
 from robustreg.losses._evaluate import evaluate
 from robustreg.losses._inputs import bind
-from robustreg._parameters import Parameters
 from robustreg.losses._targets import Target
 
 ROLES = ("target", "raw", "extra")

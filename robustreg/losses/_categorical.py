@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from robustreg._array import Array, array_namespace, clip, row_max, row_sum
+from robustreg._parameters import choice, flag, real
 from robustreg.losses import _softmax
 from robustreg.losses._base import Argument
 from robustreg.losses._extended import ratio, x_log_y
-from robustreg._parameters import choice, flag, real
 from robustreg.losses._separable import ProbabilityLoss, SeparableLoss
 from robustreg.losses._targets import Classes, ClassesOrDistribution, Distribution, Target
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from robustreg._array import Array, array_namespace, clip, dot, weigh
-from robustreg.losses._base import Kinks
 from robustreg._parameters import flag, real
+from robustreg.losses._base import Kinks
 from robustreg.losses._residual import ResidualLoss
 
 _INF = float("inf")

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from robustreg._array import Array, array_namespace, clip, exp_minus_abs, log1p
+from robustreg._parameters import Interval, Nothing, flag, parameter, real
 from robustreg.losses._activations import Sigmoid
 from robustreg.losses._base import Kinks
 from robustreg.losses._extended import ratio, x_log_y
-from robustreg._parameters import Interval, Nothing, flag, parameter, real
 from robustreg.losses._separable import PointwiseLoss, ProbabilityLoss
 from robustreg.losses._targets import Labels, Probability, Target
 

@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from robustreg._array import Array, array_like, array_namespace, clip
+from robustreg._parameters import Interval, Nothing, Sequence, flag, parameter, real
 from robustreg.losses import _softmax
 from robustreg.losses._activations import Sigmoid
 from robustreg.losses._margin import MarginLoss
-from robustreg._parameters import Interval, Nothing, Sequence, flag, parameter, real
 from robustreg.losses._separable import ProbabilityLoss
 from robustreg.losses._softmax import TrueClass
 from robustreg.losses._targets import BinaryOrClasses, Target, require

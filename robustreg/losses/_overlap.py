@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from robustreg._array import EMPTY, Array, array_namespace
+from robustreg._parameters import flag, real
 from robustreg.losses._activations import Sigmoid
 from robustreg.losses._base import Argument
 from robustreg.losses._batch import BatchLoss
-from robustreg._parameters import flag, real
 from robustreg.losses._separable import ProbabilityLoss
 from robustreg.losses._targets import Sets, Target
 

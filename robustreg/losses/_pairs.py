@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from robustreg._array import EMPTY, Array, array_namespace, weigh
+from robustreg._parameters import flag, real
 from robustreg.losses._base import Argument
 from robustreg.losses._batch import BatchLoss
 from robustreg.losses._geometry import Distance, distance, nearer
-from robustreg._parameters import flag, real
 from robustreg.losses._targets import Orders, Target, Vectors
 
 _POINTS = "array-like of shape (n, d)"

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from robustreg._array import EMPTY, Array, arange_like, array_namespace, weigh
+from robustreg._parameters import choice, flag, real
 from robustreg.losses import _softmax
 from robustreg.losses._base import Argument
 from robustreg.losses._batch import BatchLoss
 from robustreg.losses._geometry import OwnScores, RowScores, Scores, refuse_zero, unit
-from robustreg._parameters import choice, flag, real
 from robustreg.losses._targets import Target, Vectors, axes, require
 
 _POINTS = "array-like of shape (n, d)"

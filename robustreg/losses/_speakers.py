@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from robustreg._array import Array, arange_like, array_namespace, weigh
+from robustreg._parameters import choice, flag, real
 from robustreg.losses import _softmax
 from robustreg.losses._activations import Sigmoid
 from robustreg.losses._base import Argument, Extra
 from robustreg.losses._batch import BatchLoss
 from robustreg.losses._geometry import refuse_zero, unit
-from robustreg._parameters import choice, flag, real
 from robustreg.losses._targets import Groups, Target, require
 
 _INF = float("inf")

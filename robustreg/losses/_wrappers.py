@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from robustreg._array import EMPTY, Array, array_namespace, dot, negative, to_numpy, total, weigh
+from robustreg._parameters import real
 from robustreg.losses._base import Extra, Loss
 from robustreg.losses._cut_line import Huber, Pinball, cut_line, in_band
-from robustreg._parameters import real
 from robustreg.losses._residual import ResidualLoss
 from robustreg.losses._separable import PointwiseLoss
 from robustreg.losses._targets import Target, require

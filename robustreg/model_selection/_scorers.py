@@ -9,8 +9,8 @@ import numpy as np
 from sklearn.metrics import make_scorer
 
 from robustreg._array import Array, as_array
-from robustreg.losses import Huber
 from robustreg._parameters import Interval
+from robustreg.losses import Huber
 from robustreg.scales import huber_consistency, mad
 
 #: where tau-scale cuts residuals off, in MADs (Maronna and Zamar, 2002)

@@ -61,12 +61,14 @@ class Applied:
     unit: float = 1.0
 
     @classmethod
-    def to(cls, base: Any, weights: Array | None = None, positive: bool = False, share: float = 1.0) -> Self:
+    def to(
+        cls, base: Any, weights: Array | None = None, positive: bool = False, share: float = 1.0
+    ) -> Self:
         """Apply a penalty whose alpha is that of the sum of losses of total weight ``share``.
 
         Penalties that depend on alpha in another way than by a factor see alpha per unit of weight.
         """
-        shape = replace(base, alpha=base.alpha / share)
+        shape = replace(base, alpha=base.alpha / share if share > 0 else base.alpha)
         return cls(shape, weights, positive, share)
 
     @property

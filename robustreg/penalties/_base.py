@@ -16,6 +16,7 @@ from robustreg.penalties._sizes import LARGEST, sizes
 PENALTIES: dict[str, type[Penalty]] = {}
 """Every penalty by its name, filled as the classes are defined."""
 
+
 @dataclass(eq=False)
 class Penalty(Parameters, ABC):
     r"""A function of the coefficients: the sum over coefficients, or groups of them, of a function of their size.
@@ -165,6 +166,11 @@ class Penalty(Parameters, ABC):
     def square(self) -> float:
         """Second derivative of the square."""
         return float(self.bend(self.alpha))
+
+    @property
+    def labels_of_groups(self) -> bool:
+        """Whether sizes are those of groups."""
+        return False
 
     @property
     def by_column(self) -> bool:

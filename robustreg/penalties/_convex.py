@@ -198,6 +198,10 @@ class GroupLasso(Penalty):
     def slope(self, t: Array, alpha: Any) -> Array:
         return np.asarray(alpha + 0.0 * t)
 
+    @property
+    def labels_of_groups(self) -> bool:
+        return True
+
     def labels(self, n_features: int) -> Array | None:
         if self.groups is None:
             return np.arange(n_features)

@@ -79,16 +79,12 @@ class SCAD(Penalty):
 
     name: ClassVar[str] = "scad"
     convex: ClassVar[bool] = False
-    formula: ClassVar[str] = (
-        r"\int_0^t \min\big(\alpha, \tfrac{(a \alpha - s)_+}{a - 1}\big)\, ds"
-    )
+    formula: ClassVar[str] = r"\int_0^t \min\big(\alpha, \tfrac{(a \alpha - s)_+}{a - 1}\big)\, ds"
     reference: ClassVar[str] = "Fan and Li (2001)"
 
     def value(self, t: Array, alpha: Any) -> Array:
         beyond = np.clip(t - alpha, 0.0, (self.a - 1) * alpha)
-        return np.asarray(
-            alpha * (np.minimum(t, alpha) + beyond) - 0.5 * beyond**2 / (self.a - 1)
-        )
+        return np.asarray(alpha * (np.minimum(t, alpha) + beyond) - 0.5 * beyond**2 / (self.a - 1))
 
     def slope(self, t: Array, alpha: Any) -> Array:
         return np.minimum(alpha, np.maximum(self.a * alpha - t, 0.0) / (self.a - 1))

@@ -101,9 +101,7 @@ class _Problem:
         labels = np.full(q, -1)
         labels[: size * outputs] = np.repeat(inner, outputs)
         strength = self.part.l1[groups]
-        labels[labels >= 0] = np.where(
-            strength[labels[labels >= 0]] > 0, labels[labels >= 0], -1
-        )
+        labels[labels >= 0] = np.where(strength[labels[labels >= 0]] > 0, labels[labels >= 0], -1)
         return few, GroupLimits(strength, labels), bend
 
     def take(self, theta: Array, kept: Array) -> Array:
@@ -244,6 +242,8 @@ def _problem(objective: Objective, theta: Array) -> _Problem:
     labels = penalty.labels(data.size)
     live = (transform > 0) & ~penalty.removed(data.size)
     l1 = part.l1 / objective.total
+    if labels is not None and u.ndim == 1 and len(np.unique(labels)) == len(labels):
+        l1, labels = l1[labels], None  # a coefficient alone is as large as its absolute value
     if labels is None:
         l1 = l1 * each
     else:
@@ -263,7 +263,7 @@ def _solve_on_columns(
     callback: Any,
 ) -> Result:
     """Minimise on ever more columns until none that is left out violates the conditions of a minimum."""
-    size, nit, free = problem.objective.data.size, 0, problem.free()
+    nit, free = 0, problem.free()
     kept = np.flatnonzero(free | problem.support(theta))
     if problem.live.sum() <= FIRST:
         kept = np.flatnonzero(problem.live)

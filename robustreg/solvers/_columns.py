@@ -39,7 +39,9 @@ def is_sparse_in_columns(objective: Objective) -> bool:
 
 def _limits(objective: Objective) -> Array:
     """Penalty of each of the solver's coefficients, per unit of weight."""
-    limits: Array = objective.penalty.at_zero / objective.total * objective.data.coordinates.transform
+    limits: Array = (
+        objective.penalty.at_zero / objective.total * objective.data.coordinates.transform
+    )
     return limits
 
 

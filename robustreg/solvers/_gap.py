@@ -145,7 +145,14 @@ class _Penalty(NamedTuple):
         l1 = l1 * each if labels is None else l1
         l2 = parts.l2 * each**2 / objective.total
         found = cls(
-            value, applied.convex, l1, l2, applied.positive, labels, removed | (transform == 0), each
+            value,
+            applied.convex,
+            l1,
+            l2,
+            applied.positive,
+            labels,
+            removed | (transform == 0),
+            each,
         )
         if applied.convex:
             # what a majoriser says of another penalty than its own is no bound
@@ -171,7 +178,9 @@ class _Penalty(NamedTuple):
         with np.errstate(divide="ignore", invalid="ignore"):
             user = np.where(self.unit > 0, gradient / self.unit, 0.0)
         pull = user + self.l1[self._spread(u)] * unit
-        off = np.where(live, sizes(pull, self.labels), np.maximum(sizes(user, self.labels) - self.l1, 0))
+        off = np.where(
+            live, sizes(pull, self.labels), np.maximum(sizes(user, self.labels) - self.l1, 0)
+        )
         return np.where(self.removed, 0.0, off[self.labels] * np.reshape(self.unit, len(u)))
 
     def _spread(self, u: Array) -> Any:

@@ -114,7 +114,9 @@ class GroupLimits(NamedTuple):
             m = members[g]
             moved = v[m] - gradient[m] / steep[g] if steep[g] > 0 else v[m]
             length = float(np.linalg.norm(moved))
-            shrink = max(1 - self.l1[g] / (steep[g] * length), 0.0) if length * steep[g] > 0 else 0.0
+            shrink = (
+                max(1 - self.l1[g] / (steep[g] * length), 0.0) if length * steep[g] > 0 else 0.0
+            )
             change = shrink * moved - v[m]
             if change.any():
                 gradient += H[:, m] @ change

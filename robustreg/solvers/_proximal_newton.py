@@ -11,7 +11,7 @@ functions. SIAM Journal on Optimization 24, 1420-1443.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import scipy.linalg
@@ -21,9 +21,13 @@ from robustreg.objective import Objective
 from robustreg.solvers._result import Result
 
 #: share of the predicted decrease that a step must make, and halvings of a step at the most
-ARMIJO, HALVINGS = 1e-4, 60
+ARMIJO, HALVINGS = 1e-4, 20
 #: rounding of a value, as a share of it
 ROUNDING = 8 * float(np.finfo(float).eps)
+#: a share of a step that is too little, what a model is then made steeper by, and by how much more each time
+SHORT, LIGHT, HEAVIER = 0.1, 1e-3, 10.0
+#: and how steep it becomes at the most, in units of the curvature and the gradient
+HEAVIEST = 1e8
 #: a scale falls to this share of itself in a step at the most
 FALL = 0.1
 #: what makes a Hessian definite that is not, as a share of its largest diagonal entry
@@ -85,7 +89,7 @@ def proximal_newton(
         return value, found.gradient + bend * at, found.raw
 
     value, gradient, raw = smooth(theta)
-    total, nit, status = value + limits.value(theta), 0, 1
+    total, nit, status, ridge = value + limits.value(theta), 0, 1, 0.0
     worst = float(limits.excess(theta, gradient).max(initial=0.0))
     while True:
         if worst <= tol:
@@ -94,38 +98,72 @@ def proximal_newton(
         if nit >= max_iter:
             break
         H = objective.hess(theta, raw)
-        H[np.diag_indices_from(H)] += bend + damping * max(float(np.diag(H).max(initial=0.0)), 1e-300)
+        largest = float(np.diag(H).max(initial=0.0))
+        if not largest > 0:  # a piecewise linear stretch: the gradient alone says how far to go
+            ridge = max(ridge, worst)
+        H[np.diag_indices_from(H)] += bend + damping * largest
         H = H if convex else lifted(H)
-        target = limits.minimise(H, gradient - H @ theta, theta)
-        step = target - theta
-        decrease = float(gradient @ step) + limits.value(target) - limits.value(theta)
-        t, moved = 1.0, False
-        if n_extra and step[-1] < 0:
-            t = min(1.0, (FALL - 1) * theta[-1] / step[-1])
-        for _ in range(HALVINGS):
-            trial = target if t == 1.0 else limits.zeroed(theta + t * step)
-            new, slope, trial_raw = smooth(trial)
-            whole = new + limits.value(trial)
-            if whole <= total + ARMIJO * t * min(decrease, 0.0) + ROUNDING * abs(total):
-                moved = True
-                break
-            t *= 0.5
-        if not moved:
+        tried = None
+        while tried is None and ridge <= HEAVIEST * max(largest, worst):
+            lifting = H + ridge * np.eye(len(H)) if ridge else H
+            target = limits.minimise(lifting, gradient - lifting @ theta, theta)
+            tried = _searched(smooth, limits, theta, target, gradient, total, n_extra)
+            if tried is None or tried.share < SHORT:
+                # the model is believed too far out: the next is steeper
+                ridge = max(HEAVIER * ridge, LIGHT * worst)
+            elif tried.share == 1.0:
+                ridge = ridge / HEAVIER if ridge > LIGHT * worst else 0.0
+        if tried is None:
             status = 2
             break
-        excess = float(limits.excess(trial, slope).max(initial=0.0))
         nit += 1
-        if whole >= total - ROUNDING * abs(total) and excess >= 0.5 * worst:
-            # values tell steps apart no longer, and neither do gradients
-            if excess < worst:
-                theta, gradient, total, worst = trial, slope, whole, excess
+        excess = float(limits.excess(tried.x, tried.gradient).max(initial=0.0))
+        stalls = tried.total >= total - ROUNDING * abs(total) and excess >= 0.5 * worst
+        if not stalls or excess < worst:
+            theta, gradient, raw = tried.x, tried.gradient, tried.raw
+            total, worst = tried.total, excess
+        if stalls:  # values tell steps apart no longer, and neither do gradients
             status = 0 if worst <= tol else 2
             break
-        theta, gradient, total, worst, raw = trial, slope, whole, excess, trial_raw
         if callback is not None and callback(intermediate_result=Result(x=theta, fun=total)):
             status = 99
             break
     return Result(x=theta, fun=total, jac=gradient, nit=nit, status=status, worst=worst)
+
+
+class _Trial(NamedTuple):
+    """A point on the way to the minimum of a model, and which share of the way it is."""
+
+    x: Array
+    gradient: Array
+    raw: Array | None
+    total: float
+    share: float
+
+
+def _searched(
+    smooth: Any,
+    limits: NotSmooth,
+    theta: Array,
+    target: Array,
+    gradient: Array,
+    total: float,
+    n_extra: int,
+) -> _Trial | None:
+    """Return the first of ever shorter steps that lowers the function as its model promises."""
+    step = target - theta
+    decrease = float(gradient @ step) + limits.value(target) - limits.value(theta)
+    t = 1.0
+    if n_extra and step[-1] < 0:
+        t = min(1.0, (FALL - 1) * theta[-1] / step[-1])
+    for _ in range(HALVINGS):
+        trial = target if t == 1.0 else limits.zeroed(theta + t * step)
+        value, slope, raw = smooth(trial)
+        whole = value + limits.value(trial)
+        if whole <= total + ARMIJO * t * min(decrease, 0.0) + ROUNDING * abs(total):
+            return _Trial(trial, slope, raw, whole, t)
+        t *= 0.5
+    return None
 
 
 def lifted(H: Array) -> Array:

@@ -1,0 +1,151 @@
+"""What an estimator penalises: its parameters read, checked and made a penalty."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from robustreg._array import Array
+from robustreg.estimators._validation import check_bool, check_real, complain
+from robustreg.penalties import L1, L2, PENALTIES, Applied, ElasticNet, Penalty
+
+#: solvers that a penalty of single coefficients is minimised by: proximal Newton, and multipliers for kinks
+BY_COLUMN = ("auto", "newton", "exact")
+
+
+def check_penalty(estimator: Any) -> None:
+    """Refuse parameters of the penalty that are out of range or do not go together.
+
+    Raises
+    ------
+    ValueError
+        That names the parameter and, where two do not go together, both.
+    """
+    check_real(estimator, "alpha", 0.0)
+    if not hasattr(estimator, "l1_ratio"):
+        return
+    check_real(estimator, "l1_ratio", 0.0, 1.0, closed="both")
+    check_bool(estimator, "positive")
+    shape = _given(estimator)
+    if shape is not None:
+        shape.validate()
+        if shape.alpha != 0:
+            raise ValueError(
+                f"penalty={estimator.penalty!r} has an alpha of its own: give it to "
+                f"{type(estimator).__name__}(alpha=...), and leave that of the penalty at 0."
+            )
+        if estimator.l1_ratio != 0:
+            raise ValueError(
+                "l1_ratio is a parameter of the default penalty: with another one leave it at 0, or "
+                "pass penalty=ElasticNet(l1_ratio=...)."
+            )
+        if estimator.positive and shape.labels_of_groups:
+            raise ValueError(
+                f"positive=True and {type(shape).__name__} do not go together: no solver serves both. "
+                "Use penalty='elastic_net' with positive=True."
+            )
+    solver = getattr(estimator, "solver", "auto")
+    if make_penalty(estimator, 1.0).by_column and solver not in BY_COLUMN:
+        raise ValueError(
+            f"solver={solver!r} does not serve a penalty of single coefficients (l1_ratio, positive, "
+            "penalty_weights or penalty), which has kinks: use solver='auto'."
+        )
+
+
+def _given(estimator: Any) -> Penalty | None:
+    """Return the penalty that an estimator was given, None for the default one.
+
+    Raises
+    ------
+    ValueError
+        If it is neither a penalty nor the name of one.
+    """
+    given = getattr(estimator, "penalty", None)
+    if given is None or isinstance(given, Penalty):
+        return given
+    if not isinstance(given, str) or given not in PENALTIES:
+        names = ", ".join(map(repr, PENALTIES))
+        raise complain(estimator, "penalty", f"None, a penalty or one of {names}")
+    return PENALTIES[given]()
+
+
+def make_penalty(estimator: Any, total: float, mean: bool = False) -> Any:
+    """Return what an estimator penalises.
+
+    Parameters
+    ----------
+    estimator : LinearModel
+        With ``alpha``, and mostly ``l1_ratio``, ``positive`` and ``penalty_weights``, perhaps ``penalty``.
+    total : float
+        Sum of the weights, in whose units penalties that are not homogeneous see alpha.
+    mean : bool
+        Whether alpha stands beside the mean of the losses in place of their sum.
+    """
+    alpha = float(estimator.alpha) * (total if mean else 1.0)
+    ratio = float(getattr(estimator, "l1_ratio", 0.0))
+    positive = bool(getattr(estimator, "positive", False))
+    given, weights = getattr(estimator, "penalty_weights", None), None
+    if given is not None:
+        weights = _numbers(estimator, given)
+    shape = _given(estimator)
+    if shape is not None:
+        shape = replace(shape, alpha=alpha)
+        if not (shape.euclidean and not positive and weights is None):
+            return Applied.to(shape, weights, positive, total)
+        return shape
+    removes = weights is not None and bool(np.isinf(weights).any())
+    if alpha == 0 and not positive and not removes:
+        return L2(0.0)
+    if weights is None and not positive and ratio == 0:
+        return L2(alpha)
+    if weights is None and not positive and ratio == 1 and mean:
+        return L1(alpha)
+    return Applied.to(ElasticNet(alpha, ratio), weights, positive, total)
+
+
+def check_columns(estimator: Any, shape: tuple[int, int]) -> None:
+    """Refuse weights, or groups, of another number of features, and warn of a lasso without a penalty.
+
+    Raises
+    ------
+    ValueError
+        That names the parameter.
+    """
+    weights = getattr(estimator, "penalty_weights", None)
+    n, n_features = shape
+    if weights is not None:
+        weights = _numbers(estimator, weights)
+        if weights.shape != (n_features,):
+            raise ValueError(
+                f"penalty_weights must hold one number for each of the {n_features} features. Got shape "
+                f"{weights.shape}."
+            )
+    given = _given(estimator) if hasattr(estimator, "l1_ratio") else None
+    labels = None if given is None else given.labels(n_features)
+    if labels is not None and weights is not None:
+        first = weights[np.unique(labels, return_index=True)[1]]
+        if not np.array_equal(first[labels], weights):
+            raise ValueError(
+                "penalty_weights must be equal within each group: the norm of a group has one factor."
+            )
+    if getattr(estimator, "l1_ratio", 0.0) > 0 and estimator.alpha == 0 and n_features > n:
+        warnings.warn(
+            f"alpha=0 is no penalty: with {n_features} features and {n} rows many coefficients fit "
+            "exactly, and none of them is zero by l1_ratio. Set alpha above 0.",
+            ConvergenceWarning,
+            stacklevel=5,
+        )
+
+
+def _numbers(estimator: Any, weights: Any) -> Array:
+    try:
+        found = np.asarray(weights, dtype=float)
+    except (TypeError, ValueError):
+        raise complain(estimator, "penalty_weights", "None or numbers of at least 0") from None
+    if np.isnan(found).any() or (found < 0).any():
+        raise complain(estimator, "penalty_weights", "None or numbers of at least 0")
+    return found
