@@ -42,9 +42,11 @@ def test_matrix_of_coefficients_is_its_entries(penalty):
 
 
 @pytest.mark.parametrize("penalty", [L1(0.7), L2(0.7)], ids=str)
-def test_degree_and_scale(penalty):
+def test_scale(penalty):
     value = penalty.value_gradient(COEF)[0]
-    assert_allclose(penalty.value_gradient(3 * COEF)[0], 3**penalty.degree * value)
+    # of y in units of 3, beside a loss of degree 2 and a mean weight of 2
+    inside = penalty.rescaled(3.0, 2, 2.0)
+    assert_allclose(2 * 9 * inside.value_gradient(COEF / 3)[0], value)
     assert_allclose(penalty.scaled(5.0).value_gradient(COEF)[0], 5 * value)
     assert penalty.alpha == 0.7  # not changed by it
 

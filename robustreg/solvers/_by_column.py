@@ -18,7 +18,7 @@ Mathematics of Operations Research 1, 97-116.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -210,7 +210,7 @@ def _solve_majorised(
     objective: Objective, theta: Array, tol: float, max_iter: int, callback: Any
 ) -> Result:
     """Minimise a smooth loss; a penalty that is not convex by the majorisers that touch it."""
-    nit, penalty = 0, objective.penalty
+    nit, penalty = 0, cast(Any, objective.penalty)
     target = tol
     before = np.inf
     for _ in range(1 if penalty.convex else MAJORISERS):
@@ -232,7 +232,7 @@ def _solve_majorised(
 
 def _problem(objective: Objective, theta: Array) -> _Problem:
     """Return loss and majoriser in the solver's units, per unit of weight."""
-    data, penalty = objective.data, objective.penalty
+    data, penalty = objective.data, cast(Any, objective.penalty)
     bare = replace(objective, penalty=L2(0.0))
     bare.total = objective.total
     u = objective.split(theta)[0]

@@ -105,7 +105,7 @@ def certify(objective: Objective, theta: Array, dual: Array | None = None) -> Ce
     rest = rest if objective.data.intercept else rest[len(rest) - len(np.ravel(extra)) :]
     far = far if objective.data.intercept else far[len(far) - len(np.ravel(extra)) :]
     gap = missed + float(np.abs(rest) @ (size + np.abs(far)))
-    gap += penalty.gap(u, pulled, primal, size)
+    gap += penalty.gap(u, pulled, primal, size) + penalty.apart
     gap = min(gap, primal) if primal > 0 else gap
     return Certificate(
         "gap", gap / max(primal, EPS * objective.unit), primal, penalty.excess(u, pulled)
@@ -126,6 +126,8 @@ class _Penalty(NamedTuple):
     unit: Array
     #: of an L2 penalty in coordinates that are combined
     quadratic: Array | None = None
+    #: by how much its value and that of its majoriser disagree
+    apart: float = 0.0
 
     @classmethod
     def of(cls, objective: Objective, u: Array) -> _Penalty:
@@ -158,7 +160,9 @@ class _Penalty(NamedTuple):
             # what a majoriser says of another penalty than its own is no bound
             t = sizes(coef, labels)
             own = float(np.sum(parts.l1 * t) + 0.5 * np.sum(parts.l2 * coef**2)) / objective.total
-            found = found._replace(value=max(value, own))
+            apart = abs(value - own)
+            apart = apart if apart > 64 * EPS * max(abs(value), abs(own)) else 0.0
+            found = found._replace(value=max(value, own), apart=apart)
         return found
 
     def excess(self, u: Array, pulled: Array) -> Array:

@@ -17,7 +17,7 @@ from tests._reference import best_kinked, best_quadratic, objective, sample
 
 def composed(penalty, loss=None, n=60, **options):
     X, y, weight = sample(n=n, **options)
-    data, _ = prepare(X, y, weight, reduce=penalty.degree == 2)
+    data, _ = prepare(X, y, weight, reduce=penalty.euclidean)
     return Objective(loss or Pinball(0.3), data, penalty)
 
 

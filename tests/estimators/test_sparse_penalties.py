@@ -1,0 +1,301 @@
+"""Elastic nets, constraints and other penalties: objectives of conic solves, certificates by another formula."""
+
+import cvxpy as cp
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import sklearn.linear_model
+from numpy.testing import assert_allclose
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+
+from robustreg import (
+    DiceClassifier,
+    FocalClassifier,
+    HingeClassifier,
+    HuberRegressor,
+    KLRegressor,
+    L1Regressor,
+    L2Regressor,
+    LogisticClassifier,
+    PolyClassifier,
+    QuantileRegressor,
+    RobustRegressor,
+)
+from robustreg.penalties import MCP, SCAD, GroupLasso, Penalty
+
+ALPHA = 8.0
+
+
+def table(n, p, seed=0):
+    """Rows with correlated columns, five of which count, and some targets far out."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, p))
+    X[:, 1:] = 0.5 * X[:, :-1] + 0.8 * X[:, 1:]
+    coef = np.zeros(p)
+    coef[rng.choice(p, 5, replace=False)] = rng.choice([-2.0, 2.0], 5)
+    y = X @ coef + 1.0 + rng.standard_normal(n)
+    y[: n // 10] += 10
+    return X, y
+
+
+REGRESSORS = {
+    "squared": (L2Regressor(), lambda r: cp.square(r) / 2),
+    "huber": (HuberRegressor(scale=1.0), lambda r: cp.huber(r, 1.345) / 2),
+    "absolute": (L1Regressor(), cp.abs),
+    "pinball": (QuantileRegressor(quantile=0.8), lambda r: cp.maximum(0.8 * r, -0.2 * r)),
+}
+CLASSIFIERS = {
+    "logistic": (LogisticClassifier(), lambda m: cp.logistic(-m)),
+    "hinge": (HingeClassifier(), lambda m: cp.pos(1 - m)),
+    "squared_hinge": (HingeClassifier(squared=True), lambda m: cp.square(cp.pos(1 - m))),
+}
+
+
+def conic_minimum(losses, weight, p, ratio, positive, factors):
+    b, c = cp.Variable(p), cp.Variable()
+    each = np.where(np.isinf(factors), 0.0, factors)
+    penalty = ratio * cp.sum(cp.multiply(each, cp.abs(b)))
+    penalty += (1 - ratio) / 2 * cp.sum(cp.multiply(each, cp.square(b)))
+    rules = [b[j] == 0 for j in np.flatnonzero(np.isinf(factors))] + ([b >= 0] if positive else [])
+    total = cp.sum(cp.multiply(weight, losses(b, c))) + ALPHA * penalty
+    problem = cp.Problem(cp.Minimize(total), rules)
+    exact = {"tol_gap_abs": 1e-11, "tol_gap_rel": 1e-11, "tol_feas": 1e-11}
+    problem.solve(solver="CLARABEL", **exact)
+    return problem, b, c
+
+
+def options_of(case, n, p):
+    rng = np.random.default_rng(5)
+    if case == "plain":
+        return np.ones(n), False, np.ones(p), {}
+    if case == "positive":
+        return np.ones(n), True, np.ones(p), {"positive": True}
+    factors = rng.uniform(0.5, 2.0, p)
+    factors[0], factors[1] = 0.0, np.inf
+    return rng.integers(1, 4, n).astype(float), False, factors, {"penalty_weights": factors}
+
+
+@pytest.mark.parametrize("case", ["plain", "positive", "weighted"])
+@pytest.mark.parametrize("ratio", [1.0, 0.5])
+@pytest.mark.parametrize(("n", "p"), [(80, 15), (40, 70)])
+@pytest.mark.parametrize("name", [*REGRESSORS, *CLASSIFIERS])
+def test_objective_is_that_of_a_conic_solve(name, n, p, ratio, case):
+    X, y = table(n, p)
+    weight, positive, factors, options = options_of(case, n, p)
+    if name in REGRESSORS:
+        model, loss = REGRESSORS[name]
+
+        def losses(b, c):
+            return loss(y - X @ b - c)
+    else:
+        model, loss = CLASSIFIERS[name]
+        y = np.where(y > np.median(y), 1.0, -1.0)
+
+        def losses(b, c):
+            return loss(cp.multiply(y, X @ b + c))
+
+    problem, b, c = conic_minimum(losses, weight, p, ratio, positive, factors)
+    alpha = ALPHA / weight.sum() if name == "pinball" else ALPHA
+    model = clone(model).set_params(alpha=alpha, l1_ratio=ratio, **options)
+    model.fit(X, y, sample_weight=weight)
+    b.value, c.value = model.coef_.ravel(), float(np.ravel(model.intercept_)[0])
+    least = problem.solution.opt_val
+    assert abs(problem.objective.value / least - 1) < 1e-8
+    assert model.optimality_ <= 1e-8
+    assert np.all(model.coef_.ravel()[np.isinf(factors)] == 0)
+    assert not positive or model.coef_.min() >= 0
+    assert ratio < 1 or (model.coef_ == 0).any()
+
+
+@pytest.mark.parametrize("ratio", [1.0, 0.5])
+def test_lasso_and_elastic_net_of_scikit_learn(ratio):
+    X, y = table(60, 90)
+    theirs = sklearn.linear_model.ElasticNet(
+        alpha=ALPHA / len(y), l1_ratio=ratio, tol=1e-13, max_iter=10**6
+    ).fit(X, y)
+    for rows in (X, sp.csr_array(X)):
+        ours = L2Regressor(alpha=ALPHA, l1_ratio=ratio).fit(rows, y)
+        assert_allclose(ours.coef_, theirs.coef_, atol=1e-6)
+        assert_allclose(ours.intercept_, theirs.intercept_, atol=1e-6)
+        assert np.array_equal(ours.coef_ == 0, theirs.coef_ == 0)
+
+
+def test_selection_of_features_for_all_outcomes_is_exact():
+    X, y = table(100, 12)
+    y = np.digitize(y, np.quantile(y, [0.3, 0.6]))
+    model = LogisticClassifier(alpha=4.0, l1_ratio=1.0).fit(X, y)
+    scores = X @ model.coef_.T + model.intercept_
+    p = np.exp(scores - scores.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    gradient = (p - (y[:, None] == np.arange(3))).T @ X
+    used = model.coef_ != 0
+    assert_allclose(gradient[used], -4.0 * np.sign(model.coef_[used]), atol=1e-6)
+    assert np.abs(gradient[~used]).max() <= 4.0 + 1e-6
+    assert model.optimality_ <= 1e-8
+    assert used.any()
+    assert not used.all()
+
+
+@pytest.mark.parametrize("scale", ["l1", "mad", "proposal2", "concomitant"])
+@pytest.mark.parametrize("ratio", [1.0, 0.5])
+def test_huber_at_its_own_scale(scale, ratio):
+    X, y = table(120, 20)
+    model = HuberRegressor(alpha=ALPHA, l1_ratio=ratio, scale=scale).fit(X, y)
+    assert model.optimality_ <= 1e-8
+    r = (y - X @ model.coef_ - model.intercept_) / model.scale_
+    psi = np.clip(r, -1.345, 1.345) * (1 if scale in ("proposal2", "concomitant") else model.scale_)
+    pull = X.T @ psi - ALPHA * (1 - ratio) * model.coef_
+    used = model.coef_ != 0
+    assert_allclose(pull[used], ALPHA * ratio * np.sign(model.coef_[used]), atol=1e-6 * ALPHA)
+    assert np.abs(pull[~used]).max(initial=0.0) <= ALPHA * ratio * (1 + 1e-6)
+    assert abs(psi.sum()) <= 1e-6 * len(y)
+
+
+class MyElasticNet(Penalty):
+    """As a reader would write it: three lines."""
+
+    def value(self, t, alpha):
+        return alpha * (0.5 * t + 0.25 * t**2)
+
+    def slope(self, t, alpha):
+        return 0.5 * alpha + 0 * t
+
+    def bend(self, alpha):
+        return 0.5 * alpha
+
+
+class LacksItsKink(MyElasticNet):
+    """One whose slopes are not those of its value: no certificate may believe them."""
+
+    def slope(self, t, alpha):
+        return 0 * t
+
+
+class WithPenalty(L1Regressor):
+    shape = MyElasticNet
+
+    def _penalty(self, total):
+        return self.shape(alpha=self.alpha)
+
+
+def test_a_new_penalty_is_solved_and_certified():
+    X, y = table(300, 8)
+    mine = WithPenalty(alpha=50.0).fit(X, y)
+    ours = L1Regressor(alpha=50.0, l1_ratio=0.5).fit(X, y)
+    assert mine.optimality_ <= 1e-8
+    assert_allclose(mine.coef_, ours.coef_, atol=1e-8)
+
+
+def test_a_penalty_that_contradicts_itself_is_not_certified():
+    X, y = table(300, 8)
+
+    class Wrong(WithPenalty):
+        shape = LacksItsKink
+
+    with pytest.warns(ConvergenceWarning, match="optimality_"):
+        model = Wrong(alpha=50.0).fit(X, y)
+    assert model.optimality_ > 1e-3
+
+
+@pytest.mark.parametrize("shape", [MCP(), SCAD(), MCP(gamma=10.0)], ids=repr)
+def test_penalties_that_are_not_convex_end_below_the_lasso(shape):
+    X, y = table(200, 30)
+    model = RobustRegressor(loss="squared", alpha=60.0, penalty=shape).fit(X, y)
+    lasso = L2Regressor(alpha=60.0, l1_ratio=1.0).fit(X, y)
+    n = len(y)
+
+    def objective(fit):
+        r = y - X @ fit.coef_ - fit.intercept_
+        return 0.5 * r @ r + n * shape(fit.coef_, alpha=60.0 / n)
+
+    assert objective(model) <= objective(lasso)
+    assert model.optimality_ <= 1e-8
+    r = y - X @ model.coef_ - model.intercept_
+    used = model.coef_ != 0
+    slope = n * shape.slope(np.abs(model.coef_), 60.0 / n) * np.sign(model.coef_)
+    assert_allclose((X.T @ r)[used], slope[used], atol=1e-5)
+    assert np.abs(X.T @ r)[~used].max() <= 60.0 * (1 + 1e-6)
+
+
+def test_groups_are_zero_together():
+    X, y = table(150, 30)
+    groups = np.arange(30) // 3
+    model = RobustRegressor(loss="squared", alpha=150.0, penalty=GroupLasso(groups=groups)).fit(
+        X, y
+    )
+    r = y - X @ model.coef_ - model.intercept_
+    pull = X.T @ r
+    for g in range(10):
+        coef, force = model.coef_[groups == g], pull[groups == g]
+        if coef.any():
+            assert_allclose(force, 150.0 * coef / np.linalg.norm(coef), atol=1e-5)
+        else:
+            assert np.linalg.norm(force) <= 150.0 * (1 + 1e-7)
+    assert model.optimality_ <= 1e-8
+    assert 0 < np.count_nonzero(model.coef_) < 30
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        FocalClassifier(),
+        PolyClassifier(epsilon=3.0),
+        DiceClassifier(),
+        HingeClassifier(),
+        HingeClassifier(squared=True),
+    ],
+    ids=repr,
+)
+def test_other_losses_reach_their_tolerance(model):
+    X, y = table(100, 10)
+    fit = clone(model).set_params(alpha=4.0, l1_ratio=0.9).fit(X, y > np.median(y))
+    assert fit.optimality_ <= fit.tol
+    assert (fit.coef_ == 0).any()
+
+
+def test_distributions():
+    X, y = table(60, 10)
+    share = 1 / (1 + np.exp(-y / 4))
+    fit = KLRegressor(alpha=2.0, l1_ratio=1.0).fit(X, np.column_stack([share, 1 - share]))
+    assert fit.optimality_ <= 1e-8
+    assert (fit.coef_ == 0).any()
+
+
+X0, Y0 = table(30, 5)
+
+
+@pytest.mark.parametrize(
+    ("model", "match"),
+    [
+        (HuberRegressor(l1_ratio=1.5), "'l1_ratio'"),
+        (HuberRegressor(alpha=1.0, penalty_weights=[1.0, 2.0]), "5 features"),
+        (HuberRegressor(alpha=1.0, penalty_weights=[1.0, 2.0, -1.0, 0.0, 1.0]), "penalty_weights"),
+        (HuberRegressor(alpha=1.0, l1_ratio=0.5, solver="lbfgs"), "'lbfgs'.*'auto'"),
+        (RobustRegressor(alpha=1.0, penalty="lasso"), "'penalty'"),
+        (RobustRegressor(alpha=1.0, penalty=MCP(), l1_ratio=0.5), "l1_ratio"),
+        (RobustRegressor(alpha=1.0, penalty=MCP(alpha=2.0)), "alpha"),
+        (RobustRegressor(alpha=1.0, penalty=MCP(gamma=-1.0)), "gamma"),
+        (RobustRegressor(alpha=1.0, penalty=GroupLasso(groups=[1, 2])), "5 features"),
+        (RobustRegressor(alpha=1.0, penalty=GroupLasso(), positive=True), "GroupLasso"),
+        (HingeClassifier(l1_ratio=0.5, multi_class="crammer_singer"), "crammer_singer.*ovr"),
+    ],
+    ids=lambda v: v if isinstance(v, str) else type(v).__name__,
+)
+def test_errors_name_what_does_not_go_together(model, match):
+    y = Y0 if not hasattr(model, "multi_class") else np.arange(30) % 3
+    with pytest.raises(ValueError, match=match):
+        model.fit(X0, y)
+
+
+def test_no_penalty_with_more_columns_than_rows_warns():
+    X, y = table(20, 40)
+    with pytest.warns(ConvergenceWarning, match="alpha=0 is no penalty"):
+        L2Regressor(alpha=0.0, l1_ratio=1.0).fit(X, y)
+
+
+def test_fields_of_a_penalty_are_parameters():
+    model = RobustRegressor(loss="squared", alpha=60.0, penalty=MCP())
+    assert model.get_params()["penalty__gamma"] == 3.0
+    assert clone(model).set_params(penalty__gamma=5.0).penalty.gamma == 5.0
+    assert model.penalty.gamma == 3.0
