@@ -44,7 +44,7 @@ MAJORISERS = 200
 #: bytes of dense columns that are kept; more are made anew for each pass
 KEPT_BYTES = 1 << 28
 #: of the tolerance, what a round may leave on its columns
-SHARE = 0.001
+SHARE = 1e-6
 #: a gap from which the rows on their kinks are guessed, and one that needs no better end
 CLOSE, EXACT = 1e-2, 1e-12
 #: smallest gradient, per unit of weight in standardised units, that rounding lets a fit reach

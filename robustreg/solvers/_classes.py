@@ -219,7 +219,7 @@ def _whole_scores(
 ) -> Result:
     """Solve for all outputs themselves, each of whose coefficients a penalty may hold at zero.
 
-    Intercepts are free to move together: their sum is made zero.
+    Intercepts are free to move together: in the user's units their sum is made zero.
     """
     problem = objective(loss, n_outputs=len(start))
 
@@ -227,7 +227,7 @@ def _whole_scores(
         u, intercept, _ = problem.split(theta)
         if not problem.data.intercept:
             return np.ascontiguousarray(u.T)
-        return np.column_stack([u.T, intercept - np.mean(intercept)])
+        return np.column_stack([u.T, intercept - np.mean(problem.data.user(u, intercept)[1])])
 
     def told(intermediate_result: OptimizeResult) -> bool:
         x = outputs(intermediate_result.x)

@@ -227,6 +227,18 @@ def test_groups_are_zero_together():
     assert 0 < np.count_nonzero(model.coef_) < 30
 
 
+def test_weights_of_classes_are_repetitions_and_intercepts_add_up_to_zero():
+    X, y = table(60, 8)
+    y = np.digitize(y, np.quantile(y, [0.3, 0.6]))
+    weight = np.random.default_rng(3).integers(0, 3, 60)
+    model = LogisticClassifier(alpha=2.0, l1_ratio=0.5)
+    weighted = clone(model).fit(X + 5, y, sample_weight=weight)
+    repeated = clone(model).fit(np.repeat(X + 5, weight, axis=0), np.repeat(y, weight))
+    assert_allclose(weighted.coef_, repeated.coef_, atol=1e-9)
+    assert_allclose(weighted.intercept_, repeated.intercept_, atol=1e-8)
+    assert abs(weighted.intercept_.sum()) < 1e-9
+
+
 @pytest.mark.parametrize(
     "model",
     [
