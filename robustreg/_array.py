@@ -15,6 +15,8 @@ import array_api_compat.numpy
 import numpy as np
 import scipy.sparse
 
+from robustreg._lazy import refuse_lazy
+
 Array = Any
 """An array of some array-API namespace (the typing standard for these does not exist yet)."""
 
@@ -93,6 +95,7 @@ def plain_array(value: Any, name: str, xp: Any = None, like: Array | None = None
     ValueError
         If the values are not real numbers.
     """
+    refuse_lazy("A loss", **{name: value})
     if is_sparse(value):
         value = value.toarray()
     own = array_namespace(value)

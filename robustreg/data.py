@@ -194,6 +194,11 @@ class Data:
     passes: Passes = field(default_factory=Passes)
 
     @property
+    def here(self) -> bool:
+        """Whether the rows are in this process, so that some can be taken by their numbers."""
+        return True
+
+    @property
     def n_rows(self) -> int:
         return int(self.y.shape[0])
 

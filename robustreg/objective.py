@@ -17,6 +17,7 @@ import numpy as np
 from robustreg._array import Array
 from robustreg.data import FEW, FEW_GRAMS, Block, Data, Whole
 from robustreg.losses import Loss
+from robustreg.passes import Along, Curvature, Slopes
 from robustreg.penalties import Penalty
 
 
@@ -132,20 +133,11 @@ class Objective:
         -------
         Evaluation
         """
-        loss, at, extra = self.loss, self.at(theta), theta[self._edge :]
-        held: list[Array] = []
-
-        def part(block: Block) -> tuple[Any, ...]:
-            raw = block.raw(at)
-            value, slope, d_extra = loss.value_gradient(block.y, raw, block.weight, extra)
-            if out is not None:
-                out[block.part] = raw
-            elif self.data.single:
-                held.append(raw)
-            more = self._second(extra, block, raw) if order > 1 else ()
-            return value, block.pullback(slope), d_extra, *more
-
-        if loss.additive:
+        # one of small data keeps its predictions, which the Hessian there takes
+        held: list[Array] | None = [] if out is None and self.data.single else None
+        second = self._curvature(theta) if order > 1 else None
+        part = Slopes(self.loss, self.at(theta), theta[self._edge :], second, out, held)
+        if self.loss.additive:
             value, pulled, d_extra, *more = self.data.sum(part, FEW_GRAMS if order > 1 else FEW)
         else:
             value, pulled, d_extra, *more = part(Whole(self.data))  # type: ignore[arg-type]
@@ -173,14 +165,8 @@ class Objective:
 
     def hessp(self, theta: Array, direction: Array) -> Array:
         """Hessian times a direction: one pass."""
-        at, d_at = self.at(theta), self.at(direction)
         extra, d_extra = theta[self._edge :], direction[self._edge :]
-
-        def part(block: Block) -> tuple[Any, ...]:
-            raw, d_raw = block.raw(at), block.raw(d_at)
-            slope, c_extra = self.loss.curvature(block.y, raw, block.weight, extra, d_raw, d_extra)
-            return block.pullback(slope), c_extra
-
+        part = Along(self.loss, self.at(theta), extra, self.at(direction), d_extra)
         pulled, c_extra = (
             self.data.sum(part) if self.loss.additive else part(Whole(self.data))  # type: ignore[arg-type]
         )
@@ -202,31 +188,14 @@ class Objective:
         if not self.loss.additive:
             columns = np.column_stack([self.hessp(theta, unit) for unit in np.eye(self.size)])
             return 0.5 * (columns + columns.T)
-        at, extra = self.at(theta), theta[self._edge :]
-
-        def part(block: Block) -> tuple[Any, ...]:
-            return self._second(extra, block, block.raw(at) if raw is None else raw)
-
-        hessian = self._assemble(self.data.sum(part, FEW_GRAMS))
+        part = self._curvature(theta)
+        known = part if raw is None else lambda block: part.of(block, raw)
+        hessian = self._assemble(self.data.sum(known, FEW_GRAMS))
         return self.with_penalty(theta, hessian) / self.total
 
-    def _second(self, extra: Array, block: Block, raw: Array) -> tuple[Any, ...]:
-        """Return what :meth:`_assemble` puts together, of one block."""
-        parts: list[Any] = []
-        for j, (d_raw, d_extra) in enumerate(self._directions()):
-            bend, c_extra = self.loss.curvature(block.y, raw, block.weight, extra, d_raw, d_extra)
-            if d_extra is not None:
-                parts += [block.pullback(bend), np.asarray(c_extra)]
-            elif self.n_outputs is None:
-                parts.append(block.gram(bend))
-            else:
-                parts.append(block.grams(bend[:, j:]))
-        return tuple(parts)
-
-    def _directions(self) -> list[tuple[Any, Any]]:
-        """Unit directions of raw predictions, then of the loss's own parameters."""
-        raw: list[Any] = [1.0] if self.n_outputs is None else list(np.eye(self.n_outputs))
-        return [(d, None) for d in raw] + [(0.0, row) for row in np.eye(self.n_extra)]
+    def _curvature(self, theta: Array) -> Curvature:
+        """Return the pass for what :meth:`_assemble` puts together."""
+        return Curvature(self.loss, self.at(theta), theta[self._edge :], self.n_outputs)
 
     def _assemble(self, sums: Sequence[Any]) -> Array:
         """Put Gram matrices and cross terms of :meth:`hess` in their places."""

@@ -304,7 +304,7 @@ def _choose(
     if p:
         rows = _few_rows(scaled, live)
         found = orthonormal_transform(rows, size[live], data.n_rows)
-        _refuse_loss(live[lost_shares(rows, size[live], found) > LOST])
+        refuse_loss(live[lost_shares(rows, size[live], found) > LOST])
         transform = np.zeros((len(size), found.shape[1]))
         transform[live] = found
     rank = transform.shape[1] + extra
@@ -348,7 +348,7 @@ def _of_rows(centred: Data) -> Array | None:
     return transform
 
 
-def _refuse_loss(columns: Array) -> None:
+def refuse_loss(columns: Array) -> None:
     """Warn of columns that coordinates do not hold: no certificate in these speaks of them."""
     if len(columns):
         warnings.warn(

@@ -19,9 +19,13 @@ _FORMULAS = {
     "penalties": {"_array", "_parameters"},
     "scales": {"_array"},
 }
-_CORE = {"_array", "_parameters", *_FORMULAS, "sampling", "coordinates", "data", "objective"}
+_CORE = {
+    "_lazy", "_array", "_parameters", *_FORMULAS, "sampling", "coordinates", "data", "passes",
+    "objective", "tables", "elsewhere",
+}  # fmt: skip
 ALLOWED = {
-    "_array": set(),
+    "_lazy": set(),
+    "_array": {"_lazy"},
     "_parameters": set(),
     "_threads": set(),
     **_FORMULAS,
@@ -42,7 +46,18 @@ ALLOWED = {
         "sparse_columns",
     },
     "far_rows": {"_array", "data", "preparation"},
-    "objective": _CORE - {"objective"},
+    "passes": {"_array", "losses", "data"},
+    "objective": {"_array", *_FORMULAS, "sampling", "coordinates", "data", "passes"},
+    "tables": {"_lazy", "_array"},
+    "elsewhere": {
+        "_array",
+        "_threads",
+        "coordinates",
+        "data",
+        "orthonormal",
+        "preparation",
+        "tables",
+    },
     "solvers": _CORE,
     "estimators": _CORE | {"_threads", "preparation", "far_rows", "solvers"},
     "model_selection": _CORE | {"_threads", "preparation", "solvers", "estimators"},

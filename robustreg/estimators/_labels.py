@@ -10,6 +10,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from robustreg._array import Array, is_sparse
+from robustreg._lazy import refuse_lazy
 from robustreg.estimators._tables import table_columns
 
 
@@ -21,6 +22,7 @@ def plain_labels(y: Any) -> Any:
     ValueError
         If a label is missing.
     """
+    refuse_lazy("A classifier", y=y)
     columns = [column for _, column in table_columns(y)] or [y]
     if not any(map(_is_nullable, columns)):
         return y

@@ -11,6 +11,7 @@ from sklearn.base import is_classifier
 from sklearn.utils.validation import assert_all_finite, check_array, validate_data
 
 from robustreg._array import Array
+from robustreg._lazy import refuse_lazy
 from robustreg.data import BLOCK_BYTES, column_squares
 from robustreg.estimators._tables import (
     as_frame,
@@ -82,7 +83,10 @@ def check_data(estimator: Any, X: Any, y: Any = None, *, fit: bool = False, **op
     ------
     ValueError
         For text, dates, missing or infinite values, masked arrays, wrong shapes.
+    TypeError
+        For collections of Dask.
     """
+    refuse_lazy(type(estimator).__name__, X=X, y=y)
     for name, part in (("X", X), ("y", y)):
         refuse_mask(name, part)
     X = as_frame(X)
@@ -141,6 +145,7 @@ def check_weight(sample_weight: Any, n: int) -> tuple[Array | None, float]:
     """
     if sample_weight is None:
         return None, 1.0
+    refuse_lazy("The fit", sample_weight=sample_weight)
     refuse_mask("sample_weight", sample_weight)
     if isinstance(sample_weight, Real):
         sample_weight = np.full(n, float(sample_weight))

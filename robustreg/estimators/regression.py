@@ -12,7 +12,8 @@ from typing import Any, cast
 import numpy as np
 
 from robustreg._array import Array
-from robustreg.estimators._base import LinearRegressor, Prepared, Units
+from robustreg.estimators._base import Prepared, Units
+from robustreg.estimators._elsewhere import ElsewhereMixin
 from robustreg.estimators._estimate import Estimate
 from robustreg.estimators._nested_loss import NestedLoss
 from robustreg.estimators._outliers import outlying, row_weights
@@ -41,6 +42,7 @@ from robustreg.solvers import (
     Stage,
     affordable,
     is_sparse_in_columns,
+    solve_by_passes,
     solve_columns,
     solve_kinked,
     solve_program,
@@ -60,7 +62,7 @@ SCALES: dict[str, Scale] = {
 }
 
 
-class ResidualRegressor(LinearRegressor):
+class ResidualRegressor(ElsewhereMixin):
     """A loss of residuals with an L2 penalty, at a scale that is given or estimated."""
 
     solver: str
@@ -71,10 +73,33 @@ class ResidualRegressor(LinearRegressor):
         """Return the loss, its thresholds in units of the scale."""
 
     def _units(self, y: Array, weight: Array | None, mass: float) -> Units:
+        return Units.of(y, weight, mass, self.fit_intercept, bounded=self._is_bounded())
+
+    def _is_bounded(self) -> bool:
         loss = self._loss()
         widths = [getattr(loss, name) for name in loss.threshold]
-        bounded = loss.degree != 2 or (bool(widths) and bool(np.isfinite(widths).all()))
-        return Units.of(y, weight, mass, self.fit_intercept, bounded=bounded)
+        return loss.degree != 2 or (bool(widths) and bool(np.isfinite(widths).all()))
+
+    def _why_not(self) -> str:
+        loss, penalty = self._loss(), self._penalty(1.0)
+        if loss.kinks(np.zeros(1)) is not None:
+            return f"whose {type(loss).__name__} loss is not smooth"
+        if not loss.convex:
+            return f"whose {type(loss).__name__} loss is not convex"
+        if penalty.degree != 2 and penalty.alpha:
+            return f"with a penalty {type(penalty).__name__}"
+        if loss.threshold and SCALES.get(self.scale) is not None and not SCALES[self.scale].joint:
+            joint = [name for name, scale in SCALES.items() if scale.joint]
+            offered = joint if isinstance(self, HuberRegressor) else []
+            other = " or ".join([*map("scale={!r}".format, offered), "a number as scale"])
+            return f'with scale={self.scale!r}, which needs all residuals at once; pass {other}'
+        return ""
+
+    def _minimise_elsewhere(
+        self, prepared: Prepared, start: Array | None, callback: Any = None
+    ) -> Result:
+        problem = replace(self._problem(prepared), callback=callback)
+        return solve_by_passes(problem, self._scale(prepared.units), rank_of(prepared), start)
 
     def _estimate(self, y: Array, weight: Array | None, total: float) -> Estimate:
         loss, penalty = self._loss(), self._penalty(total)
@@ -374,9 +399,9 @@ class HuberRegressor(ResidualRegressor):
         joint = isinstance(self.scale, str) and self.scale == "concomitant"
         check_real(self, "epsilon", 1.0 if joint else 0.0, closed="right")
 
-    def _describe(self, X: Any, y: Array, weight: Array | None, found: Result) -> None:
+    def _store(self, found: Result, prepared: Prepared) -> None:
+        super()._store(found, prepared)
         self.delta_ = float(self.epsilon * self.scale_) if self.scale_ > 0 else 0.0
-        super()._describe(X, y, weight, found)
 
 
 class RobustRegressor(NestedLoss, ResidualRegressor):

@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from robustreg._array import Array, is_sparse
+from robustreg._lazy import refuse_lazy
 from robustreg._threads import blas_aside
 from robustreg.data import FEW_GRAMS, Block, Data, find_moments
 from robustreg.estimators._base import LinearModel
@@ -62,6 +63,7 @@ class FinalStep:
 
     def transform(self, X: Any) -> Any:
         """Return X as the model sees it, with the model's own checks of names and columns."""
+        refuse_lazy("Inference", X=X)
         if self.before is not None and len(self.before.steps):
             X = self.before.transform(X)
         validate_data(self.model, X, reset=False, skip_check_array=True)

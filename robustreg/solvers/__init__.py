@@ -11,6 +11,7 @@ from robustreg.solvers._at_scale import (
     beats_zero,
     solve_residual,
 )
+from robustreg.solvers._by_passes import solve_by_passes
 from robustreg.solvers._classes import solve_each, solve_settled, solve_together
 from robustreg.solvers._columns import is_sparse_in_columns, solve_columns
 from robustreg.solvers._directions import (
@@ -82,6 +83,7 @@ __all__ = [
     "principal_directions",
     "reweighted",
     "rows_of",
+    "solve_by_passes",
     "solve_columns",
     "solve_each",
     "solve_fixed",

@@ -71,6 +71,14 @@ class Scale(ABC):
             The L1 fit and its scale, where they are known.
         """
 
+    def objective(self, problem: Problem, rank: Rank) -> Objective | None:
+        """Return the one smooth function whose minimum is the fit, None where there is none."""
+        return None
+
+    def with_scale(self, theta: Array) -> Array:
+        """Return the minimum of :meth:`objective` with the scale last, where there is one."""
+        return theta
+
     def price(self, problem: Problem, rank: Rank) -> float:
         """Return what a unit of a joint scale costs."""
         return 1.0
@@ -89,6 +97,9 @@ class Scale(ABC):
 class NoScale(Scale):
     """Of losses without a threshold: ``x`` ends with the coefficients."""
 
+    def objective(self, problem: Problem, rank: Rank) -> Objective:
+        return problem.at(1.0)
+
     def solve(
         self, problem: Problem, rank: Rank, theta: Array | None = None, stage: Stage | None = None
     ) -> Result:
@@ -101,12 +112,18 @@ class Given(Scale):
 
     sigma: float
 
+    def objective(self, problem: Problem, rank: Rank) -> Objective:
+        return problem.at(self.sigma)
+
     def solve(
         self, problem: Problem, rank: Rank, theta: Array | None = None, stage: Stage | None = None
     ) -> Result:
         found = solve_fixed(problem, self.sigma, None if theta is None else theta[: problem.size])
-        found.x = np.append(found.x, self.sigma)
+        found.x = self.with_scale(found.x)
         return found
+
+    def with_scale(self, theta: Array) -> Array:
+        return np.append(theta, self.sigma)
 
     def parts(
         self, parts: Parts, problem: Problem, found: Result, rank: Rank, shares: Sequence[Share]
@@ -137,6 +154,9 @@ class Joint(Scale):
     consistent: bool
 
     joint: ClassVar[bool] = True
+
+    def objective(self, problem: Problem, rank: Rank) -> Objective:
+        return problem.joint(self.price(problem, rank))
 
     def solve(
         self, problem: Problem, rank: Rank, theta: Array | None = None, stage: Stage | None = None

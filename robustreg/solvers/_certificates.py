@@ -83,7 +83,8 @@ def optimality(
     excused = unit < TINY and norm <= ROUNDING / unit < UNSOLVED
     if norm > UNSOLVED or not objective.loss.additive:
         return 0.0 if excused else norm
-    if metric is None and objective.data.n_rows * objective.size**2 > LITTLE_WORK:
+    much = objective.data.here and objective.data.n_rows * objective.size**2 > LITTLE_WORK
+    if metric is None and much:
         # Rows that are not among some have curvature, too: those of all bring it nearer, never farther.
         some = relative_decrement(decrement(_of_some(objective), theta, gradient), value, unit)
         if some <= DISTANCE * norm:

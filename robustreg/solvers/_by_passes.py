@@ -1,0 +1,87 @@
+"""Smooth residual losses on rows that are elsewhere: from a sample, then Newton by passes over all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from robustreg._array import Array
+from robustreg.solvers._at_scale import Scale
+from robustreg.solvers._newton import DenseMetric
+from robustreg.solvers._preliminary import Rank
+from robustreg.solvers._result import Result
+from robustreg.solvers._scale import SUSPECT, Problem
+from robustreg.solvers._smooth import ROUGH, keeps_metric, solve_smooth
+
+
+def solve_by_passes(
+    problem: Problem, scale: Scale, rank: Rank, theta: Array | None = None
+) -> Result:
+    """Minimise a smooth, convex loss of residuals by passes alone.
+
+    Parameters
+    ----------
+    problem : Problem
+        Its data are :class:`~robustreg.elsewhere.TableData`.
+    scale : Scale
+        One that :meth:`~robustreg.solvers.Scale.objective` puts as one smooth function.
+    rank : Rank
+        Of the table.
+    theta : array, optional
+        Warm start, the scale last where there is one.
+
+    Returns
+    -------
+    Result
+        As of :func:`~robustreg.solvers.solve_residual`.
+
+    Raises
+    ------
+    ValueError
+        If the scale is zero, or the sample does not tell.
+    """
+    objective, nit = scale.objective(problem, rank), 0
+    assert objective is not None
+    if theta is None:
+        theta, nit = _by_sample(problem, scale, rank)
+    theta = theta[: objective.size]
+    how: dict[str, Any] = {}
+    if scale.joint:
+        if not theta[-1] > SUSPECT[0]:
+            raise ValueError(NO_SCALE)
+        lower = np.full(len(theta), -np.inf)
+        lower[-1] = 0.0
+        how["lower"] = lower
+    if keeps_metric(objective, problem.method):
+        here = objective.evaluate(theta, 2)
+        how |= {"metric": DenseMetric(here.hessian), "known": here[:2]}
+    found = solve_smooth(
+        objective, theta, method=problem.method, tol=problem.tol,
+        max_iter=max(problem.max_iter - nit, 1), callback=problem.callback, at_least=int(nit == 0),
+        **how,
+    )  # fmt: skip
+    if scale.joint and not found.x[-1] > SUSPECT[0]:
+        raise ValueError(NO_SCALE)
+    found.nit += nit
+    found.x = scale.with_scale(found.x)
+    return found
+
+
+NO_SCALE = (
+    "So many rows lie on one hyperplane that the scale is zero, which is decided by an L1 fit, and that "
+    "needs the rows in memory: fit to X.compute() or to a memory-mapped file, or give scale a number."
+)
+
+
+def _by_sample(problem: Problem, scale: Scale, rank: Rank) -> tuple[Array, int]:
+    """Return the fit to the sample, to be improved on all rows, and its iterations."""
+    sample: Any = problem.data.sample  # type: ignore[attr-defined]
+    share = sample.total / problem.data.total
+    few = replace(
+        problem, data=replace(sample, explicit=True), penalty=problem.penalty.scaled(share),
+        tol=max(ROUGH, problem.tol), max_iter=max(problem.max_iter - 1, 1),
+    )  # fmt: skip
+    found = scale.solve(few, rank, None)
+    return found.x, int(found.nit)

@@ -1,0 +1,144 @@
+"""Numbered parts of rows, and sums over them in an order that the numbers alone decide."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from robustreg._array import Array
+
+#: what a pass returns for a part, and what the sum of parts is
+Sums = tuple[Any, ...]
+
+
+class Part(NamedTuple):
+    """Some rows, as NumPy arrays in one process.
+
+    Parameters
+    ----------
+    X : array of shape (n, n_features)
+        Of single or double precision.
+    y : array of shape (n,)
+        Targets.
+    weight : array of shape (n,) or None
+        Positive weights.
+    start : int
+        Number of the first row, of all rows of the table.
+    """
+
+    X: Array
+    y: Array
+    weight: Array | None
+    start: int = 0
+
+
+class Node(NamedTuple):
+    """The sum of the parts from ``index * 2**level`` to ``(index + 1) * 2**level``."""
+
+    level: int
+    index: int
+    sums: Sums
+
+
+def add(one: Sums, other: Sums) -> Sums:
+    """Add two tuples entry by entry."""
+    return tuple(a + b for a, b in zip(one, other, strict=True))
+
+
+def stack(one: Sums, other: Sums) -> Sums:
+    """Put the rows of two tuples of arrays one after another."""
+    return tuple(np.concatenate(pair) for pair in zip(one, other, strict=True))
+
+
+def nodes_of(
+    leaves: Iterable[tuple[int, Sums]], combine: Callable[[Sums, Sums], Sums] = add
+) -> list[Node]:
+    """Return the whole subtrees that parts in ascending order add up to.
+
+    Two neighbours are joined where they are the two halves of one subtree, so that a sum has the same bits
+    whoever has which parts.
+    """
+    return _joined((Node(0, number, sums) for number, sums in leaves), combine)
+
+
+def join(nodes: Iterable[Node], combine: Callable[[Sums, Sums], Sums] = add) -> Sums:
+    """Return the sum of all parts, from the subtrees that each of their holders made."""
+    nodes = sorted(nodes, key=lambda node: node.index << node.level)
+    *rest, sums = [node.sums for node in _joined(nodes, combine)]
+    for left in reversed(rest):
+        sums = combine(left, sums)
+    return sums
+
+
+def _joined(nodes: Iterable[Node], combine: Callable[[Sums, Sums], Sums]) -> list[Node]:
+    waiting: list[Node] = []
+    for node in nodes:
+        while waiting and node.index % 2 and waiting[-1][:2] == (node.level, node.index - 1):
+            left = waiting.pop()
+            node = Node(node.level + 1, node.index // 2, combine(left.sums, node.sums))
+        waiting.append(node)
+    return waiting
+
+
+class Table(ABC):
+    """Rows in numbered parts.
+
+    Attributes
+    ----------
+    n_rows, n_features : int
+        Rows of positive weight, and columns.
+    total : float
+        Sum of their weights.
+    """
+
+    n_rows: int
+    n_features: int
+    total: float
+
+    @abstractmethod
+    def reduce(
+        self, function: Callable[[Part], Sums], combine: Callable[[Sums, Sums], Sums] = add
+    ) -> Sums:
+        """Return what ``function`` says of all parts, combined: one pass.
+
+        ``function`` is a small object that pickles: it may be called where the rows are.
+        """
+
+    def take(self, rows: Array) -> Part:
+        """Return few rows by their numbers, in ascending order."""
+        X, y, weight = self.reduce(Take(rows), stack)
+        return Part(X, y, weight if len(weight) else None)
+
+
+@dataclass(frozen=True)
+class Take:
+    """A pass that fetches rows by their numbers."""
+
+    rows: Array
+
+    def __call__(self, part: Part) -> Sums:
+        low, high = np.searchsorted(self.rows, (part.start, part.start + len(part.y)))
+        some = self.rows[low:high] - part.start
+        weight = np.zeros(0) if part.weight is None else part.weight[some]
+        return part.X[some], part.y[some], weight
+
+
+class Local(Table):
+    """Parts in this process."""
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self.parts = [part for part in parts if len(part.y)]
+        self.n_rows = sum(len(part.y) for part in self.parts)
+        self.n_features = parts[0].X.shape[1]
+        self.total = float(
+            sum(len(p.y) if p.weight is None else p.weight.sum() for p in self.parts)
+        )
+
+    def reduce(
+        self, function: Callable[[Part], Sums], combine: Callable[[Sums, Sums], Sums] = add
+    ) -> Sums:
+        return join(nodes_of(enumerate(map(function, self.parts)), combine), combine)

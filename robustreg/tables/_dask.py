@@ -1,0 +1,339 @@
+"""Tables of Dask: with a cluster in bundles where the rows are, without one by Dask's own scheduler.
+
+Nothing here is imported before a user has passed a collection of Dask.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dask
+import dask.array as da
+import numpy as np
+
+from robustreg._array import Array, is_sparse
+from robustreg._lazy import is_lazy
+from robustreg.tables._base import Node, Part, Sums, Table, add, join, nodes_of
+
+#: seconds between two looks at whether there is anyone left to wait for
+LOOK = 5.0
+#: and looks without a worker after which a fit gives up: restarts take some seconds
+GIVE_UP = 6
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Makes a checked :class:`Part` of what a partition holds."""
+
+    check: Callable[[Any], None]
+
+    def __call__(self, number: int, X: Any, y: Any, weight: Any) -> Part:
+        where = f"in partition {number}"
+        try:
+            self.check(X)
+        except ValueError as error:
+            raise ValueError(f"{error} ({where})") from None
+        names = list(getattr(X, "columns", range(X.shape[1])))
+        if is_sparse(X) or is_sparse(getattr(X, "_meta", None)):
+            raise TypeError("Sparse partitions are not served: X must be dense.")
+        X = numbers(X, f"X {where}")
+        y = numbers(y, f"y {where}")
+        y = y.ravel() if y.ndim == 2 and y.shape[1] == 1 else y
+        if y.ndim != 1:
+            raise ValueError(f"y should be a 1d array, got an array of shape {y.shape} instead.")
+        if len(y) != len(X):
+            raise ValueError(f"X has {len(X)} rows and y has {len(y)} {where}.")
+        refuse_not_finite(X, names, where)
+        if not np.isfinite(y).all():
+            raise ValueError(f"Input y contains NaN or infinity {where}.")
+        if weight is not None:
+            X, y, weight = positive(X, y, numbers(weight, f"sample_weight {where}"), where)
+        return Part(X, y.astype(np.float64), weight)
+
+
+def numbers(values: Any, name: str) -> Array:
+    """Return a partition as an array of single or double precision."""
+    try:
+        array = values.to_numpy(dtype=None) if hasattr(values, "to_numpy") else np.asarray(values)
+        if array.dtype not in (np.float64, np.float32):
+            if array.dtype.kind not in "biufO":
+                raise ValueError(f"dtype {array.dtype}")
+            # pandas' missing values become NaN, which is refused by name
+            array = (
+                values.to_numpy(dtype=np.float64, na_value=np.nan)
+                if hasattr(values, "to_numpy") and array.dtype.kind == "O"
+                else array.astype(np.float64)
+            )
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must hold real numbers: {error}") from None
+    return np.require(array, array.dtype.newbyteorder("="), ["C", "A"])
+
+
+def refuse_not_finite(X: Array, names: Sequence[Any], where: str) -> None:
+    """Refuse a partition of X with missing or infinite values, by its number and column."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(X.sum(dtype=np.float64)):
+            return
+    bad = np.flatnonzero(~np.isfinite(X).all(axis=0))
+    if len(bad):
+        column = names[bad[0]]
+        kind = "NaN" if np.isnan(X[:, bad[0]]).any() else "infinity"
+        raise ValueError(f"Input X contains {kind} {where}, column {column!r}.")
+
+
+def positive(X: Array, y: Array, weight: Array, where: str) -> tuple[Array, Array, Array]:
+    """Return the rows of positive weight."""
+    if weight.shape != y.shape:
+        raise ValueError(
+            f"sample_weight.shape == {weight.shape}, expected {y.shape} {where}!"
+        )
+    if not np.isfinite(weight).all():
+        raise ValueError(f"Input sample_weight contains NaN or infinity {where}.")
+    if np.any(weight < 0):
+        raise ValueError(
+            f"Negative values in sample_weight {where}: weights must be at least 0."
+        )
+    weight = weight.astype(np.float64)
+    if weight.all():
+        return X, y, weight
+    kept = weight > 0
+    return X[kept], y[kept], weight[kept]
+
+
+def summary(part: Part) -> tuple[int, float]:
+    """Rows and sum of the weights of a part."""
+    return len(part.y), float(len(part.y) if part.weight is None else part.weight.sum())
+
+
+class Bundle:
+    """Parts that one thread of a worker works through."""
+
+    def __init__(self, numbers: Sequence[int], starts: Sequence[int], *parts: Part) -> None:
+        self.parts = [
+            (number, Part(*map(aligned, part[:3]), start))
+            for number, start, part in zip(numbers, starts, parts, strict=True)
+        ]
+
+    def reduce(self, function: Callable[[Part], Sums], combine: Any) -> list[Node]:
+        return nodes_of(((number, function(part)) for number, part in self.parts), combine)
+
+
+def aligned(array: Array | None) -> Array | None:
+    """Return an array in memory as BLAS wants it: what comes off the wire is ten times as slow."""
+    return None if array is None else np.require(array, requirements=["C", "A"])
+
+
+def reduce_bundle(bundle: Bundle, function: Callable[[Part], Sums], combine: Any) -> list[Node]:
+    """Carry out a pass on a worker."""
+    with np.errstate(all="ignore"):
+        return bundle.reduce(function, combine)
+
+
+def reduce_part(
+    part: Part, number: int, start: int, function: Callable[[Part], Sums], combine: Any
+) -> list[Node]:
+    """Carry out a pass on one part, by Dask's own scheduler."""
+    return reduce_bundle(Bundle([number], [start], part), function, combine)
+
+
+def version() -> str:
+    """Version of this package, on a worker."""
+    import robustreg
+
+    return robustreg.__version__
+
+
+class DaskTable(Table):
+    """Partitions of Dask: one bundle for each thread of the workers, or none without a cluster."""
+
+    def __init__(
+        self, parts: Sequence[Any], n_features: int, client: Any, user: Sequence[Any] = ()
+    ) -> None:
+        self.client, self.n_features = client, n_features
+        if client is not None:
+            require_version(client)
+            parts = client.compute(list(parts))
+            known = self._gather(client.map(summary, parts, pure=False))
+        else:
+            known = dask.compute(*map(dask.delayed(summary), parts))
+        counts = [count for count, _ in known]
+        starts = np.cumsum([0, *counts])
+        self.n_rows, self.total = int(starts[-1]), float(sum(mass for _, mass in known))
+        # Empty parts get no number, so that they change no bit of a sum.
+        kept = [i for i, count in enumerate(counts) if count]
+        if not kept:
+            raise ValueError(
+                "Found array with 0 sample(s) of positive weight while a minimum of 1 is required."
+            )
+        self._parts = [(parts[i], int(starts[i])) for i in kept]
+        self._bundles = self._bundled() if client is not None else []
+        if client is not None:
+            self._parts = []
+
+    @classmethod
+    def of(cls, X: Any, y: Any, weight: Any, check: Callable[[Any], None]) -> DaskTable:
+        """Return collections as a table."""
+        partitions, n_features = features(X)
+        targets = beside(partitions, X, y, "y")
+        weights = [None] * len(partitions)
+        if weight is not None:
+            weights = beside(partitions, X, weight, "sample_weight")
+        ready = dask.delayed(Ready(check), pure=False)
+        parts = [
+            ready(i, *three)
+            for i, three in enumerate(zip(partitions, targets, weights, strict=True))
+        ]
+        return cls(parts, n_features, find_client())
+
+    def reduce(
+        self, function: Callable[[Part], Sums], combine: Callable[[Sums, Sums], Sums] = add
+    ) -> Sums:
+        if self.client is None:
+            one = dask.delayed(reduce_part, pure=False)
+            parts = enumerate(self._parts)
+            found = dask.compute(*(one(p, i, at, function, combine) for i, (p, at) in parts))
+        else:
+            how = {"pure": False, "allow_other_workers": True}
+            found = self._gather(
+                [
+                    self.client.submit(reduce_bundle, b, function, combine, workers=at, **how)
+                    for b, at in self._bundles
+                ]
+            )
+        return join([node for nodes in found for node in nodes], combine)
+
+    def _bundled(self) -> list[tuple[Any, list[str]]]:
+        """Put parts together where they are."""
+        futures = [part for part, _ in self._parts]
+        holders = self.client.who_has(futures)
+        threads = {at: w["nthreads"] for at, w in self.client.scheduler_info(-1)["workers"].items()}
+        here = defaultdict(list)
+        for number, future in enumerate(futures):
+            at = holders.get(future.key) or sorted(threads)
+            here[min(at, key=lambda a: len(here[a]))].append(number)
+        bundles = []
+        for address, numbers in here.items():
+            share = -(-len(numbers) // max(threads.get(address, 1), 1))
+            for first in range(0, len(numbers), share):
+                some = numbers[first : first + share]
+                parts, starts = zip(*(self._parts[i] for i in some), strict=True)
+                bundle = self.client.submit(
+                    Bundle, some, starts, *parts, workers=[address], allow_other_workers=True,
+                    pure=False,
+                )  # fmt: skip
+                bundles.append((bundle, [address]))
+        return bundles
+
+    def _gather(self, futures: list[Any]) -> list[Any]:
+        """Return results; an error rather than an endless wait where nobody is left to make them."""
+        from distributed import wait
+        from distributed.client import FutureCancelledError
+
+        client, lonely = self.client, 0
+        try:
+            while True:
+                try:
+                    wait(futures, timeout=LOOK)
+                    break
+                except TimeoutError:
+                    alive = client.status == "running" and client.scheduler_info(-1)["workers"]
+                    lonely = 0 if alive else lonely + 1
+                    if lonely >= GIVE_UP:
+                        raise RuntimeError(
+                            "No Dask worker has been there for "
+                            f"{LOOK * GIVE_UP:.0f} seconds: start workers and fit again."
+                        ) from None
+            return list(client.gather(futures))
+        except FutureCancelledError as error:
+            raise RuntimeError(
+                "Rows were lost with a worker and cannot be made again, as those that client.scatter has "
+                f"sent: pass a collection that Dask can compute again ({error})."
+            ) from None
+        except BaseException:
+            if client.status == "running":
+                client.cancel(futures)
+            raise
+
+
+def find_client() -> Any:
+    """Return the client of a cluster, None where there is none."""
+    distributed = sys.modules.get("distributed")
+    if distributed is None:
+        return None
+    try:
+        return distributed.get_client()
+    except ValueError:
+        return None
+
+
+def require_version(client: Any) -> None:
+    """Refuse workers that lack this package or have another version of it."""
+    own = version()
+    found = client.run(version, on_error="return")
+    odd = {at: got for at, got in found.items() if got != own}
+    if odd:
+        at, got = next(iter(odd.items()))
+        raise RuntimeError(
+            f"robustreg {own} must be installed on every worker. On {at}: {got if isinstance(got, str) else repr(got)}."
+        )
+
+
+def features(X: Any) -> tuple[list[Any], int]:
+    """Return the partitions of X as delayed objects, and the number of columns."""
+    if not is_lazy(X):
+        raise TypeError("y or sample_weight is a Dask collection and X is none: pass all of one kind.")
+    if getattr(X, "ndim", 0) != 2:
+        raise ValueError(f"Expected 2D array, got a Dask {type(X).__name__} of other dimension.")
+    if isinstance(X, da.Array) and X.numblocks[1] != 1:
+        raise ValueError(
+            "X has chunks along its columns, and rows must be whole: pass X.rechunk({1: -1})."
+        )
+    return list(np.ravel(X.to_delayed())), int(X.shape[1])
+
+
+def beside(partitions: list[Any], X: Any, values: Any, name: str) -> list[Any]:
+    """Return the partitions of y or of weights that go with those of X."""
+    if is_lazy(values):
+        found = list(np.ravel(values.to_delayed()))
+        if len(found) != len(partitions):
+            raise ValueError(
+                f"X has {len(partitions)} partitions and {name} has {len(found)}: repartition one as the other."
+            )
+        return found
+    if values is None:
+        raise ValueError(f"This estimator requires {name} to be passed, but the target {name} is None.")
+    values = np.asarray(values)
+    counts = dask.compute(*map(dask.delayed(len), partitions))
+    if values.ndim == 0 or len(values) != sum(counts):
+        raise ValueError(f"X has {sum(counts)} rows and {name} has shape {values.shape}.")
+    return np.split(values, np.cumsum(counts)[:-1])
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a function says of a partition; nothing of an empty one."""
+
+    function: Callable[..., Any]
+    like: Array
+
+    def __call__(self, X: Any, *others: Any) -> Array:
+        return np.asarray(self.function(X, *others)) if len(X) else self.like
+
+
+def map_partitions(function: Callable[..., Any], like: Array, X: Any, *others: Any) -> Any:
+    """Return answers of rows as a Dask array that is not computed."""
+    partitions, _ = features(X)
+    columns = [partitions, *(beside(partitions, X, other, "y") for other in others)]
+    lengths = X.chunks[0] if isinstance(X, da.Array) else [np.nan] * len(partitions)
+    answer = dask.delayed(Answer(function, like))
+    return da.concatenate(
+        [
+            da.from_delayed(answer(*parts), (n, *like.shape[1:]), dtype=like.dtype)
+            for *parts, n in zip(*columns, lengths, strict=True)
+        ],
+        allow_unknown_chunksizes=True,
+    )
