@@ -108,6 +108,13 @@ def torch(session: nox.Session) -> None:
     session.run("pytest", "-n", "auto", *tests, *session.posargs)
 
 
+@nox.session
+def scale(session: nox.Session) -> None:
+    """Run the tests of Dask on clusters of this machine, left out where Dask is not installed."""
+    session.install("-e", ".[test,dask]")
+    session.run("pytest", "tests/tables", *session.posargs)
+
+
 @nox.session(default=False)
 def tests(session: nox.Session) -> None:
     """Run every test and doctest, with coverage."""

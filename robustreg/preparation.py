@@ -191,7 +191,7 @@ def _typical(column: Array, weight: Array | None) -> float:
 
 def arrange(data: Data) -> Data:
     """Decide where the coordinates are applied: kept, block by block, or to the coefficients."""
-    center, transform = data.coordinates.center, data.coordinates.transform
+    center = data.coordinates.center
     combined = not data.coordinates.diagonal and data.size > NARROW
     most = COMBINED_BYTES if combined else KEEP_BYTES
     if data.n_rows * data.size * 8 <= most or 4 * data.size <= len(center):
@@ -199,14 +199,17 @@ def arrange(data: Data) -> Data:
         for block in data.blocks():
             kept[block.part, : data.size] = block.X
         return replace(data, X=kept, rows=None, ready=True, moments=None)
-    size = np.abs(transform)
-    harmless = (
-        data.coordinates.diagonal
-        and not is_sparse(data.X)
-        and bool(np.all(np.abs(center) * size <= MAX_OFFSET))
-        and bool(np.all((size == 0) | ((size > 1 / HUGE) & (size < HUGE))))
-    )
+    harmless = not is_sparse(data.X) and is_harmless(data.coordinates)
     return replace(data, explicit=not harmless, moments=data.moments if harmless else None)
+
+
+def is_harmless(coordinates: Coordinates) -> bool:
+    """Whether coefficients in place of dense blocks can be changed: sums over the user's columns keep their digits."""
+    if not coordinates.diagonal:
+        return False
+    size = np.abs(coordinates.transform)
+    near = np.all(coordinates.hidden <= MAX_OFFSET)
+    return bool(near and np.all((size == 0) | ((size > 1 / HUGE) & (size < HUGE))))
 
 
 def _of_moments(data: Data) -> Coordinates | None:

@@ -21,7 +21,7 @@ _FORMULAS = {
 }
 _CORE = {
     "_lazy", "_array", "_parameters", *_FORMULAS, "sampling", "coordinates", "data", "passes",
-    "objective", "tables", "elsewhere",
+    "objective", "tables", "remote",
 }  # fmt: skip
 ALLOWED = {
     "_lazy": set(),
@@ -49,7 +49,7 @@ ALLOWED = {
     "passes": {"_array", "losses", "data"},
     "objective": {"_array", *_FORMULAS, "sampling", "coordinates", "data", "passes"},
     "tables": {"_lazy", "_array"},
-    "elsewhere": {
+    "remote": {
         "_array",
         "_threads",
         "coordinates",

@@ -10,14 +10,16 @@ from functools import partial
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted
 
 from robustreg._array import Array, is_sparse, row_slices
+from robustreg._lazy import is_lazy
 from robustreg._threads import blas_aside, in_order
 from robustreg.data import FEW, Data, drawn
+from robustreg.estimators._answers import ScoreMixin, answers
 from robustreg.estimators._callbacks import CallbackSupportMixin, Progress, with_callbacks
 from robustreg.estimators._estimate import Estimate
 from robustreg.estimators._hints import with_hints
@@ -348,7 +350,7 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
         return tags
 
 
-class LinearRegressor(RegressorMixin, LinearModel):
+class LinearRegressor(ScoreMixin, LinearModel):
     """A linear model of one target."""
 
     coef_: Array
@@ -374,15 +376,19 @@ class LinearRegressor(RegressorMixin, LinearModel):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix, Dask array or data frame} of shape (n_samples, n_features)
             Rows to predict.
 
         Returns
         -------
         y : array of shape (n_samples,)
-            ``X @ coef_ + intercept_``, in the units of y.
+            ``X @ coef_ + intercept_``, in the units of y. Of a Dask collection a Dask array with its
+            partitions, not computed.
         """
         check_is_fitted(self)
+        if is_lazy(X):
+            lazy: Array = answers(self, "predict", (), X)
+            return lazy
         return self._decision(check_data(self, X))
 
     def _residual(self, X: Array, y: Array, found: Result) -> Array:

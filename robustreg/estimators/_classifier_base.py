@@ -10,7 +10,9 @@ from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted
 
 from robustreg._array import Array
+from robustreg._lazy import is_lazy, refuse_lazy
 from robustreg.data import Data
+from robustreg.estimators._answers import answers
 from robustreg.estimators._base import LinearModel, Prepared, Units
 from robustreg.estimators._estimate import Estimate
 from robustreg.estimators._labels import (
@@ -248,14 +250,19 @@ class LinearClassifier(ClassifierMixin, LinearScores):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to score.
+        X : {array-like, sparse matrix, Dask array or data frame} of shape (n_samples, n_features)
+            Rows to score; the answer to a Dask collection is a Dask array, not computed.
 
         Returns
         -------
         scores : array of shape (n_samples,), (n_samples, n_classes) or (n_samples, n_labels)
             With two classes one score, positive for ``classes_[1]``.
         """
+        if is_lazy(X):
+            check_is_fitted(self)
+            shape = self.intercept_.shape if len(self.intercept_) > 1 else ()
+            lazy: Array = answers(self, "decision_function", shape, X)
+            return lazy
         scores = self._scores(X)
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
@@ -264,19 +271,43 @@ class LinearClassifier(ClassifierMixin, LinearScores):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to predict.
+        X : {array-like, sparse matrix, Dask array or data frame} of shape (n_samples, n_features)
+            Rows to predict; the answer to a Dask collection is a Dask array, not computed.
 
         Returns
         -------
         y : array of shape (n_samples,) or (n_samples, n_labels)
             Labels of the type of y in fit; several labels a row as 0 and 1.
         """
+        if is_lazy(X):
+            check_is_fitted(self)
+            lazy: Array = answers(self, "predict", self.classes_.shape[:-1], X, self.classes_.dtype)
+            return lazy
         scores = self.decision_function(X)
         if self.classes_.ndim == 2:
             return (scores > 0).astype(self.classes_.dtype)
         best = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
         return cast(Array, self.classes_[best])
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the share of rows whose labels are predicted.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to predict.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Their labels.
+        sample_weight : array-like of shape (n_samples,), optional
+            Their weights.
+
+        Returns
+        -------
+        score : float
+            Accuracy; of several labels a row the share of rows with all of them right.
+        """
+        refuse_lazy(type(self).__name__, X=X, y=y, sample_weight=sample_weight)
+        return float(super().score(X, y, sample_weight=sample_weight))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -296,29 +327,38 @@ class ProbabilityClassifier(LinearClassifier):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to predict.
+        X : {array-like, sparse matrix, Dask array or data frame} of shape (n_samples, n_features)
+            Rows to predict; the answer to a Dask collection is a Dask array, not computed.
 
         Returns
         -------
         probability : array of shape (n_samples, n_classes) or (n_samples, n_labels)
             In the order of ``classes_``; of several labels the probability of 1.
         """
+        if is_lazy(X):
+            return self._lazy_proba("predict_proba", X)
         return np.exp(self.predict_log_proba(X))
+
+    def _lazy_proba(self, method: str, X: Any) -> Any:
+        check_is_fitted(self)
+        k = len(self.classes_)  # classes, or labels of a row
+        return answers(self, method, (k,), X)
 
     def predict_log_proba(self, X: Any) -> Array:
         """Predict the logarithms of the probabilities of the classes.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to predict.
+        X : {array-like, sparse matrix, Dask array or data frame} of shape (n_samples, n_features)
+            Rows to predict; the answer to a Dask collection is a Dask array, not computed.
 
         Returns
         -------
         log_probability : array of shape (n_samples, n_classes) or (n_samples, n_labels)
             In the order of ``classes_``; of several labels that of 1.
         """
+        if is_lazy(X):
+            return cast(Array, self._lazy_proba("predict_log_proba", X))
         scores = self.decision_function(X)
         if self.classes_.ndim == 2:
             return log_sigmoid(scores)

@@ -6,9 +6,9 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from sklearn.base import RegressorMixin
 
 from robustreg._array import Array, is_sparse
+from robustreg.estimators._answers import ScoreMixin
 from robustreg.estimators._base import Prepared
 from robustreg.estimators._classifier_base import SOLVERS, LinearScores
 from robustreg.estimators._estimate import Estimate
@@ -20,7 +20,7 @@ from robustreg.solvers import Result, solve_together
 ROUNDING = 1e-6
 
 
-class KLRegressor(RegressorMixin, LinearScores):
+class KLRegressor(ScoreMixin, LinearScores):
     r"""Linear model of a probability distribution for each sample.
 
     Minimises, with q the softmax of the scores of row i,

@@ -11,6 +11,7 @@ from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted
 
 from robustreg._array import Array
+from robustreg._lazy import refuse_lazy
 from robustreg.estimators._base import LinearModel, Prepared, Units
 from robustreg.estimators._callbacks import with_callbacks
 from robustreg.estimators._validation import (
@@ -237,6 +238,7 @@ class MarginRanker(LinearModel):
         ValueError
             If no query has two different grades.
         """
+        refuse_lazy(type(self).__name__, y=y, qid=qid)
         scores = self.predict(X)
         grade = check_array(y, ensure_2d=False, dtype="numeric", input_name="y").ravel()
         check_consistent_length(scores, grade)
@@ -256,6 +258,7 @@ def queries(qid: Any, y: Array) -> Array:
     """
     if qid is None:
         return np.zeros(len(y), dtype=np.int64)
+    refuse_lazy("The fit", qid=qid)
     refuse_mask("qid", qid)
     qid = check_array(
         qid, ensure_2d=False, dtype=None, ensure_all_finite="allow-nan", input_name="qid"

@@ -13,11 +13,11 @@ import numpy as np
 
 from robustreg._array import Array
 from robustreg.estimators._base import Prepared, Units
-from robustreg.estimators._elsewhere import ElsewhereMixin
 from robustreg.estimators._estimate import Estimate
 from robustreg.estimators._nested_loss import NestedLoss
 from robustreg.estimators._outliers import outlying, row_weights
 from robustreg.estimators._penalised import make_penalty
+from robustreg.estimators._remote import RemoteMixin
 from robustreg.estimators._validation import (
     check_real,
     complain,
@@ -62,11 +62,14 @@ SCALES: dict[str, Scale] = {
 }
 
 
-class ResidualRegressor(ElsewhereMixin):
+class ResidualRegressor(RemoteMixin):
     """A loss of residuals with an L2 penalty, at a scale that is given or estimated."""
 
     solver: str
     scale: Any
+
+    #: names of the scales that it takes
+    _scales: tuple[str, ...] = ()
 
     @abstractmethod
     def _loss(self) -> ResidualLoss:
@@ -89,13 +92,12 @@ class ResidualRegressor(ElsewhereMixin):
         if penalty.degree != 2 and penalty.alpha:
             return f"with a penalty {type(penalty).__name__}"
         if loss.threshold and SCALES.get(self.scale) is not None and not SCALES[self.scale].joint:
-            joint = [name for name, scale in SCALES.items() if scale.joint]
-            offered = joint if isinstance(self, HuberRegressor) else []
-            other = " or ".join([*map("scale={!r}".format, offered), "a number as scale"])
-            return f'with scale={self.scale!r}, which needs all residuals at once; pass {other}'
+            joint = [name for name in self._scales if SCALES[name].joint]
+            other = " or ".join([*map("scale={!r}".format, joint), "a number as scale"])
+            return f"with scale={self.scale!r}, which needs all residuals at once; pass {other}"
         return ""
 
-    def _minimise_elsewhere(
+    def _minimise_remote(
         self, prepared: Prepared, start: Array | None, callback: Any = None
     ) -> Result:
         problem = replace(self._problem(prepared), callback=callback)
@@ -363,6 +365,8 @@ class HuberRegressor(ResidualRegressor):
     ([0.832, 0.888, -0.123], 2.171)
     """
 
+    _scales = tuple(SCALES)
+
     def __init__(
         self,
         *,
@@ -395,7 +399,7 @@ class HuberRegressor(ResidualRegressor):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        check_scale(self, tuple(SCALES))
+        check_scale(self, self._scales)
         joint = isinstance(self.scale, str) and self.scale == "concomitant"
         check_real(self, "epsilon", 1.0 if joint else 0.0, closed="right")
 
@@ -490,6 +494,8 @@ class RobustRegressor(NestedLoss, ResidualRegressor):
     [1.29]
     """
 
+    _scales = ("l1", "mad")
+
     def __init__(
         self,
         *,
@@ -533,7 +539,7 @@ class RobustRegressor(NestedLoss, ResidualRegressor):
             wanted = f"a residual loss or one of {', '.join(map(repr, names))}"
             raise complain(self, "loss", wanted, meant(loss, names))
         self._loss().validate()
-        check_scale(self, ("l1", "mad"))
+        check_scale(self, self._scales)
 
 
 def check_scale(estimator: Any, names: tuple[str, ...]) -> None:

@@ -14,6 +14,7 @@ from sklearn.model_selection import check_cv
 from sklearn.utils.parallel import Parallel, delayed
 
 from robustreg._array import Array
+from robustreg._lazy import refuse_lazy
 from robustreg._threads import blas_aside
 from robustreg.estimators import HuberRegressor
 from robustreg.estimators._base import LinearModel, LinearRegressor
@@ -186,6 +187,7 @@ class HuberRegressorCV(LinearRegressor):
             a finite number, or the input is not finite, not numeric or of the wrong shape.
         """
         self._check_parameters()
+        refuse_lazy(type(self).__name__, groups=groups)
         epsilons = threshold_grid(self, "epsilons", self.epsilons)
         alphas = [0.0] if self.alphas is None else self.alphas
         alphas = check_grid("alphas", alphas, low=0.0, closed=True, finite=True)

@@ -24,7 +24,7 @@ def solve_by_passes(
     Parameters
     ----------
     problem : Problem
-        Its data are :class:`~robustreg.elsewhere.TableData`.
+        Its data are :class:`~robustreg.remote.TableData`.
     scale : Scale
         One that :meth:`~robustreg.solvers.Scale.objective` puts as one smooth function.
     rank : Rank

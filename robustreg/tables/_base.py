@@ -37,10 +37,10 @@ class Part(NamedTuple):
 
 
 class Node(NamedTuple):
-    """The sum of the parts from ``index * 2**level`` to ``(index + 1) * 2**level``."""
+    """The sum of the parts from ``place * 2**level`` to ``(place + 1) * 2**level``."""
 
     level: int
-    index: int
+    place: int
     sums: Sums
 
 
@@ -67,7 +67,7 @@ def nodes_of(
 
 def join(nodes: Iterable[Node], combine: Callable[[Sums, Sums], Sums] = add) -> Sums:
     """Return the sum of all parts, from the subtrees that each of their holders made."""
-    nodes = sorted(nodes, key=lambda node: node.index << node.level)
+    nodes = sorted(nodes, key=lambda node: node.place << node.level)
     *rest, sums = [node.sums for node in _joined(nodes, combine)]
     for left in reversed(rest):
         sums = combine(left, sums)
@@ -77,9 +77,9 @@ def join(nodes: Iterable[Node], combine: Callable[[Sums, Sums], Sums] = add) -> 
 def _joined(nodes: Iterable[Node], combine: Callable[[Sums, Sums], Sums]) -> list[Node]:
     waiting: list[Node] = []
     for node in nodes:
-        while waiting and node.index % 2 and waiting[-1][:2] == (node.level, node.index - 1):
+        while waiting and node.place % 2 and waiting[-1][:2] == (node.level, node.place - 1):
             left = waiting.pop()
-            node = Node(node.level + 1, node.index // 2, combine(left.sums, node.sums))
+            node = Node(node.level + 1, node.place // 2, combine(left.sums, node.sums))
         waiting.append(node)
     return waiting
 

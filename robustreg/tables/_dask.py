@@ -8,12 +8,15 @@ from __future__ import annotations
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import Any
 
 import dask
 import dask.array as da
 import numpy as np
+from dask.base import tokenize
+from dask.highlevelgraph import HighLevelGraph
 
 from robustreg._array import Array, is_sparse
 from robustreg._lazy import is_lazy
@@ -33,13 +36,13 @@ class Ready:
 
     def __call__(self, number: int, X: Any, y: Any, weight: Any) -> Part:
         where = f"in partition {number}"
+        if is_sparse(X):
+            raise TypeError("Sparse partitions are not served: X must be dense.")
         try:
             self.check(X)
         except ValueError as error:
             raise ValueError(f"{error} ({where})") from None
         names = list(getattr(X, "columns", range(X.shape[1])))
-        if is_sparse(X) or is_sparse(getattr(X, "_meta", None)):
-            raise TypeError("Sparse partitions are not served: X must be dense.")
         X = numbers(X, f"X {where}")
         y = numbers(y, f"y {where}")
         y = y.ravel() if y.ndim == 2 and y.shape[1] == 1 else y
@@ -60,8 +63,9 @@ def numbers(values: Any, name: str) -> Array:
     try:
         array = values.to_numpy(dtype=None) if hasattr(values, "to_numpy") else np.asarray(values)
         if array.dtype not in (np.float64, np.float32):
-            if array.dtype.kind not in "biufO":
-                raise ValueError(f"dtype {array.dtype}")
+            text = array.dtype.kind == "O" and any(isinstance(v, str) for v in array.ravel())
+            if text or array.dtype.kind not in "biufO":
+                raise ValueError("text" if text else f"dtype {array.dtype}")
             # pandas' missing values become NaN, which is refused by name
             array = (
                 values.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -88,15 +92,11 @@ def refuse_not_finite(X: Array, names: Sequence[Any], where: str) -> None:
 def positive(X: Array, y: Array, weight: Array, where: str) -> tuple[Array, Array, Array]:
     """Return the rows of positive weight."""
     if weight.shape != y.shape:
-        raise ValueError(
-            f"sample_weight.shape == {weight.shape}, expected {y.shape} {where}!"
-        )
+        raise ValueError(f"sample_weight.shape == {weight.shape}, expected {y.shape} {where}!")
     if not np.isfinite(weight).all():
         raise ValueError(f"Input sample_weight contains NaN or infinity {where}.")
     if np.any(weight < 0):
-        raise ValueError(
-            f"Negative values in sample_weight {where}: weights must be at least 0."
-        )
+        raise ValueError(f"Negative values in sample_weight {where}: weights must be at least 0.")
     weight = weight.astype(np.float64)
     if weight.all():
         return X, y, weight
@@ -114,7 +114,7 @@ class Bundle:
 
     def __init__(self, numbers: Sequence[int], starts: Sequence[int], *parts: Part) -> None:
         self.parts = [
-            (number, Part(*map(aligned, part[:3]), start))
+            (number, Part(aligned(part.X), aligned(part.y), aligned(part.weight), start))
             for number, start, part in zip(numbers, starts, parts, strict=True)
         ]
 
@@ -122,7 +122,7 @@ class Bundle:
         return nodes_of(((number, function(part)) for number, part in self.parts), combine)
 
 
-def aligned(array: Array | None) -> Array | None:
+def aligned(array: Any) -> Any:
     """Return an array in memory as BLAS wants it: what comes off the wire is ten times as slow."""
     return None if array is None else np.require(array, requirements=["C", "A"])
 
@@ -150,9 +150,7 @@ def version() -> str:
 class DaskTable(Table):
     """Partitions of Dask: one bundle for each thread of the workers, or none without a cluster."""
 
-    def __init__(
-        self, parts: Sequence[Any], n_features: int, client: Any, user: Sequence[Any] = ()
-    ) -> None:
+    def __init__(self, parts: Sequence[Any], n_features: int, client: Any) -> None:
         self.client, self.n_features = client, n_features
         if client is not None:
             require_version(client)
@@ -211,7 +209,7 @@ class DaskTable(Table):
         futures = [part for part, _ in self._parts]
         holders = self.client.who_has(futures)
         threads = {at: w["nthreads"] for at, w in self.client.scheduler_info(-1)["workers"].items()}
-        here = defaultdict(list)
+        here: dict[str, list[int]] = defaultdict(list)
         for number, future in enumerate(futures):
             at = holders.get(future.key) or sorted(threads)
             here[min(at, key=lambda a: len(here[a]))].append(number)
@@ -231,7 +229,6 @@ class DaskTable(Table):
     def _gather(self, futures: list[Any]) -> list[Any]:
         """Return results; an error rather than an endless wait where nobody is left to make them."""
         from distributed import wait
-        from distributed.client import FutureCancelledError
 
         client, lonely = self.client, 0
         try:
@@ -248,7 +245,7 @@ class DaskTable(Table):
                             f"{LOOK * GIVE_UP:.0f} seconds: start workers and fit again."
                         ) from None
             return list(client.gather(futures))
-        except FutureCancelledError as error:
+        except CancelledError as error:
             raise RuntimeError(
                 "Rows were lost with a worker and cannot be made again, as those that client.scatter has "
                 f"sent: pass a collection that Dask can compute again ({error})."
@@ -273,19 +270,20 @@ def find_client() -> Any:
 def require_version(client: Any) -> None:
     """Refuse workers that lack this package or have another version of it."""
     own = version()
-    found = client.run(version, on_error="return")
-    odd = {at: got for at, got in found.items() if got != own}
-    if odd:
-        at, got = next(iter(odd.items()))
-        raise RuntimeError(
-            f"robustreg {own} must be installed on every worker. On {at}: {got if isinstance(got, str) else repr(got)}."
-        )
+    for at, found in client.run(version, on_error="return").items():
+        # another error is that of a worker that has just gone: Dask finds others for its work
+        if found != own and isinstance(found, str | ImportError | AttributeError):
+            raise RuntimeError(
+                f"robustreg {own} must be installed on every worker. On {at}: {found!r}."
+            )
 
 
 def features(X: Any) -> tuple[list[Any], int]:
     """Return the partitions of X as delayed objects, and the number of columns."""
     if not is_lazy(X):
-        raise TypeError("y or sample_weight is a Dask collection and X is none: pass all of one kind.")
+        raise TypeError(
+            "y or sample_weight is a Dask collection and X is none: pass all of one kind."
+        )
     if getattr(X, "ndim", 0) != 2:
         raise ValueError(f"Expected 2D array, got a Dask {type(X).__name__} of other dimension.")
     if isinstance(X, da.Array) and X.numblocks[1] != 1:
@@ -305,7 +303,9 @@ def beside(partitions: list[Any], X: Any, values: Any, name: str) -> list[Any]:
             )
         return found
     if values is None:
-        raise ValueError(f"This estimator requires {name} to be passed, but the target {name} is None.")
+        raise ValueError(
+            f"This estimator requires {name} to be passed, but the target {name} is None."
+        )
     values = np.asarray(values)
     counts = dask.compute(*map(dask.delayed(len), partitions))
     if values.ndim == 0 or len(values) != sum(counts):
@@ -330,10 +330,10 @@ def map_partitions(function: Callable[..., Any], like: Array, X: Any, *others: A
     columns = [partitions, *(beside(partitions, X, other, "y") for other in others)]
     lengths = X.chunks[0] if isinstance(X, da.Array) else [np.nan] * len(partitions)
     answer = dask.delayed(Answer(function, like))
-    return da.concatenate(
-        [
-            da.from_delayed(answer(*parts), (n, *like.shape[1:]), dtype=like.dtype)
-            for *parts, n in zip(*columns, lengths, strict=True)
-        ],
-        allow_unknown_chunksizes=True,
-    )
+    found = [answer(*parts) for parts in zip(*columns, strict=True)]
+    # put together as chunks, because da.concatenate leaves out empty ones
+    name = f"robustreg-{tokenize(*(one.key for one in found))}"
+    keys = {(name, i, *[0] * (like.ndim - 1)): one.key for i, one in enumerate(found)}
+    graph = HighLevelGraph.from_collections(name, keys, dependencies=found)
+    chunks = (tuple(lengths), *((k,) for k in like.shape[1:]))
+    return da.Array(graph, name, chunks, dtype=like.dtype)

@@ -15,7 +15,7 @@ from robustreg._threads import blas_aside
 from robustreg.coordinates import MAX_CONDITION, Coordinates, condition_number
 from robustreg.data import FEW, Block, Data
 from robustreg.orthonormal import lost_shares, orthonormal_transform
-from robustreg.preparation import LOST, MAX_OFFSET, refuse_loss
+from robustreg.preparation import LOST, is_harmless, refuse_loss
 from robustreg.tables import Part, Table, add
 
 #: rows of the sample that is fetched, and for each column
@@ -81,9 +81,6 @@ class _NoRows:
             raise AttributeError(name)
         _nowhere(f"y.{name}")
 
-    def __len__(self) -> NoReturn:
-        _nowhere("y")
-
     def __getitem__(self, rows: Any) -> NoReturn:
         _nowhere("y")
 
@@ -138,9 +135,7 @@ class TableData(Data):
     def total(self) -> float:
         return float(self.table.total / self.view.mass)
 
-    def sum(
-        self, function: Callable[[Block], tuple[Any, ...]], few: int = FEW
-    ) -> tuple[Any, ...]:
+    def sum(self, function: Callable[[Block], tuple[Any, ...]], few: int = FEW) -> tuple[Any, ...]:
         self.passes.count += self.share
         return tuple(self.table.reduce(Seen(function, self.view)))
 
@@ -247,7 +242,9 @@ def prepare_table(
         known &= (size < ALIKE) & (size > 1 / ALIKE)
         if np.all(known | ~varies) or look == LOOKS - 1:
             break
-        width = np.where(np.isfinite(size) & (size > 0), size, np.maximum(np.abs(low), np.abs(high)))
+        width = np.where(
+            np.isfinite(size) & (size > 0), size, np.maximum(np.abs(low), np.abs(high))
+        )
         there = at + np.where(np.isfinite(mean), mean, 0.0) * unit
         better = Coordinates(there, 1 / np.where(varies, width * unit, 1.0))
         blank = replace(blank, coordinates=better)
@@ -270,8 +267,8 @@ def prepare_table(
         transform[live] = found
         view = replace(view, coordinates=Coordinates(diagonal.center, transform))
         rank = found.shape[1] + int(intercept)
-    harmless = view.coordinates.diagonal and bool(np.all(view.coordinates.hidden <= MAX_OFFSET))
-    return TableData.of(table, replace(view, explicit=not harmless), sample), rank
+    view = replace(view, explicit=not is_harmless(view.coordinates))
+    return TableData.of(table, view, sample), rank
 
 
 def _guess(sample: Part, intercept: bool) -> tuple[Array, Array]:

@@ -7,32 +7,33 @@ from functools import partial
 from typing import Any, Self
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from robustreg._array import Array
 from robustreg._lazy import is_lazy, refuse_lazy
 from robustreg._threads import blas_aside
-from robustreg.elsewhere import prepare_table, sample_of
+from robustreg.estimators._answers import known_columns
 from robustreg.estimators._base import LinearRegressor, Prepared, Units
 from robustreg.estimators._callbacks import Progress
 from robustreg.estimators._outliers import outlying
 from robustreg.estimators._tables import refuse_columns
-from robustreg.estimators._validation import SMALLEST
-from robustreg.solvers import Result, Scale, solve_by_passes
+from robustreg.estimators._validation import SMALLEST, check_data
+from robustreg.remote import prepare_table, sample_of
+from robustreg.solvers import Result
 from robustreg.tables import Part, Table, lazily, open_table
 
 #: attributes that say something of each row, or need all residuals at once
 OF_ROWS = ("outliers_", "weights_", "scale_")
 
 
-class ElsewhereMixin(LinearRegressor):
+class RemoteMixin(LinearRegressor):
     """Fits collections of Dask where a smooth, convex loss has a scale that is no order statistic."""
 
     def _why_not(self) -> str:
         """Return why rows that are elsewhere cannot be fitted, and what to do; nothing if they can."""
         raise NotImplementedError
 
-    def _minimise_elsewhere(
+    def _minimise_remote(
         self, prepared: Prepared, start: Array | None, callback: Any = None
     ) -> Result:
         """Solve by passes alone."""
@@ -43,8 +44,7 @@ class ElsewhereMixin(LinearRegressor):
         raise NotImplementedError
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, read: Any) -> Self:
-        for name in ("_elsewhere", *OF_ROWS):
-            self.__dict__.pop(name, None)
+        self.__dict__.pop("_remote", None)
         if not is_lazy(X):
             return super()._fit(X, y, sample_weight, read)
         self._check_parameters()
@@ -53,18 +53,18 @@ class ElsewhereMixin(LinearRegressor):
         known_columns(self, X, reset=True)
         table = open_table(X, y, sample_weight, refuse_columns)
         with np.errstate(all="ignore"), blas_aside():
-            prepared = self._prepare_elsewhere(table)
+            prepared = self._prepare_remote(table)
             progress = Progress(self, X, y, sample_weight, partial(self._fitted, prepared))
             told = progress if progress.heard else None
-            found = self._minimise_elsewhere(prepared, self._start(prepared), told)
+            found = self._minimise_remote(prepared, self._start(prepared), told)
             self._store(found, prepared)
-        self._elsewhere = True
+        self._remote = True
         progress.end()
         if not progress.stopped:
             self._warn(found)
         return self
 
-    def _prepare_elsewhere(self, table: Table) -> Prepared:
+    def _prepare_remote(self, table: Table) -> Prepared:
         sample, mass = sample_of(table), table.total / table.n_rows
         units = Units.of(sample.y, sample.weight, mass, self.fit_intercept)
         data, rank = prepare_table(
@@ -73,11 +73,13 @@ class ElsewhereMixin(LinearRegressor):
         )  # fmt: skip
         largest = data.view.spread
         if 0 < largest < SMALLEST:
-            raise ValueError(f"The size of y is {largest:.1e}, too small for floating point: rescale y.")
+            raise ValueError(
+                f"The size of y is {largest:.1e}, too small for floating point: rescale y."
+            )
         return Prepared(data, replace(units, spread=data.view.spread), rank)
 
     def __getattr__(self, name: str) -> Any:
-        if name in OF_ROWS and self.__dict__.get("_elsewhere"):
+        if name in OF_ROWS and self.__dict__.get("_remote"):
             other = (
                 "It needs all residuals at once, which are not in this process."
                 if name == "scale_"
@@ -88,26 +90,6 @@ class ElsewhereMixin(LinearRegressor):
                 f"{name!r}. {other}"
             )
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
-    def predict(self, X: Any) -> Array:
-        """Predict the target.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, Dask array or data frame} of shape (n_samples, n_features)
-            Rows to predict.
-
-        Returns
-        -------
-        y : array of shape (n_samples,)
-            ``X @ coef_ + intercept_``, in the units of y. Of a Dask collection a Dask array with its
-            partitions, not computed.
-        """
-        if not is_lazy(X):
-            return super().predict(X)
-        check_is_fitted(self)
-        known_columns(self, X, reset=False)
-        return lazily(super().predict, np.zeros(0), X)
 
     def outliers(self, X: Any, y: Any) -> Any:
         """Say which rows are outliers, as `outliers_` does of the rows of the fit.
@@ -139,9 +121,9 @@ class ElsewhereMixin(LinearRegressor):
         return self._outlying(X, y, scale=scale)
 
     def _outlying(self, X: Any, y: Any, scale: float) -> Array:
-        y = np.asarray(y, dtype=np.float64)
-        residual = y - super().predict(X)
-        return outlying(residual, scale, y, lambda: self._rounding(np.asarray(X), y))
+        X, y = check_data(self, X), np.asarray(y, dtype=np.float64)
+        check_consistent_length(X, y)
+        return outlying(y - self._decision(X), scale, y, lambda: self._rounding(X, y))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the coefficient of determination of the predictions.
@@ -161,9 +143,7 @@ class ElsewhereMixin(LinearRegressor):
             R2; of Dask collections by two passes where the rows are.
         """
         if not is_lazy(X):
-            refuse_lazy(type(self).__name__, y=y, sample_weight=sample_weight)
-            return float(super().score(X, y, sample_weight=sample_weight))
-        check_is_fitted(self)
+            return super().score(X, y, sample_weight)
         known_columns(self, X, reset=False)
         table = open_table(X, y, sample_weight, refuse_columns)
         (total,) = table.reduce(Squares(None, 0.0))
@@ -195,10 +175,3 @@ class Squares:
             return (float(weight @ part.y),)
         residual = part.y - part.X @ self.model[0] - self.model[1]
         return float(weight @ (part.y - self.mean) ** 2), float(weight @ residual**2)
-
-
-def known_columns(model: Any, X: Any, *, reset: bool) -> None:
-    """Remember number and names of the columns of a collection, or compare them with those of the fit."""
-    empty = getattr(X, "_meta", None)
-    like = empty if hasattr(empty, "columns") else np.broadcast_to(0.0, (1, X.shape[-1]))
-    validate_data(model, like, reset=reset, skip_check_array=True)

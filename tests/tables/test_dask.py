@@ -1,0 +1,343 @@
+"""Collections of Dask: without a cluster, and on clusters of this machine."""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+
+dask = pytest.importorskip("dask", reason="Dask is an optional dependency: extra `dask`")
+distributed = pytest.importorskip("distributed", reason="comes with the extra `dask`")
+import dask.array as da
+import dask.dataframe as dd
+
+from robustreg import (
+    HingeClassifier,
+    HuberRegressor,
+    L1Regressor,
+    L2Regressor,
+    LogisticClassifier,
+    RobustRegressor,
+)
+
+MODELS = [
+    L2Regressor(alpha=1.0),
+    HuberRegressor(scale=0.7),
+    HuberRegressor(scale="proposal2"),
+    RobustRegressor(loss="pseudo_huber", scale=0.5),
+]
+each = pytest.mark.parametrize("model", MODELS, ids=repr)
+N, P = 9000, 4
+SIZES = (1, 0, 5000, 999, 3000)
+
+
+def rows(seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(N, P)) * [1.0, 10.0, 0.1, 1.0] + [0.0, 5.0, 1.0, 100.0]
+    y = X @ np.arange(1.0, P + 1) + 0.5 * rng.standard_t(2, size=N) + 3
+    return X, y, rng.uniform(0.0, 2.0, size=N)
+
+
+def arrays(X, y, *more):
+    return (
+        da.from_array(X, chunks=(SIZES, X.shape[1])),
+        *(da.from_array(column, chunks=(SIZES,)) for column in (y, *more)),
+    )
+
+
+def frame(X, y, weight):
+    table = pd.DataFrame(X, columns=list("abcd")).assign(y=y, w=weight)
+    return dd.from_pandas(table, npartitions=5)
+
+
+def assert_same(model, local, rtol=1e-7):
+    size = np.abs(local.coef_).max()
+    assert_allclose(model.coef_, local.coef_, atol=rtol * size)
+    assert_allclose(model.intercept_, local.intercept_, atol=100 * rtol * size)
+    assert model.optimality_ <= model.tol
+
+
+@each
+@pytest.mark.parametrize("tol", [1e-8, 1e-12])
+def test_arrays_are_fitted_as_in_memory(model, tol):
+    X, y, weight = rows()
+    weight[:700] = 0.0
+    model = clone(model).set_params(tol=tol)
+    local = clone(model).fit(X, y, sample_weight=weight)
+    lazy = arrays(X, y, weight)
+    assert_same(model.fit(*lazy), local, 1e-7 if tol == 1e-8 else 1e-11)
+    again = pickle.loads(pickle.dumps(model))
+    assert_array_equal(again.predict(X), model.predict(X))
+
+
+@each
+def test_frames_are_fitted_as_in_memory(model):
+    X, y, weight = rows()
+    ddf = frame(X, y, weight)
+    columns = list("abcd")
+    model = clone(model).fit(ddf[columns], ddf["y"], sample_weight=ddf["w"])
+    assert_same(model, clone(model).fit(X, y, sample_weight=weight))
+    assert model.feature_names_in_.tolist() == columns
+    assert_allclose(model.predict(ddf[columns]).compute(), model.predict(ddf[columns].compute()))
+    with pytest.raises(ValueError, match="feature names"):
+        model.predict(ddf[["a", "b", "c", "w"]])
+
+
+def test_unknown_lengths_and_mixed_types():
+    X, y, _ = rows()
+    table = pd.DataFrame(X, columns=list("abcd"))
+    table["a"] = table["a"].astype("float32")
+    table["b"] = table["b"].round().astype("int64")
+    table["c"] = pd.array(table["b"] % 3, dtype="Int64")
+    table["d"] = table["d"] > 100
+    ddf = dd.from_pandas(table, npartitions=4)
+    local = HuberRegressor(scale=1.0).fit(table.to_numpy(dtype=float), y)
+    target = dd.from_pandas(pd.Series(y), npartitions=4)
+    assert_same(HuberRegressor(scale=1.0).fit(ddf, target), local)
+    numbers = table[["a", "b"]].astype(float)
+    unknown = dd.from_pandas(numbers, npartitions=4).to_dask_array()
+    local = HuberRegressor(scale=1.0).fit(numbers.to_numpy(), y)
+    assert_same(HuberRegressor(scale=1.0).fit(unknown, target.to_dask_array()), local)
+    assert_same(
+        HuberRegressor(scale=1.0).fit(unknown, y), local
+    )  # y in this process is divided as X is
+
+
+def test_answers_are_lazy_with_the_chunks_of_X_and_a_score_is_a_number():
+    X, y, weight = rows()
+    asked = []
+
+    def block(part):
+        asked.append(1)
+        return part
+
+    lazy, target, counts = arrays(X, y, weight)
+    model = HuberRegressor(scale=0.7, tol=1e-12).fit(X, y)
+    lazy = lazy.map_blocks(block, dtype=float, meta=np.zeros((0, P)))
+    predicted, outliers = model.predict(lazy), model.outliers(lazy, target)
+    assert not asked
+    assert predicted.chunks == lazy.chunks[:1]
+    assert_allclose(predicted.compute(), model.predict(X))
+    assert_array_equal(outliers.compute(), model.outliers_)
+    assert model.score(lazy, target) == pytest.approx(model.score(X, y), abs=1e-9)
+    expected = model.score(X, y, sample_weight=weight)
+    assert model.score(lazy, target, sample_weight=counts) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("labels", [2, 3])
+def test_classifiers_answer_lazily(labels):
+    X, y, _ = rows()
+    label = np.array(["no", "yes", "maybe"])[
+        np.searchsorted(np.quantile(y, [0.5, 0.8]), y) % labels
+    ]
+    model = LogisticClassifier().fit(X, label)
+    lazy = arrays(X, y)[0]
+    for method in ("predict", "decision_function", "predict_proba", "predict_log_proba"):
+        answer = getattr(model, method)(lazy)
+        expected = getattr(model, method)(X)
+        assert answer.shape == expected.shape
+        assert answer.dtype == expected.dtype
+        if method == "predict":
+            assert_array_equal(answer.compute(), expected)
+        else:
+            assert_allclose(answer.compute(), expected)
+
+
+def test_attribute_of_rows_names_the_method_that_answers():
+    model = HuberRegressor(scale=0.7).fit(*arrays(*rows()[:2]))
+    with pytest.raises(AttributeError, match=r"outliers\(X, y\)"):
+        model.outliers_  # noqa: B018
+    local = clone(model).fit(*rows()[:2])
+    assert local.outliers_.any()
+    assert model.fit(*rows()[:2]).outliers_.any()
+
+
+@pytest.mark.parametrize(
+    "model", [HuberRegressor(), L1Regressor(), LogisticClassifier(), HingeClassifier()], ids=repr
+)
+def test_what_is_not_served_is_refused_by_name(model):
+    X, y = arrays(*rows()[:2])
+    with pytest.raises(TypeError, match="does not load them unasked"):
+        model.fit(X, y > 0)
+
+
+def changed(position, value):
+    X, y, weight = rows()
+    X[6500, 2] = value if position == "X" else X[6500, 2]
+    y[6500] = value if position == "y" else y[6500]
+    weight[6500] = value if position == "weight" else weight[6500]
+    return arrays(X, y, weight)
+
+
+@pytest.mark.parametrize(
+    ("position", "value", "message"),
+    [
+        ("X", np.nan, "Input X contains NaN in partition 4, column 2"),
+        ("X", np.inf, "Input X contains infinity in partition 4, column 2"),
+        ("y", np.nan, "Input y contains NaN or infinity in partition 4"),
+        ("weight", np.nan, "sample_weight contains NaN or infinity in partition 4"),
+        ("weight", -1.0, "Negative values in sample_weight in partition 4"),
+    ],
+)
+def test_values_that_are_no_data_are_named_with_their_partition(position, value, message):
+    with pytest.raises(ValueError, match=message):
+        L2Regressor().fit(*changed(position, value))
+
+
+def test_shapes_that_do_not_fit_are_refused():
+    X, y, weight = arrays(*rows())
+    model = L2Regressor()
+    with pytest.raises(ValueError, match=r"rechunk\(\{1: -1\}\)"):
+        model.fit(X.rechunk({1: 2}), y)
+    with pytest.raises(ValueError, match="X has 5 partitions and y has 1"):
+        model.fit(X, y.rechunk(-1))
+    with pytest.raises(ValueError, match="X has 5 partitions and sample_weight has 1"):
+        model.fit(X, y, sample_weight=weight.rechunk(-1))
+    other = da.from_array(rows()[1][1:], chunks=((1, 0, 4999, 999, 3000),))
+    with pytest.raises(ValueError, match="X has 5000 rows and y has 4999 in partition 2"):
+        model.fit(X, other)
+    with pytest.raises(ValueError, match="X has 9000 rows and y has shape"):
+        model.fit(X, np.zeros(8999))
+    with pytest.raises(ValueError, match="y"):
+        model.fit(X, None)
+    with pytest.raises(ValueError, match="0 sample"):
+        model.fit(X, y, sample_weight=da.zeros_like(weight))
+
+
+@pytest.mark.parametrize("kind", ["text", "dates"])
+def test_column_that_is_no_number_is_refused_by_name(kind):
+    X, y, _ = rows()
+    table = pd.DataFrame(X, columns=list("abcd"))
+    table["b"] = "red" if kind == "text" else pd.Timestamp("2026-01-01")
+    target = dd.from_pandas(pd.Series(y), npartitions=3)
+    with pytest.raises(ValueError, match=r"(?s)Column 'b' of X holds .*in partition \d"):
+        L2Regressor().fit(dd.from_pandas(table, npartitions=3), target)
+    words = dd.from_pandas(pd.Series(y.astype(str)), npartitions=3)
+    with pytest.raises(ValueError, match=r"y in partition \d must hold real numbers"):
+        L2Regressor().fit(dd.from_pandas(table[["a"]], npartitions=3), words)
+
+
+def test_package_is_imported_without_dask():
+    code = "import robustreg, sys; assert not {'dask', 'distributed'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+# --- On clusters ------------------------------------------------------------------------------
+
+
+slow = pytest.mark.slow
+
+
+@pytest.fixture
+def cluster():
+    """Return a function that starts so many worker processes, which end with the test."""
+    started = []
+
+    def start(n, threads=1):
+        workers = distributed.LocalCluster(
+            n_workers=n, threads_per_worker=threads, dashboard_address=None, processes=True
+        )
+        client = distributed.Client(workers)
+        started.extend([client, workers])
+        return client
+
+    paths = os.pathsep.join([os.getcwd(), os.environ.get("PYTHONPATH", "")])
+    quiet = {
+        "distributed.nanny.environ.PYTHONPATH": paths,
+        "logging.distributed": "critical",
+        "distributed.comm.timeouts.connect": "10s",
+    }
+    with dask.config.set(quiet):
+        yield start
+        for each in started:
+            each.close(timeout=20)
+
+
+def many(n=40_000, p=10, parts=16):
+    X = da.random.default_rng(3).normal(size=(n, p), chunks=(n // parts, p))
+    y = X.sum(axis=1) + da.random.default_rng(4).normal(size=n, chunks=n // parts)
+    return X, y
+
+
+pytestmark = pytest.mark.filterwarnings("default")  # Dask and its event loop warn of each other
+
+
+@slow
+def test_same_bits_on_any_number_of_workers(cluster):
+    found = []
+    for n, threads in ((1, 2), (2, 1), (3, 1)):
+        client = cluster(n, threads)
+        model = HuberRegressor(scale="proposal2").fit(*arrays(*rows()))
+        found.append(np.append(model.coef_, model.intercept_))
+        client.close()
+        client.cluster.close(timeout=20)
+    assert_same(model, clone(model).fit(*rows()))
+    assert_array_equal(found[0], found[1])
+    assert_array_equal(found[0], found[2])
+
+
+@slow
+@pytest.mark.parametrize("delay", [0.0, 0.2, 0.6])
+def test_worker_killed_during_a_fit_changes_no_bit(cluster, delay):
+    client = cluster(2)
+    X, y = many()
+    X, y = client.persist([X, y])
+    distributed.wait([X, y])
+    model = HuberRegressor(scale="proposal2", tol=1e-12)
+    before = model.fit(X, y).coef_
+    pid = next(iter(client.run(os.getpid).values()))
+    killer = threading.Timer(delay, os.kill, (pid, signal.SIGKILL))
+    killer.start()
+    start = time.monotonic()
+    after = clone(model).fit(X, y).coef_
+    assert time.monotonic() - start < 60
+    killer.join()
+    assert_array_equal(after, before)
+
+
+@slow
+def test_rows_that_are_lost_for_good_end_a_fit_with_an_error(cluster):
+    client = cluster(2)
+    X, y, _ = rows()
+    halves = [client.scatter(part, broadcast=False) for part in np.split(X, 2)]
+    lazy = da.concatenate([da.from_delayed(half, (N // 2, P), float) for half in halves])
+    target = da.from_array(y, chunks=N // 2)
+    L2Regressor().fit(lazy, target)
+    for worker in client.run(os.getpid).values():
+        os.kill(worker, signal.SIGKILL)
+    start = time.monotonic()
+    with pytest.raises((RuntimeError, ValueError), match=r"lost|scatter"):
+        L2Regressor().fit(lazy, target)
+    assert time.monotonic() - start < 60
+
+
+@slow
+def test_fit_leaves_nothing_on_the_cluster_and_sends_little(cluster):
+    client = cluster(2)
+    model = L2Regressor().fit(*many())
+    deadline = time.monotonic() + 10
+    while client.futures and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not client.futures
+    assert len(pickle.dumps(model)) < 4000
+
+
+def test_worker_with_another_version_is_refused_before_any_pass(cluster):
+    client = cluster(1)
+
+    def older():
+        import robustreg
+
+        robustreg.__version__ = "0.0.1"
+
+    client.run(older)
+    with pytest.raises(RuntimeError, match=r"must be installed on every worker.*0\.0\.1"):
+        L2Regressor().fit(*many())
