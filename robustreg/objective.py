@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robustreg._array import Array
-from robustreg.data import FEW, FEW_GRAMS, Block, Data, Whole
+from robustreg.data import FEW, FEW_GRAMS, Data, Whole
 from robustreg.losses import Loss
 from robustreg.passes import Along, Curvature, Slopes
 from robustreg.penalties import Penalty

@@ -142,9 +142,7 @@ def reduce_part(
 
 def version() -> str:
     """Version of this package, on a worker."""
-    import robustreg
-
-    return robustreg.__version__
+    return str(sys.modules["robustreg"].__version__)
 
 
 class DaskTable(Table):
