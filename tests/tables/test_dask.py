@@ -2,11 +2,13 @@
 
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -36,6 +38,7 @@ MODELS = [
 ]
 each = pytest.mark.parametrize("model", MODELS, ids=repr)
 N, P = 9000, 4
+ROOT = Path(__file__).parents[2]
 SIZES = (1, 0, 5000, 999, 3000)
 
 
@@ -249,7 +252,7 @@ def cluster():
         started.extend([client, workers])
         return client
 
-    paths = os.pathsep.join([os.getcwd(), os.environ.get("PYTHONPATH", "")])
+    paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     quiet = {
         "distributed.nanny.environ.PYTHONPATH": paths,
         "logging.distributed": "critical",
@@ -317,6 +320,22 @@ def test_rows_that_are_lost_for_good_end_a_fit_with_an_error(cluster):
     with pytest.raises((RuntimeError, ValueError), match=r"lost|scatter"):
         L2Regressor().fit(lazy, target)
     assert time.monotonic() - start < 60
+
+
+@slow
+def test_recipe_of_the_guide_runs(tmp_path):
+    page = (ROOT / "docs" / "guide" / "large_data.md").read_text("utf-8")
+    (recipe,) = re.findall(r"```python\n(import dask.*?)```", page, re.DOTALL)
+    script = tmp_path / "recipe.py"
+    script.write_text(recipe, "utf-8")
+    paths = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(script)]
+    found = subprocess.run(
+        command, check=True, capture_output=True, text=True, timeout=100, env=paths
+    )
+    coefficients, rest = found.stdout.splitlines()
+    assert coefficients == str([1.0] * 10)
+    assert rest.startswith("0.91 dask.array<")
 
 
 @slow
