@@ -89,8 +89,8 @@ class ResidualRegressor(RemoteMixin):
             return f"whose {type(loss).__name__} loss is not smooth"
         if not loss.convex:
             return f"whose {type(loss).__name__} loss is not convex"
-        if penalty.degree != 2 and penalty.alpha:
-            return f"with a penalty {type(penalty).__name__}"
+        if not penalty.euclidean:
+            return "with a penalty that is not the sum of squares; pass alpha alone"
         if loss.threshold and SCALES.get(self.scale) is not None and not SCALES[self.scale].joint:
             joint = [name for name in self._scales if SCALES[name].joint]
             other = " or ".join([*map("scale={!r}".format, joint), "a number as scale"])
