@@ -1,6 +1,16 @@
 """Robust linear regression, classification and ranking for scikit-learn."""
 
-from robustreg import datasets, export, formula, inference, losses, model_selection, onnx, plotting
+from robustreg import (
+    datasets,
+    export,
+    formula,
+    inference,
+    losses,
+    model_selection,
+    onnx,
+    penalties,
+    plotting,
+)
 from robustreg.estimators import (
     DiceClassifier,
     FocalClassifier,
@@ -62,5 +72,6 @@ __all__ = [
     "make_neg_huber_loss_scorer",
     "model_selection",
     "onnx",
+    "penalties",
     "plotting",
 ]

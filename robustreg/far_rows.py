@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from robustreg._array import Array
+from robustreg._array import Array, is_sparse
 from robustreg.data import Data, floats, spread_rows, take_rows
 from robustreg.preparation import arrange, prepare, prepare_robust
 
@@ -70,7 +70,8 @@ def prepare_beside_far_rows(
     """
     options |= {"intercept": intercept, "refuse": refuse}
     data, rank = prepare(X, y, weight, **options)
-    if not data.dense or not data.size or data.n_rows < 4:
+    wide = is_sparse(X) and X.shape[0] < X.shape[1]  # its rows are too long to be made dense
+    if wide or not data.dense or not data.size or data.n_rows < 4:
         return data, rank, None
     kept = None if weight is None or np.all(weight > 0) else np.flatnonzero(weight > 0)
     center, unit, top = _typical(X, kept, intercept)

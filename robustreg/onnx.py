@@ -38,11 +38,10 @@ def register() -> None:
 
     Examples
     --------
+    >>> from contextlib import suppress
     >>> from robustreg import onnx
-    >>> try:
+    >>> with suppress(ImportError):  # skl2onnx is not installed
     ...     onnx.register()
-    ... except ImportError:
-    ...     print("skl2onnx is missing")
     """
     from skl2onnx import update_registered_converter
     from skl2onnx.common.shape_calculator import (

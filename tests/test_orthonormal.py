@@ -104,5 +104,5 @@ def test_a_part_that_is_lost_is_told(monkeypatch):
         preparation, "orthonormal_transform", lambda *how: orthonormal_transform(*how)[:, :2]
     )
     z, w, x = columns(5, 3).T
-    with pytest.warns(UserWarning, match=r"columns \(.*2.*\) of which rounding"):
+    with pytest.warns(UserWarning, match=r"columns \(.*2.*\) that are nearly dependent"):
         L2Regressor().fit(np.column_stack([z, z, x, w]), x)

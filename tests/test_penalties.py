@@ -5,7 +5,8 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.optimize import approx_fprime
 
-from robustreg.penalties import L1, L2, SmoothedL1
+from robustreg.penalties import L1, L2
+from robustreg.penalties._convex import SmoothedL1
 
 COEF = np.array([1.5, -0.3, 0.02, -4.0])
 SMOOTH = [L2(0.7), SmoothedL1(0.7, 0.5), SmoothedL1(0.7, np.array([0.1, 1.0, 0.5, 8.0]))]

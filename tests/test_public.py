@@ -21,6 +21,7 @@ MODULES = [
     robustreg.losses,
     robustreg.model_selection,
     robustreg.onnx,
+    robustreg.penalties,
     robustreg.plotting,
 ]
 ESTIMATORS = [

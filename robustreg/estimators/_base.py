@@ -31,6 +31,7 @@ from robustreg.estimators._validation import (
     check_real,
     check_size,
     check_weight,
+    level_of_user,
     refuse_infinite,
 )
 from robustreg.penalties import Penalty
@@ -324,7 +325,7 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
     def _warn(self, found: Result) -> None:
         name, advice = type(self).__name__, found.get("advice")
         if advice:
-            warnings.warn(f"{name}: {advice}", ConvergenceWarning, stacklevel=5)
+            warnings.warn(f"{name}: {advice}", ConvergenceWarning, stacklevel=level_of_user())
         if advice or self.optimality_ <= self.tol:
             return
         if found.status == 1:
@@ -341,7 +342,7 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
             f"optimality_ = {self.optimality_:.1e} > tol = {self.tol:.1e}; the best iterate is "
             f"kept. {advice}",
             ConvergenceWarning,
-            stacklevel=5,
+            stacklevel=level_of_user(),
         )
 
     def __sklearn_tags__(self) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from dataclasses import replace
 from typing import Any
@@ -10,8 +11,9 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from robustreg._array import Array
-from robustreg.estimators._validation import check_bool, check_real, complain
-from robustreg.penalties import L1, L2, PENALTIES, Applied, ElasticNet, Penalty
+from robustreg.estimators._validation import check_bool, check_real, complain, level_of_user
+from robustreg.penalties import L1, L2, PENALTIES, ElasticNet, Penalty
+from robustreg.penalties._applied import Applied
 
 #: solvers that a penalty of single coefficients is minimised by: proximal Newton, and multipliers for kinks
 BY_COLUMN = ("auto", "newton", "exact")
@@ -49,10 +51,10 @@ def check_penalty(estimator: Any) -> None:
                 "Use penalty='elastic_net' with positive=True."
             )
     solver = getattr(estimator, "solver", "auto")
-    if make_penalty(estimator, 1.0).by_column and solver not in BY_COLUMN:
+    if estimator._penalty(1.0).by_column and solver not in BY_COLUMN:
         raise ValueError(
             f"solver={solver!r} does not serve a penalty of single coefficients (l1_ratio, positive, "
-            "penalty_weights or penalty), which has kinks: use solver='auto'."
+            "penalty_weights or penalty), which has no derivative at zero: use solver='auto'."
         )
 
 
@@ -132,13 +134,21 @@ def check_columns(estimator: Any, shape: tuple[int, int]) -> None:
             raise ValueError(
                 "penalty_weights must be equal within each group: the norm of a group has one factor."
             )
-    if getattr(estimator, "l1_ratio", 0.0) > 0 and estimator.alpha == 0 and n_features > n:
+    asked = hasattr(estimator, "l1_ratio") and 0 < estimator.l1_ratio != _default(
+        estimator, "l1_ratio"
+    )
+    if asked and estimator.alpha == 0 and n_features > n:
         warnings.warn(
-            f"alpha=0 is no penalty: with {n_features} features and {n} rows many coefficients fit "
+            f"alpha=0 is no penalty: with {n_features} features and {n} samples many coefficients fit "
             "exactly, and none of them is zero by l1_ratio. Set alpha above 0.",
             ConvergenceWarning,
-            stacklevel=5,
+            stacklevel=level_of_user(),
         )
+
+
+def _default(estimator: Any, name: str) -> Any:
+    """Return what a parameter is unless it is given."""
+    return inspect.signature(type(estimator)).parameters[name].default
 
 
 def _numbers(estimator: Any, weights: Any) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from numbers import Integral, Real
 from typing import Any
 
@@ -188,3 +189,14 @@ def check_size(y: Array) -> None:
         raise ValueError(
             f"The largest y is {largest:.1e}, too small for floating point: rescale y."
         )
+
+
+def level_of_user() -> int:
+    """Return the ``stacklevel`` with which a warning of the caller shows the line of the user's own code."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back and frame.f_globals["__name__"].partition(".")[0] in (
+        "robustreg",
+        "sklearn",
+    ):
+        frame, level = frame.f_back, level + 1
+    return level

@@ -5,11 +5,9 @@ neither the data nor the loss, and combines with every loss. A new one is one cl
 three short methods: see :class:`Penalty`.
 """
 
-from robustreg.penalties._applied import Applied, Majoriser
 from robustreg.penalties._base import PENALTIES, Penalty
-from robustreg.penalties._convex import L1, L2, ElasticNet, GroupLasso, SmoothedL1
+from robustreg.penalties._convex import L1, L2, ElasticNet, GroupLasso
 from robustreg.penalties._nonconvex import MCP, SCAD
-from robustreg.penalties._sizes import sizes
 
 __all__ = [
     "L1",
@@ -17,11 +15,7 @@ __all__ = [
     "MCP",
     "PENALTIES",
     "SCAD",
-    "Applied",
     "ElasticNet",
     "GroupLasso",
-    "Majoriser",
     "Penalty",
-    "SmoothedL1",
-    "sizes",
 ]

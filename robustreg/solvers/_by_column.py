@@ -26,7 +26,8 @@ from robustreg._array import Array, is_sparse
 from robustreg.coordinates import Coordinates
 from robustreg.data import Data, floats
 from robustreg.objective import Objective
-from robustreg.penalties import L2, Majoriser
+from robustreg.penalties import L2
+from robustreg.penalties._applied import Majoriser
 from robustreg.solvers._gap import Certificate, certify
 from robustreg.solvers._grouped_quadratic import GroupLimits
 from robustreg.solvers._kinks import offsets
