@@ -16,7 +16,7 @@ from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted
 
 from robustreg._array import Array, is_sparse, row_slices
-from robustreg._lazy import is_lazy
+from robustreg._lazy import is_lazy, refuse_lazy
 from robustreg._threads import blas_aside, in_order
 from robustreg.data import FEW, Data, drawn
 from robustreg.estimators._answers import ScoreMixin, answers
@@ -249,6 +249,8 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
 
         ``share`` returns what fits of neighbouring parameters have in common.
         """
+        if prepare is None and is_lazy(X):
+            return self._fit_lazy(X, y, sample_weight)
         self._check_parameters()
         rows, target = read(X, y)
         weight, mass = self._weigh(target, sample_weight)
@@ -263,6 +265,11 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
         progress.end()
         if not progress.stopped:
             self._warn(found)
+        return self
+
+    def _fit_lazy(self, X: Any, y: Any, sample_weight: Any) -> Self:
+        """Fit collections whose rows are not in this process, or refuse them."""
+        refuse_lazy(type(self).__name__, X=X, y=y, sample_weight=sample_weight)
         return self
 
     def _shared(self, prepared: Prepared) -> dict[str, Any]:

@@ -43,13 +43,8 @@ class RemoteMixin(LinearRegressor):
         """Whether the influence of a value of y is."""
         raise NotImplementedError
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, read: Any, *shared: Any) -> Self:
-        self.__dict__.pop("_remote", None)
-        if not is_lazy(X):
-            return super()._fit(X, y, sample_weight, read, *shared)
+    def _fit_lazy(self, X: Any, y: Any, sample_weight: Any) -> Self:
         self._check_parameters()
-        if shared:
-            refuse_lazy("A sequence of fits", X=X)
         if reason := self._why_not():
             refuse_lazy(f"{type(self).__name__} ({reason})", X=X)
         known_columns(self, X, reset=True)

@@ -208,7 +208,12 @@ class ResidualRegressor(RemoteMixin):
         return with_scale(objective, found, rank_of(prepared))
 
     def _store(self, found: Result, prepared: Prepared) -> None:
-        for name in ("scale_", "outliers_", "weights_"):  # of another quantile they say nothing
+        for name in (
+            "scale_",
+            "outliers_",
+            "weights_",
+            "_remote",
+        ):  # of another quantile they say nothing
             self.__dict__.pop(name, None)
         super()._store(found, prepared)
 
