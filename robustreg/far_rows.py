@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robustreg._array import Array, is_sparse
-from robustreg.data import Data, floats, spread_rows, take_rows
+from robustreg.data import Data, column_squares, floats, spread_rows, take_rows
 from robustreg.preparation import arrange, prepare, prepare_robust
 
 #: rows by which typical entries are judged
@@ -74,8 +74,8 @@ def prepare_beside_far_rows(
     if wide or not data.dense or not data.size or data.n_rows < 4:
         return data, rank, None
     kept = None if weight is None or np.all(weight > 0) else np.flatnonzero(weight > 0)
-    center, unit, top = _typical(X, kept, intercept)
-    if np.all(top <= FAR * unit) or not np.all(unit > 0):
+    center, unit = _typical(X, kept, intercept)
+    if not np.all(unit > 0) or np.all(_largest(data, X, kept, center) <= FAR * unit):
         return data, rank, None
     far = _far_rows(data, X, kept, center, unit)
     if not 0 < len(far) <= MOST * data.n_rows:
@@ -83,8 +83,8 @@ def prepare_beside_far_rows(
     return *_beside(X, y, weight, kept, far, data, rank, options), FarRows(far, data)
 
 
-def _typical(X: Any, kept: Array | None, intercept: bool) -> tuple[Array, Array, Array]:
-    """Return median, typical deviation and largest entry of each column."""
+def _typical(X: Any, kept: Array | None, intercept: bool) -> tuple[Array, Array]:
+    """Return median and typical deviation of each column."""
     n = X.shape[0] if kept is None else len(kept)
     some = np.arange(n) if n <= SOME else spread_rows(n, SOME)
     part = floats(take_rows(X, some if kept is None else kept[some]), dense=True)
@@ -95,16 +95,21 @@ def _typical(X: Any, kept: Array | None, intercept: bool) -> tuple[Array, Array,
         size = np.abs(part[:, j])
         moving = size[size > ROUNDING * abs(center[j])]
         unit[j] = np.median(moving) if len(moving) else 0.0
-    rows = X if kept is None else take_rows(X, kept)
-    low, high = _ends(rows)
-    return center, unit, np.maximum(np.abs(high - center), np.abs(low - center))
+    return center, unit
 
 
-def _ends(X: Any) -> tuple[Array, Array]:
-    """Smallest and largest entry of each column."""
-    low, high = X.min(axis=0), X.max(axis=0)
-    low, high = (end.toarray().ravel() if hasattr(end, "toarray") else end for end in (low, high))
-    return np.asarray(low, float), np.asarray(high, float)
+def _largest(data: Data, X: Any, kept: Array | None, center: Array) -> Array:
+    """Return a bound on how far the entries of each column are from its center.
+
+    No entry is larger than the root of the sum of squares, which is mostly known: a bound too large by the
+    root of n leaves hardly a column in doubt.
+    """
+    if data.moments is not None and not data.explicit:  # of X as it is
+        squares = np.diag(data.moments)[: X.shape[1]]
+    else:
+        rows = X if kept is None else take_rows(X, kept)
+        squares = column_squares(rows) * rows.shape[0]
+    return np.sqrt(squares) + np.abs(center)
 
 
 def _far_rows(data: Data, X: Any, kept: Array | None, center: Array, unit: Array) -> Array:
