@@ -12,6 +12,9 @@ nox.options.default_venv_backend = "uv|virtualenv"
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 
+# What optional libraries run counts in the coverage of the whole: CI adds the main run to it.
+COVERED = ("--cov", "--cov-append", "--cov-report=", "--cov-fail-under=0")
+
 
 @nox.session
 def lint(session: nox.Session) -> None:
@@ -95,7 +98,8 @@ def boosting(session: nox.Session) -> None:
 def onnx(session: nox.Session) -> None:
     """Convert models to ONNX and compare their predictions in ONNX Runtime."""
     session.install("-e", ".[test,onnx]", "onnxruntime")
-    session.run("pytest", "tests/test_export_onnx.py", "tests/test_export.py", *session.posargs)
+    tests = ("tests/test_export_onnx.py", "tests/test_export.py")
+    session.run("pytest", *COVERED, *tests, *session.posargs)
 
 
 @nox.session
@@ -105,14 +109,14 @@ def torch(session: nox.Session) -> None:
     # which an index or a folder of wheels may offer for it, saves most of a large download.
     session.install("-e", ".[test]", "torch==2.13.0")
     tests = ("tests/losses", "tests/test_torch_criteria.py", "robustreg/torch.py")
-    session.run("pytest", "-n", "auto", *tests, *session.posargs)
+    session.run("pytest", "-n", "auto", *COVERED, *tests, *session.posargs)
 
 
 @nox.session
 def scale(session: nox.Session) -> None:
     """Run the tests of Dask on clusters of this machine, left out where Dask is not installed."""
     session.install("-e", ".[test,dask]")
-    session.run("pytest", "tests/tables", *session.posargs)
+    session.run("pytest", *COVERED, "tests/tables", *session.posargs)
 
 
 @nox.session(default=False)
