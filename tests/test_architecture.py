@@ -58,7 +58,7 @@ ALLOWED = {
         "preparation",
         "tables",
     },
-    "solvers": _CORE,
+    "solvers": _CORE | {"orthonormal"},
     "estimators": _CORE | {"_threads", "preparation", "far_rows", "solvers"},
     "model_selection": _CORE | {"_threads", "preparation", "solvers", "estimators"},
     "formula": set(),

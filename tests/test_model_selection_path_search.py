@@ -30,6 +30,7 @@ from robustreg import (
 )
 from robustreg.losses import Fair, Tukey
 from robustreg.model_selection import PathSearchCV
+from robustreg.penalties import MCP, GroupLasso
 
 
 def table(n=120, p=4, seed=0):
@@ -52,6 +53,15 @@ REGRESSORS = [
     (RobustRegressor(loss=Fair()), {"loss__c": [0.5, 1.4], "alpha": ALPHAS[:3]}),
     (RobustRegressor(loss=Tukey()), {"loss__c": [3.0, 4.685, 8.0]}),
     (RobustRegressor(), {"loss": ["huber", "tukey", Fair(c=2.0)], "alpha": [0.1, 10.0]}),
+    (
+        L2Regressor(l1_ratio=1.0, penalty_weights=[0.0, 1.0, np.inf, 2.0]),
+        {"alpha": [5.0, 1.0]},
+    ),
+    (
+        RobustRegressor(loss="squared", penalty=MCP()),
+        {"alpha": [60.0, 20.0], "penalty__gamma": [1.5, 4.0]},
+    ),
+    (RobustRegressor(penalty=GroupLasso(groups=list("abba"))), {"alpha": [60.0, 20.0]}),
     (MMRegressor(n_starts=20), {"efficiency": [0.85, 0.95]}),
     (Ridge(), {"alpha": ALPHAS}),
 ]

@@ -38,7 +38,7 @@ class EntropyClassifier(ProbabilityClassifier):
         return self._loss(several), y, several
 
     def _has_one_minimum(self) -> bool:
-        return self._loss(len(self.classes_) > 2).convex
+        return self._loss(len(self.classes_) > 2).convex and bool(self._penalty(1.0).convex)
 
     def _minimise(self, prepared: Prepared, start: Array | None, callback: Any = None) -> Result:
         data, nit = prepared.data, 0

@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 from robustreg._array import Array
 from robustreg.estimators._base import LinearModel, LinearRegressor, Prepared
 from robustreg.estimators._estimate import Estimate
-from robustreg.estimators._nested_loss import NestedLoss
+from robustreg.estimators._named_loss import NamedLoss
 from robustreg.estimators._validation import (
     check_bool,
     check_integer,
@@ -24,8 +24,7 @@ from robustreg.estimators._validation import (
     refuse_infinite,
 )
 from robustreg.estimators.regression import L2Regressor
-from robustreg.losses import LOSSES, ResidualLoss, Squared
-from robustreg.losses._names import meant, named_loss
+from robustreg.losses import ResidualLoss, Squared
 from robustreg.losses._normal import design_adaptive, with_breakdown, with_efficiency
 from robustreg.penalties import L2, Penalty
 from robustreg.preparation import prepare_robust
@@ -143,7 +142,11 @@ class HighBreakdownRegressor(LinearRegressor):
             self.weights_ = 1.0 - self.outliers_
 
 
-class BoundedRegressor(NestedLoss, HighBreakdownRegressor):
+def _bounded(loss: Any) -> bool:
+    return isinstance(loss, ResidualLoss) and math.isfinite(loss.bound)
+
+
+class BoundedRegressor(NamedLoss, HighBreakdownRegressor):
     """One with a bounded loss and a breakdown point."""
 
     loss: str | ResidualLoss
@@ -153,24 +156,11 @@ class BoundedRegressor(NestedLoss, HighBreakdownRegressor):
         super()._check_parameters()
         check_real(self, "tol", 0.0, closed="neither")
         check_real(self, "breakdown_point", 0.0, 0.5, closed="right")
-        names = [
-            name
-            for name, kind in LOSSES.items()
-            if issubclass(kind, ResidualLoss) and math.isfinite(kind().bound)
-        ]
-        loss: Any = self.loss
-        kind = named_loss(loss) if isinstance(loss, str) else None
-        known = kind is not None and kind.name in names
-        if not known and not (isinstance(loss, ResidualLoss) and math.isfinite(loss.bound)):
-            wanted = f"a residual loss with a bounded rho, or one of {', '.join(map(repr, names))}"
-            raise complain(self, "loss", wanted, meant(loss, names))
-        self._shape().validate()
+        self._check_loss(_bounded, "a residual loss with a bounded rho")
 
     def _shape(self) -> ResidualLoss:
         """Return the loss at any scale: its constants are computed."""
-        if isinstance(self.loss, str):
-            return cast(ResidualLoss, named_loss(self.loss)())  # type: ignore[misc]
-        return self.loss
+        return cast(ResidualLoss, self._named_loss())
 
     def _start_estimate(self, y: Array) -> Estimate:
         """Return what the S-estimate minimised, at the scale of this fit."""

@@ -14,7 +14,7 @@ import numpy as np
 from robustreg._array import Array
 from robustreg.estimators._base import Prepared, Units
 from robustreg.estimators._estimate import Estimate
-from robustreg.estimators._nested_loss import NestedLoss
+from robustreg.estimators._named_loss import NamedLoss
 from robustreg.estimators._outliers import outlying, row_weights
 from robustreg.estimators._penalised import make_penalty
 from robustreg.estimators._remote import RemoteMixin
@@ -22,8 +22,7 @@ from robustreg.estimators._validation import (
     check_real,
     complain,
 )
-from robustreg.losses import LOSSES, Absolute, Huber, Pinball, ResidualLoss, Squared
-from robustreg.losses._names import meant, named_loss
+from robustreg.losses import Absolute, Huber, Pinball, ResidualLoss, Squared
 from robustreg.objective import Objective
 from robustreg.penalties import Penalty
 from robustreg.scales import mad
@@ -139,7 +138,8 @@ class ResidualRegressor(RemoteMixin):
     def _has_one_minimum(self) -> bool:
         loss, scale = self._loss(), self.scale
         fixed = not loss.threshold or not isinstance(scale, str)
-        return loss.convex and (fixed or SCALES[scale].convex)
+        convex = loss.convex and self._penalty(1.0).convex
+        return convex and (fixed or SCALES[scale].convex)
 
     def _scale(self, units: Units) -> Scale:
         """Return how the scale is found."""
@@ -413,7 +413,7 @@ class HuberRegressor(ResidualRegressor):
         self.delta_ = float(self.epsilon * self.scale_) if self.scale_ > 0 else 0.0
 
 
-class RobustRegressor(NestedLoss, ResidualRegressor):
+class RobustRegressor(NamedLoss, ResidualRegressor):
     r"""Linear regression with any residual loss.
 
     Minimises :math:`\sum_i w_i \rho(r_i) + \tfrac{\alpha}{2} \|\mathrm{coef}\|_2^2`, where the
@@ -531,19 +531,11 @@ class RobustRegressor(NestedLoss, ResidualRegressor):
         self.solver = solver
 
     def _loss(self) -> ResidualLoss:
-        if isinstance(self.loss, str):
-            return cast(ResidualLoss, named_loss(self.loss)())  # type: ignore[misc]
-        return self.loss
+        return cast(ResidualLoss, self._named_loss())
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        names = [name for name, loss in LOSSES.items() if issubclass(loss, ResidualLoss)]
-        loss: Any = self.loss
-        kind = named_loss(loss) if isinstance(loss, str) else None
-        if not isinstance(loss, ResidualLoss) and (kind is None or kind.name not in names):
-            wanted = f"a residual loss or one of {', '.join(map(repr, names))}"
-            raise complain(self, "loss", wanted, meant(loss, names))
-        self._loss().validate()
+        self._check_loss(lambda loss: isinstance(loss, ResidualLoss), "a residual loss")
         check_scale(self, self._scales)
 
 

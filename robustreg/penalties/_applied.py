@@ -38,7 +38,7 @@ class Majoriser(NamedTuple):
     l2: Array
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Applied:
     """``factor * sum_j penalty(unit * |coef_j|; strength_j)``, of coefficients that may have to be positive.
 
@@ -70,6 +70,14 @@ class Applied:
         """
         shape = replace(base, alpha=base.alpha / share if share > 0 else base.alpha)
         return cls(shape, weights, positive, share)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Applied):
+            return NotImplemented
+        own, its = ({**vars(one), "weights": None} for one in (self, other))
+        return own == its and np.array_equal(_weights(self), _weights(other))
+
+    __hash__ = None  # type: ignore[assignment]
 
     @property
     def convex(self) -> bool:
@@ -156,3 +164,7 @@ class Applied:
         """Return the penalty beside a loss of ``degree`` of y divided by ``spread``, per mean weight ``mass``."""
         factor = self.factor / mass / spread ** float(degree)
         return replace(self, factor=min(factor, LARGEST), unit=self.unit * spread)
+
+
+def _weights(applied: Applied) -> Any:
+    return () if applied.weights is None else applied.weights

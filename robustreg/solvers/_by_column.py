@@ -22,12 +22,13 @@ from typing import Any, cast
 
 import numpy as np
 
-from robustreg._array import Array, is_sparse
+from robustreg._array import Array
 from robustreg.coordinates import Coordinates
-from robustreg.data import Data, floats
+from robustreg.data import Data
 from robustreg.objective import Objective
 from robustreg.penalties import L2
 from robustreg.penalties._applied import Majoriser
+from robustreg.solvers._free_columns import KEPT_BYTES, FreeColumns, dense_columns
 from robustreg.solvers._gap import Certificate, certify
 from robustreg.solvers._grouped_quadratic import GroupLimits
 from robustreg.solvers._kinks import offsets
@@ -42,8 +43,6 @@ FIRST = 100
 ROUNDS = 60
 #: majorisers of a penalty that is not convex, each of which brings the end nearer by a factor
 MAJORISERS = 200
-#: bytes of dense columns that are kept; more are made anew for each pass
-KEPT_BYTES = 1 << 28
 #: of the tolerance, what a round may leave on its columns
 SHARE = 1e-6
 #: a gap from which the rows on their kinks are guessed, and one that needs no better end
@@ -56,7 +55,8 @@ LEAST = 1e-15
 class _Problem:
     """The whole problem: a smooth loss alone, over all columns, and the majoriser of its penalty.
 
-    ``labels`` are the groups of the columns; each is its own where there are none.
+    ``labels`` are the groups of the columns; each is its own where there are none. Columns without a penalty
+    are met in ``combined`` form, if there are any.
     """
 
     objective: Objective
@@ -64,6 +64,7 @@ class _Problem:
     positive: bool
     labels: Array | None
     live: Array
+    combined: FreeColumns | None = None
 
     @property
     def units(self) -> Array:
@@ -84,39 +85,71 @@ class _Problem:
             bare = (l1 == 0).any(axis=1) & (not self.positive)
         return np.asarray(bare & self.live)
 
+    def bare(self) -> Array:
+        """Return the columns without any penalty or bound."""
+        square = self.part.l2.reshape(self.objective.data.size, -1).any(axis=1)
+        return np.flatnonzero(self.free() & ~square)
+
     def on(self, kept: Array) -> tuple[Objective, NotSmooth, Array]:
-        """Return loss, penalty and its square on some columns."""
-        objective = self.objective
-        few = replace(objective, data=_dense(objective.data, kept))
-        few.total = objective.total
-        size, outputs = len(kept), self.outputs
-        q = few.size
+        """Return loss, penalty and its square on some columns, which hold those without a penalty."""
+        few_data, penalised = dense_columns(self.objective.data, kept), kept
+        if self.combined is not None:
+            free = np.isin(kept, self.combined.columns)
+            few_data, penalised = (
+                self.combined.combined(few_data, np.flatnonzero(free)),
+                kept[~free],
+            )
+        few = replace(self.objective, data=few_data)
+        few.total = self.objective.total
+        outputs, q = self.outputs, few.size
+        edge = len(penalised) * outputs
         bend = np.zeros(q)
-        bend[: size * outputs] = self.part.l2.reshape(-1, outputs)[kept].ravel()
+        bend[:edge] = self.part.l2.reshape(-1, outputs)[penalised].ravel()
         if self.labels is None:
             l1, positive = np.zeros(q), np.zeros(q, dtype=bool)
-            l1[: size * outputs] = self.part.l1.reshape(-1, outputs)[kept].ravel()
-            positive[: size * outputs] = self.positive
+            l1[:edge] = self.part.l1.reshape(-1, outputs)[penalised].ravel()
+            positive[:edge] = self.positive
             return few, Limits(l1, positive), bend
-        groups, inner = np.unique(self.labels[kept], return_inverse=True)
+        groups, inner = np.unique(self.labels[penalised], return_inverse=True)
         labels = np.full(q, -1)
-        labels[: size * outputs] = np.repeat(inner, outputs)
+        labels[:edge] = np.repeat(inner, outputs)
         strength = self.part.l1[groups]
         labels[labels >= 0] = np.where(strength[labels[labels >= 0]] > 0, labels[labels >= 0], -1)
         return few, GroupLimits(strength, labels), bend
 
     def take(self, theta: Array, kept: Array) -> Array:
-        """Return the parameters of some columns."""
-        edge = self.objective.data.size * self.outputs
-        u = theta[:edge].reshape(-1, self.outputs)[kept]
-        return np.concatenate([u.ravel(), theta[edge:]])
+        """Return the parameters of some columns, in the order that :meth:`on` gives them."""
+        u, edge = self._coefficients(theta)
+        if self.combined is None:
+            return np.concatenate([u[kept].ravel(), theta[edge:]])
+        columns = self.combined.columns
+        others = kept[~np.isin(kept, columns)]
+        own = np.vstack([u[columns], self._intercepts(theta, edge)])
+        end = edge + own[len(columns) :].size
+        return np.concatenate([u[others].ravel(), (self.combined.back @ own).ravel(), theta[end:]])
 
     def whole(self, few: Array, kept: Array) -> Array:
         """Return the parameters of all columns, zero for the others."""
-        edge, outputs = len(kept) * self.outputs, self.outputs
+        outputs = self.outputs
         u = np.zeros((self.objective.data.size, outputs))
-        u[kept] = few[:edge].reshape(-1, outputs)
-        return np.concatenate([u.ravel(), few[edge:]])
+        others = kept if self.combined is None else kept[~np.isin(kept, self.combined.columns)]
+        edge = len(others) * outputs
+        u[others] = few[:edge].reshape(-1, outputs)
+        if self.combined is None:
+            return np.concatenate([u.ravel(), few[edge:]])
+        end = edge + self.combined.transform.shape[1] * outputs
+        own = self.combined.transform @ few[edge:end].reshape(-1, outputs)
+        size = len(self.combined.columns)
+        u[self.combined.columns] = own[:size]
+        return np.concatenate([u.ravel(), own[size:].ravel(), few[end:]])
+
+    def _coefficients(self, theta: Array) -> tuple[Array, int]:
+        edge = self.objective.data.size * self.outputs
+        return theta[:edge].reshape(-1, self.outputs), edge
+
+    def _intercepts(self, theta: Array, edge: int) -> Array:
+        some = self.outputs if self.objective.data.intercept else 0
+        return theta[edge : edge + some].reshape(-1, self.outputs)
 
     def support(self, theta: Array) -> Array:
         """Return which columns have a coefficient that is not zero, with the others of their groups."""
@@ -212,11 +245,10 @@ def _solve_majorised(
 ) -> Result:
     """Minimise a smooth loss; a penalty that is not convex by the majorisers that touch it."""
     nit, penalty = 0, cast(Any, objective.penalty)
-    target = tol
     before = np.inf
     for _ in range(1 if penalty.convex else MAJORISERS):
-        problem = _problem(objective, theta)
-        found = _solve_on_columns(problem, objective, theta, target, max_iter - nit, callback)
+        problem = _combined(_problem(objective, theta))
+        found = _solve_on_columns(problem, objective, theta, tol, max_iter - nit, callback)
         nit, theta = nit + found.nit, found.x
         if penalty.convex or found.status in (1, 99):
             break
@@ -255,6 +287,14 @@ def _problem(objective: Objective, theta: Array) -> _Problem:
     return _Problem(bare, Majoriser(l1, l2), penalty.positive, labels, live)
 
 
+def _combined(problem: _Problem) -> _Problem:
+    """Return the problem with its columns that nothing holds in combinations."""
+    data, bare = problem.objective.data, problem.bare()
+    if not len(bare) or data.n_rows * int(problem.live.sum()) * 8 > KEPT_BYTES:
+        return problem
+    return replace(problem, combined=FreeColumns.of(data, bare))
+
+
 def _solve_on_columns(
     problem: _Problem,
     objective: Objective,
@@ -268,13 +308,12 @@ def _solve_on_columns(
     kept = np.flatnonzero(free | problem.support(theta))
     if problem.live.sum() <= FIRST:
         kept = np.flatnonzero(problem.live)
-    least = FIRST
-    aim, found = tol, None
+    found = None
     for _ in range(ROUNDS):
         few, limits, bend = problem.on(kept)
         start = problem.take(theta, kept)
         inner = proximal_newton(
-            few, start, limits, bend, tol=max(SHARE * aim, LEAST), max_iter=max(max_iter - nit, 1),
+            few, start, limits, bend, tol=max(SHARE * tol, LEAST), max_iter=max(max_iter - nit, 1),
             callback=_told(callback, problem, kept),
         )  # fmt: skip
         nit += inner.nit
@@ -290,22 +329,13 @@ def _solve_on_columns(
         over = np.flatnonzero(out & (excess > LEAST))
         if not len(over) or excess[over].max() <= SHARE * SHARE * tol:
             break
-        used = problem.support(theta)
-        least = max(FIRST, int(used.sum()))
-        join = over[np.argsort(-excess[over], kind="stable")[:least]]
+        most = max(FIRST, int(problem.support(theta).sum()))
+        join = over[np.argsort(-excess[over], kind="stable")[:most]]
         units = problem.units
-        chosen = np.isin(units, units[join]) & problem.live
-        stay = used | free
-        kept = np.flatnonzero(stay | chosen | _near(problem, kept, excess))
+        # none is dropped, so that columns join finitely often
+        kept = np.union1d(kept, np.flatnonzero(np.isin(units, units[join]) & problem.live))
     assert found is not None
     return found
-
-
-def _near(problem: _Problem, kept: Array, excess: Array) -> Array:
-    """Return the columns looked at so far: none is dropped, so that columns join finitely often."""
-    near = np.zeros(problem.objective.data.size, dtype=bool)
-    near[kept] = True
-    return near
 
 
 def _excess(problem: _Problem, theta: Array) -> Array:
@@ -335,21 +365,6 @@ def _told(callback: Any, problem: _Problem, kept: Array) -> Any:
     return told
 
 
-def _dense(data: Data, kept: Array) -> Data:
-    """Return some columns as dense rows in the solver's coordinates."""
-    few = data.columns(kept)
-    if few.n_rows * len(kept) * 8 > KEPT_BYTES:
-        return few if few.ready else replace(few, explicit=True)
-    if few.ready:
-        return few
-    X = few.X if few.rows is None else few.X[few.rows]
-    X = floats(X.tocsr() if is_sparse(X) else X, dense=True)
-    columns = few.held.apply(X) if few.held.size else np.zeros((few.n_rows, 0))
-    if few.intercept:
-        columns = np.column_stack([columns, np.ones(few.n_rows)])
-    return replace(few, X=columns, rows=None, explicit=True, ready=True, stored=None)
-
-
 def _solve_kinked(
     objective: Objective, theta: Array, tol: float, max_iter: int, callback: Any
 ) -> Result:
@@ -357,10 +372,12 @@ def _solve_kinked(
     steps = Multipliers.of(objective)
     nit, status = 0, 1
     best: tuple[Certificate, Array, Array] | None = None
+    combined = _combined(_problem(steps.smooth(), theta)).combined
     for _ in range(steps.most):
         smooth = steps.smooth()
         problem = _problem(smooth, theta)
-        found = _solve_on_columns(problem, smooth, theta, tol, max_iter - nit, callback)
+        together = replace(problem, combined=combined)
+        found = _solve_on_columns(together, smooth, theta, tol, max_iter - nit, callback)
         nit, theta = nit + found.nit, found.x
         slopes = steps.advance(theta)
         ends = [(theta, slopes)]

@@ -21,6 +21,7 @@ from robustreg.objective import Objective
 from robustreg.penalties import L2
 from robustreg.penalties._applied import Applied
 from robustreg.penalties._sizes import sizes
+from robustreg.solvers._free_columns import FreeColumns
 from robustreg.solvers._kinks import gradient_of
 
 EPS = float(np.finfo(float).eps)
@@ -101,16 +102,31 @@ def certify(objective: Objective, theta: Array, dual: Array | None = None) -> Ce
         )
         return Certificate("stationary", worst, primal, excess)
     size = max(1.0, primal)
-    far = np.concatenate([np.ravel(np.atleast_1d(intercept)), np.ravel(extra)])
-    rest = np.concatenate([np.ravel(np.atleast_1d(rest_intercept)), np.ravel(rest_extra)])
-    rest = rest if objective.data.intercept else rest[len(rest) - len(np.ravel(extra)) :]
-    far = far if objective.data.intercept else far[len(far) - len(np.ravel(extra)) :]
-    gap = missed + float(np.abs(rest) @ (size + np.abs(far)))
-    gap += penalty.gap(u, pulled, primal, size) + penalty.apart
-    gap = min(gap, primal) if primal > 0 else gap
+    gap = missed + float(np.abs(rest_extra) @ (size + np.abs(extra)))
+    here, there = _free(objective, penalty, (u, intercept), (pulled, rest_intercept))
+    gap += float(np.sum(np.abs(there) * (size + np.abs(here))))
+    gap += penalty.gap(u, pulled, primal) + penalty.apart
+    gap = min(gap, primal)  # neither loss nor penalty is ever negative
     return Certificate(
         "gap", gap / max(primal, EPS * objective.unit), primal, penalty.excess(u, pulled)
     )
+
+
+def _free(
+    objective: Objective, penalty: _Penalty, at: tuple[Array, Any], gradient: tuple[Array, Any]
+) -> tuple[Array, Array]:
+    """Return coefficients that nothing penalises, with the intercept, and their gradient, in orthonormal columns."""
+    data = objective.data
+    columns = penalty.bare(at[0], gradient[0])
+    last = [np.reshape(part[1], (1, -1))[: int(data.intercept)] for part in (at, gradient)]
+    if not len(columns):
+        return last[0], last[1]
+    free = FreeColumns.of(data, columns)
+    stacked = [
+        np.vstack([part[0][columns].reshape(len(columns), -1), end])
+        for part, end in zip((at, gradient), last, strict=True)
+    ]
+    return free.back @ stacked[0], free.transform.T @ stacked[1]
 
 
 class _Penalty(NamedTuple):
@@ -193,22 +209,41 @@ class _Penalty(NamedTuple):
         assert self.labels is not None
         return self.labels if u.ndim == 1 else (self.labels[:, None] + np.zeros(u.shape[1], int))
 
-    def gap(self, u: Array, pulled: Array, primal: float, size: float) -> float:
-        """Return the gap of the penalty between a point and what is carried back to it."""
+    def bare(self, u: Array, gradient: Array) -> Array:
+        """Return the columns that nothing keeps where they are: without a penalty, and not at a bound."""
+        size = len(u)
+        if self.quadratic is not None:
+            return np.arange(0)
+        if self.labels is not None:
+            return np.flatnonzero((self.l1 == 0)[self.labels] & ~self.removed)
+        held = ((self.l1 != 0) | (self.l2 != 0)).reshape(size, -1).any(axis=1) | self.removed
+        if self.positive:
+            at_bound = ((u == 0) & (gradient >= 0)).reshape(size, -1)
+            held |= at_bound.all(axis=1)
+        return np.flatnonzero(~held)
+
+    def gap(self, u: Array, pulled: Array, primal: float) -> float:
+        """Return the gap of the penalty between a point and what is carried back to it.
+
+        Coefficients that are ``bare`` are left out.
+        """
         if self.quadratic is not None:
             rest = pulled + self.quadratic @ u
             solved = np.linalg.lstsq(self.quadratic, rest, rcond=None)[0]
-            lost = float(np.abs(rest - self.quadratic @ solved).sum()) * size
+            lost = float(np.abs(rest - self.quadratic @ solved).sum()) * max(1.0, primal)
             return 0.5 * float(np.sum(rest * solved)) + lost
+        left_out = self.removed.copy()
+        left_out[self.bare(u, pulled)] = True
+        pulled = np.where(_columns(left_out, u), 0.0, pulled)
         if self.labels is not None:
-            return self._grouped_gap(u, pulled, primal, size)
-        pulled, u = np.where(_columns(self.removed, u), 0.0, pulled), np.asarray(u)
+            return self._grouped_gap(u, pulled, primal)
         with np.errstate(divide="ignore", invalid="ignore"):
             far = np.minimum(
                 np.where(self.l1 > 0, primal / self.l1, np.inf),
                 np.where(self.l2 > 0, np.sqrt(2 * primal / self.l2), np.inf),
             )
-        far = np.maximum(np.where(np.isfinite(far), far, size + np.abs(u)), np.abs(u))
+        # at a bound with its gradient it stays there
+        far = np.maximum(np.where(np.isfinite(far), far, 0.0), np.abs(u))
         own = self.l1 * np.abs(u) + 0.5 * self.l2 * u**2 + pulled * u
         sums = own + self._conjugate(-pulled, far)
         apart = float(np.maximum(sums, 0.0).sum())
@@ -226,24 +261,19 @@ class _Penalty(NamedTuple):
             v = np.where(self.l2 > 0, np.minimum(over / self.l2, far), far)
         return np.where(over > 0, v * (over - 0.5 * self.l2 * v), 0.0)
 
-    def _grouped_gap(self, u: Array, pulled: Array, primal: float, size: float) -> float:
+    def _grouped_gap(self, u: Array, pulled: Array, primal: float) -> float:
         assert self.labels is not None
         with np.errstate(divide="ignore", invalid="ignore"):
             user = np.where(self.unit > 0, pulled / self.unit, 0.0)
-        user = np.where(_columns(self.removed, u), 0.0, user)
         coef = self.unit * u
         norm, force = sizes(coef, self.labels), sizes(user, self.labels)
         if np.any(self.l2):
             raise ValueError("A group penalty with a square is not certified.")
         match = np.bincount(self.labels, (user * coef).reshape(len(u), -1).sum(axis=1))
         own = np.maximum(self.l1 * norm + match, 0.0)
-        # a group without a penalty is bounded as a coefficient is
-        bare = self.l1 == 0
-        largest = np.zeros(len(norm))
-        np.maximum.at(largest, self.labels, np.reshape(self.unit, len(u)))
-        loose = float((force * (size * largest + norm))[bare].sum())
-        share = float(np.max(force[~bare] / self.l1[~bare], initial=0.0))
-        return float(own[~bare].sum()) + max(share - 1, 0.0) * primal + loose
+        held = self.l1 > 0
+        share = float(np.max(force[held] / self.l1[held], initial=0.0))
+        return float(own[held].sum()) + max(share - 1, 0.0) * primal
 
 
 def _columns(flags: Array, u: Array) -> Array:

@@ -1,0 +1,84 @@
+"""Columns that no penalty holds, and the intercept, made orthonormal.
+
+Nothing bounds a coefficient without a penalty. Where two such columns are nearly one, a small gradient in
+each of them says little: their difference is a direction of hardly any length, along which the minimum may be
+far. In orthonormal coordinates a gradient is a statement about predictions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy.linalg
+
+from robustreg._array import Array, is_sparse
+from robustreg.coordinates import Coordinates
+from robustreg.data import Data, floats
+from robustreg.orthonormal import orthonormal_transform
+
+#: bytes of dense columns that are kept; more are made anew for each pass
+KEPT_BYTES = 1 << 28
+
+
+@dataclass
+class FreeColumns:
+    """Some columns, and the ones of an intercept, and what makes them orthonormal.
+
+    Parameters
+    ----------
+    columns : array of int
+        Which columns.
+    transform : array of shape (q, rank)
+        Carries the coefficients of the combinations to those of the columns; the intercept is the last of
+        the q. Weighted mean squares of the combinations are one.
+    back : array of shape (rank, q)
+        Carries coefficients of the columns to those of the combinations.
+    """
+
+    columns: Array
+    transform: Array
+    back: Array
+
+    @classmethod
+    def of(cls, data: Data, columns: Array) -> FreeColumns:
+        """Decompose columns in diagonal coordinates: one pass over them."""
+        few = dense_columns(data, columns)
+        q = len(columns) + int(data.intercept)
+        triangle = np.zeros((0, q))
+        for block in few.blocks():
+            X = np.column_stack([block.X, np.ones(len(block.y))]) if block.apart else block.X
+            X = X if block.weight is None else np.sqrt(block.weight)[:, None] * X
+            triangle = scipy.linalg.qr(
+                np.vstack([triangle, X]), mode="r", overwrite_a=True, check_finite=False
+            )[0][:q]
+        triangle = triangle / np.sqrt(data.total)
+        size = np.linalg.norm(triangle, axis=0)
+        live = np.flatnonzero(size)
+        found = orthonormal_transform(triangle[:, live] / size[live], size[live], 1)
+        transform = np.zeros((q, found.shape[1]))
+        transform[live] = found
+        return cls(columns, transform, (triangle @ transform).T @ triangle)
+
+    def combined(self, few: Data, positions: Array) -> Data:
+        """Return dense columns with these, found at ``positions``, and the ones in combinations, which are last."""
+        own = np.append(positions, few.size) if few.intercept else positions
+        others = np.setdiff1d(np.arange(few.X.shape[1]), own)
+        X = np.column_stack([few.X[:, others], few.X[:, own] @ self.transform])
+        unit = Coordinates(np.zeros(X.shape[1]), np.ones(X.shape[1]))
+        return replace(few, X=X, coordinates=unit, intercept=False)
+
+
+def dense_columns(data: Data, kept: Array) -> Data:
+    """Return some columns as dense rows in the solver's coordinates."""
+    few = data.columns(kept)
+    if few.n_rows * len(kept) * 8 > KEPT_BYTES:
+        return few if few.ready else replace(few, explicit=True)
+    if few.ready:
+        return few
+    X = few.X if few.rows is None else few.X[few.rows]
+    X = floats(X.tocsr() if is_sparse(X) else X, dense=True)
+    columns = few.held.apply(X) if few.held.size else np.zeros((few.n_rows, 0))
+    if few.intercept:
+        columns = np.column_stack([columns, np.ones(few.n_rows)])
+    return replace(few, X=columns, rows=None, explicit=True, ready=True, stored=None)
