@@ -72,10 +72,14 @@ def optimality(
     Returns
     -------
     float
-        The largest entry of the gradient, or if larger a tenth of :func:`relative_decrement`. Within
-        1e-8 the fit is above its minimum by at most about 1e-14 of its value.
+        The largest entry of the gradient (that of a scale in units of its price), or if larger a tenth of
+        :func:`relative_decrement`. Within 1e-8 the fit is above its minimum by at most about 1e-14 of its value.
     """
     norm = float(np.abs(gradient).max(initial=0.0))
+    if objective.n_extra:
+        # The price of a scale has the size of the square of a small threshold, and so have all terms of this
+        # entry: one that is small beside those of the coefficients alone proves nothing.
+        norm = max(norm, abs(float(gradient[-1])) / objective.unit)
     if not 0 < norm or max(value, objective.unit) <= ROUNDING:  # of residuals, too, nothing is left
         return 0.0
     unit = sharpness(objective, theta)

@@ -11,6 +11,8 @@ from robustreg.objective import Objective
 
 #: what rounding makes of a gap, y having spread one: more of it has to be counted
 FORGIVEN = 1e-11
+#: and of a number that was one of the user's, whose last place is all that is in doubt
+GIVEN = 16 * float(np.finfo(float).eps)
 
 
 def offsets(objective: Objective, theta: Array) -> Array:
@@ -34,4 +36,4 @@ def more_than_rounding(gaps: Array, zeroed: Array, base: float) -> float:
     not, a value that depends on them has not been proven. ``base`` says how exact y itself is.
     """
     total = float(gaps[zeroed].sum())
-    return total if total > FORGIVEN * (1.0 + base) else 0.0
+    return total if total > FORGIVEN + GIVEN * base else 0.0

@@ -15,11 +15,14 @@ import numpy as np
 
 from robustreg._array import Array, row_slices
 from robustreg.data import Block, take_rows
+from robustreg.solvers._kinks import GIVEN
 from robustreg.solvers._newton import newton
 from robustreg.solvers._result import Result, minimize
 
 #: what rounding makes of a gap at the most, y having spread one: a heavy penalty has digits of its own
 NOISE = 1e-12
+#: what rounding makes of a sum of some terms of size one
+ROUNDED = 256 * float(np.finfo(float).eps)
 #: rows of which entries are made positive at a time
 PART = 4096
 #: curvature of a penalty that may be too weak to bound what is missed by rounding
@@ -79,8 +82,7 @@ class Rows:
         for part in row_slices(len(total), PART):  # no copy of X
             total[part] = abs(self.X[part]) @ size
         total += np.abs(self.position) + size.max(initial=0.0)
-        total += self.base + np.sum(self.hidden * size)
-        return 256 * np.finfo(float).eps * total
+        return ROUNDED * total + GIVEN * (self.base + np.sum(self.hidden * size))
 
     def gap(self, theta: Array, slopes: Array, size: float = 1.0) -> float:
         """Duality gap of a point and slopes within their bounds, at least 0.

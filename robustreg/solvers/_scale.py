@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import scipy.optimize
 from scipy.optimize import OptimizeResult
 
 from robustreg._array import Array
@@ -36,6 +37,10 @@ SUSPECT = (1e-6, 1e-12)
 NARROW = 0.02
 #: epsilon below which the joint objective starts from the L1 fit
 NARROW_JOINT = 0.4
+#: iterations after which Newton has missed a scale in units of which few rows are near
+PATIENCE = 60
+#: logarithm of the ratio of scales beyond which no other is looked for
+FARTHEST = 80.0
 #: a scale, in spreads of y, below which rounding of y would be all that it measures
 NOTHING = 1e-11
 
@@ -247,10 +252,47 @@ def solve_joint(problem: Problem, kappa: float, theta: Array | None = None) -> R
     ahead = _nearer(problem, objective, first.x, warm)
     at_least = int(first.nit == 0 and not warm)
     left = replace(problem, max_iter=problem.max_iter - ahead.steps)
-    found = _joint(left, objective, kappa, ahead.theta, at_least, **ahead.options)
+    hard = problem.narrow(NARROW / NARROW_JOINT)
+    most = min(left.max_iter, PATIENCE) if hard else left.max_iter
+    some = replace(left, max_iter=most)
+    found = _joint(some, objective, kappa, ahead.theta, at_least, **ahead.options)
     found = _with_raw(found, ahead)
+    if hard and found.status in (1, 2) and found.x[-1] > 0:
+        found = _balanced_scale(left.after(found.nit), objective, kappa, found)
     found.nit += first.nit
     return found
+
+
+def _balanced_scale(problem: Problem, objective: Objective, kappa: float, found: Result) -> Result:
+    """Find the scale as the root of the slope in it, which grows with the scale, where Newton has failed.
+
+    With a tiny threshold nearly all rows are beyond it at most scales, and the objective is a line between
+    them: Newton sees no curvature there, and the next row within reach may be a thousand scales away.
+    """
+    at, ends = found.x[:-1], {}
+    middle = float(np.log(found.x[-1]))
+
+    def slope(log_sigma: float) -> float:
+        nonlocal at
+        at, mean = _profile(problem, float(np.exp(log_sigma)), at, kappa)
+        ends[log_sigma] = at
+        return mean / kappa
+
+    sign, width = -np.sign(slope(middle)), 1e-3
+    if not sign:
+        return found
+    near, far = middle, middle + sign * width
+    while sign * slope(far) < 0 and width < FARTHEST:
+        width *= 4.0
+        near, far = far, far + sign * width
+    if width >= FARTHEST:
+        return found
+    root = scipy.optimize.brentq(slope, near, far, xtol=1e-14, rtol=1e-14, maxiter=60)
+    best = min(ends, key=lambda end: abs(end - root))
+    theta = np.append(ends[best], np.exp(best))
+    again = _joint(problem, objective, kappa, theta, 0)
+    again.nit += found.nit
+    return again if again.optimality < found.optimality or again.status == 99 else found
 
 
 def _by_column(problem: Problem, objective: Objective, theta: Array) -> Result:

@@ -135,7 +135,7 @@ def _newton_options(
     """How to call :func:`newton`, with dense Hessians or with their products."""
     unit = objective.unit
     options: dict[str, Any] = {
-        "tol": max(tol, NOISE / unit), "maxiter": max_iter, "at_least": at_least, "lower": lower,
+        "tol": max(tol * (unit if objective.n_extra else 1.0), NOISE / unit), "maxiter": max_iter, "at_least": at_least, "lower": lower,
         "metric": metric, "known": known,
     }  # fmt: skip
     if method != "newton":

@@ -254,3 +254,40 @@ def test_tight_tol_is_met():
     model = HuberRegressor(tol=1e-13).fit(X, y)
     assert model.optimality_ <= 1e-13
     assert balance(model, X, y) < 1e-11
+
+
+@pytest.mark.parametrize("heavy", [False, True])
+@pytest.mark.parametrize("power", [10, 20, 33])
+@pytest.mark.parametrize(
+    "model",
+    [L1Regressor(), QuantileRegressor(quantile=0.25, alpha=0), QuantileRegressor(quantile=0.6)],
+    ids=["l1", "quantile", "lasso"],
+)
+def test_differences_of_some_last_places_of_y_are_no_rounding(model, power, heavy):
+    # y is known to its last place, and a fit to what it differs from a constant is one to y
+    base = 2.0**power
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        n, p = int(rng.integers(5, 60)), int(rng.integers(1, 4))
+        unit = np.spacing(base) * 2.0 ** rng.integers(4, 10)
+        X = rng.integers(-8, 9, size=(n, p)) / 4
+        error = rng.integers(-30, 31, n) * (rng.random(n) < 0.5)
+        y = (np.round(X @ rng.integers(-3, 4, p) * 4) + error) * unit
+        weight = np.ones(n)
+        weight[0] = 10.0 ** rng.uniform(1, 6) if heavy else 1.0
+        here, there = (clone(model), clone(model))
+        if isinstance(model, QuantileRegressor) and model.alpha:
+            here.alpha = there.alpha = 0.1 * unit
+        here.fit(X, y, sample_weight=weight)
+        there.fit(X, base + y, sample_weight=weight)
+        tau = getattr(model, "quantile", 0.5)
+
+        def value(coef, intercept, X=X, y=y, weight=weight, alpha=here.alpha, tau=tau):
+            r = y - X @ coef - intercept
+            lost = np.average(np.maximum(tau * r, (tau - 1) * r), weights=weight)
+            return lost + alpha * np.abs(coef).sum()
+
+        least = value(here.coef_, here.intercept_)
+        assert value(there.coef_, there.intercept_ - base) <= least * (1 + 1e-7) + 4 * np.spacing(
+            base
+        )

@@ -169,3 +169,18 @@ def test_objective_at_a_scale_has_its_thresholds_multiplied():
     assert p.at(0.5).loss == Huber(1.0)
     assert isinstance(p.joint(0.7), Objective)
     assert p.joint(0.7).loss.kappa == 0.7
+
+
+@pytest.mark.parametrize("seed", [6, 12, 28, 30, 35])
+@pytest.mark.parametrize("epsilon", [5e-5, 1e-3, 0.02, 0.3])
+@pytest.mark.parametrize("alpha", [0.0, 0.3])
+def test_scale_of_proposal_2_solves_its_equation_whatever_the_threshold(epsilon, alpha, seed):
+    # nearly all rows are beyond a tiny threshold: the objective is nearly a line in the scale, whose slope
+    # is less than any other entry of the gradient
+    rng = np.random.default_rng(seed)
+    X = np.array([-2.0, 0, 1, 2, 1, 0, 0, -1, 1, -2, 0, -1, 1, 1])[:, None]
+    y = 0.3 * X[:, 0] + 0.02 * rng.standard_normal(14)
+    model = HuberRegressor(epsilon=epsilon, alpha=alpha, scale="proposal2").fit(X, y)
+    spent = np.square(np.minimum(np.abs(y - model.predict(X)) / model.scale_, epsilon)).sum()
+    assert_allclose(spent, huber_consistency(epsilon) * 12, rtol=1e-6)
+    assert model.n_iter_ < 300
