@@ -9,6 +9,7 @@ import numpy as np
 import scipy.linalg
 
 from robustreg._array import Array
+from robustreg.precise import Factor
 
 #: condition number of the standardised columns beyond which they are made orthonormal by QR
 MAX_CONDITION = 300.0
@@ -28,10 +29,14 @@ class Coordinates:
         ``coef = transform * u`` (a diagonal) or ``transform @ u``. Its columns lie in the space
         spanned by the centred rows of X in the user's units, so of all coefficients with the same
         fitted values the map gives the shortest.
+    precise : bool, default=False
+        Whether products with a combining ``transform`` cancel so much that they take more than the digits of
+        floating point. In these coordinates a fit to what rounding has made of X is not one to X.
     """
 
     center: Array
     transform: Array
+    precise: bool = False
 
     @property
     def size(self) -> int:
@@ -57,6 +62,9 @@ class Coordinates:
         """Coefficients in the user's units; ``u`` is (n_reduced,) or (n_reduced, n_outputs)."""
         if self.diagonal:
             return (self.transform * u.T).T
+        if self.precise:
+            columns = u.reshape(len(u), -1)
+            return self._transposed.after(columns.T).T.reshape(-1, *u.shape[1:])
         return self.transform @ u
 
     def adjoint(self, gradient: Array) -> Array:
@@ -94,11 +102,21 @@ class Coordinates:
         They are centred in ``out``, which may be X itself, and combined in ``last``, an array of the
         result's shape that need not be given.
         """
+        if self.precise and not self.diagonal:
+            return self._factor.after(X, self.center, last)
         centred = np.subtract(X, self.center, out=out)
         if not self.diagonal:
             return np.dot(centred, self.transform, out=last)
         centred *= self.transform
         return centred
+
+    @cached_property
+    def _factor(self) -> Factor:
+        return Factor(self.transform)
+
+    @cached_property
+    def _transposed(self) -> Factor:
+        return Factor(self.transform.T)
 
 
 def condition_number(gram: Array) -> float:

@@ -53,6 +53,11 @@ LOST = 1e-8
 #: many combined columns are kept up to this many bytes: combining takes as many times longer than a pass
 #: over them as X has columns
 COMBINED_BYTES = 1 << 28
+#: combinations of columns this many times larger than what is left of them lose three digits or more to
+#: rounding, and predictions as many; precise products take seven times as long
+CANCELS = 1e3
+#: rows in coordinates that are precise are kept up to this many bytes
+PRECISE_BYTES = 1 << 26
 #: columns are of extreme size beyond this, or below its reciprocal
 HUGE = 1e60
 #: columns whose largest entry is below this have lost their digits
@@ -169,9 +174,9 @@ def prepare_robust(
     center, transform = np.zeros(X.shape[1]), data.coordinates.transform
     if intercept:
         center = np.array([weighted_median(column, counts) for column in part.T])
-    inside = Coordinates(center, transform).apply(part)
+    inside = replace(data.coordinates, center=center).apply(part)
     unit = np.array([_typical(column, counts) for column in inside.T])
-    data.coordinates = Coordinates(center, transform / unit)
+    data.coordinates = replace(data.coordinates, center=center, transform=transform / unit)
     if is_sparse(X) and not data.explicit and data.coordinates.diagonal:
         return data, rank
     return arrange(replace(data, explicit=True)), rank
@@ -194,6 +199,8 @@ def arrange(data: Data) -> Data:
     center = data.coordinates.center
     combined = not data.coordinates.diagonal and data.size > NARROW
     most = COMBINED_BYTES if combined else KEEP_BYTES
+    if data.coordinates.precise:
+        most = max(most, PRECISE_BYTES)
     if data.n_rows * data.size * 8 <= most or 4 * data.size <= len(center):
         kept = np.ones((data.n_rows, data.size + data.intercept))
         for block in data.blocks():
@@ -301,7 +308,7 @@ def _choose(
     if reduce and p >= data.n_rows:
         transform = _of_rows(replace(scaled, coordinates=Coordinates(center, np.ones_like(size))))
         if transform is not None:
-            return Coordinates(center, transform), transform.shape[1] + extra
+            return _combining(center, transform, size), transform.shape[1] + extra
     live = np.flatnonzero(varies)
     transform = np.zeros((len(size), 0))
     if p:
@@ -311,7 +318,13 @@ def _choose(
         transform = np.zeros((len(size), found.shape[1]))
         transform[live] = found
     rank = transform.shape[1] + extra
-    return (Coordinates(center, transform) if reduce else diagonal), rank
+    return (_combining(center, transform, size) if reduce else diagonal), rank
+
+
+def _combining(center: Array, transform: Array, size: Array) -> Coordinates:
+    """Return coordinates that combine columns of these sizes, precise ones where these cancel."""
+    squares = np.einsum("i,ij,ij->j", size**2, transform, transform)  # no copy of it
+    return Coordinates(center, transform, bool(np.any(squares > CANCELS**2)))
 
 
 def _of_rows(centred: Data) -> Array | None:
