@@ -2,8 +2,8 @@
 A new loss in one class
 =======================
 
-Expectiles are to the mean what quantiles are to the median. Their loss is not in the library: we write it, and
-everything else follows, its function form, estimators that use it by name, grids over its parameter.
+M-quantiles are to Huber's loss what quantiles are to the absolute error. Their loss is not in the library: we
+write it, and everything else follows, its function form, estimators that use it by name, grids over its parameter.
 """
 
 from dataclasses import dataclass
@@ -18,29 +18,34 @@ from robustreg.datasets import load_engel
 from robustreg.losses import ResidualLoss, function_form
 
 # %%
-# The loss is a square whose two sides differ in weight. A residual loss says what it costs, ``rho``, and its
-# first two derivatives, ``psi`` and ``psi_prime``.
+# The loss is Huber's, whose two sides differ in weight. A residual loss says what it costs, ``rho``, its first two
+# derivatives, ``psi`` and ``psi_prime``, and which of its parameters are in units of the residual.
 
 
 @dataclass(eq=False)
-class Expectile(ResidualLoss):
-    """Asymmetric squared error, whose minimum is an expectile."""
+class MQuantile(ResidualLoss):
+    """Asymmetric Huber loss, whose minimum is an M-quantile."""
 
     tau: float = 0.5
+    delta: float = 1.345
 
-    name: ClassVar[str] = "expectile"
-    function: ClassVar[str] = "expectile_loss"
-    bounded_influence: ClassVar[bool] = False
-    formula: ClassVar[str] = r"|\tau - 1_{r < 0}|\, r^2"
-    reference: ClassVar[str] = "Newey, W. K. and Powell, J. L. (1987). Econometrica 55, 819-847."
+    name: ClassVar[str] = "m_quantile"
+    function: ClassVar[str] = "m_quantile_loss"
+    threshold: ClassVar[tuple[str, ...]] = ("delta",)
+    formula: ClassVar[str] = r"2\, |\tau - 1_{r < 0}|\, \rho_{Huber}(r)"
+    reference: ClassVar[str] = "Breckling, J. and Chambers, R. (1988). Biometrika 75, 761-771."
 
     def rho(self, r):
-        return self.psi_prime(r) * r**2 / 2
+        inner = np.clip(r, -self.delta, self.delta)
+        return self._side(r) * inner * (r - inner / 2)
 
     def psi(self, r):
-        return self.psi_prime(r) * r
+        return self._side(r) * np.clip(r, -self.delta, self.delta)
 
     def psi_prime(self, r):
+        return self._side(r) * (np.abs(r) <= self.delta)
+
+    def _side(self, r):
         return 2 * np.where(r < 0, 1 - self.tau, self.tau)
 
 
@@ -49,27 +54,27 @@ class Expectile(ResidualLoss):
 
 engel = load_engel()
 X, y = engel[["income"]], engel["food_expenditure"]
-model = RobustRegressor(loss="expectile").fit(X, y)
+model = RobustRegressor(loss="m_quantile").fit(X, y)
 print(f"slope {model.coef_[0]:.4f}, certificate {model.optimality_:.1e}")
 
 # %%
 # As a function, checked and with its gradient:
 
-expectile_loss = function_form(Expectile)
-value, gradient = expectile_loss([1.0, 3.0], [0.0, 4.0], tau=0.9, return_gradient=True)
+m_quantile_loss = function_form(MQuantile)
+value, gradient = m_quantile_loss([1.0, 3.0], [0.0, 4.0], tau=0.9, return_gradient=True)
 print(value, gradient)
 
 # %%
 # Its parameter in a grid, and fits across it: the spread of food expenditure grows with income.
 
-search = GridSearchCV(RobustRegressor(loss=Expectile()), {"loss__tau": [0.1, 0.5, 0.9]}, cv=5)
+search = GridSearchCV(RobustRegressor(loss=MQuantile()), {"loss__tau": [0.1, 0.5, 0.9]}, cv=5)
 print(search.fit(X, y).best_params_)
 
 figure, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
 ax.plot(X, y, "k.", alpha=0.4)
 for tau in [0.02, 0.1, 0.5, 0.9, 0.98]:
-    fit = RobustRegressor(loss=Expectile(tau)).fit(X, y)
-    ax.plot(X, fit.predict(X), label=f"expectile {tau}")
+    fit = RobustRegressor(loss=MQuantile(tau)).fit(X, y)
+    ax.plot(X, fit.predict(X), label=f"M-quantile {tau}")
 ax.set(xlabel="income", ylabel="food expenditure", xlim=(300, 3000), ylim=(200, 1800))
 ax.legend()
 plt.show()

@@ -60,7 +60,7 @@ def row_weights(
     weights : array of shape (n_samples,), or None
         In [0, 1].
     """
-    if loss.kinks(np.zeros(1)) is not None:
+    if not loss.smooth:
         return None
     if loss.threshold and scale == 0:
         return (np.abs(residual) <= rounding()).astype(float)

@@ -84,7 +84,7 @@ class ResidualRegressor(RemoteMixin):
 
     def _why_not(self) -> str:
         loss, penalty = self._loss(), self._penalty(1.0)
-        if loss.kinks(np.zeros(1)) is not None:
+        if not loss.smooth:
             return f"whose {type(loss).__name__} loss is not smooth"
         if not loss.convex:
             return f"whose {type(loss).__name__} loss is not convex"
@@ -246,8 +246,15 @@ def choose_solver(estimator: Any, loss: ResidualLoss, quadratic: float) -> str:
     """
     name = type(loss).__name__
     names: tuple[str, ...]
-    if loss.kinks(np.zeros(1)) is None:
+    if loss.smooth:
         names, why = SMOOTH_SOLVERS, f"{name} is smooth"
+    elif loss.kinks(np.zeros(1)) is None:
+        if not loss.breakpoints:
+            raise ValueError(
+                f"No solver serves {name}, which is neither smooth nor piecewise linear: a loss that is "
+                "not smooth must have breakpoints."
+            )
+        names, why = ("exact",), f"{name} is piecewise linear"
     elif quadratic and estimator._penalty(1.0).euclidean:
         names, why = ("exact",), f"{name} with an L2 penalty is a quadratic program"
     else:
@@ -536,7 +543,9 @@ class RobustRegressor(NamedLoss, ResidualRegressor):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         self._check_loss(lambda loss: isinstance(loss, ResidualLoss), "a residual loss")
-        check_scale(self, self._scales)
+        # the MAD of the residuals of a fit that jumps with the scale may have no fixed point
+        settles = self._loss().smooth or not self._loss().threshold
+        check_scale(self, self._scales if settles else ("l1",))
 
 
 def check_scale(estimator: Any, names: tuple[str, ...]) -> None:

@@ -100,8 +100,8 @@ def influence(
 
 def _columns(fit: Fit, loss: ResidualLoss, random_state: Any) -> dict[str, Array]:
     residual, scale = fit.residual, measure(fit, OUTLYING).scale
-    kinked = loss.kinks(fit.estimate.target) is not None
-    weight = np.ones_like(residual) if kinked or is_line(loss) else robustness(fit)
+    unweighted = not loss.smooth or is_line(loss)
+    weight = np.ones_like(residual) if unweighted else robustness(fit)
     if fit.estimate.rows is not None:
         weight = fit.estimate.rows.astype(float)
     standardised = residual / scale if scale > 0 else np.sign(residual) * np.inf

@@ -73,6 +73,8 @@ def measure(fit: Fit, outlier: float) -> Measures:
         name = "R1 (Koenker and Machado)"
         r2 = koenker_machado(fit)
         return Measures(float(scale), r2, r2_name=name, quartiles=quartiles, n_outliers=outliers)
+    if not loss.smooth:
+        return Measures(float(scale), quartiles=quartiles, n_outliers=outliers)
     weights = robustness(fit)
     r2 = robust_r2(fit, weights * fit.weight)
     return Measures(

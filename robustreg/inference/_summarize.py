@@ -59,8 +59,14 @@ def offer(fit: Fit) -> Offer:
             resampled, "bootstrap", "a loss of all rows together",
             "formulas need a sum over rows, which its loss is not",
         )  # fmt: skip
+    kinked = loss.kinks(fit.estimate.target) is not None
+    if not loss.smooth and not (kinked and isinstance(loss, ResidualLoss)):
+        return Offer(
+            resampled, "bootstrap", "a loss with kinks",
+            "its second derivative is a density at the kinks, for which there is no formula",
+        )  # fmt: skip
     if isinstance(loss, ResidualLoss):
-        if loss.kinks(fit.estimate.target) is not None:
+        if kinked:
             many = fit.n > FEW_ROWS or fit.penalised
             kinds: dict[str, Covariance | None] = {
                 "nid": quantile.nid,
@@ -90,11 +96,6 @@ def offer(fit: Fit) -> Offer:
         return Offer(
             {"avar1": breakdown.avar1, **first, **kinds, **resampled}, "avar1", "an MM-estimate", ""
         )
-    if not loss.smooth:
-        return Offer(
-            resampled, "bootstrap", "a loss with kinks of its margins",
-            "its second derivative is a density at the margins, for which there is no formula",
-        )  # fmt: skip
     kinds = {"sandwich": cov.score_sandwich, "cluster": cov.score_cluster}
     if loss.likelihood:
         auto = "information" if fit.estimate.factor is None else "sandwich"

@@ -9,7 +9,7 @@ from robustreg.losses._cut_line import Absolute, Huber, Pinball, SmoothL1, Squar
 from robustreg.losses._functions import function_form
 from robustreg.losses._margin import Hinge, Logistic, MarginLoss, Multilabel, SquaredHinge
 from robustreg.losses._modulated import Focal, Poly
-from robustreg.losses._monotone import Fair, LogCosh, PseudoHuber
+from robustreg.losses._monotone import EpsilonInsensitive, Expectile, Fair, LogCosh, PseudoHuber
 from robustreg.losses._overlap import Dice
 from robustreg.losses._pairs import Contrastive, MarginRanking, Triplet
 from robustreg.losses._redescending import (
@@ -43,6 +43,8 @@ __all__ = [
     "Contrastive",
     "CrossEntropy",
     "Dice",
+    "EpsilonInsensitive",
+    "Expectile",
     "Extra",
     "Fair",
     "Focal",

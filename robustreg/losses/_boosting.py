@@ -118,10 +118,12 @@ class BoostingObjective:
         if not isinstance(loss, ResidualLoss):
             instead = np.abs(slope)  # scores are of size one, and so is a step by it
             return np.where(second > (0.0 if loss.convex else SHARE * instead), second, instead)
-        if loss.kinks(y) is None:
+        if loss.smooth:
             instead = loss.weights(y - raw)
-        else:  # psi jumps at 0: within one scale of it take the curvature of a rounded corner
-            instead = np.abs(slope) / np.maximum(np.abs(y - raw), self.scale_ or 1.0)
+        else:  # psi jumps: within one scale of zero take the curvature of a rounded corner
+            jumps = [jump for _, jump in loss.breakpoints]
+            steep = np.abs(slope) if len(jumps) < 2 else 0.5 * sum(jumps)
+            instead = steep / np.maximum(np.abs(y - raw), self.scale_ or 1.0)
         return np.where(second > SHARE * instead, second, instead)
 
 

@@ -92,6 +92,11 @@ class CutLineLoss(ResidualLoss):
         weighted = weigh(psi, weight)
         return (-half * dot(weighted, psi) if half else 0.0), weighted
 
+    @property
+    def breakpoints(self) -> tuple[tuple[float, float], ...]:
+        lower, upper = self.slopes
+        return () if self.width else ((0.0, upper - lower),)
+
     def kinks(self, y: Array) -> Kinks | None:
         lower, upper = self.slopes
         return None if self.width else Kinks(y, -upper, -lower)

@@ -1,4 +1,4 @@
-"""Residual losses that are smooth and convex: pseudo-Huber, log-cosh and Fair."""
+"""Residual losses that are convex: pseudo-Huber, log-cosh, Fair, expectile and epsilon-insensitive."""
 
 from __future__ import annotations
 
@@ -165,3 +165,115 @@ class Fair(ResidualLoss):
 
     def psi_prime(self, r: Array) -> Array:
         return (1.0 / (1.0 + array_namespace(r).abs(r) / float(self.c))) ** 2
+
+
+@dataclass(eq=False)
+class Expectile(ResidualLoss):
+    r"""Asymmetric squares, whose minimum is an expectile.
+
+    As quantiles generalise the median, expectiles generalise the mean: positive residuals count
+    ``expectile / (1 - expectile)`` times as much as negative ones.
+
+    Parameters
+    ----------
+    expectile : float in (0, 1), default=0.5
+        Which expectile; 0.5 gives half the squared error, whose minimum is the mean.
+
+    Examples
+    --------
+    >>> from robustreg.losses import Expectile, expectile_loss
+    >>> expectile_loss([0.0, 0.0], [1.0, -1.0], expectile=0.9, reduction="none").round(2).tolist()
+    [0.1, 0.9]
+    >>> float(Expectile()([0.0, 0.0], [1.0, -3.0]))
+    2.5
+    """
+
+    expectile: float = real(0.5, low=0.0, high=1.0)
+
+    name: ClassVar[str] = "expectile"
+    aliases: ClassVar[tuple[str, ...]] = ("asymmetric_squares",)
+    function: ClassVar[str] = "expectile_loss"
+    bounded_influence: ClassVar[bool] = False
+    formula: ClassVar[str] = r"|\tau - 1_{r < 0}|\, r^2"
+    reference: ClassVar[str] = (
+        "Newey, W. K. and Powell, J. L. (1987). Asymmetric least squares estimation and testing. "
+        "Econometrica 55, 819-847."
+    )
+
+    @property
+    def knots(self) -> tuple[float, ...]:
+        return (0.0,)
+
+    def psi(self, r: Array) -> Array:
+        return r * self.psi_prime(r)
+
+    def psi_prime(self, r: Array) -> Array:
+        xp, level = array_namespace(r), float(self.expectile)
+        ones = xp.ones_like(r)
+        return xp.where(r < 0, (2.0 - 2.0 * level) * ones, (2.0 * level) * ones)
+
+    def rho(self, r: Array) -> Array:
+        return (0.5 * r) * self.psi(r)
+
+    def excess(self, r: Array) -> Array:
+        return -self.rho(r)
+
+
+@dataclass(eq=False)
+class EpsilonInsensitive(ResidualLoss):
+    r"""Absolute error beyond a threshold, as in support vector regression; less costs nothing.
+
+    Parameters
+    ----------
+    epsilon : float in (0, inf), default=0.612
+        Threshold, in the units of the residual; the default is the most efficient at the normal
+        distribution.
+
+    Notes
+    -----
+    With a normal distribution the best threshold is 0.612 standard deviations (Smola, A., Murata, N.,
+    Schoelkopf, B. and Mueller, K.-R., 1998, Asymptotically optimal choice of epsilon-loss for support
+    vector machines, ICANN, 105-110).
+
+    Examples
+    --------
+    >>> from robustreg.losses import EpsilonInsensitive, epsilon_insensitive_loss
+    >>> epsilon_insensitive_loss([0.0, 0.0], [0.05, -2.0], epsilon=0.1, reduction="none").tolist()
+    [0.0, 1.9]
+    >>> import numpy as np
+    >>> EpsilonInsensitive(epsilon=0.5).psi(np.array([-2.0, 0.2, 0.7])).tolist()
+    [-1.0, 0.0, 1.0]
+    """
+
+    epsilon: float = real(0.612, low=0.0)
+
+    name: ClassVar[str] = "epsilon_insensitive"
+    function: ClassVar[str] = "epsilon_insensitive_loss"
+    function_defaults: ClassVar[dict[str, Any]] = {"epsilon": 0.1}
+    smooth: ClassVar[bool] = False
+    degree: ClassVar[int] = 1
+    threshold: ClassVar[tuple[str, ...]] = ("epsilon",)
+    formula: ClassVar[str] = r"\max(|r| - \epsilon, 0)"
+    reference: ClassVar[str] = (
+        "Vapnik, V. N. (1995). The Nature of Statistical Learning Theory. Springer, New York."
+    )
+
+    @property
+    def breakpoints(self) -> tuple[tuple[float, float], ...]:
+        epsilon = float(self.epsilon)
+        return (-epsilon, 1.0), (epsilon, 1.0)
+
+    def rho(self, r: Array) -> Array:
+        xp = array_namespace(r)
+        beyond = xp.abs(r) - float(self.epsilon)
+        return xp.where(beyond > 0, beyond, xp.zeros_like(r))
+
+    def psi(self, r: Array) -> Array:
+        xp = array_namespace(r)
+        return xp.where(xp.abs(r) > float(self.epsilon), xp.sign(r), xp.zeros_like(r))
+
+    def psi_prime(self, r: Array) -> Array:
+        return r * 0.0
+
+    def excess(self, r: Array) -> Array:
+        return -float(self.epsilon) * array_namespace(r).abs(self.psi(r))

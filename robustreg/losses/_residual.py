@@ -124,6 +124,11 @@ class ResidualLoss(PointwiseLoss):
         return tuple(float(getattr(self, name)) for name in self.threshold)
 
     @property
+    def breakpoints(self) -> tuple[tuple[float, float], ...]:
+        """Residuals at which psi jumps, and by how much, where rho is piecewise linear; empty for other rho."""
+        return ()
+
+    @property
     def line(self) -> tuple[float, float] | None:
         """Residuals between which psi is a line and beyond which it is flat; None for other psi."""
         return None

@@ -24,6 +24,7 @@ from robustreg.solvers._newton import DenseMetric
 from robustreg.solvers._pieces import Ahead, has_pieces, look_ahead
 from robustreg.solvers._result import Result
 from robustreg.solvers._smooth import ROUGH, keeps_metric, kept_metric, on_sample, solve_smooth
+from robustreg.solvers._stacked import solve_stacked
 
 #: y beyond this many of its spreads does not move the least-squares start
 CLIP = 10.0
@@ -146,6 +147,9 @@ def solve_fixed(problem: Problem, sigma: float, theta: Array | None = None) -> R
     that Newton never meets a band without rows.
     """
     objective = problem.at(sigma)
+    if problem.loss.breakpoints:
+        start = problem.start() if theta is None else theta
+        return solve_stacked(objective, start, **{**problem.how, "warm": theta is not None})
     if problem.penalty.by_column:
         return _by_column(problem, objective, np.zeros(problem.size) if theta is None else theta)
     if problem.loss.line == (-np.inf, np.inf) and keeps_metric(objective, problem.method):

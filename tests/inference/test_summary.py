@@ -288,7 +288,7 @@ def test_too_few_rows():
         ),
         (L1Regressor(), "sandwich", "the density of the errors is needed"),
         (HuberRegressor(), 7, "covariance=7 is none"),
-        (HingeClassifier(), "sandwich", "a density at the margins"),
+        (HingeClassifier(), "sandwich", "a density at the kinks"),
         (DiceClassifier(), "cluster", "need a sum over rows"),
         (FocalClassifier(), "information", "curvature of a log-likelihood"),
     ],

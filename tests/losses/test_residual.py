@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
+from scipy.optimize import minimize_scalar
 from sklearn.base import clone
 
 from robustreg.losses import (
@@ -9,6 +11,8 @@ from robustreg.losses import (
     LQQ,
     Absolute,
     Concomitant,
+    EpsilonInsensitive,
+    Expectile,
     Hampel,
     Huber,
     Optimal,
@@ -25,6 +29,7 @@ from robustreg.losses import (
     pinball_loss,
     smooth_l1_loss,
 )
+from robustreg.losses._normal import normal_efficiency
 
 RESIDUAL = [loss() for loss in LOSSES.values() if issubclass(loss, ResidualLoss)]
 GRID = np.array([-40.0, -3.1, -1.2, -0.3, -1e-5, 0.0, 1e-5, 0.2, 0.9, 2.7, 50.0])
@@ -152,7 +157,7 @@ def test_losses_without_a_kink_cannot_be_smoothed():
 
 
 @pytest.mark.parametrize(
-    "loss", [loss for loss in RESIDUAL if loss.threshold], ids=lambda s: s.name
+    "loss", [loss for loss in RESIDUAL if loss.threshold and loss.smooth], ids=lambda s: s.name
 )
 def test_default_threshold_has_95_percent_efficiency(loss):
     if loss.name == "smooth_l1":  # at the default of the texts
@@ -162,6 +167,48 @@ def test_default_threshold_has_95_percent_efficiency(loss):
     psi = loss.psi(z)
     efficiency = np.sum(density * z * psi) ** 2 / np.sum(density * psi**2)
     assert efficiency == pytest.approx(0.95, abs=1e-4)
+
+
+def test_default_tube_is_the_most_efficient_at_the_normal_distribution():
+    best = minimize_scalar(
+        lambda epsilon: -normal_efficiency(EpsilonInsensitive(epsilon=epsilon)),
+        bounds=(0.1, 2.0),
+        method="bounded",
+    )
+    assert EpsilonInsensitive().epsilon == pytest.approx(best.x, abs=1e-3)
+    # (2 phi(c))^2 / (2 (1 - Phi(c))) at c = 0.612
+    assert normal_efficiency(EpsilonInsensitive()) == pytest.approx(0.80982596, abs=1e-8)
+
+
+def test_expectile_of_a_half_is_least_squares(rng):
+    r = rng.standard_normal(100) * 10.0 ** rng.integers(-100, 100, 100)
+    half, square = Expectile(), Squared()
+    for verb in ("rho", "psi", "psi_prime", "excess"):
+        assert_allclose(getattr(half, verb)(r), getattr(square, verb)(r), rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [loss for loss in RESIDUAL if loss.breakpoints] + [Pinball(0.2), EpsilonInsensitive(3.0)],
+    ids=repr,
+)
+def test_breakpoints_describe_the_loss(loss):
+    at = [t for t, _ in loss.breakpoints]
+    assert at == sorted(at)
+    assert not loss.smooth
+    far = 1e3
+    slope = loss.psi(np.array([-far]))[0]
+    r = np.linspace(-10, 10, 2001)
+    jumps = sum(jump * (r > t) for t, jump in loss.breakpoints)
+    off = ~np.isin(r, at)
+    assert_allclose(loss.psi(r)[off], (slope + jumps)[off], atol=1e-14)
+    rho = slope * r + sum(jump * np.maximum(r - t, 0) for t, jump in loss.breakpoints)
+    assert_allclose(loss.rho(r) - rho, (loss.rho(r) - rho)[0], atol=1e-9)
+
+
+@pytest.mark.parametrize("loss", RESIDUAL, ids=lambda loss: loss.name)
+def test_only_losses_with_breakpoints_are_not_smooth(loss):
+    assert loss.smooth == (not loss.breakpoints)
 
 
 @pytest.mark.parametrize(
