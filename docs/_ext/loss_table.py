@@ -113,7 +113,10 @@ def row(name, kind, folder):
     image += "\n\n" + ", ".join(f":class:`~robustreg.{user}`" for user in users(name, kind))
     convex = "convex" if kind().convex else "not convex"
     smooth = "smooth" if kind.smooth else "non-smooth"
-    cells = [names, formula, f"{image}\n\n{convex}, {smooth}"]
+    shape = f"{convex}, {smooth}"
+    if hasattr(kind, "rho"):
+        shape += f", {'bounded' if kind.bounded_influence else 'unbounded'} influence"
+    cells = [names, formula, f"{image}\n\n{shape}"]
     lines = [f"- {indent(cell, '  ').strip()}" for cell in cells]
     return "* " + indent("\n".join(lines), "  ").strip()
 

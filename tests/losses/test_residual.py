@@ -207,6 +207,12 @@ def test_breakpoints_describe_the_loss(loss):
 
 
 @pytest.mark.parametrize("loss", RESIDUAL, ids=lambda loss: loss.name)
+def test_influence_is_bounded_where_the_loss_says_so(loss):
+    near, far = np.abs(loss.psi(np.array([1e6, 1e12])))
+    assert (far <= 1.01 * near) == loss.bounded_influence
+
+
+@pytest.mark.parametrize("loss", RESIDUAL, ids=lambda loss: loss.name)
 def test_only_losses_with_breakpoints_are_not_smooth(loss):
     assert loss.smooth == (not loss.breakpoints)
 
