@@ -13,10 +13,10 @@ import scipy.linalg
 from robustreg._array import Array
 from robustreg._threads import blas_aside
 from robustreg.coordinates import MAX_CONDITION, Coordinates, condition_number
-from robustreg.data import FEW, Block, Data
+from robustreg.data import FEW, TAKE_BYTES, Block, Data, drawn
 from robustreg.orthonormal import lost_shares, orthonormal_transform
 from robustreg.preparation import LOST, is_harmless, refuse_loss
-from robustreg.tables import Part, Table, add
+from robustreg.tables import Part, Table, add, stack
 
 #: rows of the sample that is fetched, and for each column
 SAMPLE, SAMPLE_EACH = 4000, 40
@@ -69,6 +69,59 @@ class Seen:
             return reduce(self.combine, map(self.function, self.view(part).blocks()))
 
 
+@dataclass(frozen=True)
+class Few:
+    """Combines what :class:`Chosen` says, and keeps no rows where they are more than ``most``."""
+
+    most: int
+
+    def __call__(self, one: tuple[Any, ...], other: tuple[Any, ...]) -> tuple[Any, ...]:
+        count = one[0] + other[0]
+        if count > self.most:
+            rows = tuple(part[:0] for part in one[1:4])
+        else:
+            rows = stack(one[1:4], other[1:4])
+        return count, *rows, *add(one[4:], other[4:])
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A pass that fetches some rows as they are, and sums over blocks.
+
+    Parameters
+    ----------
+    function : callable
+        Returns which rows of a block are wanted, and a tuple.
+    view : View
+        How blocks are seen.
+    combine : Few
+        Of what several parts say.
+    """
+
+    function: Callable[[Block], tuple[Array, tuple[Any, ...]]]
+    view: View
+    combine: Few
+
+    def __call__(self, part: Part) -> tuple[Any, ...]:
+        with blas_aside(), np.errstate(all="ignore"):
+            return reduce(self.combine, (self._of(part, block) for block in self._blocks(part)))
+
+    def _blocks(self, part: Part) -> Any:
+        return self.view(part).blocks()
+
+    def _of(self, part: Part, block: Block) -> tuple[Any, ...]:
+        rows, sums = self.function(block)
+        count = len(rows)
+        rows = rows[: 0 if count > self.combine.most else count] + block.part.start
+        weight = np.zeros(0) if part.weight is None else part.weight[rows]
+        return count, part.X[rows], part.y[rows], weight, *sums
+
+
+def all_rows(block: Block) -> tuple[Array, tuple[Any, ...]]:
+    """Want all rows of a block."""
+    return np.arange(len(block.y)), ()
+
+
 def _nowhere(what: str) -> NoReturn:
     raise TypeError(f"Rows that are elsewhere have no {what} in this process.")
 
@@ -100,19 +153,23 @@ class TableData(Data):
         How they are seen there.
     sample : Data
         Some of them, in this process and in the same coordinates.
+    farthest : float
+        The largest entry of X, in standard deviations of its column.
     """
 
     table: Any = None
     view: Any = None
     sample: Any = None
+    farthest: float = 0.0
 
     @classmethod
-    def of(cls, table: Table, view: View, sample: Part) -> TableData:
+    def of(cls, table: Table, view: View, sample: Part, farthest: float) -> TableData:
         """Return a table as data."""
-        few = view(sample)
+        base = abs(view.center) / view.spread
+        few = replace(view(sample), explicit=True, base=base)
         return cls(
             None, _NoRows(), None, view.coordinates, view.intercept, view.explicit,
-            base=abs(view.center) / view.spread, table=table, view=view, sample=few,
+            base=base, table=table, view=view, sample=few, farthest=farthest,
         )  # fmt: skip
 
     @property
@@ -136,8 +193,63 @@ class TableData(Data):
         return float(self.table.total / self.view.mass)
 
     def sum(self, function: Callable[[Block], tuple[Any, ...]], few: int = FEW) -> tuple[Any, ...]:
+        return self.combined(function, add)
+
+    def combined(
+        self,
+        function: Callable[[Block], tuple[Any, ...]],
+        combine: Callable[[Any, Any], tuple[Any, ...]],
+    ) -> tuple[Any, ...]:
+        """Return what :meth:`sum` does, combined in another way."""
         self.passes.count += self.share
-        return tuple(self.table.reduce(Seen(function, self.view)))
+        return tuple(self.table.reduce(Seen(function, self.view, combine), combine))
+
+    @property
+    def weighted(self) -> bool:
+        """Whether rows have weights."""
+        return self.sample.weight is not None
+
+    @property
+    def affordable(self) -> int:
+        """Rows that may be fetched."""
+        return int(TAKE_BYTES // (8 * (self.n_columns + 3)))
+
+    def fetch(
+        self, function: Callable[[Block], tuple[Array, tuple[Any, ...]]]
+    ) -> tuple[int, Data | None, tuple[Any, ...]]:
+        """Fetch some rows, and sum what ``function`` says of their blocks: one pass.
+
+        Parameters
+        ----------
+        function : callable
+            Returns the numbers of the rows that are wanted, counted within the block, and a tuple.
+
+        Returns
+        -------
+        count : int
+            How many rows are wanted.
+        rows : Data or None
+            They, in this process; None where they are more than :attr:`affordable`.
+        sums : tuple
+            Sums of the tuples.
+        """
+        self.passes.count += self.share
+        most = self.affordable
+        few = Few(most)
+        count, X, y, weight, *sums = self.table.reduce(Chosen(function, self.view, few), few)
+        if count > most:
+            return count, None, tuple(sums)
+        part = Part(X, y, weight if len(weight) or not count else None)
+        return count, self._local(self.view(part)), tuple(sums)
+
+    def gathered(self) -> Data | None:
+        """Return all rows in this process where they are few, else nothing: one pass."""
+        if self.n_rows > self.affordable:
+            return None
+        return self.fetch(all_rows)[1]
+
+    def _local(self, data: Data) -> Data:
+        return replace(data, explicit=True, base=self.base)
 
     def rowwise(self, function: Callable[[Block], Array]) -> Array:
         _nowhere("vector of predictions")
@@ -190,12 +302,27 @@ def _r_factor(rows: Array) -> Array:
     return found[: found.shape[1]]
 
 
+@dataclass(frozen=True)
+class Sampled:
+    """A pass that fetches rows drawn by chance, always the same of ``n``."""
+
+    n: int
+    size: int
+
+    def __call__(self, part: Part) -> tuple[Any, ...]:
+        rows = drawn(self.n, self.size)  # their numbers do not travel
+        low, high = np.searchsorted(rows, (part.start, part.start + len(part.y)))
+        some = rows[low:high] - part.start
+        weight = np.zeros(0) if part.weight is None else part.weight[some]
+        return part.X[some], part.y[some], weight
+
+
 def sample_of(table: Table) -> Part:
-    """Return some rows by chance, always the same of a table of one length."""
+    """Return some rows by chance, always the same of a table of one length: one pass."""
     n = table.n_rows
     size = min(n, max(SAMPLE, SAMPLE_EACH * table.n_features))
-    rows = np.random.default_rng(0).choice(n, size, replace=False, shuffle=False)
-    return table.take(np.sort(rows))
+    X, y, weight = table.reduce(Sampled(n, size), stack)
+    return Part(X, y, weight if len(weight) else None)
 
 
 def prepare_table(
@@ -205,6 +332,7 @@ def prepare_table(
     *,
     intercept: bool,
     bounded: bool,
+    reduce: bool = True,
 ) -> tuple[TableData, int]:
     """Choose coordinates, as :func:`~robustreg.preparation.prepare` does: one pass, or two.
 
@@ -220,6 +348,8 @@ def prepare_table(
         Whether columns may be centred.
     bounded : bool
         Whether the influence of a value of y is; otherwise the root of its mean square is the spread.
+    reduce : bool, default=True
+        As of :func:`~robustreg.preparation.prepare`.
 
     Returns
     -------
@@ -258,7 +388,7 @@ def prepare_table(
         np.ix_(live, live)
     ]
     rank = len(live) + int(intercept)
-    if len(live) and (n <= len(live) or not condition_number(gram) < MAX_CONDITION**2):
+    if reduce and len(live) and (n <= len(live) or not condition_number(gram) < MAX_CONDITION**2):
         (rows,) = table.reduce(Seen(Triangle(), view, triangle), triangle)
         sizes = (safe * unit)[live]
         found = orthonormal_transform(rows[:, live], sizes, n)
@@ -268,7 +398,8 @@ def prepare_table(
         view = replace(view, coordinates=Coordinates(diagonal.center, transform))
         rank = found.shape[1] + int(intercept)
     view = replace(view, explicit=not is_harmless(view.coordinates))
-    return TableData.of(table, view, sample), rank
+    far = np.maximum(np.abs(low - mean), np.abs(high - mean))[live] / safe[live]
+    return TableData.of(table, view, sample, float(far.max(initial=0.0))), rank
 
 
 def _guess(sample: Part, intercept: bool) -> tuple[Array, Array]:

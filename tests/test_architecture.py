@@ -21,7 +21,7 @@ _FORMULAS = {
 }
 _CORE = {
     "_lazy", "_array", "_parameters", *_FORMULAS, "sampling", "coordinates", "data", "passes",
-    "objective", "tables", "remote",
+    "objective", "tables", "remote", "order_statistics",
 }  # fmt: skip
 ALLOWED = {
     "_lazy": set(),
@@ -59,6 +59,7 @@ ALLOWED = {
         "preparation",
         "tables",
     },
+    "order_statistics": {"_array", "data", "remote", "tables"},
     "solvers": _CORE | {"orthonormal"},
     "estimators": _CORE | {"_threads", "preparation", "far_rows", "solvers"},
     "model_selection": _CORE | {"_threads", "preparation", "solvers", "estimators"},

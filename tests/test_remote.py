@@ -1,8 +1,6 @@
 """Fits by passes alone: as those in memory, with nothing of the length of the table outside its parts."""
 
-import pickle
 import warnings
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,8 +9,16 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from sklearn.base import clone
 
-from robustreg import HuberRegressor, L2Regressor, RobustRegressor
-from robustreg.tables import Local, Part, add
+from robustreg import (
+    HuberRegressor,
+    L1Regressor,
+    L2Regressor,
+    QuantileRegressor,
+    RobustRegressor,
+    order_statistics,
+    remote,
+)
+from tests._parts import fit, rows, table
 
 MODELS = [
     L2Regressor(),
@@ -24,51 +30,23 @@ MODELS = [
     HuberRegressor(scale=0.7, solver="lbfgs"),
     RobustRegressor(loss="pseudo_huber", scale=0.5),
     RobustRegressor(loss="log_cosh", scale=0.5),
+    HuberRegressor(),
+    HuberRegressor(alpha=2.0, fit_intercept=False),
+    RobustRegressor(loss="pseudo_huber"),
+    L1Regressor(),
+    L1Regressor(alpha=5.0),
+    QuantileRegressor(quantile=0.8, alpha=0.01),
+    QuantileRegressor(alpha=0.0),
+    RobustRegressor(loss="pinball", alpha=2.0, fit_intercept=False),
 ]
 each = pytest.mark.parametrize("model", MODELS, ids=repr)
 
 
-class Counted(Local):
-    """Counts passes and remembers what was sent."""
-
-    def __init__(self, parts):
-        super().__init__(parts)
-        self.passes, self.sent = 0, []
-
-    def reduce(self, function, combine=add):
-        self.passes += 1
-        self.sent.append(len(pickle.dumps((function, combine))))
-        return super().reduce(pickle.loads(pickle.dumps(function)), combine)
-
-
-def rows(n=3000, p=4, seed=0):
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, p)) * 10.0 ** rng.integers(-3, 4, size=p) + rng.normal(size=p)
-    y = X @ (rng.normal(size=p) / X.std(axis=0)) + 0.5 * rng.standard_t(2, size=n) + 7
-    return X, y
-
-
-def table(X, y, weight=None, ends=None):
-    ends = [0, len(y) // 3, len(y) // 3, len(y) // 3 + 1, len(y)] if ends is None else ends
-    keep = slice(None) if weight is None else weight > 0
-    parts = []
-    start = 0
-    for a, b in pairwise(ends):
-        at = np.arange(a, b) if weight is None else a + np.flatnonzero(weight[a:b] > 0)
-        parts.append(Part(X[at], y[at], None if weight is None else weight[at], start))
-        start += len(at)
-    assert start == len(y[keep])
-    return Counted(parts)
-
-
-def fit(model, rows):
-    model = clone(model)
-    with np.errstate(all="ignore"):
-        prepared = model._prepare_remote(rows)
-        found = model._minimise_remote(prepared, model._start(prepared))
-        model._store(found, prepared)
-    assert model.optimality_ <= model.tol
-    return model
+@pytest.fixture
+def little(monkeypatch):
+    """Let so little be fetched that a thousand rows are too many."""
+    monkeypatch.setattr(remote, "TAKE_BYTES", 60_000)
+    monkeypatch.setattr(order_statistics, "FEW", 20)
 
 
 def assert_same(model, local, rtol=1e-9):
@@ -91,6 +69,12 @@ def test_fit_is_that_in_memory(model, weighted):
         warnings.simplefilter("ignore")  # in memory 1e-12 may be out of reach of the last digit
         local = clone(model).fit(X, y, sample_weight=weight)
     assert_same(fit(model, table(X, y, weight)), local)
+
+
+@pytest.mark.parametrize("model", MODELS[9:], ids=repr)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_fit_of_more_rows_than_may_be_fetched_is_that_in_memory(model, weighted, little):
+    test_fit_is_that_in_memory(model, weighted)
 
 
 @settings(derandomize=True, max_examples=15)
@@ -152,6 +136,16 @@ def test_hard_columns(change, model):
     assert_allclose(found.coef_ / size, local.coef_ / size, atol=1e-5)
 
 
+def test_sample_is_of_the_same_rows_however_they_are_divided():
+    X = np.arange(20_000.0)[:, None]
+    one = remote.sample_of(table(X, X[:, 0], ends=[0, 20_000]))
+    many = remote.sample_of(table(X, X[:, 0], ends=[0, 3, 3, 11_111, 19_999, 20_000]))
+    assert len(one.y) == remote.SAMPLE
+    assert (one.y == many.y).all()
+    assert (one.X[:, 0] == one.y).all()
+    assert one.weight is None
+
+
 def test_fewer_rows_than_columns():
     X, y = rows(6, 9)
     assert_allclose(fit(L2Regressor(), table(X, y)).predict(X), y, rtol=1e-6)
@@ -186,12 +180,11 @@ def test_passes(model, most):
 
 
 @each
-def test_what_is_sent_does_not_grow_with_the_rows(model):
+def test_what_is_sent_does_not_grow_with_the_rows(model, little):
     for n in (1000, 20_000):
         held = table(*rows(n, 10))
         fit(model, held)
-        largest = sorted(held.sent)[-2]  # but for the numbers of the sample
-        assert largest < 16_000 + 16 * 10**2
+        assert max(held.sent) < 16_000 + 16 * 10**2
 
 
 def test_zero_scale_is_an_error_that_says_what_to_do():

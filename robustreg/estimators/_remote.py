@@ -22,6 +22,12 @@ from robustreg.remote import prepare_table, sample_of
 from robustreg.solvers import Result
 from robustreg.tables import Part, Table, lazily, open_table
 
+
+def n_columns(X: Any) -> int:
+    """Return the number of columns of a collection, 0 where it is none of two dimensions."""
+    return int(X.shape[1]) if len(getattr(X, "shape", ())) == 2 else 0
+
+
 #: attributes that say something of each row, or need all residuals at once
 OF_ROWS = ("outliers_", "weights_", "scale_")
 
@@ -29,8 +35,8 @@ OF_ROWS = ("outliers_", "weights_", "scale_")
 class RemoteMixin(LinearRegressor):
     """Fits collections of Dask where a smooth, convex loss has a scale that is no order statistic."""
 
-    def _why_not(self) -> str:
-        """Return why rows that are elsewhere cannot be fitted, and what to do; nothing if they can."""
+    def _why_not(self, n_features: int) -> str:
+        """Return why so many columns that are elsewhere cannot be fitted, and what to do; nothing if they can."""
         raise NotImplementedError
 
     def _minimise_remote(
@@ -45,7 +51,7 @@ class RemoteMixin(LinearRegressor):
 
     def _fit_lazy(self, X: Any, y: Any, sample_weight: Any) -> Self:
         self._check_parameters()
-        if reason := self._why_not():
+        if reason := self._why_not(n_columns(X)):
             refuse_lazy(f"{type(self).__name__} ({reason})", X=X)
         known_columns(self, X, reset=True)
         table = open_table(X, y, sample_weight, refuse_columns)
@@ -67,6 +73,7 @@ class RemoteMixin(LinearRegressor):
         data, rank = prepare_table(
             table, sample, (units.center, units.spread, mass),
             intercept=self.fit_intercept, bounded=self._is_bounded(),
+            reduce=self._penalty(1.0).euclidean,
         )  # fmt: skip
         largest = data.view.spread
         if 0 < largest < SMALLEST:

@@ -44,14 +44,19 @@ from robustreg.solvers import (
     solve_by_passes,
     solve_columns,
     solve_kinked,
+    solve_kinked_by_passes,
     solve_program,
     solve_residual,
     with_scale,
+    with_scale_by_passes,
 )
 
 SMOOTH_SOLVERS = ("newton", "newton-cg", "lbfgs")
 PROGRAM_SOLVERS = ("highs", "highs-ds", "highs-ipm")
 KINKED_SOLVERS = ("exact", *PROGRAM_SOLVERS)
+#: columns at which rows that are elsewhere are too many to be fetched for absolute errors: 16 MiB of them
+#: hold 6,900 rows of 300
+MANY = 300
 #: how a scale is found, by its name
 SCALES: dict[str, Scale] = {
     "l1": AboutL1(),
@@ -82,25 +87,54 @@ class ResidualRegressor(RemoteMixin):
         widths = [getattr(loss, name) for name in loss.threshold]
         return loss.degree != 2 or (bool(widths) and bool(np.isfinite(widths).all()))
 
-    def _why_not(self) -> str:
+    def _why_not(self, n_features: int) -> str:
         loss, penalty = self._loss(), self._penalty(1.0)
-        if not loss.smooth:
+        kinked = loss.kinks(np.zeros(1)) is not None
+        if not (loss.smooth or kinked):
             return f"whose {type(loss).__name__} loss is not smooth"
         if not loss.convex:
             return f"whose {type(loss).__name__} loss is not convex"
-        if not penalty.euclidean:
+        if penalty.by_column or not (penalty.euclidean or kinked):
             return "with a penalty that is not the sum of squares; pass alpha alone"
-        if loss.threshold and SCALES.get(self.scale) is not None and not SCALES[self.scale].joint:
-            joint = [name for name in self._scales if SCALES[name].joint]
-            other = " or ".join([*map("scale={!r}".format, joint), "a number as scale"])
-            return f"with scale={self.scale!r}, which needs all residuals at once; pass {other}"
+        if kinked and self.solver not in ("auto", "exact"):
+            return f"with solver={self.solver!r}; pass solver='exact'"
+        named = SCALES.get(self.scale) if loss.threshold and isinstance(self.scale, str) else None
+        if named is not None and not named.convex:
+            served = [name for name in self._scales if SCALES[name].convex]
+            other = " or ".join([*map("scale={!r}".format, served), "a number as scale"])
+            return f"with scale={self.scale!r}, which needs all residuals many times; pass {other}"
+        absolute = kinked or (named is not None and not named.joint)
+        if absolute and n_features > MANY:
+            return f"whose absolute errors are served with {MANY} columns at the most, not {n_features}"
         return ""
 
     def _minimise_remote(
         self, prepared: Prepared, start: Array | None, callback: Any = None
     ) -> Result:
-        problem = replace(self._problem(prepared), callback=callback)
-        return solve_by_passes(problem, self._scale(prepared.units), rank_of(prepared), start)
+        loss, rank = self._loss(), rank_of(prepared)
+        data: Any = prepared.data
+        kinked = loss.kinks(np.zeros(1)) is not None
+        scale = self._scale(prepared.units)
+        if kinked or (loss.threshold and scale.objective(self._problem(prepared), rank) is None):
+            here = data.gathered()
+            if here is not None:
+                return self._minimise(prepared._replace(data=here), start, callback)
+        if not kinked:
+            problem = replace(self._problem(prepared), callback=callback)
+            return solve_by_passes(problem, scale, rank, start)
+        objective = self._kinked_objective(prepared)
+        start = None if start is None else start[: objective.size]
+        found = solve_kinked_by_passes(
+            objective, start, tol=self.tol, max_iter=self.max_iter, callback=callback
+        )
+        return with_scale_by_passes(objective, found, rank)
+
+    def _kinked_objective(self, prepared: Prepared) -> Objective:
+        """Return what is minimised where the loss has a kink."""
+        data, units, _ = prepared
+        loss = self._loss()
+        penalty = units.penalty(self._penalty(data.total * units.mass), loss.degree)
+        return Objective(loss, data, penalty)
 
     def _estimate(self, y: Array, weight: Array | None, total: float) -> Estimate:
         loss, penalty = self._loss(), self._penalty(total)
@@ -184,10 +218,9 @@ class ResidualRegressor(RemoteMixin):
         start: Array | None,
         callback: Any,
     ) -> Result:
-        data, units, _ = prepared
         method = choose_solver(self, loss, self.alpha)
-        penalty = units.penalty(self._penalty(data.total * units.mass), loss.degree)
-        objective = Objective(loss, data, penalty)
+        objective = self._kinked_objective(prepared)
+        penalty = objective.penalty
         if penalty.by_column:
             start = np.zeros(objective.size) if start is None else start[: objective.size]
             found = solve_kinked(

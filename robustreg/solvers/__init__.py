@@ -27,6 +27,7 @@ from robustreg.solvers._high_breakdown import (
     solve_s,
 )
 from robustreg.solvers._kinked import affordable, rows_of, solve_kinked
+from robustreg.solvers._kinked_by_passes import solve_kinked_by_passes
 from robustreg.solvers._middle import middle_intercept
 from robustreg.solvers._multiclass import solve_multiclass
 from robustreg.solvers._newton import newton
@@ -41,6 +42,7 @@ from robustreg.solvers._scale import Problem, solve_fixed, solve_joint, solve_ma
 from robustreg.solvers._search import Search
 from robustreg.solvers._smooth import solve_smooth
 from robustreg.solvers._solve_rows import solve_rows
+from robustreg.solvers._stage_by_passes import with_scale_by_passes
 from robustreg.solvers._table import Table
 from robustreg.solvers._trimmed import (
     finite_sample,
@@ -89,6 +91,7 @@ __all__ = [
     "solve_fixed",
     "solve_joint",
     "solve_kinked",
+    "solve_kinked_by_passes",
     "solve_mad",
     "solve_multiclass",
     "solve_pairs",
@@ -102,4 +105,5 @@ __all__ = [
     "solve_trimmed",
     "trimmed_consistency",
     "with_scale",
+    "with_scale_by_passes",
 ]

@@ -1,4 +1,4 @@
-"""Smooth residual losses on rows that are elsewhere: from a sample, then Newton by passes over all."""
+"""Smooth residual losses on rows that are elsewhere: from a sample, or the L1 fit, then Newton by passes over all."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from robustreg._array import Array
-from robustreg.solvers._at_scale import Scale
+from robustreg.objective import Objective
+from robustreg.solvers._at_scale import Given, Scale
 from robustreg.solvers._newton import DenseMetric
 from robustreg.solvers._preliminary import Rank
 from robustreg.solvers._result import Result
 from robustreg.solvers._scale import SUSPECT, Problem
 from robustreg.solvers._smooth import ROUGH, keeps_metric, solve_smooth
+from robustreg.solvers._stage_by_passes import stage_by_passes
 
 
 def solve_by_passes(
@@ -26,7 +28,7 @@ def solve_by_passes(
     problem : Problem
         Its data are :class:`~robustreg.remote.TableData`.
     scale : Scale
-        One that :meth:`~robustreg.solvers.Scale.objective` puts as one smooth function.
+        One that :meth:`~robustreg.solvers.Scale.objective` puts as one smooth function, or that of the L1 fit.
     rank : Rank
         Of the table.
     theta : array, optional
@@ -43,10 +45,19 @@ def solve_by_passes(
         If the scale is zero, or the sample does not tell.
     """
     objective, nit = scale.objective(problem, rank), 0
-    assert objective is not None
+    if objective is None:
+        return _about_l1(problem, rank, theta)
     if theta is None:
         theta, nit = _by_sample(problem, scale, rank)
     theta = theta[: objective.size]
+    found = _from(problem, scale, objective, theta, nit)
+    found.nit += nit
+    found.x = scale.with_scale(found.x)
+    return found
+
+
+def _from(problem: Problem, scale: Scale, objective: Objective, theta: Array, nit: int) -> Result:
+    """Minimise a smooth function from a start that took ``nit`` iterations."""
     how: dict[str, Any] = {}
     if scale.joint:
         if not theta[-1] > SUSPECT[0]:
@@ -64,8 +75,25 @@ def solve_by_passes(
     )  # fmt: skip
     if scale.joint and not found.x[-1] > SUSPECT[0]:
         raise ValueError(NO_SCALE)
-    found.nit += nit
-    found.x = scale.with_scale(found.x)
+    return found
+
+
+def _about_l1(problem: Problem, rank: Rank, theta: Array | None) -> Result:
+    """Fit by least absolute errors, and then at the scale of these residuals.
+
+    As :class:`~robustreg.solvers.AboutL1` does: ``optimality`` is the worse of the two.
+    """
+    start = None if theta is None else theta[: problem.size]
+    stage = stage_by_passes(replace(problem, max_iter=max(problem.max_iter - 1, 1)), rank, start)
+    flat, sigma = stage.found, stage.sigma
+    if sigma == 0 or flat.status == 99:
+        found = Result(x=stage.theta, nit=0, status=flat.status, optimality=0.0)
+    else:
+        start = stage.theta if start is None else start
+        found = _from(problem, Given(sigma), problem.at(sigma), start, int(flat.nit))
+    found.x = np.append(found.x, sigma)
+    found.nit += int(flat.nit)
+    found.optimality = max(found.optimality, flat.optimality)
     return found
 
 

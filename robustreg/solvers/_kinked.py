@@ -19,10 +19,10 @@ from robustreg.data import Block, subsample_size
 from robustreg.losses import Absolute, Smoothed
 from robustreg.objective import Objective
 from robustreg.sampling import effective, uneven
-from robustreg.scales import weighted_median
 from robustreg.solvers._by_column import solve_by_column
 from robustreg.solvers._dual import interpolated, solve_dual
-from robustreg.solvers._kinks import gradient_of, more_than_rounding, offsets
+from robustreg.solvers._kinked_proof import certified
+from robustreg.solvers._kinks import gradient_of, offsets
 from robustreg.solvers._newton import DenseMetric, newton
 from robustreg.solvers._result import Result, minimize
 from robustreg.solvers._rows import Rows, Vertex, few_rows
@@ -516,76 +516,3 @@ def _with_penalty(rows: Rows, objective: Objective) -> Rows:
 def _stack(X: Any, unit: Any) -> Any:
     """Add sparse rows to dense or sparse ones."""
     return sp.vstack([X, unit], format="csr") if is_sparse(X) else np.vstack([X, unit.toarray()])
-
-
-def certified(
-    objective: Objective,
-    rows: Rows,
-    vertex: Vertex,
-    kept: Array,
-    sides: Array,
-    s: Array,
-    tol: float,
-) -> dict[str, Any]:
-    """Return value, dual slopes and the relative duality gap of an end point.
-
-    ``s`` are the offsets there, and ``sides`` the slopes, per unit of weight, with which rows that are
-    not kept were folded. A row that has changed sides since keeps its slope as a dual point, and adds
-    to the gap.
-    """
-    kinks = objective.loss.kinks(objective.data.y)
-    assert kinks is not None
-    theta = vertex.theta
-    if len(rows.weight) > len(kept):  # coefficients on the kink of an L1 penalty are exactly zero
-        live = np.flatnonzero(objective.data.coordinates.transform)
-        least = rows.rounding(theta)[len(kept) :] + 256 * np.finfo(float).eps * np.abs(theta).max()
-        theta[live[np.abs(theta[live]) <= least]] = 0.0
-    weight = 1.0 if objective.data.weight is None else objective.data.weight
-    weight = weight / objective.total
-
-    def loss(offsets: Array) -> float:
-        return float((weight * np.maximum(kinks.lower * offsets, kinks.upper * offsets)).sum())
-
-    exact = s.copy()
-    near = rows.offsets(theta)[: len(kept)]
-    zeroed = np.abs(near) <= rows.rounding(theta)[: len(kept)]
-    exact[kept] = np.where(zeroed, 0.0, near)
-    u = objective.split(theta)[0]
-    lost = loss(exact)
-    penalty = objective.penalty.value_gradient(objective.data.coordinates.coef(u))[0]
-    primal = lost + penalty / objective.total
-    constant = 1.0  # y has spread one; only beside a tiny loss does it matter how much exactly
-    if primal < 1e-3:
-        constant = loss(
-            weighted_median(kinks.position + 0 * s, objective.data.weight) - kinks.position
-        )
-    beyond = weight * (np.maximum(kinks.lower * s, kinks.upper * s) - sides * s)
-    beyond[kept] = 0.0
-    # y may be larger than its spread says, where that is of the better half of the rows
-    gap = rows.gap(theta, vertex.slopes, max(primal, 1.0)) + float(beyond.sum())
-    least, most = rows.lower[: len(kept)], rows.upper[: len(kept)]
-    gap += more_than_rounding(
-        np.maximum(least * near, most * near) - vertex.slopes[: len(kept)] * near,
-        zeroed,
-        objective.data.base,
-    )
-    gap = min(gap, primal)  # no loss is negative
-    eps = np.finfo(float).eps
-    # What rounding leaves of a gap is none: on an exact fit there is nothing to compare it with, or only
-    # a penalty that may be as tiny.
-    constant = max(constant, eps)
-    rounding = 64 * eps * constant
-    gap = 0.0 if gap <= rounding * (lost <= rounding) else gap
-    optimality = gap / max(primal, eps * constant)
-    slopes = weight * sides
-    slopes[kept] = vertex.slopes[: len(kept)]
-    zero = np.zeros(len(s), dtype=bool)
-    zero[kept] = exact[kept] == 0
-    return {
-        "fun": primal,
-        "optimality": float(optimality),
-        "success": bool(optimality <= tol),
-        "slopes": slopes * objective.total,
-        "zero": zero,
-        "offsets": exact,
-    }

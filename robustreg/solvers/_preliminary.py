@@ -124,11 +124,11 @@ def _fits_most(objective: Objective, found: Result, rank: Rank) -> bool:
     """Whether more than half of the rows are fitted exactly, and more than any rows can be."""
     weight = objective.data.weight
     exact = float(found.zero.sum() if weight is None else weight[found.zero].sum())
-    rows = _left_out(objective, found, rank).weight
+    rows = left_out(objective, found, rank).weight
     return exact > 0.5 * objective.data.total and exact > rows * (1 + 1e-12)
 
 
-def _left_out(objective: Objective, found: Result, rank: Rank) -> Rank:
+def left_out(objective: Objective, found: Result, rank: Rank) -> Rank:
     """Return how many rows the fit passes through anyway, which with a penalty are fewer."""
     if objective.penalty.empty:
         return rank
@@ -138,7 +138,7 @@ def _left_out(objective: Objective, found: Result, rank: Rank) -> Rank:
 def _scale_about(objective: Objective, found: Result, theta: Array, rank: Rank) -> float:
     """Return the scale of the residuals at a point that is as good as the minimum found."""
     data, weight = objective.data, objective.data.weight
-    rank = _left_out(objective, found, rank)
+    rank = left_out(objective, found, rank)
     residual = found.offsets if theta is found.x else data.y - objective.raw(theta)
     return mad(residual, weight, left_out=rank.weight)
 

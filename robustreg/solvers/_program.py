@@ -11,7 +11,8 @@ from robustreg._array import Array, is_sparse
 from robustreg.data import diagonal
 from robustreg.objective import Objective
 from robustreg.solvers._dual import interpolated
-from robustreg.solvers._kinked import certified, rows_of
+from robustreg.solvers._kinked import rows_of
+from robustreg.solvers._kinked_proof import certified
 from robustreg.solvers._kinks import offsets
 from robustreg.solvers._result import Result, linprog
 from robustreg.solvers._rows import Rows, Vertex

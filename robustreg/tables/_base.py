@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -107,24 +106,6 @@ class Table(ABC):
 
         ``function`` is a small object that pickles: it may be called where the rows are.
         """
-
-    def take(self, rows: Array) -> Part:
-        """Return few rows by their numbers, in ascending order."""
-        X, y, weight = self.reduce(Take(rows), stack)
-        return Part(X, y, weight if len(weight) else None)
-
-
-@dataclass(frozen=True)
-class Take:
-    """A pass that fetches rows by their numbers."""
-
-    rows: Array
-
-    def __call__(self, part: Part) -> Sums:
-        low, high = np.searchsorted(self.rows, (part.start, part.start + len(part.y)))
-        some = self.rows[low:high] - part.start
-        weight = np.zeros(0) if part.weight is None else part.weight[some]
-        return part.X[some], part.y[some], weight
 
 
 class Local(Table):

@@ -1,7 +1,5 @@
 """Sums over numbered parts: the same bits whoever has which."""
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -31,17 +29,6 @@ def test_sum_has_the_same_bits_whoever_holds_the_parts(n, holders, seed):
 def test_neighbours_are_few_subtrees():
     assert len(nodes_of((i, (1.0,)) for i in range(512))) == 1
     assert len(nodes_of((i, (1.0,)) for i in range(5, 500))) < 20
-
-
-def test_rows_are_taken_in_order_across_parts():
-    X = np.arange(20.0)[:, None]
-    ends = [0, 3, 3, 11, 20]
-    parts = [Part(X[a:b], X[a:b, 0], None, a) for a, b in pairwise(ends)]
-    rows = np.array([0, 2, 3, 10, 11, 19])
-    taken = Local(parts).take(rows)
-    assert_array_equal(taken.X[:, 0], rows)
-    assert_array_equal(taken.y, rows)
-    assert taken.weight is None
 
 
 def test_what_is_stacked_keeps_the_order_of_the_parts():

@@ -1,0 +1,369 @@
+"""Exact minima of losses with one kink a row on rows that are elsewhere.
+
+As :mod:`~robustreg.solvers._kinked`: from a sample by Newton steps to where few rows are in doubt. These are
+fetched and solved exactly, the others are folded where they are, and one more pass proves the end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from robustreg._array import Array
+from robustreg.objective import Objective
+from robustreg.scales import weighted_median
+from robustreg.solvers._kinked import (
+    BAND,
+    BENT,
+    CROWDED,
+    EXACT,
+    FLAT,
+    KEPT_WIDTHS,
+    LOOKS,
+    MOST,
+    NARROW,
+    NARROWER,
+    PATIENCE,
+    REACH,
+    ROUNDING,
+    SHRINKS,
+    _envelope,
+    _smooth,
+    _variance,
+    rows_of,
+    solve_kinked,
+)
+from robustreg.solvers._kinked_passes import (
+    Balanced,
+    Doubt,
+    Doubtful,
+    Folded,
+    Look,
+    Spread,
+    farther,
+)
+from robustreg.solvers._kinked_proof import at_zero, proof
+from robustreg.solvers._newton import DenseMetric
+from robustreg.solvers._result import Result
+from robustreg.solvers._rows import Rows, Vertex, few_rows
+from robustreg.solvers._smooth import ROUGH
+from robustreg.solvers._solve_rows import solve_rows
+
+#: times that rows are fetched; in all but hard cases once
+FETCHES = 8
+#: share of what may be fetched that is aimed at, counts being those of a point nearby
+ROOM = 0.8
+
+
+class _Near(NamedTuple):
+    """A point, and how far from their kinks rows are in doubt there."""
+
+    theta: Array
+    reach: float
+
+
+class _Seen(NamedTuple):
+    """What :class:`Look` says, with the penalty: value, gradient, Hessian and spread."""
+
+    value: float
+    gradient: Array
+    hessian: Array
+    spread: Spread
+
+
+def solve_kinked_by_passes(
+    objective: Objective,
+    theta: Array | None,
+    *,
+    tol: float,
+    max_iter: int,
+    callback: Any = None,
+) -> Result:
+    """Minimise as :func:`~robustreg.solvers.solve_kinked` does, by passes alone.
+
+    Parameters
+    ----------
+    objective : Objective
+        Its loss offers `kinks`, its penalty is L1 or L2, and its data are
+        :class:`~robustreg.remote.TableData`.
+    theta : array or None
+        Warm start.
+    tol, max_iter, callback
+        As of :func:`~robustreg.solvers.solve_kinked`.
+
+    Returns
+    -------
+    Result
+        ``x``, ``fun``, ``nit``, ``success``, ``status``, ``optimality``; ``few``, the objective on the rows that
+        were fetched, with ``zero`` and ``slopes`` of these; ``exact``, the weight of all rows on their kinks.
+    """
+    search = _Search(objective, tol, max_iter, callback)
+    if theta is None:
+        theta = search.by_sample()
+    near = search.approach(theta)
+    found = None if near is None else search.exactly(near)
+    if found is None and not search.over:
+        wide = search.from_wide()
+        found = search.exactly(wide) if isinstance(wide, _Near) else wide
+    return search.given_up() if found is None else found
+
+
+class _Search:
+    """The state of a search: where it is, how many iterations it took and whether it was stopped."""
+
+    def __init__(self, objective: Objective, tol: float, max_iter: int, callback: Any) -> None:
+        self.objective, self.data = objective, objective.data
+        self.tol, self.max_iter, self.callback = tol, max_iter, callback
+        self.nit, self.stopped = 0, False
+        self.least, self.theta = np.inf, np.zeros(objective.size)
+        self.bound = np.inf
+
+    @property
+    def over(self) -> bool:
+        """Whether there are no iterations left."""
+        return self.stopped or self.nit >= self.max_iter
+
+    @property
+    def most(self) -> int:
+        """Rows that may be fetched."""
+        return int(self.data.affordable)  # type: ignore[attr-defined]
+
+    def by_sample(self) -> Array:
+        """Return the minimum on the sample."""
+        sample: Any = self.data.sample  # type: ignore[attr-defined]
+        share = sample.total / self.data.total
+        small = replace(self.objective, data=sample, penalty=self.objective.penalty.scaled(share))
+        most = max(self.max_iter - 2, 1)
+        found = solve_kinked(
+            small, np.zeros(small.size), tol=max(ROUGH, self.tol), max_iter=most,
+            callback=self.callback,
+        )  # fmt: skip
+        self.nit = int(found.nit)
+        return found.x
+
+    def near_by_sample(self, theta: Array, share: float) -> float:
+        """Return within which distance of their kinks a share of the sample lies."""
+        sample: Any = self.data.sample  # type: ignore[attr-defined]
+        kinks: Any = self.objective.loss.kinks(sample.y)
+        s = replace(self.objective, data=sample).raw(theta) - kinks.position
+        return Spread.of(np.abs(s), sample.weight).reach(share)
+
+    def moves(self, step: Array) -> float:
+        """Return how far a step moves the predictions of the sample, at the most."""
+        sample: Any = self.data.sample  # type: ignore[attr-defined]
+        return float(np.abs(replace(self.objective, data=sample).raw(step)).max())
+
+    def look(self, theta: Array, width: float) -> _Seen:
+        """Look at all rows from a point: one pass."""
+        objective, data = self.objective, self.data
+        value, pull, gram, counts, masses = data.sum(
+            Look(objective.loss, data.outward(theta), width)
+        )
+        smooth = _smooth(objective, width)
+        _, gradient, _ = smooth.penalised(theta, 0.0, data.inward(pull))
+        hessian = smooth.with_penalty(theta, data.gram_inward(gram)) / objective.total
+        user = data.coordinates.coef(objective.split(theta)[0])
+        value = (float(value) + objective.penalty.value_gradient(user)[0]) / objective.total
+        if value < self.least:
+            # slopes by sides are a dual point, for what they leave unbalanced see `Rows.gap`
+            _, rest, _ = objective.penalised(theta, 0.0, data.inward(pull))
+            self.least, self.theta = value, theta
+            missed = float(np.abs(rest) @ (max(value, 1.0) + np.abs(theta)))
+            self.bound = 1.0 if objective.penalty.kinked else min(missed / max(value, 1e-300), 1.0)
+        return _Seen(value, gradient, hessian, Spread(counts, masses))
+
+    def tell(self, theta: Array, value: float) -> None:
+        """Count an iteration and call back."""
+        self.nit += 1
+        if self.callback is not None:
+            told = self.callback(intermediate_result=Result(x=theta, fun=value))
+            self.stopped = self.stopped or bool(told)
+
+    def share(self) -> float:
+        """Share of the rows in a band as wide as rounding off so many kinks moves the minimum."""
+        spread = min(_variance_of(self.objective) * self.objective.size / self.data.n_rows, 1.0)
+        return float(np.sqrt(spread))
+
+    def approach(self, theta: Array) -> _Near | None:
+        """Step by Newton to where few rows are in doubt; None where that leads nowhere."""
+        before, q, n = np.inf, self.objective.size, self.data.n_rows
+        band = min(max(BAND, BENT * q / n), MOST)
+        least = min(max(0.5 * self.share(), BENT * q / n), band)
+        width = max(self.near_by_sample(theta, band), FLAT)
+        for _ in range(LOOKS + 1):
+            if self.over:
+                return None
+            seen = self.look(theta, width)
+            step = DenseMetric(seen.hessian).solve(seen.gradient)
+            moved = REACH * self.moves(step)
+            stuck = not moved < SHRINKS * before
+            theta, before = theta - step, moved
+            self.tell(theta, seen.value)
+            room = seen.spread.widest(ROOM * self.most)
+            if moved <= room and moved <= seen.spread.reach(MOST):
+                floor = KEPT_WIDTHS * max(seen.spread.reach(0.5 * self.share()), FLAT)
+                return _Near(theta, min(max(moved, floor), room))
+            if stuck:
+                break
+            # a narrower band tells the density where the minimum is; one with too few rows, by chance
+            width = max(min(seen.spread.reach(band), moved), seen.spread.reach(least), FLAT)
+        return None
+
+    def from_wide(self) -> _Near | Result | None:
+        """Come close by envelopes, from a wide one on, where a sample has led astray."""
+        theta = np.zeros(self.objective.size)
+        seen = self.look(theta, 1.0)
+        width = max(seen.spread.reach(0.5), FLAT)
+        while not self.over:
+            most = min(self.max_iter - self.nit, PATIENCE)
+            goal = ROUGH * min(seen.value, 1.0)
+            found = _envelope(self.objective, theta, width, goal, most, self.callback)
+            theta, self.nit = found.x, self.nit + int(found.nit)
+            self.stopped = self.stopped or found.status == 99
+            seen = self.look(theta, width)
+            if seen.spread.within(KEPT_WIDTHS * width) <= ROOM * self.most:
+                return _Near(theta, KEPT_WIDTHS * width)
+            if width <= FLAT:
+                break
+            width = max(NARROWER * width, FLAT)
+        return None if self.over else self.on_kinks(theta)
+
+    def on_kinks(self, theta: Array) -> Result | None:
+        """Return the point at which more rows than can be fetched lie on their kinks, if all rows prove it.
+
+        The slopes of an envelope so narrow that no other row is in it are in balance at its minimum, where
+        it has one.
+        """
+        objective, data = self.objective, self.data
+        if objective.penalty.kinked:
+            return None
+        sample: Any = data.sample  # type: ignore[attr-defined]
+        rows = rows_of(
+            replace(objective, data=sample), np.zeros(sample.n_rows), np.arange(sample.n_rows)
+        )
+        tied = np.abs(rows.offsets(theta)) <= KEPT_WIDTHS * CROWDED
+        X = rows.X[: sample.n_rows]
+        for width in (CROWDED, FLAT, FLAT):
+            tied = np.abs(X @ theta - rows.position) <= KEPT_WIDTHS * width
+            miss = X[tied].T @ (X @ theta - rows.position)[tied]
+            theta = theta - np.linalg.lstsq(X[tied].T @ X[tied], miss, rcond=None)[0]
+        inner = _envelope(objective, theta, NARROW, EXACT, PATIENCE, None).x
+        metric = DenseMetric(_smooth(objective, NARROW).hess(inner))
+        at, within = data.outward(theta), data.outward(inner)
+        zero = ROUNDING * (1 + data.base)
+        changes: tuple[Array, ...] = ()
+        for _ in range(3):
+            pass_ = Balanced(objective.loss, at, within, NARROW, changes, zero)
+            pull, exact, beyond, mass = data.sum(pass_)
+            pull = data.inward(pull)
+            _, missed, _ = objective.penalised(theta, 0.0, pull)
+            changes = (*changes, data.outward(-metric.solve(missed)))
+        few = self._few(None)
+        none = rows_of(few, np.zeros(0), np.zeros(0, dtype=int))
+        vertex = Vertex(theta, np.zeros(0), 0, True)
+        none = replace(none, linear=pull / objective.total)
+        return self._judged(none, vertex, few, float(exact), float(beyond), float(mass))
+
+    def exactly(self, near: _Near) -> Result | None:
+        """Fetch the rows in doubt, solve them and prove the end; None where they are too many."""
+        objective, data = self.objective, self.data
+        theta, reach = near
+        for attempt in range(FETCHES):
+            at = data.outward(theta)
+            doubt = Doubt.of(reach, data)
+            count, some, (pull,) = data.fetch(Doubtful(objective.loss, at, doubt))  # type: ignore[attr-defined]
+            if some is None:
+                reach *= ROOM * self.most / count
+                continue
+            if count < min(few_rows(objective.size), data.n_rows) and attempt < FETCHES - 1:
+                reach *= 2.0
+                continue
+            few = self._few(some)
+            everything = np.arange(count)
+            kinks: Any = few.loss.kinks(some.y)
+            s = few.raw(theta) - kinks.position
+            rows = rows_of(few, s, everything)
+            rows = replace(rows, linear=rows.linear + data.inward(pull) / objective.total)
+            width = max(reach / KEPT_WIDTHS, FLAT)
+            left = max(self.max_iter - self.nit, 1)
+            vertex = solve_rows(
+                rows, theta, width, left, self.callback, partial=count < data.n_rows
+            )
+            self.nit += vertex.nit
+            self.stopped = self.stopped or vertex.stopped
+            if not (vertex.success or self.over):
+                if 4 * count > self.most:
+                    return None
+                reach *= 4.0
+                continue
+            end = data.outward(vertex.theta)
+            folded = Folded(objective.loss, at, end, doubt, data.base)
+            lost, beyond, farthest = data.combined(folded, farther)  # type: ignore[attr-defined]
+            if farthest > 0 and not self.over and attempt < FETCHES - 1:
+                # few rows are in doubt now: those about as near as the ones that changed sides
+                theta, reach = vertex.theta, KEPT_WIDTHS * farthest
+                continue
+            return self._judged(rows, vertex, few, lost, beyond, None)
+        return None
+
+    def _few(self, some: Any) -> Objective:
+        """Return the objective on rows that were fetched, with the total of all."""
+        if some is None:
+            sample: Any = self.data.sample  # type: ignore[attr-defined]
+            some = sample.subset(np.zeros(0, dtype=int))
+        few = replace(self.objective, data=some)
+        few.total = self.objective.total
+        return few
+
+    def _judged(
+        self, rows: Rows, vertex: Vertex, few: Objective, lost: float, beyond: float, mass: Any
+    ) -> Result:
+        """Return the end with its certificate."""
+        total, count = self.objective.total, few.data.n_rows
+        at_zero(few, rows, vertex.theta, count)
+        near = rows.offsets(vertex.theta)[:count]
+        least, most = rows.lower[:count], rows.upper[:count]
+        found, exact = proof(
+            few, rows, vertex, near,
+            lambda at: lost / total + float(np.maximum(least * at, most * at).sum()),
+            beyond / total, self._constant,
+        )  # fmt: skip
+        zero = exact == 0
+        if mass is None:
+            weight = few.data.weight
+            mass = zero.sum() if weight is None else weight[zero].sum()
+        success = found.optimality <= self.tol
+        status = 99 if self.stopped else 0 if success else 1 if self.over else 2
+        return Result(
+            x=vertex.theta, fun=found.value, nit=self.nit, status=status, success=bool(success),
+            optimality=found.optimality, few=few, zero=zero, exact=float(mass),
+            slopes=vertex.slopes[:count] * total,
+        )  # fmt: skip
+
+    def _constant(self) -> float:
+        """Loss of the best constant, by the sample."""
+        sample: Any = self.data.sample  # type: ignore[attr-defined]
+        kinks: Any = self.objective.loss.kinks(sample.y)
+        s = weighted_median(kinks.position + 0 * sample.y, sample.weight) - kinks.position
+        loss = np.maximum(kinks.lower * s, kinks.upper * s)
+        return float(np.average(loss, weights=sample.weight)) / self.objective.unit
+
+    def given_up(self) -> Result:
+        """Return the best point that was looked at, with what its slopes prove."""
+        if not np.isfinite(self.least):
+            self.look(self.theta, 1.0)
+        few = self._few(None)
+        status = 99 if self.stopped else 1 if self.over else 2
+        return Result(
+            x=self.theta, fun=self.least, nit=self.nit, status=status, success=False,
+            optimality=self.bound, few=few, zero=np.zeros(0, dtype=bool), exact=0.0,
+            slopes=np.zeros(0),
+        )  # fmt: skip
+
+
+def _variance_of(objective: Objective) -> float:
+    """Variance of the slope of a row, as the sample has it."""
+    sample: Any = objective.data.sample  # type: ignore[attr-defined]
+    return _variance(replace(objective, data=sample))

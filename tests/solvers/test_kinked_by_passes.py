@@ -1,0 +1,222 @@
+"""Exact minima by passes where rows that are in doubt cannot all be fetched: hard tables."""
+
+import warnings
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+
+from robustreg import HuberRegressor, L1Regressor, QuantileRegressor, RobustRegressor, remote
+from robustreg.losses import Pinball
+from robustreg.solvers._kinked_passes import BINS, Spread, edge
+from tests._parts import fit, table
+
+N = 20_000
+MODELS = [
+    L1Regressor(),
+    L1Regressor(alpha=50.0),
+    RobustRegressor(loss=Pinball(0.3)),
+    QuantileRegressor(quantile=0.9, alpha=0.01),
+]
+
+
+@pytest.fixture(autouse=True)
+def little(monkeypatch):
+    monkeypatch.setattr(remote, "TAKE_BYTES", 200_000)
+
+
+def plain(rng):
+    X = rng.normal(size=(N, 4))
+    return X, X.sum(axis=1) + rng.standard_t(2, size=N), None
+
+
+def many_zeros(rng):
+    X, y, _ = plain(rng)
+    return X, np.where(rng.random(N) < 0.7, 0.0, np.abs(y)), None
+
+
+def mostly_exact(rng):
+    X, _, _ = plain(rng)
+    return X, X.sum(axis=1) + 3 + (rng.random(N) < 0.3) * rng.normal(size=N), None
+
+
+def partly_exact(rng):
+    X, _, _ = plain(rng)
+    return X, X.sum(axis=1) + 3 + (rng.random(N) < 0.6) * rng.normal(size=N), None
+
+
+def whole_numbers(rng):
+    X, y, _ = plain(rng)
+    return np.round(X), np.round(y), None
+
+
+def dummies(rng):
+    _, y, _ = plain(rng)
+    return (rng.random((N, 4)) < 0.3) * 1.0, np.round(y, 1), None
+
+
+def uneven(rng):
+    X, y, _ = plain(rng)
+    return X, y, rng.uniform(0.5, 1, size=N) ** 20
+
+
+def few_with_all_the_weight(rng):
+    X, y, _ = plain(rng)
+    weight = np.full(N, 1e-6)
+    weight[:50] = 1.0
+    return X, y, weight
+
+
+def far_targets(rng):
+    X, y, _ = plain(rng)
+    y[::3] = 1e6 * np.abs(y[::3])
+    return X, y, None
+
+
+def leverage(rng):
+    X, y, _ = plain(rng)
+    X[:500] *= 1e4
+    return X, y, None
+
+
+def cauchy(rng):
+    return rng.standard_cauchy(size=(N, 4)), plain(rng)[1], None
+
+
+def in_order(rng):
+    X, y, _ = plain(rng)
+    order = np.argsort(y)
+    return X[order], y[order], None
+
+
+TABLES = [
+    plain, many_zeros, mostly_exact, partly_exact, whole_numbers, dummies, uneven,
+    few_with_all_the_weight, far_targets, leverage, cauchy, in_order,
+]  # fmt: skip
+
+
+def value(model, X, y, weight):
+    """Sum of the losses with the penalty of QuantileRegressor or L2."""
+    residual = y - X @ model.coef_ - model.intercept_
+    kinks = model._loss().kinks(y)
+    loss = np.maximum(-kinks.lower * residual, -kinks.upper * residual)
+    mean = isinstance(model, QuantileRegressor)
+    lost = (
+        np.average(loss, weights=weight)
+        if mean
+        else np.sum(loss if weight is None else weight * loss)
+    )
+    size = np.abs(model.coef_).sum() if mean else 0.5 * model.coef_ @ model.coef_
+    return lost + model.alpha * size
+
+
+@pytest.mark.parametrize("model", MODELS, ids=repr)
+@pytest.mark.parametrize("make", TABLES, ids=lambda make: make.__name__)
+def test_value_is_that_in_memory(make, model):
+    X, y, weight = make(np.random.default_rng(0))
+    local = clone(model).fit(X, y, sample_weight=weight)
+    found = fit(model, table(X, y, weight))
+    assert_allclose(value(found, X, y, weight), value(local, X, y, weight), rtol=1e-11)
+
+
+@pytest.mark.parametrize("make", [plain, many_zeros, partly_exact, far_targets, leverage, uneven])
+def test_huber_at_the_scale_of_the_l1_fit_is_that_in_memory(make):
+    X, y, weight = make(np.random.default_rng(1))
+    local = HuberRegressor(tol=1e-11).fit(X, y, sample_weight=weight)
+    found = fit(HuberRegressor(tol=1e-11), table(X, y, weight))
+    assert_allclose(found.scale_, local.scale_, rtol=1e-9)
+    assert_allclose(found.coef_, local.coef_, atol=1e-8)
+
+
+@pytest.mark.parametrize("y", [np.full(N, 4.0), np.zeros(N)], ids=["constant", "zero"])
+@pytest.mark.parametrize("model", [L1Regressor(), HuberRegressor()], ids=repr)
+def test_constant_target(model, y):
+    X = plain(np.random.default_rng(0))[0]
+    found = fit(model, table(X, y))
+    assert_allclose(found.coef_, 0.0, atol=1e-12)
+    assert_allclose(found.intercept_, y[0], rtol=1e-12)
+    assert found.scale_ == 0.0
+
+
+def test_exact_fit_of_most_rows_has_scale_zero():
+    X, y, _ = mostly_exact(np.random.default_rng(0))
+    found = fit(HuberRegressor(), table(X, y))
+    assert found.scale_ == 0.0
+    assert_allclose(found.coef_, 1.0, rtol=1e-12)
+
+
+def remotely(model, held):
+    """Fit without asking for a proof."""
+    prepared = model._prepare_remote(held)
+    found = model._minimise_remote(prepared, None)
+    model._store(found, prepared)
+    return model, found
+
+
+def test_few_iterations_are_said_to_be_too_few():
+    X, y, _ = plain(np.random.default_rng(0))
+    for most in (1, 2, 5, 12, 25):
+        model, found = remotely(L1Regressor(max_iter=most), table(X, y))
+        assert found.status == (1 if model.optimality_ > model.tol else 0)
+        best = clone(model).set_params(max_iter=1000).fit(X, y)
+        excess = value(model, X, y, None) / value(best, X, y, None) - 1
+        assert excess <= model.optimality_ + 1e-12
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            model._warn(found)
+        assert len(caught) == (model.optimality_ > model.tol)
+        assert all(issubclass(one.category, ConvergenceWarning) for one in caught)
+
+
+@pytest.mark.parametrize("after", [1, 3, 12, 17])
+def test_callback_stops_a_fit(after):
+    X, y, _ = plain(np.random.default_rng(0))
+    told = []
+
+    def stop(intermediate_result):
+        told.append(intermediate_result.x)
+        return len(told) >= after
+
+    for model in (L1Regressor(), HuberRegressor()):
+        told.clear()
+        prepared = model._prepare_remote(table(X, y))
+        found = model._minimise_remote(prepared, None, stop)
+        assert found.status == 99
+        assert len(told) <= after + 1
+
+
+def test_more_ties_than_may_be_fetched_beside_a_penalty_of_absolute_values_are_not_called_solved():
+    X, _, _ = plain(np.random.default_rng(0))
+    model, found = remotely(QuantileRegressor(alpha=0.001), table(X, X.sum(axis=1)))
+    assert found.status == 2
+    assert model.optimality_ > model.tol
+
+
+def test_warm_start_needs_fewer_passes():
+    X, y, _ = plain(np.random.default_rng(0))
+    for model in (L1Regressor(warm_start=True), HuberRegressor(warm_start=True)):
+        cold, warm = table(X, y), table(X, y)
+        model = fit(model, cold)
+        prepared = model._prepare_remote(warm)
+        found = model._minimise_remote(prepared, model._start(prepared))
+        assert found.optimality <= model.tol
+        assert warm.passes < cold.passes
+
+
+def test_bins_hold_what_they_say():
+    size = np.abs(np.random.default_rng(0).standard_cauchy(10_000))
+    size[:10] = 0.0
+    spread = Spread.of(size, None)
+    assert spread.counts.sum() == len(size)
+    for i in np.flatnonzero(spread.counts)[1:]:
+        inside = (size >= edge(i)) & (size < edge(i + 1))
+        assert spread.counts[i] == np.count_nonzero(inside)
+    for share in (0.1, 0.5, 0.9):
+        exact = np.quantile(size, share)
+        assert exact <= spread.reach(share) <= 1.3 * exact
+        room = spread.widest(share * len(size))
+        assert np.count_nonzero(size < room) <= share * len(size)
+        assert spread.within(exact) >= np.count_nonzero(size < exact)
+    assert Spread.of(np.array([1e300, 0.0, 5e-324]), None).counts[[0, BINS - 1]].tolist() == [2, 1]
