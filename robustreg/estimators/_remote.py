@@ -28,12 +28,12 @@ def n_columns(X: Any) -> int:
     return int(X.shape[1]) if len(getattr(X, "shape", ())) == 2 else 0
 
 
-#: attributes that say something of each row, or need all residuals at once
-OF_ROWS = ("outliers_", "weights_", "scale_")
+#: attributes that say something of each row
+OF_ROWS = ("outliers_", "weights_")
 
 
 class RemoteMixin(LinearRegressor):
-    """Fits collections of Dask where a smooth, convex loss has a scale that is no order statistic."""
+    """Fits collections of Dask where a loss is convex."""
 
     def _why_not(self, n_features: int) -> str:
         """Return why so many columns that are elsewhere cannot be fitted, and what to do; nothing if they can."""
@@ -84,14 +84,9 @@ class RemoteMixin(LinearRegressor):
 
     def __getattr__(self, name: str) -> Any:
         if name in OF_ROWS and self.__dict__.get("_remote"):
-            other = (
-                "It needs all residuals at once, which are not in this process."
-                if name == "scale_"
-                else "Use model.outliers(X, y), which answers in the kind of X."
-            )
             raise AttributeError(
                 f"{type(self).__name__} was fitted to rows that are not in this process and has no "
-                f"{name!r}. {other}"
+                f"{name!r}. Use model.outliers(X, y), which answers in the kind of X."
             )
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 

@@ -41,6 +41,7 @@ from robustreg.solvers import (
     Stage,
     affordable,
     is_sparse_in_columns,
+    mad_by_passes,
     solve_by_passes,
     solve_columns,
     solve_kinked,
@@ -121,7 +122,10 @@ class ResidualRegressor(RemoteMixin):
                 return self._minimise(prepared._replace(data=here), start, callback)
         if not kinked:
             problem = replace(self._problem(prepared), callback=callback)
-            return solve_by_passes(problem, scale, rank, start)
+            found = solve_by_passes(problem, scale, rank, start)
+            if not loss.threshold and self.scale is not None:
+                found.x = np.append(found.x, mad_by_passes(data, found.x))
+            return found
         objective = self._kinked_objective(prepared)
         start = None if start is None else start[: objective.size]
         found = solve_kinked_by_passes(

@@ -42,7 +42,7 @@ from robustreg.solvers._scale import Problem, solve_fixed, solve_joint, solve_ma
 from robustreg.solvers._search import Search
 from robustreg.solvers._smooth import solve_smooth
 from robustreg.solvers._solve_rows import solve_rows
-from robustreg.solvers._stage_by_passes import with_scale_by_passes
+from robustreg.solvers._stage_by_passes import mad_by_passes, with_scale_by_passes
 from robustreg.solvers._table import Table
 from robustreg.solvers._trimmed import (
     finite_sample,
@@ -79,6 +79,7 @@ __all__ = [
     "finite_sample",
     "interpolation",
     "is_sparse_in_columns",
+    "mad_by_passes",
     "mean_square",
     "middle_intercept",
     "newton",

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from robustreg._array import Array
 from robustreg.losses import Absolute
 from robustreg.objective import Objective
 from robustreg.order_statistics import Residuals, mass_at_zero, median
@@ -33,7 +34,12 @@ def scale_by_passes(objective: Objective, found: Result, rank: Rank) -> float:
         return 0.0
     if rows >= data.total * (1 - 1e-12):
         return 0.0
-    return MAD_FACTOR * median(data, Residuals(data.outward(found.x)), rows)
+    return mad_by_passes(data, found.x, rows)
+
+
+def mad_by_passes(data: Any, theta: Array, left_out: float = 0.0) -> float:
+    """Return the normalised MAD of the residuals at a point."""
+    return MAD_FACTOR * median(data, Residuals(data.outward(theta)), left_out)
 
 
 def with_scale_by_passes(objective: Objective, found: Result, rank: Rank) -> Result:

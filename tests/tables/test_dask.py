@@ -288,14 +288,15 @@ pytestmark = pytest.mark.filterwarnings("default")  # Dask and its event loop wa
 
 @slow
 def test_same_bits_on_any_number_of_workers(cluster):
-    found = []
+    models, found = [HuberRegressor(scale="proposal2"), HuberRegressor(), L1Regressor()], []
     for n, threads in ((1, 2), (2, 1), (3, 1)):
         client = cluster(n, threads)
-        model = HuberRegressor(scale="proposal2").fit(*arrays(*rows()))
-        found.append(np.append(model.coef_, model.intercept_))
+        fitted = [clone(model).fit(*arrays(*rows())) for model in models]
+        found.append([np.append(model.coef_, model.intercept_) for model in fitted])
         client.close()
         client.cluster.close(timeout=20)
-    assert_same(model, clone(model).fit(*rows()))
+    for model in fitted:
+        assert_same(model, clone(model).fit(*rows()))
     assert_array_equal(found[0], found[1])
     assert_array_equal(found[0], found[2])
 
@@ -307,7 +308,7 @@ def test_worker_killed_during_a_fit_changes_no_bit(cluster, delay):
     X, y = many()
     X, y = client.persist([X, y])
     distributed.wait([X, y])
-    model = HuberRegressor(scale="proposal2", tol=1e-12)
+    model = HuberRegressor(tol=1e-12)
     before = model.fit(X, y).coef_
     pid = next(iter(client.run(os.getpid).values()))
     killer = threading.Timer(delay, os.kill, (pid, signal.SIGKILL))
