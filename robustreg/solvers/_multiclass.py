@@ -8,6 +8,7 @@ are; the coefficients are then solved from these ties alone, to rounding.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from robustreg._array import Array
 from robustreg.losses import SeparableLoss
 from robustreg.losses._contrasts import Contrasts, helmert
 from robustreg.objective import Objective
+from robustreg.solvers._kinks import more_than_rounding
 from robustreg.solvers._newton import DenseMetric, newton
-from robustreg.solvers._programs import conjugate, solve_equations, spanning
+from robustreg.solvers._programs import FAR, conjugate, lengths, solve_equations, spanning
 from robustreg.solvers._result import Result, minimize
 
 #: an interior point is this close to the optimum when it stops
@@ -30,6 +32,8 @@ LEFT = 1e-11
 COLDEST, SOFT = 1e-10, 60
 #: what rounding leaves of scores of size one
 ROUNDING = 64 * float(np.finfo(float).eps)
+#: a loss of this share of that of equal scores is no rounding, though a row far out in X has such scores
+NOTHING = 1e-9
 #: steps without gain after which it stops
 PATIENCE = 5
 #: curvature of a penalty, in standardised units, beside which losses of size one are all that counts
@@ -88,6 +92,16 @@ class _Problem:
         label = data.y.astype(int)
         return cls(objective, label, weight / objective.total, helmert(n_classes))
 
+    @cached_property
+    def length(self) -> Array:
+        """Lengths of the rows beside the median one, a column."""
+        return lengths(self.objective.data.X)[:, None]
+
+    @property
+    def has_far_rows(self) -> bool:
+        """Whether some rows are far out in X."""
+        return self.objective.data.ready and bool(self.length.max() > FAR)
+
     @property
     def own(self) -> Array:
         """1 at the class of each row."""
@@ -123,12 +137,15 @@ class _Problem:
         """Duality gap of a point and shares, at least 0: Fenchel row by row, and what is unbalanced."""
         # A lead of zero is one up to the rounding of its scores.
         size = 1.0 + np.abs(lead).max(axis=1, keepdims=True)
-        lead = np.where(np.abs(lead) <= ROUNDING * size, 0.0, lead)
+        zero = np.abs(lead) <= ROUNDING * size
+        exact, lead = np.where(zero, lead, 0.0), np.where(zero, 0.0, lead)
         rows = self.weight * lead.max(axis=1) - (shares * lead).sum(axis=1)
+        left = self.weight * exact.max(axis=1) - (shares * exact).sum(axis=1)
         rest = self.missed(theta, shares)
         bent = np.diag(square) > 0
         inner = square[np.ix_(bent, bent)]
         gap = float(np.maximum(rows, 0.0).sum() + np.abs(rest[~bent]) @ np.abs(theta[~bent]))
+        gap += more_than_rounding(left, zero.any(axis=1), 0.0)
         if bent.any():
             gap += 0.5 * conjugate(inner, rest[bent])
         return gap
@@ -183,6 +200,7 @@ def solve_multiclass(
     value = problem.value(best[0], lead)
     # What rounding of the scores leaves of the loss is nothing.
     rounding = ROUNDING * float(problem.weight @ (1.0 + np.abs(lead).max(axis=1)))
+    rounding = min(rounding, NOTHING * float(problem.weight.sum()))
     optimality = gap / max(value, rounding) if gap > rounding * (value <= rounding) else 0.0
     status = 0 if optimality <= tol else found.status or 2
     return Result(
@@ -239,7 +257,9 @@ def _finished(
     # that move are small where the penalty is: compare them with each other as well.
     moved = np.sort(found.shares / problem.weight[:, None], axis=1)[:, :-1].max(initial=0.0)
     tried: set[bytes] = set()
-    for edge in (1.0, moved, np.sqrt(moved), 1e2, 1e-2):
+    # rows far out in X balance the others by shares that are as small, and their slacks are as large
+    far = [problem.length**-2 * edge for edge in (1.0, 1e2)] if problem.has_far_rows else []
+    for edge in (1.0, moved, np.sqrt(moved), 1e2, 1e-2, *far):
         shares, slack = found.shares, found.slack * edge
         for _ in range(ROUNDS):
             tied = shares > problem.weight[:, None] * slack
@@ -401,12 +421,17 @@ def _on_ties(
     X = problem.objective.data.take_with_ones(rows)
     ties = (X[:, :, None] * towards.T[:, None, :]).reshape(len(rows), X.shape[1] * len(towards))
     level = (first[rows] != problem.label[rows]) * 1.0 - (other != problem.label[rows]) * 1.0
+    length = lengths(ties) if len(ties) else np.ones(0)
+    if length.max(initial=0.0) <= FAR:
+        length = np.ones(len(ties))
+    ties, level = ties / length[:, None], level / length
     theta = _saddle(square, ties, pull, level, theta)
     # How much weight moves from the first class to each tied one: it has to balance the pull.
-    given = shares[rows, other]
+    given = shares[rows, other] * length
     for _ in range(2):
         rest = pull + square @ theta + ties.T @ given
         given = given - np.linalg.lstsq(ties.T, rest, rcond=None)[0] if len(given) else given
+    given = given / length
     exact[rows, other] = given
     np.subtract.at(exact, (rows, first[rows]), given)
     lead = problem.lead(theta)

@@ -40,6 +40,10 @@ NARROWEST, PATIENT = 1e-12, 100
 UNIQUE = 1e-9
 #: rows this share of the mean distance from their kinks are as good as on them, to begin with
 NEARER = 1e-3
+#: rows this many times longer than the median one can have tiny slopes inside their bounds
+FAR = 1e3
+#: a length in place of none
+TINY = 1e-300
 #: steps of an interior point without gain after which it stops
 PATIENCE = 5
 
@@ -169,7 +173,11 @@ def balanced(rows: Rows, theta: Array, guess: Array) -> Array:
     if not zero.any():
         return slopes
     pull = rows.linear if rows.quadratic is None else rows.linear + rows.quadratic @ theta
-    X, weight = rows.X[zero] * rows.weight[zero, None], rows.weight[zero]
+    weight = rows.weight[zero]
+    length = lengths(rows.X[zero])
+    if length.max() > FAR:  # their slopes are as much smaller, and each is to have its digits
+        weight = weight / length
+    X = rows.X[zero] * weight[:, None]
     low, high = rows.lower[zero] / weight, rows.upper[zero] / weight
     fixed = pull + rows.X[~zero].T @ slopes[~zero]
     size = np.abs(fixed).max() + np.abs(X).max()
@@ -192,6 +200,12 @@ def balanced(rows: Rows, theta: Array, guess: Array) -> Array:
     t = lsq_linear(X.T / size, -fixed / size, bounds=(low, high), method="bvls", tol=1e-15).x
     slopes[zero] = weight * np.clip(t, low, high)
     return slopes
+
+
+def lengths(X: Array) -> Array:
+    """Lengths of rows beside the median one."""
+    length = np.maximum(np.abs(X).max(axis=1, initial=0.0), TINY)
+    return np.asarray(length / np.median(length))
 
 
 def quadratic_program(rows: Rows, theta: Array) -> tuple[Array, Array]:
@@ -251,6 +265,11 @@ def _guesses(rows: Rows, theta: Array, slopes: Array) -> Iterator[Array | None]:
     room = np.minimum(slopes - rows.lower, rows.upper - slopes)
     yield room > 1e-3 * span
     yield None
+    length = lengths(rows.X)
+    if (
+        length.max(initial=0.0) > FAR
+    ):  # the slope with which such a row balances the others is as small
+        yield room * length > 1e-3 * span
     offset, share = np.abs(rows.offsets(theta)), room / span
     offset = offset / (np.median(offset) or 1.0)
     for ratio in (1.0, float(share.max()), 1e-2):
@@ -269,15 +288,19 @@ def _on_active(rows: Rows, active: Array, slopes: Array) -> Array:
     edge = np.where(slopes - rows.lower < rows.upper - slopes, rows.lower, rows.upper)
     pull = rows.linear + rows.X[~active].T @ edge[~active]
     held = np.flatnonzero(active)
+    X, position = rows.X[held], rows.position[held]
     if len(held):
-        held = held[spanning(rows.X[held])]
-    X = rows.X[held]
+        # equations of length one: whether they depend on each other is no question of their sizes
+        length = lengths(X)
+        X, position = X / length[:, None], position / length
+        some = spanning(X)
+        X, position = X[some], position[some]
     # Both blocks to size one, or a tiny penalty would be lost beside the rows.
     size = np.sqrt(np.abs(np.diag(rows.quadratic)).max()) or 1.0
     system = np.zeros((q + len(X),) * 2)
     system[:q, :q] = rows.quadratic / size**2
     system[q:, :q], system[:q, q:] = X, X.T
-    right = np.concatenate([-pull / size, rows.position[held] * size])
+    right = np.concatenate([-pull / size, position * size])
     return solve_equations(system, right, np.zeros(len(right)))[:q] / size
 
 

@@ -105,7 +105,8 @@ class Rows:
         """How far the minimum can be along each axis, where y has a ``size`` and columns size one.
 
         A column that has its size from a few rows far out lets its coefficient go as much farther as it
-        is smaller without them, and the intercept with it.
+        is smaller without them, and the intercept with it; but not where such a row, at what it may cost at
+        the minimum, holds it.
         """
         far: Array = size + np.abs(theta)
         diagonal = np.diag(self.quadratic) if self.quadratic is not None else np.zeros(len(far))
@@ -117,9 +118,24 @@ class Rows:
         middle = np.median(columns, axis=0)
         entries = np.sort(np.abs(columns - middle), axis=0)[: rows - max(1, rows // 100)]
         body = np.sqrt(np.square(entries).mean(axis=0)) if len(entries) else np.zeros(len(weak))
-        far[weak] /= np.clip(body, SLIGHT, 1.0)
+        held = self._held(weak, far, size)
+        far[weak] = np.minimum(far[weak] / np.clip(body, SLIGHT, 1.0), held)
         far[diagonal == 0] += far[weak] @ np.abs(middle)
         return far
+
+    def _held(self, columns: Array, far: Array, cost: float) -> Array:
+        """How far the coefficients of some columns can be, each by the row that is farthest out in it.
+
+        No row costs more than all do, so that it is not farther from its kink than that over its slope.
+        """
+        rows, each = np.abs(self.X[:, columns]).argmax(axis=0), np.arange(len(columns))
+        taken = np.abs(self.X[rows])
+        entry = taken[each, columns]
+        taken[each, columns] = 0.0
+        slope = np.minimum(-self.lower[rows], self.upper[rows])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            reach = np.abs(self.position[rows]) + taken @ far + cost / slope
+            return np.where((slope > 0) & (entry > 0), reach / entry, np.inf)
 
     def force(self) -> float:
         """What the weaker side can pull, one at the most: beside a rare class all gradients are small."""

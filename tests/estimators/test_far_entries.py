@@ -10,7 +10,7 @@ from scipy.optimize import linprog
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from robustreg import HingeClassifier, LogisticClassifier
+from robustreg import HingeClassifier, L1Regressor, LogisticClassifier, RobustRegressor
 from robustreg.solvers import _multiclass
 from tests.estimators._classification import objective, row_losses, scores
 
@@ -99,6 +99,57 @@ def test_an_entry_far_out_on_the_wrong_side(name, seed, far):
     model.coef_ = np.column_stack([np.zeros(1), others.coef_])
     model.intercept_ = others.intercept_
     assert value <= objective(model, X, y) * (1 + 1e-9)
+
+
+def informative(far, seed, classes=2):
+    """Return rows all of whose columns tell the classes apart, the first of them far out in one."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(60, 3))
+    score = X @ [1.0, 1.0, -0.5] + rng.logistic(size=60)
+    X[0, 0] = far * np.sign(score[0])
+    return X, np.digitize(score, [0.0] if classes == 2 else [-1.0, 1.0])
+
+
+@pytest.mark.parametrize("far", [1e12, 1e14, 1e16])
+@pytest.mark.parametrize("name", ["hinge", "squared hinge", "logistic"])
+def test_an_entry_very_far_out_on_the_wrong_side(name, far):
+    """The slope by which its row holds its column is as small as the entry is large."""
+    for seed in range(5):
+        X, y = informative(-far, seed)
+        model, others = clone(MODELS[name]), clone(MODELS[name])
+        assert fitted(model, X, y)
+        others.fit(X[:, 1:], y)
+        value = objective(model, X, y)
+        model.coef_ = np.column_stack([np.zeros(1), others.coef_])
+        model.intercept_ = others.intercept_
+        assert value <= objective(model, X, y) * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+@pytest.mark.parametrize("far", [1e8, 1e10])
+def test_an_entry_that_ties_two_of_three_classes(far, side):
+    for seed in range(5):
+        assert fitted(clone(MODELS["Crammer-Singer"]), *informative(side * far, seed, 3))
+
+
+@pytest.mark.parametrize("far", [1e6, 1e10, 1e13, 1e16, 1e20])
+@pytest.mark.parametrize(
+    "model",
+    [L1Regressor(alpha=1.0), RobustRegressor(loss="absolute", alpha=0.1), L1Regressor()],
+    ids=["ridge", "absolute", "none"],
+)
+def test_regressions_bend_to_an_entry_far_out(model, far):
+    """It makes its coefficient nothing, and the row that has it proves that."""
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(60, 3))
+        y = X.sum(axis=1) + rng.standard_t(2, 60)
+        X[0, 0] = far
+        found = clone(model).fit(X, y)
+        others = clone(model).fit(X[:, 1:], y)
+        lost = [np.abs(y - found.predict(X)).sum(), np.abs(y - others.predict(X[:, 1:])).sum()]
+        penalty = [0.5 * model.alpha * m.coef_ @ m.coef_ for m in (found, others)]
+        assert lost[0] + penalty[0] <= (lost[1] + penalty[1]) * (1 + 1e-9)
 
 
 @pytest.mark.parametrize("kind", ["tiny", "wide", "one heavy"])
