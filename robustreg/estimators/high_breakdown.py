@@ -25,7 +25,12 @@ from robustreg.estimators._validation import (
 )
 from robustreg.estimators.regression import L2Regressor
 from robustreg.losses import ResidualLoss, Squared
-from robustreg.losses._normal import design_adaptive, with_breakdown, with_efficiency
+from robustreg.losses._normal import (
+    design_adaptive,
+    normal_efficiency,
+    with_breakdown,
+    with_efficiency,
+)
 from robustreg.penalties import L2, Penalty
 from robustreg.preparation import prepare_robust
 from robustreg.scales import OUTLYING
@@ -49,6 +54,8 @@ REWEIGHTED = 2.241402727604947
 #: Design-adaptive scales below this share of the S-scale are none. Of few rows they are up to 1.3 times as large
 #: (Koller and Stahel, 2011); only where many residuals are zero or next to it does their equation lead to zero.
 COLLAPSED = 0.5
+#: one row in a billion: thresholds grow without bound where the breakdown point goes to zero
+LEAST_BREAKDOWN = 1e-9
 NO_DESIGN_SCALE = (
     "so many residuals are zero, as beside equal rows, that there is no design-adaptive scale: scale_ is that of "
     "the S-estimate. Use method='mm'."
@@ -162,15 +169,20 @@ class BoundedRegressor(NamedLoss, HighBreakdownRegressor):
         """Return the loss at any scale: its constants are computed."""
         return cast(ResidualLoss, self._named_loss())
 
+    def _withstanding(self) -> ResidualLoss:
+        """Return the loss of the M-scale, in units of it."""
+        if self.breakdown_point < LEAST_BREAKDOWN:
+            raise complain(self, "breakdown_point", f"a float in the range [{LEAST_BREAKDOWN:g}, 0.5]")
+        return with_breakdown(self._shape(), float(self.breakdown_point))
+
     def _start_estimate(self, y: Array) -> Estimate:
         """Return what the S-estimate minimised, at the scale of this fit."""
-        loss = with_breakdown(self._shape(), float(self.breakdown_point)).rescaled(self.scale_)
+        loss = self._withstanding().rescaled(self.scale_)
         return Estimate(loss, L2(0.0), y, scale=self.scale_)
 
     def _fit_s(self, table: Table, prepared: Prepared, search: Search, callback: Any) -> Result:
-        loss = with_breakdown(self._shape(), float(self.breakdown_point))
         descent = Descent(
-            table, loss, float(self.breakdown_point), prepared.rank / prepared.units.mass,
+            table, self._withstanding(), float(self.breakdown_point), prepared.rank / prepared.units.mass,
             self.tol, self.max_iter, callback,
         )  # fmt: skip
         return solve_s(descent, search)
@@ -289,7 +301,7 @@ class SRegressor(BoundedRegressor):
         return replace(self._start_estimate(y), high_breakdown=True)
 
     def _robustness(self, scaled: Array) -> Array:
-        return with_breakdown(self._shape(), float(self.breakdown_point)).weights(scaled)
+        return self._withstanding().weights(scaled)
 
 
 class MMRegressor(BoundedRegressor):
@@ -312,8 +324,8 @@ class MMRegressor(BoundedRegressor):
         A loss with a bounded rho, by its name in ``robustreg.losses.LOSSES`` or an instance, of which only the
         shape matters, not the size of its thresholds.
     efficiency : float, default=0.95
-        Asymptotic efficiency at the normal distribution, below 1. Higher values also mean more bias under
-        contamination.
+        Asymptotic efficiency at the normal distribution, below 1 and at least that of the S-estimate with this loss at
+        breakdown point 0.5 (0.287 for Tukey's). Higher values also mean more bias under contamination.
     breakdown_point : float in (0, 0.5], default=0.5
         Share of contaminated samples that the fit tolerates.
     method : {"mm", "smdm"}, default="mm"
@@ -412,6 +424,13 @@ class MMRegressor(BoundedRegressor):
         super()._check_parameters()
         check_option(self, "method", ("mm", "smdm"))
         check_real(self, "efficiency", 0.0, 1.0, closed="neither")
+        least = normal_efficiency(with_breakdown(self._shape(), 0.5))
+        if self.efficiency < least:
+            wanted = (
+                f"a float in the range [{least:.4g}, 1.0), from the efficiency that an S-estimate with this loss "
+                "has at breakdown point 0.5"
+            )
+            raise complain(self, "efficiency", wanted)
         try:
             self._efficient()
         except ValueError as error:

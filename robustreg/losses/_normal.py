@@ -55,8 +55,6 @@ def with_efficiency(loss: ResidualLoss, efficiency: float) -> ResidualLoss:
     ValueError
         If it has not at any scale; the message names the range.
     """
-    if not 0 < efficiency < 1:  # that of narrow thresholds tends to zero
-        raise ValueError("a float in the range (0.0, 1.0)")
     return _rescaled(loss, normal_efficiency, efficiency)
 
 
@@ -64,6 +62,11 @@ def with_breakdown(loss: ResidualLoss, breakdown_point: float) -> ResidualLoss:
     """Return a bounded loss rescaled so that its M-scale is consistent and has a breakdown point.
 
     The mean of rho at the normal distribution is then ``breakdown_point`` times its bound.
+
+    Raises
+    ------
+    ValueError
+        If it has not at any scale; the message names the range.
     """
     return _rescaled(loss, normal_share, breakdown_point)
 
@@ -85,6 +88,9 @@ _known: dict[Any, float] = {}
 def _factor(loss: ResidualLoss, function: Callable[[ResidualLoss], float], wanted: float) -> float:
     low, high = (math.log(end) for end in SEARCHED)
     # both functions are monotone in the factor
+    ends = sorted(function(loss.rescaled(end)) for end in SEARCHED)
+    if not ends[0] < wanted < ends[1]:
+        raise ValueError(f"a float in the range ({ends[0]:.1g}, {min(ends[1], 1.0):.4g})")
     found = brentq(
         lambda log: function(loss.rescaled(math.exp(log))) - wanted,
         low,

@@ -7,6 +7,7 @@ from robustreg import L2Regressor, LTSRegressor, MMRegressor, SRegressor
 from robustreg.datasets import load_hbk
 from robustreg.inference import influence, summarize
 from robustreg.inference._high_breakdown import made_definite
+from robustreg.losses import LQQ, Welsch
 from tests.inference._data import TABLES, reference, sample, table
 
 #: how exact the fits of robustbase are where its iterations have a fixed tolerance
@@ -32,6 +33,37 @@ def test_mm_as_lmrob(name, fit, kind, loss, exact):
     np.testing.assert_allclose(found.table["p_value"], expected["p"], atol=exact)
     assert found.r2 == pytest.approx(expected["r_squared"], rel=2e-5)
     assert found.adjusted_r2 == pytest.approx(expected["adj_r_squared"], rel=2e-5)
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize(
+    ("fit", "first", "last"),
+    [
+        (
+            "lmrob_MM_lqq_tight",
+            LQQ(0.4015457, 0.2676971, 1.5),
+            LQQ(1.4734061, 0.9822707, 1.5),
+        ),
+        # R divides the square by two
+        ("lmrob_MM_welsh_tight", Welsch(0.5773502 * 2**0.5), Welsch(2.11 * 2**0.5)),
+    ],
+)
+def test_avar1_as_lmrob_with_its_constants(name, fit, first, last, monkeypatch):
+    X, y = table(name)
+    expected = reference()[name][fit]
+    computed = summarize(MMRegressor(loss=last).fit(X, y), X, y).table["std_error"]
+    np.testing.assert_allclose(computed, expected["se"], rtol=5e-4)  # R's constants have few digits
+    monkeypatch.setattr("robustreg.estimators.high_breakdown.with_breakdown", lambda *_: first)
+    monkeypatch.setattr("robustreg.estimators.high_breakdown.with_efficiency", lambda *_: last)
+    model = MMRegressor(loss=last).fit(X, y)
+    found = summarize(model, X, y)
+    assert found.covariance_type == "avar1"
+    assert model.scale_ == pytest.approx(expected["scale"], rel=1e-7)
+    np.testing.assert_allclose(found.table["std_error"], expected["se"], rtol=1e-6)
+    np.testing.assert_allclose(found.table["statistic"], expected["t"], rtol=1e-6)
+    np.testing.assert_allclose(found.table["p_value"], expected["p"], atol=1e-7)
+    assert found.r2 == pytest.approx(expected["r_squared"], rel=1e-6)
+    assert found.adjusted_r2 == pytest.approx(expected["adj_r_squared"], rel=1e-6)
 
 
 @pytest.mark.parametrize("name", TABLES)
