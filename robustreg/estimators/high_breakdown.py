@@ -172,7 +172,9 @@ class BoundedRegressor(NamedLoss, HighBreakdownRegressor):
     def _withstanding(self) -> ResidualLoss:
         """Return the loss of the M-scale, in units of it."""
         if self.breakdown_point < LEAST_BREAKDOWN:
-            raise complain(self, "breakdown_point", f"a float in the range [{LEAST_BREAKDOWN:g}, 0.5]")
+            raise complain(
+                self, "breakdown_point", f"a float in the range [{LEAST_BREAKDOWN:g}, 0.5]"
+            )
         return with_breakdown(self._shape(), float(self.breakdown_point))
 
     def _start_estimate(self, y: Array) -> Estimate:

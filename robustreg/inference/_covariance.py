@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import scipy.linalg
+import scipy.sparse as sp
 
-from robustreg._array import Array
-from robustreg.data import Data
+from robustreg._array import Array, is_sparse
+from robustreg.data import Block, Data
 from robustreg.inference._fit import Fit, check_rows
 
 #: eigenvalues of a scaled matrix below this share of the largest cannot be told from zero
@@ -26,6 +28,8 @@ ALONE = 1e-10
 FLAT = 2e-9
 #: rows whose contributions are held at a time
 PART = 4096
+#: sums of groups are held where they are at most so many numbers for each row
+SUMS = 4.0
 
 
 class Spread(NamedTuple):
@@ -208,20 +212,52 @@ def clustered(
 
 
 def group_meat(fit: Fit, psi: Array, groups: Array) -> tuple[Array, int]:
-    """Sum over groups of the outer products of their sums of ``weight * psi z``.
+    """Sum over groups of the outer products of their sums of ``weight * psi z``, and how many groups there are."""
+    codes, n_groups = group_codes(groups)
+    weighted = fit.weight[:, None] * psi
+    if n_groups * len(fit.theta) <= SUMS * fit.data.n_rows:
+        sums = _group_sums(fit, weighted, codes, n_groups)
+        return sums.T @ sums, n_groups
+    return _meat_in_order(fit, weighted, codes), n_groups
 
-    Rows are met in the order of their groups, some at a time.
-    """
-    data, outputs = fit.data, psi.shape[1]
-    codes = np.unique(groups, return_inverse=True)[1].ravel()
+
+def group_codes(groups: Array) -> tuple[Array, int]:
+    """Number the groups from zero, and count them."""
+    codes, found = pd.factorize(groups)
+    return np.asarray(codes), len(found)
+
+
+def _group_sums(fit: Fit, weighted: Array, codes: Array, n_groups: int) -> Array:
+    """Sums of ``weighted z`` over each group, a row each, in the layout of the objective: one pass."""
+    data, outputs = fit.data, weighted.shape[1]
+
+    def part(block: Block) -> tuple[Any, ...]:
+        n, of = block.X.shape[0], codes[block.part]
+        sums = []
+        for values in weighted[block.part].T:
+            adding = sp.csr_array((values, of, np.arange(n + 1)), shape=(n, n_groups)).T
+            total = adding @ block.X
+            total = total.toarray() if is_sparse(total) else total
+            if block.apart:
+                ones = np.bincount(of, values, minlength=n_groups)
+                total = np.column_stack([total, ones])
+            sums.append(total)
+        return (np.stack(sums),)
+
+    (found,) = data.sum(part)
+    inside = [data.inward(sums.T) for sums in found]
+    return np.stack(inside, axis=1).reshape(-1, n_groups).T if outputs > 1 else inside[0].T
+
+
+def _meat_in_order(fit: Fit, weighted: Array, codes: Array) -> Array:
+    """Return the same meat of many small groups: rows are met in the order of these, some at a time."""
     order = np.argsort(codes, kind="stable")
     starts = np.flatnonzero(np.append(True, np.diff(codes[order]) > 0))
-    weighted = fit.weight[:, None] * psi
     q = len(fit.theta)
     meat, rest = np.zeros((q, q)), np.zeros(q)
     for first in range(0, len(order), PART):
         rows = order[first : first + PART]
-        scores = contributions(fit, data, rows, weighted[rows], outputs)
+        scores = contributions(fit.data, rows, weighted[rows])
         cuts = starts[(starts > first) & (starts < first + len(rows))] - first
         begins = np.append(0, cuts)
         sums = np.add.reduceat(scores, begins, axis=0)
@@ -231,10 +267,10 @@ def group_meat(fit: Fit, psi: Array, groups: Array) -> tuple[Array, int]:
             meat += np.outer(rest, rest)
         rest = sums[-1].copy()
         meat += sums[:-1].T @ sums[:-1]
-    return meat + np.outer(rest, rest), len(starts)
+    return meat + np.outer(rest, rest)
 
 
-def contributions(fit: Fit, data: Data, rows: Array, psi: Array, outputs: int) -> Array:
+def contributions(data: Data, rows: Array, psi: Array) -> Array:
     """Contributions of some rows to the gradient, in the layout of the objective."""
     X = np.asarray(data.take_with_ones(rows))
     return np.einsum("ij,ik->ijk", X, psi).reshape(len(X), -1)

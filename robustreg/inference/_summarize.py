@@ -11,6 +11,7 @@ import pandas as pd
 from scipy.stats import t as student
 
 from robustreg._array import Array
+from robustreg._threads import blas_aside
 from robustreg.inference import _covariance as cov
 from robustreg.inference import _high_breakdown as breakdown
 from robustreg.inference import _quantile as quantile
@@ -190,7 +191,7 @@ def summarize(
     acid_conc   -0.128      0.129    0.335
     """
     confidence = check_confidence(confidence)
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), blas_aside():
         fit = look(model, X, y, sample_weight)
         offered = offer(fit)
         rows = checked_groups(groups, fit)
@@ -249,7 +250,7 @@ def checked_groups(groups: Any, fit: Fit) -> Array | None:
         if len(labels) <= fit.kept[-1]:
             raise ValueError(f"groups must hold one label for each row. Got shape {labels.shape}.")
         labels = labels[fit.kept]
-    if len(np.unique(labels)) < 2:
+    if cov.group_codes(labels)[1] < 2:
         raise ValueError(
             f"groups holds one group only, {labels[0]}: how groups differ cannot be told from one."
         )
@@ -306,7 +307,7 @@ def _summary(
     return Summary(Found(
         table=frame, covariance=pd.DataFrame(matrix, index=labels, columns=labels),
         covariance_type=name, confidence=confidence, df=whole(spread.df), n_samples=whole(fit.n_given),
-        n_groups=None if groups is None else len(np.unique(groups)), notes=tuple(notes), size=outer,
+        n_groups=None if groups is None else cov.group_codes(groups)[1], notes=tuple(notes), size=outer,
         core=core, scores=scores_of(fit, spread, ranked is not None), measures=measures, deviance=deviance,
     ))  # fmt: skip
 

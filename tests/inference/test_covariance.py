@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import statsmodels.api as sm
 
 from robustreg import (
@@ -319,3 +320,20 @@ def test_scale_zero_has_no_standard_errors():
         found = summarize(model.fit(X, X[:, 0]), X, X[:, 0])
         assert found.table["std_error"].isna().all()
         assert "scale of the residuals is zero" in found.notes[0]
+
+
+@pytest.mark.parametrize("dense", [True, False])
+@pytest.mark.parametrize("intercept", [True, False])
+def test_sums_of_groups_held_and_in_order_agree(dense, intercept, monkeypatch):
+    X, y, groups, weight = sample(n=400)
+    X[X < 0] = 0.0
+    classes = np.digitize(y, [0.0, 2.0])
+    rows = X if dense else sp.csr_array(X)
+    for model, target in ((L2Regressor(), y), (LogisticClassifier(alpha=1.0), classes)):
+        model.set_params(fit_intercept=intercept).fit(rows, target, weight)
+        found = []
+        for most in (4.0, 0.0):
+            monkeypatch.setattr("robustreg.inference._covariance.SUMS", most)
+            summary = summarize(model, rows, target, sample_weight=weight, groups=groups)
+            found.append(summary.covariance)
+        np.testing.assert_allclose(*found, rtol=1e-9, atol=1e-12 * np.abs(found[1]).max(axis=None))
