@@ -26,6 +26,7 @@ from robustreg.estimators import (
     MMRegressor,
     PolyClassifier,
     QuantileRegressor,
+    RobustClassifier,
     RobustRegressor,
     SRegressor,
 )
@@ -57,6 +58,7 @@ __all__ = [
     "MarginRanker",
     "PolyClassifier",
     "QuantileRegressor",
+    "RobustClassifier",
     "RobustKFold",
     "RobustRegressor",
     "SRegressor",

@@ -93,6 +93,8 @@ def users(name, kind):
     found = [estimator for estimator, names in USERS.items() if name in names]
     if hasattr(kind, "rho"):
         found.insert(0, "RobustRegressor")
+    if kind.classifies:
+        found.append("RobustClassifier")
     if kind.target.formation:
         found.append("LinearEmbedding")
     return found

@@ -18,6 +18,7 @@ from robustreg.estimators.regression import (
     QuantileRegressor,
     RobustRegressor,
 )
+from robustreg.estimators.robust_classifier import RobustClassifier
 
 __all__ = [
     "DiceClassifier",
@@ -34,6 +35,7 @@ __all__ = [
     "MarginRanker",
     "PolyClassifier",
     "QuantileRegressor",
+    "RobustClassifier",
     "RobustRegressor",
     "SRegressor",
 ]

@@ -45,7 +45,7 @@ def check_penalty(estimator: Any) -> None:
                 "l1_ratio is a parameter of the default penalty: with another one leave it at 0, or "
                 "pass penalty=ElasticNet(l1_ratio=...)."
             )
-        if estimator.positive and shape.labels_of_groups:
+        if estimator.positive and shape.joins_outputs:
             raise ValueError(
                 f"positive=True and {type(shape).__name__} do not go together: no solver serves both. "
                 "Use penalty='elastic_net' with positive=True."
@@ -134,12 +134,11 @@ def check_columns(estimator: Any, shape: tuple[int, int]) -> None:
             raise ValueError(
                 "penalty_weights must be equal within each group: the norm of a group has one factor."
             )
-    asked = hasattr(estimator, "l1_ratio") and 0 < estimator.l1_ratio != _default(
-        estimator, "l1_ratio"
-    )
-    if asked and estimator.alpha == 0 and n_features > n:
+    asked = getattr(estimator, "l1_ratio", 0) == 1 != _default(estimator, "l1_ratio")
+    free = n_features if weights is None else int(np.isfinite(weights).sum())
+    if asked and estimator.alpha == 0 and not estimator.positive and free > n:
         warnings.warn(
-            f"alpha=0 is no penalty: with {n_features} features and {n} samples many coefficients fit "
+            f"alpha=0 is no penalty: with {free} features and {n} samples many coefficients fit "
             "exactly, and none of them is zero by l1_ratio. Set alpha above 0.",
             ConvergenceWarning,
             stacklevel=level_of_user(),

@@ -16,6 +16,8 @@ from robustreg.estimators._labels import class_factors, require_classes
 from robustreg.estimators._probability import conditional
 from robustreg.estimators._validation import check_real, complain
 from robustreg.losses import CrossEntropy, Focal, Logistic, Loss, Poly
+from robustreg.losses._margin import WeighedLabels
+from robustreg.objective import Objective
 from robustreg.solvers import Result, beats_zero, solve_each, solve_together
 
 SEPARABLE = (
@@ -41,9 +43,15 @@ class EntropyClassifier(ProbabilityClassifier):
         return self._loss(len(self.classes_) > 2).convex and bool(self._penalty(1.0).convex)
 
     def _minimise(self, prepared: Prepared, start: Array | None, callback: Any = None) -> Result:
+        loss = self._score_loss(prepared.data.y)[0]
+        return self._minimise_entropy(loss, prepared, start, callback)
+
+    def _minimise_entropy(
+        self, loss: Loss, prepared: Prepared, start: Array | None, callback: Any
+    ) -> Result:
         data, nit = prepared.data, 0
         n_scores = self._n_scores(data.y)
-        loss, entropy = self._loss(n_scores > 1), CrossEntropy() if n_scores > 1 else Logistic()
+        entropy = CrossEntropy() if n_scores > 1 else Logistic()
         warm = start is not None
         if start is not None and not loss.convex:
             outputs = n_scores if n_scores > 1 else None
@@ -69,11 +77,60 @@ class EntropyClassifier(ProbabilityClassifier):
         self, loss: Loss, prepared: Prepared, start: Array, callback: Any, **options: Any
     ) -> Result:
         data, mass = prepared.data, prepared.units.mass
-        solve = partial(self._settle, **options)
+        solve = partial(self._settle, endless=loss.endless, **options)
+        if data.y.ndim == 2 and self._penalty(1.0).joins_outputs:
+            return self._solve_labels(loss, prepared, start, solve, callback)
+        if data.y.ndim == 2:
+            return solve_each(self._columns(loss, prepared), start, solve, callback)
         if len(start) == 1:
             return solve_each([self._objective(loss, data, mass)], start, solve, callback)
         make = partial(self._objective, data=data, mass=mass)
         return solve_together(loss, make, start, solve, callback)
+
+    def _solve_labels(
+        self, loss: Loss, prepared: Prepared, start: Array, solve: Any, callback: Any
+    ) -> Result:
+        """Minimise the losses of several labels together, whose coefficients share their penalty."""
+        data, factors = prepared.data, np.ones((len(start), 2))
+        for k, classes in enumerate(self.classes_):
+            found = class_factors(self.class_weight, data.y[:, k], classes, data.weight)
+            factors[k] = 1.0 if found is None else found
+        options = {
+            name: getattr(loss, name)
+            for name in ("pos_weight", "share")
+            if getattr(loss, name, None)
+        }
+        objective = self._objective(
+            WeighedLabels(factors=factors, **options),
+            data,
+            prepared.units.mass,
+            n_outputs=len(start),
+        )
+
+        def outputs(theta: Array) -> Array:
+            return np.ascontiguousarray(theta.reshape(-1, len(start)).T)
+
+        def told(intermediate_result: Any) -> bool:
+            x = outputs(intermediate_result.x)
+            return bool(callback(Result(x=x, fun=intermediate_result.fun)))
+
+        result = solve(objective, start.T.ravel(), callback=None if callback is None else told)
+        result.x = outputs(result.x)
+        return result  # type: ignore[no-any-return]
+
+    def _columns(self, loss: Loss, prepared: Prepared) -> list[Objective]:
+        """Return one objective for each of several labels."""
+        data, columns = prepared.data, []
+        for k, classes in enumerate(self.classes_):
+            y, weight = data.y[:, k], data.weight
+            factors = class_factors(self.class_weight, y, classes, weight)
+            if factors is not None:
+                rows = factors[y.astype(int)]
+                weight = rows if weight is None else weight * rows
+                require_classes(y, classes, weight, f"Column {k} of y")
+            rows_of_label = data.with_target(y, weight)
+            columns.append(self._objective(loss, rows_of_label, prepared.units.mass))
+        return columns
 
 
 class LogisticClassifier(EntropyClassifier):
@@ -179,23 +236,6 @@ class LogisticClassifier(EntropyClassifier):
 
     def _score_loss(self, y: Array) -> tuple[Loss, Array, bool]:
         return (Logistic(), y, False) if y.ndim == 2 else super()._score_loss(y)
-
-    def _solve(
-        self, loss: Loss, prepared: Prepared, start: Array, callback: Any, **options: Any
-    ) -> Result:
-        data, mass = prepared.data, prepared.units.mass
-        if data.y.ndim == 1:
-            return super()._solve(loss, prepared, start, callback, **options)
-        columns = []
-        for k, classes in enumerate(self.classes_):
-            y, weight = data.y[:, k], data.weight
-            factors = class_factors(self.class_weight, y, classes, weight)
-            if factors is not None:
-                rows = factors[y.astype(int)]
-                weight = rows if weight is None else weight * rows
-                require_classes(y, classes, weight, f"Column {k} of y")
-            columns.append(self._objective(Logistic(), data.with_target(y, weight), mass))
-        return solve_each(columns, start, partial(self._settle, **options), callback)
 
 
 class FocalClassifier(EntropyClassifier):

@@ -43,6 +43,9 @@ class KLRegressor(ScoreMixin, LinearScores):
     penalty_weights : array-like of shape (n_features,), default=None
         A factor of the penalty for each feature, at least 0: 0 leaves its coefficients free and infinity
         makes them 0.
+    penalty : str or Penalty, default=None
+        A penalty of :mod:`robustreg.penalties` by name or as an object, in place of that of `l1_ratio`;
+        `alpha` is its strength. Fields are reachable as ``penalty__groups`` and the like.
     fit_intercept : bool, default=True
         Whether to fit an intercept.
     max_iter : int, default=100
@@ -90,6 +93,7 @@ class KLRegressor(ScoreMixin, LinearScores):
         l1_ratio: float = 0.0,
         positive: bool = False,
         penalty_weights: Any = None,
+        penalty: Any = None,
         fit_intercept: bool = True,
         max_iter: int = 100,
         tol: float = 1e-8,
@@ -100,6 +104,7 @@ class KLRegressor(ScoreMixin, LinearScores):
         self.l1_ratio = l1_ratio
         self.positive = positive
         self.penalty_weights = penalty_weights
+        self.penalty = penalty
         self.fit_intercept = fit_intercept
         self.max_iter = max_iter
         self.tol = tol

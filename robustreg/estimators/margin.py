@@ -31,7 +31,82 @@ SEPARABLE = (
 )
 
 
-class HingeClassifier(LinearClassifier):
+class MarginClassifier(LinearClassifier):
+    """Hinge losses: each class against the rest, or all classes together."""
+
+    def _minimise_against_rest(
+        self, loss: Loss, prepared: Prepared, start: Array | None, callback: Any
+    ) -> Result:
+        """Minimise a loss of the labels -1 and 1 for each class against the rest; of two once."""
+        data, mass = prepared.data, prepared.units.mass
+        start, warm = self._begin(prepared, start), start is not None
+        sides = [
+            self._objective(loss, data.with_target(side, data.weight), mass)
+            for side in self._sides(data.y)
+        ]
+        solve = partial(self._settle, warm=warm, endless=loss.endless)
+        if not loss.smooth:
+            solve = partial(self._exact, warm=warm, shared={} if len(sides) > 1 else None)
+        return self._advised(solve_each(sides, start, solve, callback))
+
+    def _begin(self, prepared: Prepared, start: Array | None) -> Array:
+        """Return the start, zero without one."""
+        data = prepared.data
+        zero = np.zeros((self._n_scores(data.y), data.size + data.intercept))
+        return zero if start is None else start
+
+    def _margin_targets(self, loss: Loss, y: Array) -> tuple[Loss, Array, bool]:
+        """Return a loss with its targets, and whether only differences of scores matter to it."""
+        if not loss.against_rest:
+            return loss, y, True
+        sides = self._sides(y)
+        return loss, sides[0] if len(sides) == 1 else np.column_stack(sides), False
+
+    def _advised(self, found: Result) -> Result:
+        """Say so where a lack of penalty leaves many answers."""
+        if self.alpha == 0 and found.fun <= LOSSLESS:
+            found.advice = SEPARABLE
+        return found
+
+    def _sides(self, y: Array) -> list[Array]:
+        """Return -1 and 1 for each row, once for each score."""
+        n_scores = self._n_scores(y)
+        positive = range(n_scores) if n_scores > 1 else (1,)
+        return [np.where(y == k, 1.0, -1.0) for k in positive]
+
+    def _minimise_together(
+        self, loss: MulticlassHinge, prepared: Prepared, start: Array | None, callback: Any
+    ) -> Result:
+        """Minimise the loss of all classes together; two classes have opposite scores.
+
+        The solver's margin is 1: with another one coefficients are its multiples, and so is the loss.
+        """
+        start, margin = self._begin(prepared, start), float(loss.margin)
+        # A program is solved on dense rows: those of sparse X are made block by block.
+        data = replace(prepared.data, explicit=True)
+        penalty = self._objective(loss, data, prepared.units.mass).penalty.scaled(margin)
+
+        def make(loss: Loss, **options: Any) -> Objective:
+            return Objective(loss, data, penalty, **options)
+
+        pair = len(start) == 1
+        if pair:
+            start = 0.5 * np.vstack([-start, start])
+        solve = partial(solve_multiclass, tol=self.tol, max_iter=self.max_iter)
+        found = solve_together(MulticlassHinge(), make, start / margin, solve, callback)
+        found.x, found.fun = found.x * margin, found.fun * margin
+        if pair:
+            found.x = found.x[1:] - found.x[:1]
+        return self._advised(found)
+
+    def _exact(self, objective: Objective, theta: Array, **options: Any) -> Result:
+        found = solve_kinked(objective, theta, tol=self.tol, max_iter=self.max_iter, **options)
+        if self.fit_intercept:
+            found.x = middle_intercept(objective, found.x)
+        return found
+
+
+class HingeClassifier(MarginClassifier):
     r"""Linear support vector machine with a free intercept, solved exactly.
 
     Minimises, for each class against the rest (two classes: once), with t = 1 for rows of the class
@@ -147,58 +222,16 @@ class HingeClassifier(LinearClassifier):
                 "penalty_weights ask for another: use multi_class='ovr'."
             )
 
+    def _loss(self, several: bool) -> Loss:
+        if several and self.multi_class == "crammer_singer":
+            return MulticlassHinge()
+        return SquaredHinge() if self.squared else Hinge()
+
     def _minimise(self, prepared: Prepared, start: Array | None, callback: Any = None) -> Result:
-        data, mass = prepared.data, prepared.units.mass
-        n_scores, warm = self._n_scores(data.y), start is not None
-        if start is None:
-            start = np.zeros((n_scores, data.size + data.intercept))
         if self.multi_class == "crammer_singer":
-            # A program is solved on dense rows: those of sparse X are made block by block.
-            prepared = prepared._replace(data=replace(data, explicit=True))
-            return self._together(prepared, start, callback)
-        loss = SquaredHinge() if self.squared else Hinge()
-        sides = [
-            self._objective(loss, data.with_target(side, data.weight), mass)
-            for side in self._sides(data.y)
-        ]
-        solve = partial(self._settle, warm=warm, endless=False)
-        if not self.squared:
-            solve = partial(self._exact, warm=warm, shared={} if len(sides) > 1 else None)
-        return self._advised(solve_each(sides, start, solve, callback))
+            return self._minimise_together(MulticlassHinge(), prepared, start, callback)
+        return self._minimise_against_rest(self._loss(False), prepared, start, callback)
 
     def _score_loss(self, y: Array) -> tuple[Loss, Array, bool]:
-        if self.multi_class == "crammer_singer" and self._n_scores(y) > 1:
-            return MulticlassHinge(), y, True
-        sides = self._sides(y)
-        loss = SquaredHinge() if self.squared else Hinge()
-        return loss, sides[0] if len(sides) == 1 else np.column_stack(sides), False
-
-    def _advised(self, found: Result) -> Result:
-        """Say so where a lack of penalty leaves many answers."""
-        if self.alpha == 0 and found.fun <= LOSSLESS:
-            found.advice = SEPARABLE
-        return found
-
-    def _sides(self, y: Array) -> list[Array]:
-        """Return -1 and 1 for each row, once for each score."""
-        n_scores = self._n_scores(y)
-        positive = range(n_scores) if n_scores > 1 else (1,)
-        return [np.where(y == k, 1.0, -1.0) for k in positive]
-
-    def _together(self, prepared: Prepared, start: Array, callback: Any) -> Result:
-        """Minimise the loss of all classes together; two classes have opposite scores."""
-        make = partial(self._objective, data=prepared.data, mass=prepared.units.mass)
-        pair = len(start) == 1
-        if pair:
-            start = 0.5 * np.vstack([-start, start])
-        solve = partial(solve_multiclass, tol=self.tol, max_iter=self.max_iter)
-        found = solve_together(MulticlassHinge(), make, start, solve, callback)
-        if pair:
-            found.x = found.x[1:] - found.x[:1]
-        return self._advised(found)
-
-    def _exact(self, objective: Objective, theta: Array, **options: Any) -> Result:
-        found = solve_kinked(objective, theta, tol=self.tol, max_iter=self.max_iter, **options)
-        if self.fit_intercept:
-            found.x = middle_intercept(objective, found.x)
-        return found
+        several = self._n_scores(y) > 1
+        return self._margin_targets(self._loss(several), y)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -37,7 +38,72 @@ SEPARABLE = (
 )
 
 
-class DiceClassifier(LinearClassifier):
+class OverlapClassifier(LinearClassifier):
+    """The Dice loss of two classes."""
+
+    def _minimise_overlap(
+        self, loss: Dice, prepared: Prepared, start: Array | None, callback: Any
+    ) -> Result:
+        data, mass = prepared.data, prepared.units.mass
+        # Weights have mean one inside, and the loss is one number for all rows: its smoothing and
+        # its penalty are given per unit of weight.
+        dice = self._objective(
+            replace(loss, smoothing=float(loss.smoothing) / mass), data, mass * data.total,
+            unit=1 / data.total,
+        )  # fmt: skip
+        first, starts = Result(nit=0, growing=False), start
+        if start is None or not beats_zero(dice, start[0]):
+            starts = np.zeros((1, data.size + data.intercept))
+            if self.max_iter > 1:
+                first = self._logistic(prepared, starts, callback)
+                if first.status == 99:
+                    return first
+                starts = _placed(dice, [starts[0], *(part.x for part in first.parts)])
+        assert starts is not None
+        found, nit, nothing = None, first.nit, _limits(dice)
+        for begin in starts[:STARTS]:
+            settle = partial(self._settle, warm=True, max_iter=max(self.max_iter - nit, 1))
+            trial = solve_each([dice], begin[None], settle, callback)
+            nit += trial.nit
+            if found is None or trial.fun < found.fun:
+                found = trial
+            if found.fun < nothing or trial.status == 99 or nit >= self.max_iter:
+                break
+        assert found is not None
+        found.nit = nit
+        if self.alpha == 0:
+            found.growing |= found.fun <= LOSSLESS or self._decided(dice, found.x[0])
+            found.growing |= first.growing
+        if found.growing:
+            found.advice = SEPARABLE
+        elif found.status != 99 and self.fit_intercept and found.fun >= nothing * (1 - LOSSLESS):
+            found.growing, found.advice = True, EMPTY
+        return found
+
+    def _logistic(self, prepared: Prepared, zero: Array, callback: Any) -> Result:
+        """Fit logistic losses: of the rows as they are, and where one is rare with classes of equal weight."""
+        data, mass = prepared.data, prepared.units.mass
+        weight = np.ones(data.n_rows) if data.weight is None else data.weight
+        share = float(weight @ data.y) / float(weight.sum())
+        tables = [data]
+        if not RARE <= share <= 1 - RARE:
+            factor = np.where(data.y > 0, 0.5 / share, 0.5 / (1 - share))
+            tables.append(data.with_target(data.y, weight * factor))
+        fits = [self._objective(Logistic(), rows, mass) for rows in tables]
+        # they are only starts, but what they say of separated classes is asked
+        settle = partial(self._settle, max_iter=max((self.max_iter - 1) // 2, 1))
+        return solve_each(fits, np.vstack([zero] * len(fits)), settle, callback)
+
+    def _decided(self, objective: Objective, theta: Array) -> bool:
+        """Whether fewer rows than coefficients are undecided: then some direction costs nothing.
+
+        Such a point looks solved, as gradient and Hessian are both zero.
+        """
+        undecided = np.abs(objective.raw(theta)) < DECIDED
+        return bool(undecided.sum() < min(np.count_nonzero(theta), len(undecided)))
+
+
+class DiceClassifier(OverlapClassifier):
     r"""Linear classifier of two classes, one of them rare, with the Dice loss.
 
     With g = 1 for rows of ``classes_[1]`` and p the sigmoid of the score, minimises
@@ -151,63 +217,8 @@ class DiceClassifier(LinearClassifier):
         return False
 
     def _minimise(self, prepared: Prepared, start: Array | None, callback: Any = None) -> Result:
-        data, mass = prepared.data, prepared.units.mass
-        # Weights have mean one inside, and the loss is one number for all rows: its smoothing and
-        # its penalty are given per unit of weight.
-        dice = self._objective(
-            Dice(smoothing=float(self.smooth) / mass), data, mass * data.total,
-            unit=1 / data.total,
-        )  # fmt: skip
-        first, starts = Result(nit=0, growing=False), start
-        if start is None or not beats_zero(dice, start[0]):
-            starts = np.zeros((1, data.size + data.intercept))
-            if self.max_iter > 1:
-                first = self._logistic(prepared, starts, callback)
-                if first.status == 99:
-                    return first
-                starts = _placed(dice, [starts[0], *(part.x for part in first.parts)])
-        assert starts is not None
-        found, nit, nothing = None, first.nit, _limits(dice)
-        for begin in starts[:STARTS]:
-            settle = partial(self._settle, warm=True, max_iter=max(self.max_iter - nit, 1))
-            trial = solve_each([dice], begin[None], settle, callback)
-            nit += trial.nit
-            if found is None or trial.fun < found.fun:
-                found = trial
-            if found.fun < nothing or trial.status == 99 or nit >= self.max_iter:
-                break
-        assert found is not None
-        found.nit = nit
-        if self.alpha == 0:
-            found.growing |= found.fun <= LOSSLESS or self._decided(dice, found.x[0])
-            found.growing |= first.growing
-        if found.growing:
-            found.advice = SEPARABLE
-        elif found.status != 99 and self.fit_intercept and found.fun >= nothing * (1 - LOSSLESS):
-            found.growing, found.advice = True, EMPTY
-        return found
-
-    def _logistic(self, prepared: Prepared, zero: Array, callback: Any) -> Result:
-        """Fit logistic losses: of the rows as they are, and where one is rare with classes of equal weight."""
-        data, mass = prepared.data, prepared.units.mass
-        weight = np.ones(data.n_rows) if data.weight is None else data.weight
-        share = float(weight @ data.y) / float(weight.sum())
-        tables = [data]
-        if not RARE <= share <= 1 - RARE:
-            factor = np.where(data.y > 0, 0.5 / share, 0.5 / (1 - share))
-            tables.append(data.with_target(data.y, weight * factor))
-        fits = [self._objective(Logistic(), rows, mass) for rows in tables]
-        # they are only starts, but what they say of separated classes is asked
-        settle = partial(self._settle, max_iter=max((self.max_iter - 1) // 2, 1))
-        return solve_each(fits, np.vstack([zero] * len(fits)), settle, callback)
-
-    def _decided(self, objective: Objective, theta: Array) -> bool:
-        """Whether fewer rows than coefficients are undecided: then some direction costs nothing.
-
-        Such a point looks solved, as gradient and Hessian are both zero.
-        """
-        undecided = np.abs(objective.raw(theta)) < DECIDED
-        return bool(undecided.sum() < min(np.count_nonzero(theta), len(undecided)))
+        loss = Dice(smoothing=float(self.smooth))
+        return self._minimise_overlap(loss, prepared, start, callback)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -111,6 +111,15 @@ class Loss(Parameters, ABC):
         Whether only the difference of targets and raw predictions counts.
     of_direction : bool
         Whether only the directions of raw predictions, which are vectors, count.
+    classifies : bool
+        Whether linear classifiers are fitted with it; see `of_classes`.
+    against_rest : bool
+        Whether each of several classes is told from all others by a fit of its own.
+    endless : bool
+        Whether the loss of a sample that is clearly right falls for ever.
+    probabilities : str
+        How scores of a classifier stand for probabilities: "link" by sigmoid or softmax, "conditional" as
+        those under which the scores have the least expected loss; empty where they do not.
     values_shape, formula, reference : str
         For the documentation: shape of the values before reduction, the formula in LaTeX, the
         source.
@@ -130,6 +139,10 @@ class Loss(Parameters, ABC):
     convex: ClassVar[bool] = True
     of_difference: ClassVar[bool] = False
     of_direction: bool = False
+    classifies: ClassVar[bool] = False
+    against_rest: ClassVar[bool] = False
+    endless: ClassVar[bool] = True
+    probabilities: ClassVar[str] = ""
     values_shape: ClassVar[str] = "(n,)"
     formula: ClassVar[str] = ""
     reference: ClassVar[str] = ""
@@ -263,6 +276,31 @@ class Loss(Parameters, ABC):
         kinks : Kinks or None
         """
         return None
+
+    def of_classes(self, n_classes: int, kept: Any = None) -> Loss:
+        """Return the loss with which a classifier is fitted.
+
+        Parameters
+        ----------
+        n_classes : int
+            Number of classes.
+        kept : array of bool of shape (n_classes,), optional
+            Which classes there are rows of; all by default.
+
+        Returns
+        -------
+        loss : Loss
+            Of one score for two classes, and for each class against the rest; otherwise of a row of scores, one
+            for each class that is kept.
+
+        Raises
+        ------
+        ValueError
+            If it serves no classifier, or none of so many classes; the message says what does.
+        """
+        if not self.classifies:
+            raise ValueError(f"{type(self).__name__} is no loss of a linear classifier.")
+        return self
 
     def shape(self, raw: Any) -> tuple[int, ...]:
         """Shape of the values before reduction."""

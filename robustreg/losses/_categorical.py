@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 from robustreg._array import Array, array_namespace, clip, row_max, row_sum
 from robustreg._parameters import choice, flag, real
 from robustreg.losses import _softmax
-from robustreg.losses._base import Argument
+from robustreg.losses._base import Argument, Loss
 from robustreg.losses._extended import ratio, x_log_y
+from robustreg.losses._margin import EvenLogistic, Hinge, Logistic
 from robustreg.losses._separable import ProbabilityLoss, SeparableLoss
 from robustreg.losses._targets import Classes, ClassesOrDistribution, Distribution, Target
 
@@ -75,6 +76,8 @@ class CrossEntropy(SoftmaxLoss):
     label_smoothing: float = real(0.0, low=0.0, high=1.0, closed="both")
 
     name: ClassVar[str] = "cross_entropy"
+    classifies: ClassVar[bool] = True
+    probabilities: ClassVar[str] = "link"
     function: ClassVar[str] = "cross_entropy"
     function_defaults: ClassVar[dict[str, Any]] = {"from_logits": False}
     target: ClassVar[Target] = ClassesOrDistribution()
@@ -97,6 +100,17 @@ class CrossEntropy(SoftmaxLoss):
     def likelihood(self) -> bool:  # type: ignore[override]
         """Whether targets are taken as they are."""
         return self.label_smoothing == 0
+
+    @property
+    def endless(self) -> bool:  # type: ignore[override]
+        """Whether no share is spread."""
+        return self.label_smoothing == 0
+
+    def of_classes(self, n_classes: int, kept: Any = None) -> Loss:
+        if n_classes > 2 or kept is not None:
+            return self
+        share = float(self.label_smoothing)
+        return EvenLogistic(share=share) if share else Logistic()
 
     def distribution(self, y: Array, raw: Array) -> Array:
         xp = array_namespace(raw)
@@ -183,6 +197,7 @@ class MulticlassHinge(SeparableLoss):
     margin: float = real(1.0, low=0.0, closed="left")
 
     name: ClassVar[str] = "multiclass_hinge"
+    classifies: ClassVar[bool] = True
     function: ClassVar[str] = "multiclass_hinge_loss"
     target: ClassVar[Target] = Classes()
     smooth: ClassVar[bool] = False
@@ -197,6 +212,17 @@ class MulticlassHinge(SeparableLoss):
         "J. and Watkins, C. (1999). Support vector machines for multi-class pattern recognition. "
         "European Symposium on Artificial Neural Networks."
     )
+
+    def of_classes(self, n_classes: int, kept: Any = None) -> Loss:
+        if n_classes == 2 and kept is None:
+            return Hinge(self.margin)
+        if self.variant != "crammer_singer" or not self.margin > 0:
+            raise ValueError(
+                f"No solver serves MulticlassHinge(variant={self.variant!r}, margin={self.margin!r}) for several "
+                "classes: use variant='crammer_singer' with a margin above 0, or loss='hinge', each class "
+                "against the rest."
+            )
+        return self
 
     def terms(self, y: Array, raw: Array) -> tuple[Array, Array]:
         xp, mask = array_namespace(raw), _softmax.label_mask(y, raw)

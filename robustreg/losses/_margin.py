@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from robustreg._array import Array, array_namespace, clip, exp_minus_abs, log1p
 from robustreg._parameters import Interval, Nothing, flag, parameter, real
 from robustreg.losses._activations import Sigmoid
-from robustreg.losses._base import Kinks
+from robustreg.losses._base import LOSSES, Kinks, Loss
 from robustreg.losses._extended import ratio, x_log_y
 from robustreg.losses._separable import PointwiseLoss, ProbabilityLoss
 from robustreg.losses._targets import Labels, Probability, Target
@@ -103,6 +103,9 @@ class Hinge(MarginLoss):
     margin: float = real(1.0, low=0.0, closed="left")
 
     name: ClassVar[str] = "hinge"
+    classifies: ClassVar[bool] = True
+    against_rest: ClassVar[bool] = True
+    endless: ClassVar[bool] = False
     function: ClassVar[str] = "hinge_loss"
     target: ClassVar[Target] = Labels(-1, 1)
     smooth: ClassVar[bool] = False
@@ -145,6 +148,9 @@ class SquaredHinge(MarginLoss):
     margin: float = real(1.0, low=0.0, closed="left")
 
     name: ClassVar[str] = "squared_hinge"
+    classifies: ClassVar[bool] = True
+    against_rest: ClassVar[bool] = True
+    endless: ClassVar[bool] = False
     function: ClassVar[str] = "squared_hinge_loss"
     target: ClassVar[Target] = Labels(-1, 1)
     formula: ClassVar[str] = r"\max(0, \mu - t z)^2"
@@ -197,6 +203,8 @@ class Logistic(ProbabilityLoss, PointwiseLoss):
     pos_weight: float | None = parameter(None, Nothing(), Interval(0.0, _INF, "left"))
 
     name: ClassVar[str] = "logistic"
+    classifies: ClassVar[bool] = True
+    probabilities: ClassVar[str] = "link"
     aliases: ClassVar[tuple[str, ...]] = ("log_loss",)
     function: ClassVar[str] = "binary_cross_entropy"
     function_defaults: ClassVar[dict[str, Any]] = {"from_logits": False}
@@ -211,6 +219,17 @@ class Logistic(ProbabilityLoss, PointwiseLoss):
     def likelihood(self) -> bool:  # type: ignore[override]
         """Whether no class has a weight of its own."""
         return self.pos_weight is None
+
+    def of_classes(self, n_classes: int, kept: Any = None) -> Loss:
+        if n_classes == 2 and kept is None:
+            return self
+        if self.pos_weight is not None:
+            raise ValueError(
+                f"{type(self).__name__}(pos_weight={self.pos_weight!r}) weighs one of two classes, and y holds "
+                f"{n_classes}: pass class_weight to the classifier instead."
+            )
+        several: Loss = LOSSES["cross_entropy"]()
+        return several
 
     def _shares(self, y: Array) -> tuple[Array, Array]:
         """Weights of the positive and of the negative class."""
@@ -269,3 +288,51 @@ class Multilabel(Logistic):
         "Zhang, M.-L. and Zhou, Z.-H. (2006). Multilabel neural networks. IEEE Transactions on "
         "Knowledge and Data Engineering 18, 1338-1351."
     )
+
+
+@dataclass(eq=False)
+class EvenLogistic(Logistic):
+    """Binary cross-entropy of labels of which a share is spread over both classes. It serves classifiers only.
+
+    Parameters
+    ----------
+    share : float, default=0.0
+        As ``label_smoothing`` of :class:`~robustreg.losses.CrossEntropy`.
+    """
+
+    share: float = 0.0
+
+    @property
+    def likelihood(self) -> bool:  # type: ignore[override]
+        """Whether labels are taken as they are."""
+        return self.share == 0
+
+    @property
+    def endless(self) -> bool:  # type: ignore[override]
+        """Whether no share is spread."""
+        return self.share == 0
+
+    def _shares(self, y: Array) -> tuple[Array, Array]:
+        return super()._shares((1.0 - self.share) * y + 0.5 * self.share)
+
+
+@dataclass(eq=False)
+class WeighedLabels(EvenLogistic):
+    """Binary cross-entropy of several labels, each of whose classes has a weight. It serves classifiers only.
+
+    Parameters
+    ----------
+    pos_weight : float, default=1.0
+        As of :class:`Logistic`.
+    factors : array of shape (n_labels, 2), optional
+        Weights of the absence and of the presence of each label.
+    """
+
+    pos_weight: float | None = 1.0
+    factors: Any = None
+
+    target: ClassVar[Target] = Probability(columns=True)
+
+    def _shares(self, y: Array) -> tuple[Array, Array]:
+        positive, negative = super()._shares(y)
+        return positive * self.factors[:, 1], negative * self.factors[:, 0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import abstractmethod
 from collections.abc import Sequence as SequenceOf
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,6 +14,7 @@ from robustreg._array import Array, array_like, array_namespace, clip
 from robustreg._parameters import Interval, Nothing, Sequence, flag, parameter, real
 from robustreg.losses import _softmax
 from robustreg.losses._activations import Sigmoid
+from robustreg.losses._base import Loss
 from robustreg.losses._margin import MarginLoss
 from robustreg.losses._separable import ProbabilityLoss
 from robustreg.losses._softmax import TrueClass
@@ -30,6 +31,8 @@ class ModulatedLoss(ProbabilityLoss, MarginLoss):
     """
 
     target: ClassVar[Target] = BinaryOrClasses()
+    classifies: ClassVar[bool] = True
+    probabilities: ClassVar[str] = "conditional"
     convex: ClassVar[bool] = False
     values_shape: ClassVar[str] = "(n,)"
 
@@ -48,6 +51,10 @@ class ModulatedLoss(ProbabilityLoss, MarginLoss):
     def class_weight(self, y: Array, raw: Array) -> Array | None:
         """Weight of the class of each row, if classes have weights."""
         return None
+
+    def unweighted(self) -> ModulatedLoss:
+        """Return the loss without weights of classes."""
+        return self
 
     def sign(self, y: Array) -> Array:
         return 2.0 * y - 1.0
@@ -176,6 +183,25 @@ class Focal(ModulatedLoss):
     @property
     def convex(self) -> bool:  # type: ignore[override]
         return float(self.gamma) == 0.0
+
+    def unweighted(self) -> Focal:
+        return replace(self, alpha=None)
+
+    def of_classes(self, n_classes: int, kept: Any = None) -> Loss:
+        if self.alpha is None:
+            return self
+        weights = np.atleast_1d(np.asarray(self.alpha, dtype=float))
+        if n_classes == 2:
+            if np.ndim(self.alpha) == 0 and 0 < weights[0] < 1:
+                return self
+            wanted = "a float in the range (0.0, 1.0), as there are two classes"
+        else:
+            if np.ndim(self.alpha) == 1 and len(weights) == n_classes and (weights > 0).all():
+                return replace(self, alpha=(weights if kept is None else weights[kept]).tolist())
+            wanted = f"one positive number for each of the {n_classes} classes"
+        raise ValueError(
+            f"The 'alpha' parameter of Focal must be None or {wanted}. Got {self.alpha!r} instead."
+        )
 
     def check(self, y: Any, raw: Any, extra: Any) -> None:
         super().check(y, raw, extra)

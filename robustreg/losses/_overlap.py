@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from robustreg._array import EMPTY, Array, array_namespace
 from robustreg._parameters import flag, real
 from robustreg.losses._activations import Sigmoid
-from robustreg.losses._base import Argument
+from robustreg.losses._base import Argument, Loss
 from robustreg.losses._batch import BatchLoss
 from robustreg.losses._separable import ProbabilityLoss
 from robustreg.losses._targets import Sets, Target
@@ -44,6 +44,7 @@ class Dice(ProbabilityLoss, BatchLoss):
     from_logits: bool = flag(True)
 
     name: ClassVar[str] = "dice"
+    classifies: ClassVar[bool] = True
     function: ClassVar[str] = "dice_loss"
     function_defaults: ClassVar[dict[str, Any]] = {"from_logits": False}
     function_names: ClassVar[dict[str, str]] = {"smoothing": "smooth"}
@@ -63,6 +64,15 @@ class Dice(ProbabilityLoss, BatchLoss):
         "networks for volumetric medical image segmentation. Fourth International Conference on "
         "3D Vision, 565-571."
     )
+
+    def of_classes(self, n_classes: int, kept: Any = None) -> Loss:
+        if n_classes > 2:
+            raise ValueError(
+                "Only binary classification is supported. The type of the target is multiclass. y holds "
+                f"{n_classes} classes, and the overlap is that of one of two: OneVsRestClassifier of "
+                "scikit-learn fits one model for each."
+            )
+        return self
 
     def shape(self, raw: Array) -> tuple[int, ...]:
         return (1,) if raw.ndim == 1 else tuple(raw.shape[:1])

@@ -16,6 +16,7 @@ class Shape(Protocol):
 
     alpha: float
     convex: Any
+    joins_outputs: Any
 
     def value(self, t: Array, alpha: Any) -> Array: ...
     def slope(self, t: Array, alpha: Any) -> Array: ...
@@ -104,6 +105,11 @@ class Applied:
     def by_column(self) -> bool:
         """Whether it is met by the solver of columns alone."""
         return True
+
+    @property
+    def joins_outputs(self) -> bool:
+        """Whether coefficients of several outputs have one size."""
+        return bool(self.base.joins_outputs)
 
     def strength(self, n_features: int) -> Array:
         """Return alpha times the factors, one for each feature."""

@@ -168,8 +168,8 @@ class Penalty(Parameters, ABC):
         return float(self.bend(self.alpha))
 
     @property
-    def labels_of_groups(self) -> bool:
-        """Whether sizes are those of groups."""
+    def joins_outputs(self) -> bool:
+        """Whether sizes are those of groups, which hold the coefficients of several outputs."""
         return False
 
     @property

@@ -164,7 +164,8 @@ class ElasticNet(Penalty):
 class GroupLasso(Penalty):
     r"""The sum of the norms of groups of coefficients, which are zero together.
 
-    With several outputs (classes, labels) a group holds the coefficients of its features for all of them.
+    With several outputs (classes, labels, outcomes) a group holds the coefficients of its features for all of
+    them. A hinge loss has a fit of its own for each class against the rest, with groups of its own.
 
     Parameters
     ----------
@@ -199,7 +200,7 @@ class GroupLasso(Penalty):
         return np.asarray(alpha + 0.0 * t)
 
     @property
-    def labels_of_groups(self) -> bool:
+    def joins_outputs(self) -> bool:
         return True
 
     def labels(self, n_features: int) -> Array | None:

@@ -24,6 +24,8 @@ from robustreg.solvers._result import Result
 ARMIJO, HALVINGS = 1e-4, 20
 #: rounding of a value, as a share of it
 ROUNDING = 8 * float(np.finfo(float).eps)
+#: rounding of values that are differences of entropies, of size one
+NOISE = 64 * float(np.finfo(float).eps)
 #: a share of a step that is too little, what a model is then made steeper by, and by how much more each time
 SHORT, LIGHT, HEAVIER = 0.1, 1e-3, 10.0
 #: and how steep it becomes at the most, in units of the curvature and the gradient
@@ -107,7 +109,7 @@ def proximal_newton(
         while tried is None and ridge <= HEAVIEST * max(largest, worst):
             lifting = H + ridge * np.eye(len(H)) if ridge else H
             target = limits.minimise(lifting, gradient - lifting @ theta, theta)
-            tried = _searched(smooth, limits, theta, target, gradient, total, n_extra)
+            tried = _searched(smooth, limits, theta, target, gradient, total, n_extra, worst)
             if tried is None or tried.share < SHORT:
                 # the model is believed too far out: the next is steeper
                 ridge = max(HEAVIER * ridge, LIGHT * worst)
@@ -149,6 +151,7 @@ def _searched(
     gradient: Array,
     total: float,
     n_extra: int,
+    worst: float,
 ) -> _Trial | None:
     """Return the first of ever shorter steps that lowers the function as its model promises."""
     step = target - theta
@@ -160,7 +163,13 @@ def _searched(
         trial = target if t == 1.0 else limits.zeroed(theta + t * step)
         value, slope, raw = smooth(trial)
         whole = value + limits.value(trial)
-        if whole <= total + ARMIJO * t * min(decrease, 0.0) + ROUNDING * abs(total):
+        rises = whole - total
+        if rises <= ARMIJO * t * min(decrease, 0.0) + ROUNDING * abs(total) or (
+            # a small value can be a difference of larger ones, which gradients are not
+            t == 1.0
+            and rises <= NOISE
+            and float(limits.excess(trial, slope).max(initial=0.0)) <= 0.5 * worst
+        ):
             return _Trial(trial, slope, raw, whole, t)
         t *= 0.5
     return None

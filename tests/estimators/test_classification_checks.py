@@ -14,7 +14,9 @@ from robustreg import (
     KLRegressor,
     LogisticClassifier,
     PolyClassifier,
+    RobustClassifier,
 )
+from robustreg.losses import Focal
 
 
 class SharesOfRange(RegressorMixin, BaseEstimator):
@@ -23,8 +25,9 @@ class SharesOfRange(RegressorMixin, BaseEstimator):
     The checks cannot supply distributions, so their numbers are turned into some.
     """
 
-    def __init__(self, alpha=1.0, fit_intercept=True, solver="auto"):
+    def __init__(self, alpha=1.0, l1_ratio=0.0, fit_intercept=True, solver="auto"):
         self.alpha = alpha
+        self.l1_ratio = l1_ratio
         self.fit_intercept = fit_intercept
         self.solver = solver
 
@@ -68,6 +71,11 @@ SETTINGS = [
     DiceClassifier(),
     DiceClassifier(smooth=10.0, alpha=0.1),
     DiceClassifier(alpha=10.0, class_weight="balanced", warm_start=True),
+    RobustClassifier(),
+    RobustClassifier(loss="hinge", alpha=0.1, l1_ratio=0.5),
+    RobustClassifier(loss=Focal(gamma=1.0), alpha=0.1, penalty="scad"),
+    RobustClassifier(loss="dice", penalty="group_lasso", alpha=0.1),
+    RobustClassifier(loss="cross_entropy", penalty="group_lasso", alpha=0.1),
     SharesOfRange(alpha=1e-3),
     SharesOfRange(alpha=1.0, fit_intercept=False),
     SharesOfRange(alpha=1e-4, solver="lbfgs"),

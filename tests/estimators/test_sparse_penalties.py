@@ -302,3 +302,21 @@ def test_fields_of_a_penalty_are_parameters():
     assert model.get_params()["penalty__gamma"] == 3.0
     assert clone(model).set_params(penalty__gamma=5.0).penalty.gamma == 5.0
     assert model.penalty.gamma == 3.0
+
+
+@pytest.mark.parametrize("ratio", [0.5, 1.0])
+@pytest.mark.parametrize(("n", "p", "alpha"), [(27, 30, 1e-3), (200, 10, 1e-4)])
+def test_a_value_that_is_a_difference_of_entropies_does_not_end_the_search(n, p, alpha, ratio):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n, p))
+    share = 0.5 + 0.06 * (X[:, 0] + 0.1 * rng.normal(size=n))
+    fit = KLRegressor(alpha=alpha, l1_ratio=ratio).fit(X, np.column_stack([share, 1 - share]))
+    assert fit.optimality_ <= 1e-8
+
+
+@pytest.mark.parametrize(
+    "options", [{"positive": True}, {"penalty_weights": np.r_[np.ones(10), np.full(30, np.inf)]}]
+)
+def test_constraints_leave_a_lasso_without_a_penalty_unwarned(options):
+    X, y = table(20, 40)
+    L2Regressor(alpha=0.0, l1_ratio=1.0, **options).fit(X, y)
