@@ -42,7 +42,7 @@ def to_sklearn(model: Any) -> BaseEstimator:
     ------
     TypeError
         If no estimator of scikit-learn makes the same predictions: several labels for each sample, targets that
-        are distributions, and probabilities that are not the sigmoid or softmax of the scores.
+        are distributions, sorted quantiles, and probabilities that are not the sigmoid or softmax of the scores.
 
     Examples
     --------
@@ -73,13 +73,22 @@ def to_sklearn(model: Any) -> BaseEstimator:
 
 def _regressor(model: Any) -> BaseEstimator:
     coef = np.array(model.coef_, dtype=float)
-    if coef.ndim != 1:
+    if getattr(model, "rearrange", False) and coef.ndim == 2:
+        raise TypeError(
+            f"{type(model).__name__} sorts its predictions, which no estimator of scikit-learn does: set "
+            "rearrange=False first."
+        )
+    if coef.ndim != 1 and not hasattr(model, "output"):
         raise TypeError(
             f"{type(model).__name__} predicts distributions, which no estimator of scikit-learn does: "
             "save coef_ and intercept_ and apply softmax to the scores."
         )
     twin = LinearRegression()
-    twin.coef_, twin.intercept_ = coef, np.float64(getattr(model, "intercept_", 0.0))
+    intercept = getattr(model, "intercept_", 0.0)
+    twin.coef_, twin.intercept_ = (
+        coef,
+        np.array(intercept) if coef.ndim == 2 else np.float64(intercept),
+    )
     return twin
 
 

@@ -145,6 +145,8 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
     warm_start: bool
     n_iter_: int
     optimality_: float
+    #: what warnings call it, where its class does not say enough
+    _label: str = ""
 
     def _check_parameters(self) -> None:
         """Raise for a constructor argument that is out of range."""
@@ -218,8 +220,8 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Finite numbers of any scale.
-        y : array-like of shape (n_samples,), or of two dimensions where the class says so
-            Targets.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets. Where the class has attributes of several outputs, each column is fitted by itself.
         sample_weight : array-like of shape (n_samples,), optional
             Non-negative weights: 2 is a row written twice, 0 a row left out.
 
@@ -251,6 +253,8 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
         """
         if prepare is None and is_lazy(X):
             return self._fit_lazy(X, y, sample_weight)
+        if prepare is None and self._is_several(y):
+            return self._fit_several(X, y, sample_weight)
         self._check_parameters()
         rows, target = read(X, y)
         weight, mass = self._weigh(target, sample_weight)
@@ -271,6 +275,14 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
         """Fit collections whose rows are not in this process, or refuse them."""
         refuse_lazy(type(self).__name__, X=X, y=y, sample_weight=sample_weight)
         return self
+
+    def _is_several(self, y: Any) -> bool:
+        """Whether a fit to y is one for each of several outputs."""
+        return False
+
+    def _fit_several(self, X: Any, y: Any, sample_weight: Any) -> Self:
+        """Fit several outputs, where `_is_several` says so."""
+        raise NotImplementedError
 
     def _shared(self, prepared: Prepared) -> dict[str, Any]:
         """Return what fits that differ in their loss alone have in common, as `_minimise` takes it."""
@@ -330,7 +342,7 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
         """Set what else follows from the fit."""
 
     def _warn(self, found: Result) -> None:
-        name, advice = type(self).__name__, found.get("advice")
+        name, advice = self._label or type(self).__name__, found.get("advice")
         if advice:
             warnings.warn(f"{name}: {advice}", ConvergenceWarning, stacklevel=level_of_user())
         if advice or self.optimality_ <= self.tol:
@@ -359,7 +371,7 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
 
 
 class LinearRegressor(ScoreMixin, LinearModel):
-    """A linear model of one target."""
+    """A linear model of numbers."""
 
     coef_: Array
     intercept_: float
@@ -389,13 +401,13 @@ class LinearRegressor(ScoreMixin, LinearModel):
 
         Returns
         -------
-        y : array of shape (n_samples,)
-            ``X @ coef_ + intercept_``, in the units of y. Of a Dask collection a Dask array with its
+        y : array of shape (n_samples,), or (n_samples, n_outputs) after a fit to several
+            ``X @ coef_.T + intercept_``, in the units of y. Of a Dask collection a Dask array with its
             partitions, not computed.
         """
         check_is_fitted(self)
         if is_lazy(X):
-            lazy: Array = answers(self, "predict", (), X)
+            lazy: Array = answers(self, "predict", np.shape(self.intercept_), X)
             return lazy
         return self._decision(check_data(self, X))
 
@@ -407,17 +419,7 @@ class LinearRegressor(ScoreMixin, LinearModel):
         return np.subtract(y, residual, out=residual)
 
     def _decision(self, X: Any) -> Array:
-        if is_sparse(X):
-            return np.asarray(safe_sparse_dot(X, self.coef_)) + self.intercept_
-
-        # in parts, or NumPy would make a copy of all of a single-precision X in double precision
-        def part(rows: slice) -> Array:
-            raw: Array = X[rows] @ self.coef_
-            raw += self.intercept_
-            return raw
-
-        parts = row_slices(len(X), 8192)
-        return part(parts[0]) if len(parts) == 1 else np.concatenate(in_order(part, parts, few=FEW))
+        return linear(X, self.coef_, self.intercept_)
 
     def _start(self, prepared: Prepared) -> Array | None:
         data, units, _ = prepared
@@ -454,3 +456,28 @@ class LinearRegressor(ScoreMixin, LinearModel):
             rounding[part] = size + abs(self.intercept_) + np.abs(y[part])
         with np.errstate(over="ignore"):
             return 256 * np.finfo(float).eps * np.maximum(rounding, np.mean(rounding))
+
+
+def linear(X: Any, coef: Array, intercept: Any) -> Array:
+    """Return ``X @ coef.T + intercept``.
+
+    Parameters
+    ----------
+    X : array or sparse array of shape (n, p)
+        Rows.
+    coef : array of shape (p,) or (k, p)
+        Coefficients.
+    intercept : float or array of shape (k,)
+        Intercepts.
+    """
+    if is_sparse(X):
+        return np.asarray(safe_sparse_dot(X, coef.T)) + intercept
+
+    # in parts, or NumPy would make a copy of all of a single-precision X in double precision
+    def part(rows: slice) -> Array:
+        raw: Array = X[rows] @ coef.T
+        raw += intercept
+        return raw
+
+    parts = row_slices(len(X), 8192)
+    return part(parts[0]) if len(parts) == 1 else np.concatenate(in_order(part, parts, few=FEW))

@@ -122,6 +122,9 @@ class RemoteMixin(LinearRegressor):
     def _outlying(self, X: Any, y: Any, scale: float) -> Array:
         X, y = check_data(self, X), np.asarray(y, dtype=np.float64)
         check_consistent_length(X, y)
+        return self._far_from(X, y, scale)
+
+    def _far_from(self, X: Any, y: Array, scale: Any) -> Array:
         return outlying(y - self._decision(X), scale, y, lambda: self._rounding(X, y))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:

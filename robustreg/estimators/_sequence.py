@@ -42,6 +42,9 @@ class FitSequence:
     def fit(self, **parameters: Any) -> LinearModel:
         """Return the model fitted with these parameters; it is overwritten by the next fit."""
         model: LinearModel = self.model.set_params(**parameters)
+        if model._is_several(self._given[1]):
+            again: LinearModel = clone(model).fit(*self._given)
+            return again
         asked = getattr(model, "warm_start", None)
         if asked is not None:
             model.warm_start = self._prepared is not None and model._has_one_minimum()

@@ -8,7 +8,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.base import is_classifier
+from sklearn.base import is_classifier, is_regressor
 from sklearn.utils.validation import assert_all_finite, check_array, validate_data
 
 from robustreg._array import Array
@@ -119,6 +119,8 @@ def _note(estimator: Any, X: Any, message: str) -> str:
     if "X contains infinity" in message and (names := infinite_columns(X)):
         return f" Columns with infinite values: {', '.join(map(repr, names))}."
     if "y should be a 1d array" in message:
+        if not (is_classifier(estimator) or is_regressor(estimator)):
+            return " Fit one model for each column of y."
         kind = "Classifier" if is_classifier(estimator) else "Regressor"
         wrapped = f"MultiOutput{kind}({type(estimator).__name__}())"
         return f" For several targets fit one model for each: {wrapped} from sklearn.multioutput."

@@ -12,9 +12,10 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from robustreg._array import Array
-from robustreg.estimators._base import LinearModel, LinearRegressor, Prepared
+from robustreg.estimators._base import LinearModel, Prepared
 from robustreg.estimators._estimate import Estimate
 from robustreg.estimators._named_loss import NamedLoss
+from robustreg.estimators._outputs import SeveralOutputs, shape_of
 from robustreg.estimators._validation import (
     check_bool,
     check_integer,
@@ -62,7 +63,7 @@ NO_DESIGN_SCALE = (
 )
 
 
-class HighBreakdownRegressor(LinearRegressor):
+class HighBreakdownRegressor(SeveralOutputs):
     """A fit to the majority of the rows, searched from many starts."""
 
     n_starts: int | str
@@ -83,6 +84,10 @@ class HighBreakdownRegressor(LinearRegressor):
 
     def _penalty(self, total: float) -> Penalty:
         return L2(0.0)
+
+    def _is_several(self, y: Any) -> bool:
+        # without the tag a single column is to be read as a vector, with a warning
+        return super()._is_several(y) and shape_of(y)[1] != 1
 
     def _start(self, prepared: Prepared) -> Array | None:
         return None
@@ -132,6 +137,13 @@ class HighBreakdownRegressor(LinearRegressor):
     @abstractmethod
     def _robustness(self, scaled: Array) -> Array:
         """Weights in [0, 1] of residuals in units of the scale."""
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        # Several outputs are served. But scikit-learn's check of the tag fits 11 parameters to 11 rows, which
+        # no estimator with a breakdown point can.
+        tags.target_tags.multi_output = False
+        return tags
 
     def _store(self, found: Result, prepared: Prepared) -> None:
         super()._store(found, prepared)
@@ -233,17 +245,17 @@ class SRegressor(BoundedRegressor):
 
     Attributes
     ----------
-    coef_ : array of shape (n_features,)
+    coef_ : array of shape (n_features,) or (n_outputs, n_features)
         Coefficients.
-    intercept_ : float
+    intercept_ : float or array of shape (n_outputs,)
         Intercept.
-    scale_ : float
+    scale_ : float or array of shape (n_outputs,)
         The M-scale of the residuals, in the units of y. 0.0 where more rows than the breakdown point leaves
         lie exactly on a hyperplane, which is then the fit.
-    weights_ : array of shape (n_samples,)
+    weights_ : array of shape (n_samples,) or (n_samples, n_outputs)
         Robustness weights psi(u) / u in [0, 1] of the residuals in units of the scale; at scale 0 one on the
         hyperplane and zero off it.
-    outliers_ : array of shape (n_samples,)
+    outliers_ : array of shape (n_samples,) or (n_samples, n_outputs)
         True where the residual exceeds 2.5758 scales, as 1 % of normal ones do; at scale 0 off the
         hyperplane.
     n_hits_ : int
@@ -345,17 +357,17 @@ class MMRegressor(BoundedRegressor):
 
     Attributes
     ----------
-    coef_ : array of shape (n_features,)
+    coef_ : array of shape (n_features,) or (n_outputs, n_features)
         Coefficients.
-    intercept_ : float
+    intercept_ : float or array of shape (n_outputs,)
         Intercept.
-    scale_ : float
+    scale_ : float or array of shape (n_outputs,)
         Scale of the residuals, in the units of y. 0.0 where more rows than the breakdown point leaves lie
         exactly on a hyperplane, which is then the fit.
-    weights_ : array of shape (n_samples,)
+    weights_ : array of shape (n_samples,) or (n_samples, n_outputs)
         Robustness weights psi(u) / u in [0, 1] of the residuals in units of the scale; at scale 0 one on the
         hyperplane and zero off it.
-    outliers_ : array of shape (n_samples,)
+    outliers_ : array of shape (n_samples,) or (n_samples, n_outputs)
         True where the residual exceeds 2.5758 scales, as 1 % of normal ones do; at scale 0 off the
         hyperplane.
     initial_coef_, initial_intercept_ : array of shape (n_features,), float
@@ -520,16 +532,16 @@ class LTSRegressor(HighBreakdownRegressor):
 
     Attributes
     ----------
-    coef_ : array of shape (n_features,)
+    coef_ : array of shape (n_features,) or (n_outputs, n_features)
         Coefficients.
-    intercept_ : float
+    intercept_ : float or array of shape (n_outputs,)
         Intercept.
-    scale_ : float
+    scale_ : float or array of shape (n_outputs,)
         Scale of the residuals of the rows of weight one, consistent at the normal distribution and
         corrected for few rows. 0.0 where h rows lie exactly on a hyperplane, which is then the fit.
-    weights_ : array of shape (n_samples,)
+    weights_ : array of shape (n_samples,) or (n_samples, n_outputs)
         1 where the residual is within 2.2414 scales, otherwise 0; at scale 0 one on the hyperplane.
-    outliers_ : array of shape (n_samples,)
+    outliers_ : array of shape (n_samples,) or (n_samples, n_outputs)
         True where the residual exceeds 2.5758 scales, as 1 % of normal ones do; at scale 0 off the
         hyperplane.
     support_ : array of shape (n_samples,)

@@ -12,13 +12,16 @@ from typing import Any, cast
 import numpy as np
 
 from robustreg._array import Array
+from robustreg._lazy import is_lazy
 from robustreg.estimators._base import Prepared, Units
 from robustreg.estimators._estimate import Estimate
 from robustreg.estimators._named_loss import NamedLoss
 from robustreg.estimators._outliers import outlying, row_weights
+from robustreg.estimators._outputs import SeveralOutputs, Share, SharedRows
 from robustreg.estimators._penalised import make_penalty
 from robustreg.estimators._remote import RemoteMixin
 from robustreg.estimators._validation import (
+    check_bool,
     check_real,
     complain,
 )
@@ -37,11 +40,12 @@ from robustreg.solvers import (
     Rank,
     Result,
     Scale,
-    Share,
     Stage,
+    absolute_stage,
     affordable,
     is_sparse_in_columns,
     mad_by_passes,
+    residuals_about,
     solve_by_passes,
     solve_columns,
     solve_kinked,
@@ -50,6 +54,9 @@ from robustreg.solvers import (
     solve_residual,
     with_scale,
     with_scale_by_passes,
+)
+from robustreg.solvers import (
+    Share as RowShare,
 )
 
 SMOOTH_SOLVERS = ("newton", "newton-cg", "lbfgs")
@@ -67,7 +74,7 @@ SCALES: dict[str, Scale] = {
 }
 
 
-class ResidualRegressor(RemoteMixin):
+class ResidualRegressor(SeveralOutputs, RemoteMixin):
     """A loss of residuals with an L2 penalty, at a scale that is given or estimated."""
 
     solver: str
@@ -168,6 +175,12 @@ class ResidualRegressor(RemoteMixin):
             found.optimality = max(found.optimality, stage.found.optimality)
         return found
 
+    def _far_from(self, X: Any, y: Array, scale: Any) -> Array:
+        if self.coef_.ndim == 1:
+            return super()._far_from(X, y, scale)
+        columns = [self.output(j)._far_from(X, one, scale[j]) for j, one in enumerate(y.T)]
+        return np.stack(columns, axis=1)
+
     def _shared(self, prepared: Prepared) -> dict[str, Any]:
         if self._loss().kinks(prepared.data.y) is not None:
             return {}
@@ -212,7 +225,7 @@ class ResidualRegressor(RemoteMixin):
         problem, scale = self._problem(prepared), self._scale(prepared.units)
         if problem.loss.line is None or problem.method not in ("auto", "newton"):
             return [None] * len(shares)
-        some = [Share(share.data, rank_of(share), stage) for share, stage in shares]
+        some = [RowShare(share.data, rank_of(share), stage) for share, stage in shares]
         return scale.parts(parts, problem, found, rank_of(prepared), some)
 
     def _minimise_kinked(
@@ -357,6 +370,9 @@ class HuberRegressor(ResidualRegressor):
         - "mad": the median absolute residual / 0.6745 of the fit itself, iterated; not convex.
         - "concomitant": jointly with the coefficients, as in scikit-learn.
         - a positive number: fixed, in the units of y. ``scale=1.0`` makes epsilon the delta of the loss.
+    joint_scale : bool, default=False
+        Whether several outputs, which then must be in the same units, have one scale. It is the normalised
+        MAD of the residuals of all outputs about their L1 fits, so that ``scale`` must be "l1" or a number.
     fit_intercept : bool, default=True
         Whether to fit an intercept.
     max_iter : int, default=1000
@@ -371,19 +387,19 @@ class HuberRegressor(ResidualRegressor):
 
     Attributes
     ----------
-    coef_ : array of shape (n_features,)
+    coef_ : array of shape (n_features,) or (n_outputs, n_features)
         Coefficients.
-    intercept_ : float
+    intercept_ : float or array of shape (n_outputs,)
         Intercept.
-    scale_ : float
+    scale_ : float or array of shape (n_outputs,)
         Sigma, in the units of y. 0.0 where so many rows lie exactly on a hyperplane that `coef_` is the
         L1 fit: more than half of them, for Proposal 2 a share of ``1 - kappa / epsilon**2`` (61 % by
         default). Also where there are as many parameters as rows and no penalty.
-    delta_ : float
+    delta_ : float or array of shape (n_outputs,)
         ``epsilon * scale_``, in the units of y.
-    outliers_ : array of shape (n_samples,)
+    outliers_ : array of shape (n_samples,) or (n_samples, n_outputs)
         True for samples whose absolute residual exceeds ``2.5758 * scale_``: 1 % under normal errors.
-    weights_ : array of shape (n_samples,)
+    weights_ : array of shape (n_samples,) or (n_samples, n_outputs)
         Weight of each sample in the fit: ``psi(u) / u`` of its residual u, 1 within `delta_` and
         ``delta_ / abs(residual)`` beyond.
     n_iter_ : int
@@ -425,6 +441,7 @@ class HuberRegressor(ResidualRegressor):
         positive: bool = False,
         penalty_weights: Any = None,
         scale: str | float = "l1",
+        joint_scale: bool = False,
         fit_intercept: bool = True,
         max_iter: int = 1000,
         tol: float = 1e-8,
@@ -437,6 +454,7 @@ class HuberRegressor(ResidualRegressor):
         self.positive = positive
         self.penalty_weights = penalty_weights
         self.scale = scale
+        self.joint_scale = joint_scale
         self.fit_intercept = fit_intercept
         self.max_iter = max_iter
         self.tol = tol
@@ -451,10 +469,36 @@ class HuberRegressor(ResidualRegressor):
         check_scale(self, self._scales)
         joint = isinstance(self.scale, str) and self.scale == "concomitant"
         check_real(self, "epsilon", 1.0 if joint else 0.0, closed="right")
+        check_bool(self, "joint_scale")
+        if self.joint_scale and isinstance(self.scale, str) and self.scale != "l1":
+            raise complain(self, "joint_scale", "False unless scale is 'l1' or a number")
+
+    def _in_common(
+        self, models: list[Any], targets: Array, shared: SharedRows
+    ) -> list[Share | None]:
+        if not self.joint_scale or self.scale != "l1":
+            return super()._in_common(models, targets, shared)
+        stages, sizes, left_out = [], [], 0.0
+        weights: list[Any] = []
+        for model, target in zip(models, targets.T, strict=True):
+            prepared = shared.of(model, target)
+            problem = model._problem(prepared)
+            stages.append(absolute_stage(problem, rank_of(prepared)))
+            sizes.append(residuals_about(problem, stages[-1]) * prepared.units.spread)
+            weights.append(prepared.data.weight)
+            left_out += rank_of(prepared).weight
+        weight = None if weights[0] is None else np.concatenate(weights)
+        sigma = mad(np.concatenate(sizes), weight, left_out=left_out)
+        return [partial(_at_joint_scale, stage, sigma) for stage in stages]
 
     def _store(self, found: Result, prepared: Prepared) -> None:
         super()._store(found, prepared)
         self.delta_ = float(self.epsilon * self.scale_) if self.scale_ > 0 else 0.0
+
+
+def _at_joint_scale(stage: Stage, sigma: float, prepared: Prepared) -> dict[str, Any]:
+    """Return the L1 fit of an output with the scale of all, as `_minimise` takes it."""
+    return {"stage": stage._replace(sigma=sigma / prepared.units.spread)}
 
 
 class RobustRegressor(NamedLoss, ResidualRegressor):
@@ -507,15 +551,15 @@ class RobustRegressor(NamedLoss, ResidualRegressor):
 
     Attributes
     ----------
-    coef_ : array of shape (n_features,)
+    coef_ : array of shape (n_features,) or (n_outputs, n_features)
         Coefficients.
-    intercept_ : float
+    intercept_ : float or array of shape (n_outputs,)
         Intercept.
-    scale_ : float
+    scale_ : float or array of shape (n_outputs,)
         Sigma, in the units of y; 0.0 where more than half of the rows lie exactly on a hyperplane.
-    outliers_ : array of shape (n_samples,)
+    outliers_ : array of shape (n_samples,) or (n_samples, n_outputs)
         True for samples whose absolute residual exceeds ``2.5758 * scale_``: 1 % under normal errors.
-    weights_ : array of shape (n_samples,)
+    weights_ : array of shape (n_samples,) or (n_samples, n_outputs)
         Weight of each sample in the fit, in [0, 1]: ``psi(u) / u`` of its residual u, divided by its limit at 0.
         Not defined for non-smooth losses.
     n_iter_ : int
@@ -627,9 +671,9 @@ class L2Regressor(ResidualRegressor):
 
     Attributes
     ----------
-    coef_ : array of shape (n_features,)
+    coef_ : array of shape (n_features,) or (n_outputs, n_features)
         Coefficients.
-    intercept_ : float
+    intercept_ : float or array of shape (n_outputs,)
         Intercept.
     n_iter_ : int
         Iterations.
@@ -713,13 +757,13 @@ class L1Regressor(ResidualRegressor):
 
     Attributes
     ----------
-    coef_ : array of shape (n_features,)
+    coef_ : array of shape (n_features,) or (n_outputs, n_features)
         Coefficients.
-    intercept_ : float
+    intercept_ : float or array of shape (n_outputs,)
         Intercept.
-    scale_ : float
+    scale_ : float or array of shape (n_outputs,)
         Normalised MAD of the residuals, the scale that ``HuberRegressor(scale="l1")`` takes.
-    outliers_ : array of shape (n_samples,)
+    outliers_ : array of shape (n_samples,) or (n_samples, n_outputs)
         True for samples whose absolute residual exceeds ``2.5758 * scale_``: 1 % under normal errors.
     n_iter_ : int
         Iterations.
@@ -772,6 +816,25 @@ class L1Regressor(ResidualRegressor):
         return Absolute()
 
 
+def check_quantiles(estimator: Any) -> None:
+    """Refuse a quantile that is neither one in (0, 1) nor a vector of such."""
+    value = estimator.quantile
+    if np.ndim(value) == 0:
+        check_real(estimator, "quantile", 0.0, 1.0, closed="neither")
+        return
+    try:
+        several = np.asarray(value, dtype=float)
+        good = (
+            several.ndim == 1 and several.size > 0 and bool(((several > 0) & (several < 1)).all())
+        )
+    except (TypeError, ValueError):
+        good = False
+    if not good:
+        raise complain(
+            estimator, "quantile", "a float in the range (0.0, 1.0), or a vector of such"
+        )
+
+
 class QuantileRegressor(ResidualRegressor):
     r"""Linear model of a conditional quantile with an L1 penalty, exact.
 
@@ -784,8 +847,12 @@ class QuantileRegressor(ResidualRegressor):
 
     Parameters
     ----------
-    quantile : float, default=0.5
-        The quantile, in (0, 1).
+    quantile : float or array-like of shape (n_quantiles,), default=0.5
+        The quantile, in (0, 1). Of several each is fitted, and predictions have a column for each.
+    rearrange : bool, default=False
+        Whether the predictions of several quantiles are sorted for each sample, so that they do not cross.
+        Coefficients stay those of the single fits. The sorted curves are never farther from the true
+        quantiles (Chernozhukov, Fernandez-Val and Galichon, 2010).
     alpha : float, default=1.0
         Strength of the L1 penalty on the mean loss; the intercept is never penalised.
     l1_ratio : float, default=1.0
@@ -812,13 +879,13 @@ class QuantileRegressor(ResidualRegressor):
 
     Attributes
     ----------
-    coef_ : array of shape (n_features,)
+    coef_ : array of shape (n_features,) or (n_outputs, n_features)
         Coefficients.
-    intercept_ : float
+    intercept_ : float or array of shape (n_outputs,)
         Intercept.
-    scale_ : float
+    scale_ : float or array of shape (n_outputs,)
         Normalised MAD of the residuals, the scale that ``HuberRegressor(scale="l1")`` takes. Only for the median.
-    outliers_ : array of shape (n_samples,)
+    outliers_ : array of shape (n_samples,) or (n_samples, n_outputs)
         True for samples whose absolute residual exceeds ``2.5758 * scale_``: 1 % under normal errors. Only for the median.
     n_iter_ : int
         Iterations.
@@ -831,16 +898,25 @@ class QuantileRegressor(ResidualRegressor):
 
     References
     ----------
-    Koenker, R. and Bassett, G. (1978). Regression quantiles. Econometrica 46, 33-50.
+    Koenker, R. and Bassett, G. (1978). Regression quantiles. Econometrica 46, 33-50. Chernozhukov, V.,
+    Fernandez-Val, I. and Galichon, A. (2010). Quantile and probability curves without crossing.
+    Econometrica 78, 1093-1125.
 
     Examples
     --------
     >>> import numpy as np
     >>> from robustreg import QuantileRegressor
     >>> X = np.arange(10.0)[:, None]
-    >>> model = QuantileRegressor(quantile=0.9, alpha=0.0).fit(X, X[:, 0] + np.tile([0.0, 1.0], 5))
+    >>> y = X[:, 0] + np.tile([0.0, 1.0], 5)
+    >>> model = QuantileRegressor(quantile=0.9, alpha=0.0).fit(X, y)
     >>> model.coef_.round(6).tolist(), round(model.intercept_, 6)
     ([1.0], 1.0)
+
+    Several quantiles at once:
+
+    >>> band = QuantileRegressor(quantile=[0.1, 0.9], alpha=0.0, rearrange=True).fit(X, y)
+    >>> band.predict(X[:2]).round(6).tolist()
+    [[0.0, 1.0], [1.0, 2.0]]
     """
 
     scale = None
@@ -848,7 +924,8 @@ class QuantileRegressor(ResidualRegressor):
     def __init__(
         self,
         *,
-        quantile: float = 0.5,
+        quantile: Any = 0.5,
+        rearrange: bool = False,
         alpha: float = 1.0,
         l1_ratio: float = 1.0,
         positive: bool = False,
@@ -861,6 +938,7 @@ class QuantileRegressor(ResidualRegressor):
         warm_start: bool = False,
     ) -> None:
         self.quantile = quantile
+        self.rearrange = rearrange
         self.alpha = alpha
         self.l1_ratio = l1_ratio
         self.positive = positive
@@ -879,9 +957,73 @@ class QuantileRegressor(ResidualRegressor):
         penalty: Penalty = make_penalty(self, total, mean=True)
         return penalty
 
+    def _is_several(self, y: Any) -> bool:
+        if np.ndim(self.quantile) == 0:
+            return super()._is_several(y)
+        return True
+
+    def _settings(self, n_outputs: int) -> list[dict[str, Any]]:
+        if np.ndim(self.quantile) == 0:
+            return super()._settings(n_outputs)
+        return [{"quantile": float(one)} for one in np.asarray(self.quantile)]
+
+    def _read_several(self, X: Any, y: Any) -> tuple[Any, Array]:
+        if np.ndim(self.quantile) == 0:
+            return super()._read_several(X, y)
+        if super()._is_several(y):
+            raise ValueError(
+                "y has two dimensions and quantile is a vector: fit one model for each column of y, or pass one "
+                "quantile."
+            )
+        X, y = self._read(X, y)
+        return X, np.broadcast_to(y[:, None], (len(y), len(self.quantile)))
+
+    def predict(self, X: Any) -> Array:
+        """Predict the quantile, or each of several.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, Dask array or data frame} of shape (n_samples, n_features)
+            Rows to predict.
+
+        Returns
+        -------
+        y : array of shape (n_samples,), or (n_samples, n_quantiles) or (n_samples, n_outputs)
+            ``X @ coef_.T + intercept_``, in the units of y, with ``rearrange=True`` each row sorted. Of a Dask
+            collection a Dask array with its partitions, not computed.
+        """
+        found = super().predict(X)
+        if np.ndim(self.quantile) == 0 or not self.rearrange or is_lazy(found):
+            return found
+        sorted_ = np.empty_like(found)
+        sorted_[:, np.argsort(self.quantile, kind="stable")] = np.sort(found, axis=1)
+        return sorted_
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the coefficient of determination of the predictions, its mean where they are several.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, Dask array or data frame} of shape (n_samples, n_features)
+            Rows to predict.
+        y : array-like, Dask array or series, of shape (n_samples,)
+            Their targets; of two dimensions after a fit to several.
+        sample_weight : array-like, Dask array or series, of shape (n_samples,), optional
+            Their weights.
+
+        Returns
+        -------
+        score : float
+            R2. It judges predictions of the mean: compare quantiles by ``mean_pinball_loss`` of scikit-learn.
+        """
+        if np.ndim(self.quantile) == 1 and not is_lazy(X) and np.ndim(y) == 1:
+            y = np.tile(np.asarray(y)[:, None], (1, len(self.quantile)))
+        return super().score(X, y, sample_weight)
+
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        check_real(self, "quantile", 0.0, 1.0, closed="neither")
+        check_bool(self, "rearrange")
+        check_quantiles(self)
         if self.solver in ("interior-point", "revised simplex"):
             raise ValueError(
                 f"Solver {self.solver} is not anymore available in SciPy >= 1.11.0. "

@@ -59,6 +59,11 @@ class FinalStep:
                 f"Got {type(model).__name__}."
             )
         check_is_fitted(model, "coef_")
+        if hasattr(model, "output") and model.coef_.ndim == 2:
+            raise ValueError(
+                f"{type(model).__name__} was fitted to several outputs, and inference is for one: pass "
+                "model.output(j) and the j-th column of y."
+            )
         self.model = model
 
     def transform(self, X: Any) -> Any:

@@ -139,9 +139,16 @@ class ResidualDisplay:
         ------
         ImportError
             If matplotlib is not installed.
+        ValueError
+            If there are several outputs.
         """
         fitted = np.asarray(y_pred, dtype=float)
         residual = np.asarray(y_true, dtype=float) - fitted
+        if residual.ndim != 1:
+            raise ValueError(
+                f"The residuals of one output are drawn. Got shape {residual.shape}: pass model.output(j) and "
+                "one column of y."
+            )
         scale = scale or mad(residual) or 1.0
         names = np.asarray(y_true.index) if hasattr(y_true, "index") else None
         return cls(fitted, residual / scale, threshold=threshold, names=names).plot(ax)

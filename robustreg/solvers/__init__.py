@@ -34,7 +34,13 @@ from robustreg.solvers._newton import newton
 from robustreg.solvers._pair_problem import PairProblem, solve_pairs
 from robustreg.solvers._pairs import Pairs
 from robustreg.solvers._parts import Parts
-from robustreg.solvers._preliminary import Rank, Stage, with_scale
+from robustreg.solvers._preliminary import (
+    Rank,
+    Stage,
+    absolute_stage,
+    residuals_about,
+    with_scale,
+)
 from robustreg.solvers._program import solve_program
 from robustreg.solvers._result import Result
 from robustreg.solvers._rows import Rows
@@ -72,6 +78,7 @@ __all__ = [
     "Share",
     "Stage",
     "Table",
+    "absolute_stage",
     "affordable",
     "beats_zero",
     "design_adaptive_scale",
@@ -84,6 +91,7 @@ __all__ = [
     "middle_intercept",
     "newton",
     "principal_directions",
+    "residuals_about",
     "reweighted",
     "rows_of",
     "solve_by_passes",

@@ -91,6 +91,17 @@ def absolute_stage(problem: Problem, rank: Rank, theta: Array | None = None) -> 
     return Stage(point, _scale_about(objective, found, point, rank), found)
 
 
+def residuals_about(problem: Problem, stage: Stage) -> Array:
+    """Return the residuals of the L1 fit, without their signs; 0 where it passes through a row."""
+    found = stage.found
+    if stage.theta is not found.x:
+        objective = Objective(Absolute(), problem.data, problem.penalty)
+        return np.abs(problem.data.y - objective.raw(stage.theta))
+    size = np.abs(found.offsets)
+    size[found.zero] = 0.0
+    return size
+
+
 def with_scale(objective: Objective, found: Result, rank: Rank) -> Result:
     """Append the scale of its residuals to a minimum, where the slopes of the loss are as steep on both sides.
 

@@ -47,7 +47,10 @@ class Ready:
         y = numbers(y, f"y {where}")
         y = y.ravel() if y.ndim == 2 and y.shape[1] == 1 else y
         if y.ndim != 1:
-            raise ValueError(f"y should be a 1d array, got an array of shape {y.shape} instead.")
+            raise ValueError(
+                f"y should be a 1d array, got an array of shape {y.shape} instead: fit one model for "
+                "each column of y."
+            )
         if len(y) != len(X):
             raise ValueError(f"X has {len(X)} rows and y has {len(y)} {where}.")
         refuse_not_finite(X, names, where)

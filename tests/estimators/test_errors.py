@@ -160,7 +160,7 @@ SHAPES = {
     "no columns": (X[:, :0], Y, None, r"0 feature\(s\).*minimum of 1"),
     "X of one axis": (X[:, 0], Y, None, "Expected 2D array"),
     "X of three axes": (X[None], Y, None, "dim 3|3D"),
-    "two targets": (X, np.column_stack([Y, Y]), None, "y should be a 1d array"),
+    "three axes of y": (X, Y[:, None, None], None, "dim 3"),
     "negative weight": (X, Y, -W, "Negative.*sample_weight.*at least 0"),
     "one negative weight": (X, Y, spoilt(W, -1e-9), "Negative.*sample_weight"),
     "weights zero": (X, Y, 0 * W, "sample_weight are zero.*positive"),
