@@ -67,6 +67,17 @@ def test_collection_is_refused_by_its_name(cls, name):
         cls().fit(**given)
 
 
+def test_several_quantiles_of_a_collection_are_refused():
+    model = robustreg.QuantileRegressor(quantile=[0.1, 0.9], alpha=0.0)
+    with pytest.raises(TypeError, match=r"vector of quantiles; pass one"):
+        model.fit(Collection((40, 2)), Collection())
+
+
+def test_several_targets_in_a_collection_are_refused():
+    with pytest.raises(TypeError, match=r"^y is a "):
+        robustreg.HuberRegressor().fit(X, Collection((40, 3)))
+
+
 @each
 def test_targets_of_a_score_are_refused_by_their_name(cls):
     if not hasattr(cls, "score"):

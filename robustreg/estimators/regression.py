@@ -962,6 +962,11 @@ class QuantileRegressor(ResidualRegressor):
             return super()._is_several(y)
         return True
 
+    def _why_not(self, n_features: int) -> str:
+        if np.ndim(self.quantile) == 1:
+            return "with a vector of quantiles; pass one"
+        return super()._why_not(n_features)
+
     def _settings(self, n_outputs: int) -> list[dict[str, Any]]:
         if np.ndim(self.quantile) == 0:
             return super()._settings(n_outputs)
