@@ -58,6 +58,9 @@ COMBINED_BYTES = 1 << 28
 CANCELS = 1e3
 #: rows in coordinates that are precise are kept up to this many bytes
 PRECISE_BYTES = 1 << 26
+#: entries of combined columns below this share of the largest, and of other columns below this share of the offset
+#: taken from them, are rounding
+EXACTLY, ROUNDED = 1e-12, 16 * np.finfo(float).eps
 #: columns are of extreme size beyond this, or below its reciprocal
 HUGE = 1e60
 #: columns whose largest entry is below this have lost their digits
@@ -175,21 +178,24 @@ def prepare_robust(
     if intercept:
         center = np.array([weighted_median(column, counts) for column in part.T])
     inside = replace(data.coordinates, center=center).apply(part)
-    unit = np.array([_typical(column, counts) for column in inside.T])
+    noise = EXACTLY * np.abs(inside).max(axis=0, initial=0.0)
+    if data.coordinates.diagonal:  # where columns are not mixed only their offsets are rounded
+        noise = ROUNDED * np.abs(center * transform)
+    unit = np.array([_typical(*column, counts) for column in zip(inside.T, noise, strict=True)])
     data.coordinates = replace(data.coordinates, center=center, transform=transform / unit)
     if is_sparse(X) and not data.explicit and data.coordinates.diagonal:
         return data, rank
     return arrange(replace(data, explicit=True)), rank
 
 
-def _typical(column: Array, weight: Array | None) -> float:
-    """Median size of the entries, of those that are not zero where most are; never zero."""
+def _typical(column: Array, noise: float, weight: Array | None) -> float:
+    """Median size of the entries, of those that are not zero but for noise where most are; never zero."""
     size = np.abs(column)
-    moving = size > 1e-12 * size.max(initial=0.0)
+    moving = size > noise
     median = weighted_median(size, weight)
     if not moving.any():
         return 1.0
-    if median <= 1e-12 * size.max():
+    if median <= noise:
         median = weighted_median(size[moving], None if weight is None else weight[moving])
     return median
 

@@ -222,8 +222,8 @@ class SRegressor(BoundedRegressor):
     ``n_starts="auto"`` there are 500 random starts (100 from 30 parameters on, 1,000 for 13 to 29), and for 7 to 12
     parameters up to 5,000, so that a clean
     subset is among them but for one search in a thousand where half of the rows are contaminated (to 9
-    parameters). Then the search goes on from the rows that the best optimum leaves out, until nothing better
-    is found.
+    parameters). Then the search goes on from the rows that the best optimum leaves out, and from planes near it that pass
+    through one of them, until nothing better is found.
 
     Parameters
     ----------

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robustreg._array import Array
-from robustreg.solvers._subsampling import OPTIMA, Criterion, Optimum, distinct, search
-from robustreg.solvers._subsets import Sample, exchanges, merged, starts
+from robustreg.solvers._subsampling import OPTIMA, Criterion, Optimum, columns, distinct, search
+from robustreg.solvers._subsets import Sample, beside, exchanges, merged, starts
 from robustreg.solvers._table import Table
 
 #: rows of a large table among which is searched, and this many for each column
@@ -105,16 +105,25 @@ class Search:
         """Go on from the best optimum with starts at the rows that it leaves out, until that fails."""
         for _ in range(EXCHANGES):
             best, first = optima[0], rough or sample
-            size = np.abs(first.y - first.A @ best.theta) / best.value
-            for thetas, near in exchanges(first, size, EXCHANGED, self.rng):
-                if near and optima[0].hits >= EASY:
+            residual = first.y - first.A @ best.theta
+            size = np.abs(residual) / best.value
+            others = exchanges(first, size, EXCHANGED, self.rng)
+            planes = beside(first, best.theta, residual, best.value, EXCHANGED)
+            for thetas, near in [*others, (planes, True)]:
+                if not len(thetas):
                     continue
-                found = search(criterion, sample, thetas, rough, whole)
-                hits, value = optima[0].hits, optima[0].value
+                if near and optima[0].hits >= EASY and thetas is not planes:
+                    continue
+                known = optima[0]
+                found = search(criterion, sample, thetas, rough, whole, known.value)
                 optima = _united(criterion, sample, found, optima)
-                if near and not optima[0].value < value * (1 - criterion.close[0]):
+                better = optima[0].value < known.value * (1 - criterion.close[0])
+                if thetas is planes and better:
+                    # all starts that ended at the one before lead on to this one
+                    optima[0] = optima[0]._replace(hits=known.hits + optima[0].hits)
+                elif near and not better:
                     # starts near a fit say nothing of how easily it is found
-                    optima[0] = optima[0]._replace(hits=hits)
+                    optima[0] = optima[0]._replace(hits=known.hits)
             better = optima[0].value < best.value * (1 - criterion.close[0])
             if not better and optima[0].hits > 1:
                 break
@@ -125,9 +134,7 @@ def _united(
     criterion: Criterion, sample: Sample, found: list[Optimum], known: list[Optimum]
 ) -> list[Optimum]:
     """Return the optima of two searches of the same rows, the best first."""
-    found = found + known
-    theta = np.column_stack([one.theta for one in found])
-    sizes, hits = (np.array(column) for column in list(zip(*found, strict=True))[1:])
+    theta, sizes, hits = columns(found + known)
     return distinct(sample, theta, sizes, hits, close=criterion.close, most=OPTIMA)
 
 

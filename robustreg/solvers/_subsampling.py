@@ -5,6 +5,7 @@ Criteria are the M-scale of the residuals (S-estimators) and the trimmed sum of 
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import NamedTuple
 
@@ -29,6 +30,8 @@ OPTIMA = 25
 HOPELESS = 3.0
 #: steps until a finalist settles, at the most; on a part of the rows, from which all rows go on
 SETTLE, SETTLE_ON_PART = 60, 10
+#: steps after which those finalists that have met go on as one
+MEET = 4
 #: numbers in one matrix of residuals at the most, so that it stays in cache
 BATCH = 1 << 16
 #: columns from which products of pairs of columns take too much memory
@@ -108,13 +111,10 @@ class Grams:
     """Weighted inner products of the columns of a sample, for many weights at once."""
 
     def __init__(self, sample: Sample) -> None:
-        A, p = sample.A, sample.A.shape[1]
-        self.A, self.sample = A, sample
+        self.A, self.sample = sample.A, sample
+        p = sample.A.shape[1]
         self.upper = np.triu_indices(p)
-        self.pairs = None
-        if p < WIDE:
-            self.pairs = np.ascontiguousarray((A[:, self.upper[0]] * A[:, self.upper[1]]).T)
-            self.pairs *= sample.weight
+        self.pairs = sample.pairs if p < WIDE else None
 
     def __call__(self, W: Array) -> Array:
         """Return ``A.T @ diag(weight * w) @ A`` for each column w of W, stacked."""
@@ -133,7 +133,7 @@ class Grams:
         """Solve for each column of ``right``; directions without data do not move."""
         p = gram.shape[1]
         diagonal = gram[:, range(p), range(p)]
-        gram[:, range(p), range(p)] += 1e-13 * diagonal.max(axis=1, keepdims=True) + 1e-290
+        gram[:, range(p), range(p)] += 1e-15 * diagonal.max(axis=1, keepdims=True) + 1e-290
         solved: Array = np.linalg.solve(gram, right.T[:, :, None])[:, :, 0].T
         return solved
 
@@ -220,6 +220,7 @@ def search(
     thetas: Array,
     rough: Sample | None = None,
     strict: Criterion | None = None,
+    known: float = math.inf,
 ) -> list[Optimum]:
     """Improve all starts and return the local optima found, the best one first.
 
@@ -236,6 +237,8 @@ def search(
     strict : Criterion, optional
         The one of all rows, by which some of the candidates are chosen as well: one that withstands more
         contamination takes a minority that lies on a plane for the majority.
+    known : float, optional
+        Size of the best optimum that is known.
 
     Returns
     -------
@@ -260,10 +263,16 @@ def search(
         size = _screened(criterion, sample, theta.T)[1]
         order = _either(size, _screened(strict, sample, theta.T)[1], len(size))
         found = [found[k]._replace(value=size[k]) for k in order]
-    found = found[:finalists]
-    theta, size = _settled(criterion, sample, np.column_stack([one.theta for one in found]))
-    hits = np.array([one.hits for one in found])
+    found = _settled(criterion, sample, found[:finalists], known)
+    theta, size, hits = columns(found)
     return distinct(sample, theta, size, hits, close=criterion.close, most=OPTIMA)
+
+
+def columns(optima: list[Optimum]) -> tuple[Array, Array, Array]:
+    """Return their coefficients as columns, their sizes and their hits."""
+    theta = np.column_stack([one.theta for one in optima])
+    size, hits = (np.array(entries) for entries in list(zip(*optima, strict=True))[1:])
+    return theta, size, hits
 
 
 def _best(theta: Array, size: Array, most: int) -> tuple[Array, Array]:
@@ -312,27 +321,45 @@ def _improved(
     return theta, size
 
 
-def _settled(criterion: Criterion, sample: Sample, theta: Array) -> tuple[Array, Array]:
-    """Improve the finalists until each has settled or is far from the best."""
+def _settled(
+    criterion: Criterion, sample: Sample, finalists: list[Optimum], known: float
+) -> list[Optimum]:
+    """Improve the finalists until each has settled or is far from the best; those that meet go on as one."""
     grams = Grams(sample)
+    theta, size, hits = columns(finalists)
     R = _residuals(sample, theta)
     size = criterion.sizes(R, sample)
-    moving = np.arange(theta.shape[1])
+    done: list[Optimum] = []
     for t in range(1, criterion.settle):
-        part = R[:, moving]
-        step, settled = criterion.step(part, size[moving], sample, grams, True)
+        step, settled = criterion.step(R, size, sample, grams, True)
         step[:, settled] = 0.0
-        theta[:, moving] += step
-        R[:, moving] = part - sample.A @ step
-        size[moving] = criterion.refined(R[:, moving], size[moving], sample)
-        moving = moving[~settled]
+        theta = theta + step
+        R -= sample.A @ step
+        size = criterion.refined(R, size, sample)
+        given_up = np.zeros_like(settled)
         if criterion.settle > SETTLE_ON_PART:  # on a part the best may be another
-            moving = moving[size[moving] <= size.min() * (1 + HOPELESS / t)]
-        if not len(moving):
+            given_up = size > min(size.min(), known) * (1 + HOPELESS / t)
+        rest = ~(settled | given_up)
+        done += optima_of(theta, size, hits, ~rest)
+        theta, size, hits, R = theta[:, rest], size[rest], hits[rest], R[:, rest]
+        if t % MEET == 0 and len(size) > 1:
+            theta, size, hits = columns(
+                distinct(sample, theta, size, hits, close=criterion.close, most=len(size))
+            )
+            R = _residuals(sample, theta)
+        if not len(size):
             break
+    done += optima_of(theta, size, hits, np.ones(len(size), dtype=bool))
+    theta, size, hits = columns(done)
+    R = _residuals(sample, theta)
     for _ in range(MEASURED):
         size = criterion.refined(R, size, sample)
-    return theta, size
+    return optima_of(theta, size, hits, np.ones(len(size), dtype=bool))
+
+
+def optima_of(theta: Array, size: Array, hits: Array, which: Array) -> list[Optimum]:
+    """Return some columns of coefficients as optima."""
+    return [Optimum(theta[:, k], float(size[k]), int(hits[k])) for k in np.flatnonzero(which)]
 
 
 def distinct(

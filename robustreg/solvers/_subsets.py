@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from itertools import chain, combinations
 from typing import NamedTuple
 
@@ -22,11 +23,21 @@ SEVERAL, MOST_OF_SEVERAL = 12, 1000
 #: and where the parameters are many each costs much, and deterministic starts have to serve
 RANDOM_WIDE = 100
 WIDE = 30
+#: a plane through one more row may cost as much as this many residuals of the scale
+CHEAP = 25.0
+#: singular values below this share of the largest are rounding
+DEGENERATE = 1e-15
 #: squared distance of a row from the span of others, as a share of its square, that counts as none
 DEPENDENT = 1e-12
 
 
-class Sample(NamedTuple):
+class _Rows(NamedTuple):
+    A: Array
+    y: Array
+    weight: Array
+
+
+class Sample(_Rows):
     """Rows of a linear model in coordinates of about unit size.
 
     Parameters
@@ -39,14 +50,18 @@ class Sample(NamedTuple):
         Numbers of repetitions.
     """
 
-    A: Array
-    y: Array
-    weight: Array
-
-    @property
+    @cached_property
     def total(self) -> float:
         """Sum of the weights."""
         return float(self.weight.sum())
+
+    @cached_property
+    def pairs(self) -> Array:
+        """Weighted products of pairs of columns, of shape (p (p + 1) / 2, m)."""
+        first, second = np.triu_indices(self.A.shape[1])
+        found = np.ascontiguousarray((self.A[:, first] * self.A[:, second]).T)
+        found *= self.weight
+        return found
 
 
 def merged(A: Array, y: Array, weight: Array | None) -> Sample:
@@ -134,6 +149,45 @@ def exchanges(
     return [(thetas, close) for thetas, close in both if len(thetas)]
 
 
+def beside(sample: Sample, theta: Array, residual: Array, scale: float, most: int) -> Array:
+    """Coefficients of planes near a fit that each pass through one of the rows that it leaves out.
+
+    Of those through a row this has the smallest residuals, in squares, of the rows that are not left out. Rows far out in X
+    lie on such planes at next to no cost, and where nearly half of the rows are contaminated one row more on the
+    plane makes the scale much smaller.
+
+    Parameters
+    ----------
+    sample : Sample
+        Rows.
+    theta, residual : arrays of shape (p,) and (m,)
+        The fit.
+    scale : float
+        Size of its residuals.
+    most : int
+        How many planes at the most, those that cost least.
+
+    Returns
+    -------
+    array of shape (k, p)
+    """
+    outside = np.flatnonzero(np.abs(residual) > OUTLYING * scale)
+    kept = np.abs(residual) <= OUTLYING * scale
+    root = np.sqrt(sample.weight[kept])[:, None] * sample.A[kept]
+    if not len(outside) or not len(root):
+        return np.empty((0, len(theta)))
+    _, values, axes = np.linalg.svd(root, full_matrices=False)
+    axes = axes[values > DEGENERATE * values[0]] / values[values > DEGENERATE * values[0], None]
+    inner = sample.A[outside] @ axes.T
+    square = np.einsum("ij,ij->i", inner, inner)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        cost = residual[outside] ** 2 / square
+        length = residual[outside] / square
+    chosen = np.argsort(cost, kind="stable")[:most]
+    chosen = chosen[cost[chosen] <= CHEAP * scale**2]
+    return np.asarray(theta + length[chosen, None] * (inner[chosen] @ axes))
+
+
 def _through(sample: Sample, rows: Array) -> tuple[Array, Array]:
     """Coefficients of the planes through p rows each, and which of these sets determine one."""
     A = sample.A[rows]
@@ -154,7 +208,10 @@ def _elemental(sample: Sample, count: int, rng: np.random.Generator) -> Array:
     edges = np.cumsum(sample.weight)
     drawn = np.searchsorted(edges, rng.random((count, 2 * p + 8)) * edges[-1], side="right")
     drawn = np.minimum(drawn, m - 1)
-    again = np.tril(drawn[:, :, None] == drawn[:, None, :], -1).any(axis=2)
+    order = np.argsort(drawn, axis=1, kind="stable")
+    ranked = np.take_along_axis(drawn, order, axis=1)
+    again = np.zeros(drawn.shape, dtype=bool)
+    np.put_along_axis(again, order[:, 1:], ranked[:, 1:] == ranked[:, :-1], axis=1)
     rows = np.take_along_axis(drawn, np.argsort(again, axis=1, kind="stable")[:, :p], axis=1)
     found, sound = _through(sample, rows)
     sound &= (~again).sum(axis=1) >= p

@@ -156,7 +156,7 @@ def contaminated(kind, seed, n=60, q=3, share=0.5):
     elif kind == "two clouds":
         X[:k] = np.where(np.arange(k)[:, None] % 2, 1e3, -1e3) + far
         y[:k] = 1e3 + rng.normal(size=k)
-    else:
+    elif kind == "point":
         X[:k], y[:k] = 1e6, -1e6
     return X, y, slopes, k
 
@@ -170,6 +170,34 @@ def test_breakdown(estimator, kind):
         model = estimator(random_state=seed).fit(X, y)
         assert np.abs(model.coef_ - slopes).max() < 30
         assert model.scale_ < 30
+
+
+def magnified(n, q, share, power):
+    """Return rows of which a share has X, and not y, multiplied by a power of ten."""
+    X, y, slopes, k = contaminated("none", 1, n, q, share)
+    X[:k] *= 10.0**power
+    return X, y, slopes
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("power", [8, 12, 14])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_rows_far_out_in_x_by_any_power(estimator, power):
+    X, y, slopes = magnified(100, 5, 0.2, power)
+    model = estimator().fit(X, y)
+    assert_allclose(model.coef_, slopes, atol=0.25)
+    assert model.scale_ < 1
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_far_rows_at_next_to_no_cost_are_found_from_every_seed():
+    # planes through some of the far rows have scales from 2.38 to 3.41
+    X, y, slopes = magnified(200, 8, 0.47, 4)
+    found = [SRegressor(random_state=seed).fit(X, y) for seed in range(4)]
+    assert_allclose([model.scale_ for model in found], 2.38252, rtol=1e-5)
+    for model in found:
+        assert_allclose(model.coef_, found[0].coef_, rtol=1e-6)
+        assert_allclose(model.coef_, slopes, atol=0.3)
 
 
 def from_clean(A, y, clean, criterion):

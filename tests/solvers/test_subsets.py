@@ -5,7 +5,14 @@ import math
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 
-from robustreg.solvers._subsets import deterministic_starts, merged, nonsingular, starts
+from robustreg.solvers._subsets import (
+    Sample,
+    beside,
+    deterministic_starts,
+    merged,
+    nonsingular,
+    starts,
+)
 
 
 def test_rows_drawn_are_independent_whatever_the_factor():
@@ -56,3 +63,20 @@ def test_deterministic_starts_withstand_contamination():
     assert error.min() < 0.1
     assert_allclose(deterministic_starts(merged(A, y, np.full(200, 3.0)))[0],
                     deterministic_starts(merged(A, y, None))[0])  # fmt: skip
+
+
+def test_planes_beside_a_fit_pass_through_rows_that_it_leaves_out():
+    rng = np.random.default_rng(3)
+    A = np.column_stack([rng.normal(size=(50, 2)), np.ones(50)])
+    theta, residual = np.array([1.0, 2.0, 3.0]), 0.1 * rng.normal(size=50)
+    residual[:3], residual[3:5] = 50.0, 60.0
+    A[3:5, :2] = [[1e9, 3e8], [-1e9, 1e9]]  # only these cost next to nothing
+    y = A @ theta + residual
+    sample, residual = Sample(A, y, np.ones(50)), y - A @ theta
+    found = beside(sample, theta, residual, 0.1, 10)
+    assert found.shape == (2, 3)
+    near = np.abs(y[3:5, None] - A[3:5] @ found.T).min(axis=0)
+    assert np.all(near < 1e-5)
+    assert_allclose(found, np.tile(theta, (2, 1)), atol=1e-6)
+    assert beside(sample, theta, residual, 0.1, 1).shape == (1, 3)
+    assert beside(sample, theta, residual, 1e3, 10).shape == (0, 3)
