@@ -21,8 +21,9 @@ from robustreg.losses import (
     Tukey,
 )
 from robustreg.objective import Objective
-from robustreg.penalties import L1, L2
+from robustreg.penalties import L2
 from robustreg.preparation import prepare
+from robustreg.solvers._sides import Sides
 from tests._reference import sample
 
 LOSSES = {
@@ -38,7 +39,8 @@ LOSSES = {
     "cross-entropy": CrossEntropy(from_logits=True),
     "dice": Dice(from_logits=True),
 }
-PENALTIES = [L2(), L2(0.6), L1(0.6).smoothed(0.05)]
+ROUNDED = Sides(np.array(-0.6), np.array(0.6), np.array(0.0)).smoothed(np.array(0.05))
+PENALTIES = [L2(), L2(0.6), ROUNDED]
 
 
 def table(n=80):

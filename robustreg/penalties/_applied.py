@@ -122,6 +122,12 @@ class Applied:
         """Return which coefficients are zero by an infinite factor."""
         return np.isinf(self.strength(n_features))
 
+    def allowed(self, theta: Array, n_features: int) -> Array:
+        """Return parameters whose first, the coefficients, are zero where they may not be what they are."""
+        theta, coef = theta.copy(), theta[:n_features]
+        theta[:n_features][self.removed(n_features) | (self.positive & (coef < 0))] = 0.0
+        return theta
+
     def labels(self, n_features: int) -> Array | None:
         """Return the group of each feature, None where each coefficient is by itself."""
         return self.base.labels(n_features)

@@ -92,34 +92,6 @@ class L1(Penalty):
     def rescaled(self, spread: float, degree: int, mass: float) -> L1:
         return self._power(spread, 1 - degree, mass)
 
-    def smoothed(self, mu: Array) -> SmoothedL1:
-        """Return the envelope of width ``mu``, one width for each coefficient."""
-        return SmoothedL1(self.alpha, mu)
-
-
-@dataclass(eq=False)
-class SmoothedL1(Penalty):
-    """Moreau envelope of :class:`L1`: quadratic where ``|coef| < mu``. It serves solvers only."""
-
-    mu: Any = 1.0
-
-    def value(self, t: Array, alpha: Any) -> Array:
-        inner = np.minimum(t / self.mu, 1.0)
-        return np.asarray(alpha * inner * (t - 0.5 * self.mu * inner))
-
-    def slope(self, t: Array, alpha: Any) -> Array:
-        return np.asarray(alpha * np.minimum(t / self.mu, 1.0))
-
-    @property
-    def kinked(self) -> bool:
-        return False
-
-    def curvature(self, coef: Array) -> Array:
-        return np.where(np.abs(coef) < self.mu, self.alpha / self.mu, 0.0)
-
-    def rescaled(self, spread: float, degree: int, mass: float) -> Any:
-        raise TypeError("An envelope is made in the units of the solver.")
-
 
 @dataclass(eq=False)
 class ElasticNet(Penalty):

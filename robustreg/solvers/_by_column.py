@@ -92,7 +92,8 @@ class _Problem:
 
     def on(self, kept: Array) -> tuple[Objective, NotSmooth, Array]:
         """Return loss, penalty and its square on some columns, which hold those without a penalty."""
-        few_data, penalised = dense_columns(self.objective.data, kept), kept
+        data, penalised = self.objective.data, kept
+        few_data = dense_columns(data, kept, copied=self.combined is not None)
         if self.combined is not None:
             free = np.isin(kept, self.combined.columns)
             few_data, penalised = (
@@ -385,6 +386,7 @@ def _solve_kinked(
         if tol < proof.value < CLOSE or EXACT < proof.value <= tol:
             ends += vertex(problem, objective, theta, slopes)
         for x, g in ends:
+            x = cast(Any, objective.penalty).allowed(x, objective.data.size)
             proof = certify(objective, x, g)
             if best is None or proof.value < best[0].value:
                 best = (proof, x, g)

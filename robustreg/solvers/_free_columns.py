@@ -69,8 +69,13 @@ class FreeColumns:
         return replace(few, X=X, coordinates=unit, intercept=False)
 
 
-def dense_columns(data: Data, kept: Array) -> Data:
-    """Return some columns as dense rows in the solver's coordinates."""
+def dense_columns(data: Data, kept: Array, *, copied: bool = True) -> Data:
+    """Return some columns as dense rows in the solver's coordinates.
+
+    Where they are all, dense X need not be ``copied``: blocks are made anew for each pass.
+    """
+    if not copied and len(kept) == data.size and not is_sparse(data.X):
+        return data
     few = data.columns(kept)
     if few.n_rows * len(kept) * 8 > KEPT_BYTES:
         return few if few.ready else replace(few, explicit=True)

@@ -25,6 +25,10 @@ from robustreg.solvers._free_columns import FreeColumns
 from robustreg.solvers._kinks import gradient_of
 
 EPS = float(np.finfo(float).eps)
+#: a penalty that lets coefficients be this many times as large as the data ask for says nothing of where they are
+WEAK = 1e3
+#: columns that are decomposed for it at the most
+MANY = 500
 
 
 class Certificate(NamedTuple):
@@ -103,30 +107,33 @@ def certify(objective: Objective, theta: Array, dual: Array | None = None) -> Ce
         return Certificate("stationary", worst, primal, excess)
     size = max(1.0, primal)
     gap = missed + float(np.abs(rest_extra) @ (size + np.abs(extra)))
-    here, there = _free(objective, penalty, (u, intercept), (pulled, rest_intercept))
+    loose = penalty.loose(u, pulled, primal)
+    rest = penalty.violation(u, pulled)[loose], rest_intercept
+    here, there = _orthonormal(objective, loose, (u[loose], intercept), rest)
     gap += float(np.sum(np.abs(there) * (size + np.abs(here))))
-    gap += penalty.gap(u, pulled, primal) + penalty.apart
+    gap += penalty.gap(u, pulled, primal, loose) + penalty.apart
     gap = min(gap, primal)  # neither loss nor penalty is ever negative
     return Certificate(
         "gap", gap / max(primal, EPS * objective.unit), primal, penalty.excess(u, pulled)
     )
 
 
-def _free(
-    objective: Objective, penalty: _Penalty, at: tuple[Array, Any], gradient: tuple[Array, Any]
+def _orthonormal(
+    objective: Objective, columns: Array, at: tuple[Array, Any], gradient: tuple[Array, Any]
 ) -> tuple[Array, Array]:
-    """Return coefficients that nothing penalises, with the intercept, and their gradient, in orthonormal columns."""
-    data = objective.data
-    columns = penalty.bare(at[0], gradient[0])
-    last = [np.reshape(part[1], (1, -1))[: int(data.intercept)] for part in (at, gradient)]
-    if not len(columns):
-        return last[0], last[1]
+    """Return coefficients of some columns and the intercept, and their gradient, in orthonormal columns."""
+    data, k = objective.data, len(columns)
+    some = int(data.intercept)
+    own, rest = (
+        np.vstack([part[0].reshape(k, -1), np.reshape(part[1], (1, -1))[:some]])
+        if k
+        else np.reshape(part[1], (1, -1))[:some]
+        for part in (at, gradient)
+    )
+    if not k:
+        return own, rest
     free = FreeColumns.of(data, columns)
-    stacked = [
-        np.vstack([part[0][columns].reshape(len(columns), -1), end])
-        for part, end in zip((at, gradient), last, strict=True)
-    ]
-    return free.back @ stacked[0], free.transform.T @ stacked[1]
+    return free.back @ own, free.transform.T @ rest
 
 
 class _Penalty(NamedTuple):
@@ -209,23 +216,40 @@ class _Penalty(NamedTuple):
         assert self.labels is not None
         return self.labels if u.ndim == 1 else (self.labels[:, None] + np.zeros(u.shape[1], int))
 
-    def bare(self, u: Array, gradient: Array) -> Array:
-        """Return the columns that nothing keeps where they are: without a penalty, and not at a bound."""
+    def loose(self, u: Array, gradient: Array, primal: float) -> Array:
+        """Return the columns that no penalty holds, or hardly one, and no bound."""
         size = len(u)
         if self.quadratic is not None:
             return np.arange(0)
         if self.labels is not None:
             return np.flatnonzero((self.l1 == 0)[self.labels] & ~self.removed)
-        held = ((self.l1 != 0) | (self.l2 != 0)).reshape(size, -1).any(axis=1) | self.removed
+        far = WEAK * (max(1.0, primal) + np.abs(u))
+        weak = (
+            (self.l1 * far <= primal) & (self.l2 * far**2 <= 2 * primal) & (self.l1 + self.l2 > 0)
+        )
+        weak &= (u != 0) | (self.violation(u, gradient) != 0)
+        weak = weak.reshape(size, -1).any(axis=1) & ~self.removed
+        bare = ((self.l1 == 0) & (self.l2 == 0)).reshape(size, -1).all(axis=1) & ~self.removed
         if self.positive:
-            at_bound = ((u == 0) & (gradient >= 0)).reshape(size, -1)
-            held |= at_bound.all(axis=1)
-        return np.flatnonzero(~held)
+            bare &= ((u != 0) | (gradient < 0)).reshape(size, -1).any(axis=1)
+        return np.flatnonzero(bare | weak if np.count_nonzero(weak) <= MANY else bare)
 
-    def gap(self, u: Array, pulled: Array, primal: float) -> float:
+    def violation(self, u: Array, pulled: Array) -> Array:
+        """Return the gradient with the subgradient of the penalty that makes it smallest.
+
+        Of groups only those without a penalty are asked for.
+        """
+        if self.labels is not None:
+            return pulled
+        gradient = pulled + self.l2 * u
+        shrunk = np.sign(gradient) * np.maximum(np.abs(gradient) - self.l1, 0.0)
+        at_zero = np.minimum(gradient + self.l1, 0.0) if self.positive else shrunk
+        return np.where(u == 0, at_zero, gradient + self.l1 * np.sign(u))
+
+    def gap(self, u: Array, pulled: Array, primal: float, loose: Array) -> float:
         """Return the gap of the penalty between a point and what is carried back to it.
 
-        Coefficients that are ``bare`` are left out.
+        Coefficients that are ``loose`` are left out.
         """
         if self.quadratic is not None:
             rest = pulled + self.quadratic @ u
@@ -233,10 +257,11 @@ class _Penalty(NamedTuple):
             lost = float(np.abs(rest - self.quadratic @ solved).sum()) * max(1.0, primal)
             return 0.5 * float(np.sum(rest * solved)) + lost
         left_out = self.removed.copy()
-        left_out[self.bare(u, pulled)] = True
+        left_out[loose] = True
         pulled = np.where(_columns(left_out, u), 0.0, pulled)
         if self.labels is not None:
             return self._grouped_gap(u, pulled, primal)
+        u = np.where(_columns(left_out, u), 0.0, u)
         with np.errstate(divide="ignore", invalid="ignore"):
             far = np.minimum(
                 np.where(self.l1 > 0, primal / self.l1, np.inf),
@@ -247,10 +272,11 @@ class _Penalty(NamedTuple):
         own = self.l1 * np.abs(u) + 0.5 * self.l2 * u**2 + pulled * u
         sums = own + self._conjugate(-pulled, far)
         apart = float(np.maximum(sums, 0.0).sum())
-        if not np.all(self.l1 > 0) or np.any(self.l2 > 0):
+        held = ~_columns(left_out, u) & np.ones(u.shape, dtype=bool)
+        if not np.all(self.l1[held] > 0) or np.any(self.l2[held] > 0):
             return apart
-        over = -pulled if self.positive else np.abs(pulled)
-        share = float(np.max(over / self.l1, initial=0.0))
+        over = -pulled[held] if self.positive else np.abs(pulled[held])
+        share = float(np.max(over / self.l1[held], initial=0.0))
         together = max(float(own.sum()), 0.0) + max(share - 1, 0.0) * primal
         return min(apart, together)
 

@@ -9,23 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
-import scipy.sparse as sp
 
-from robustreg._array import Array, is_sparse
+from robustreg._array import Array
 from robustreg.data import Block, subsample_size
 from robustreg.losses import Absolute, Smoothed
 from robustreg.objective import Objective
 from robustreg.sampling import effective, uneven
 from robustreg.solvers._by_column import solve_by_column
 from robustreg.solvers._dual import interpolated, solve_dual
+from robustreg.solvers._gap import certify
 from robustreg.solvers._kinked_proof import certified
 from robustreg.solvers._kinks import gradient_of, offsets
 from robustreg.solvers._newton import DenseMetric, newton
 from robustreg.solvers._result import Result, minimize
 from robustreg.solvers._rows import Rows, Vertex, few_rows
+from robustreg.solvers._sides import add_penalty, with_sides
 from robustreg.solvers._smooth import ROUGH, largest_move, on_drawn, on_spread
 from robustreg.solvers._solve_rows import solve_rows
 
@@ -69,10 +70,10 @@ REACH = 1.5
 LEVERAGE = 10.0
 #: with more columns, and no more rows than a fit without a sample has, the dual is solved
 MANY_COLUMNS = 100
-#: curvature of a penalty, in standardised units, that nothing can come of
-NEGLIGIBLE = 1e-25
 #: bytes of dense rows that are taken of sparse X at the most: those of a program with 2,900 columns
 PROGRAM_BYTES = 1 << 28
+#: rows for each column from which it pays to fold rows: below, to leave out columns
+ROWS_A_COLUMN = 5
 #: rows for each coefficient below which, with an L1 penalty, one sparse program is quicker than a few dense
 #: ones: 5,000 x 250 and 3,000 x 400 three and seven times, 20,000 x 400 as quick
 MANY_ROWS = 40
@@ -124,7 +125,8 @@ def solve_kinked(
         their kinks) and ``offsets`` (how far the raw predictions are beyond them).
     """
     if objective.penalty.by_column:
-        return solve_by_column(objective, theta, tol=tol, max_iter=max_iter, callback=callback)
+        return _by_column(objective, theta, tol, max_iter, callback, warm)
+    objective = with_sides(objective)
     data, exact = objective.data, interpolated(objective)
     if exact is not None:
         return exact
@@ -176,6 +178,35 @@ def solve_kinked(
     found = certified(objective, rows, vertex, kept, _sides(objective, s), now, tol)
     status = 0 if found["success"] else 1 if nit >= max_iter else 2
     return Result(x=theta, nit=nit, status=status, **found)
+
+
+def _by_column(
+    objective: Objective, theta: Array, tol: float, max_iter: int, callback: Any, warm: bool
+) -> Result:
+    """Minimise beside a penalty of single coefficients, with a certificate that knows no solver.
+
+    Where rows are many most of them can be folded, otherwise most columns can be left out.
+    """
+    data, penalty = objective.data, cast(Any, objective.penalty)
+    single = penalty.convex and penalty.labels(data.size) is None
+    nit = 0
+    if single and data.n_rows >= ROWS_A_COLUMN * data.size and affordable(objective):
+        found = solve_kinked(
+            with_sides(objective), theta, tol=tol, max_iter=max_iter, callback=callback, warm=warm
+        )
+        found.x = penalty.allowed(found.x, data.size)
+        proof = certify(objective, found.x, found.slopes)
+        found.fun, found.optimality = proof.objective, proof.value
+        if found.status == 99 or proof.value <= tol:
+            found.status = found.status if found.status == 99 else 0
+            found.success = found.status == 0
+            return found
+        theta, nit = found.x, found.nit
+    found = solve_by_column(
+        objective, theta, tol=tol, max_iter=max(max_iter - nit, 1), callback=callback
+    )
+    found.nit += nit
+    return found
 
 
 def _by_dual(objective: Objective, several: bool) -> bool:
@@ -387,8 +418,8 @@ def _descend(
 
 
 def _smooth(objective: Objective, width: float) -> Objective:
-    """Return the objective with loss, and L1 penalty, replaced by their envelopes."""
-    penalty: Any = objective.penalty
+    """Return the objective with loss, and kinked penalty, replaced by their envelopes."""
+    penalty: Any = with_sides(objective).penalty
     if penalty.kinked:
         unit = np.where(
             objective.data.coordinates.transform > 0, objective.data.coordinates.transform, 1.0
@@ -483,36 +514,4 @@ def rows_of(
     rows = Rows(
         X, position[kept], w * lower[kept], w * upper[kept], w, linear, None, hidden, data.base
     )
-    return _with_penalty(rows, objective)
-
-
-def _with_penalty(rows: Rows, objective: Objective) -> Rows:
-    """Add an L2 penalty as the square term, an L1 penalty as rows with a kink at zero."""
-    penalty, coordinates = objective.penalty, objective.data.coordinates
-    if penalty.empty:
-        return rows
-    q, total = objective.size, objective.total
-    if penalty.euclidean:
-        bend = penalty.curvature(np.zeros(len(coordinates.center))) / total
-        quadratic = np.zeros((q, q))
-        size = coordinates.size
-        quadratic[:size, :size] = coordinates.quadratic(bend)
-        # Beside losses of size one a weaker penalty is below rounding: what is left is linear.
-        return replace(rows, quadratic=quadratic) if quadratic.max() > NEGLIGIBLE else rows
-    weight = penalty.at_zero / total * coordinates.transform
-    live = np.flatnonzero(weight)
-    weight = weight[live]
-    unit = sp.csr_array((np.ones(len(live)), (range(len(live)), live)), shape=(len(live), q))
-    return replace(
-        rows,
-        X=_stack(rows.X, unit),
-        position=np.concatenate([rows.position, np.zeros(len(live))]),
-        lower=np.concatenate([rows.lower, -weight]),
-        upper=np.concatenate([rows.upper, weight]),
-        weight=np.concatenate([rows.weight, weight]),
-    )
-
-
-def _stack(X: Any, unit: Any) -> Any:
-    """Add sparse rows to dense or sparse ones."""
-    return sp.vstack([X, unit], format="csr") if is_sparse(X) else np.vstack([X, unit.toarray()])
+    return add_penalty(rows, objective)

@@ -12,6 +12,7 @@ from robustreg.objective import Objective
 from robustreg.scales import weighted_median
 from robustreg.solvers._kinks import more_than_rounding
 from robustreg.solvers._rows import Rows, Vertex
+from robustreg.solvers._sides import penalised_columns
 
 
 class Proof(NamedTuple):
@@ -81,9 +82,9 @@ def proof(
 
 
 def at_zero(objective: Objective, rows: Rows, theta: Array, kept: int) -> None:
-    """Make coefficients on the kink of an L1 penalty, beyond the rows that were ``kept``, exactly zero."""
+    """Make coefficients on the kink of their penalty, beyond the rows that were ``kept``, exactly zero."""
     if len(rows.weight) > kept:
-        live = np.flatnonzero(objective.data.coordinates.transform)
+        live = penalised_columns(objective)
         least = rows.rounding(theta)[kept:] + 256 * np.finfo(float).eps * np.abs(theta).max()
         theta[live[np.abs(theta[live]) <= least]] = 0.0
 
