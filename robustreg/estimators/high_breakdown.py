@@ -482,7 +482,7 @@ class MMRegressor(BoundedRegressor):
         loss, found = self._efficient(), first
         if first.sigma > 0 and first.status != 99:
             descent = Descent(table, loss, tol=self.tol, max_iter=self.max_iter, callback=callback)
-            found = descent.run(first.theta, first.sigma)
+            found = descent.run(first.theta, first.sigma, first.residual)
             if self.method == "smdm" and found.status != 99:
                 weights = loss.weights(found.residual / found.sigma)
                 constants = design_adaptive(loss)
@@ -492,7 +492,7 @@ class MMRegressor(BoundedRegressor):
                 if sigma < COLLAPSED * first.sigma:
                     again, again.advice = found, NO_DESIGN_SCALE
                 else:
-                    again = descent.run(found.theta, sigma)
+                    again = descent.run(found.theta, sigma, found.residual)
                     again.nit += found.nit
                 again.design = found.x
                 found = again

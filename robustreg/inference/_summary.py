@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -168,8 +170,13 @@ class Summary:
         Returns
         -------
         str
+
+        Raises
+        ------
+        ImportError
+            If Jinja2 is not installed.
         """
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _needing("to_latex", "jinja2"):
             warnings.simplefilter("ignore", FutureWarning)  # pandas 1.5 speaks of pandas 2
             return str(self.table.to_latex(**{"float_format": "%.4g", **how}))
 
@@ -184,8 +191,14 @@ class Summary:
         Returns
         -------
         str
+
+        Raises
+        ------
+        ImportError
+            If tabulate is not installed.
         """
-        return str(self.table.to_markdown(**{"floatfmt": ".4g", **how}))
+        with _needing("to_markdown", "tabulate"):
+            return str(self.table.to_markdown(**{"floatfmt": ".4g", **how}))
 
     def test(self, what: Any, values: Any = 0.0) -> TestResult:
         """Wald test of linear hypotheses on the coefficients.
@@ -347,6 +360,17 @@ class Summary:
         rest = centred - (centred @ basis) @ basis.T
         result: Array = np.linalg.norm(rest, axis=1) > OUTSIDE * np.linalg.norm(centred, axis=1)
         return result
+
+
+@contextmanager
+def _needing(method: str, package: str) -> Iterator[None]:
+    """Name the package that pandas needs for a method where it is not installed."""
+    try:
+        yield
+    except ImportError as error:
+        raise ImportError(
+            f"{method} needs the package {package}, which is not installed: pip install {package}."
+        ) from error
 
 
 def check_confidence(confidence: Any) -> float:

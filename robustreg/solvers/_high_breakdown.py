@@ -26,9 +26,11 @@ SUSPECT = 1e-7
 #: rows up to which a fit goes on far beyond the tolerance, which costs nothing
 FINISHED = 5_000
 #: a Hessian of some rows is kept as long as each step makes the gradient smaller by this
-PAYS = 0.2
+PAYS = 0.1
 #: gradient at which a fit to a tenth of the rows gives way to all
 PARTLY = 1e-5
+#: a step of reweighted least squares is made longer by this factor again and again
+LONGER, LONGEST = 2.0, 64.0
 #: a value within this share of another is not above it
 ROUNDING = 1e-13
 
@@ -67,10 +69,10 @@ class Descent:
         )
         return scale, scale
 
-    def run(self, theta: Array, sigma: float) -> Result:
-        """Descend to a `result`; at scale zero there is nothing to do."""
+    def run(self, theta: Array, sigma: float, residual: Array | None = None) -> Result:
+        """Descend to a `result` from coefficients, whose residuals may be known; at scale zero there is nothing to do."""
         table = self.table
-        residual = table.residual(theta)
+        residual = table.residual(theta) if residual is None else residual
         value, sigma = self.value(residual, sigma)
         if table.few is not None and sigma > 0:  # most of the way on a tenth of the rows
             part = replace(self, table=table.few[0], tol=PARTLY, callback=None).run(theta, sigma)
@@ -143,9 +145,25 @@ class Descent:
                 moved = residual - change
                 new, scale = self.value(moved, sigma)
                 if new <= value * (1 + ROUNDING):
-                    return step, moved, new, scale
+                    found = step, moved, new, scale
+                    return found if newton else self._longer(found, change, residual)
                 step, change = 0.25 * step, 0.25 * change
         return None
+
+    def _longer(
+        self, found: tuple[Array, Array, float, float], change: Array, residual: Array
+    ) -> tuple[Array, Array, float, float]:
+        """Make a short step of reweighted least squares longer as long as that pays, as near a saddle point."""
+        step, length = found[0], LONGER
+        while length <= LONGEST:
+            if not _short(length * change, residual, found[3]):
+                break
+            moved = residual - length * change
+            new, scale = self.value(moved, found[3])
+            if not new < found[2]:
+                break
+            found, length = (length * step, moved, new, scale), LONGER * length
+        return found
 
 
 def _short(change: Array, residual: Array, sigma: float) -> bool:
@@ -200,15 +218,18 @@ def solve_s(descent: Descent, search: Search) -> Result:
     table = descent.table
     criterion = MScale(descent.loss, descent.b, descent.rank)
     optima, exhaustive = search.run(table, criterion)
-    best = optima[0]
+    best, residual = optima[0], None
     if len(optima) > 1:
-        _, sigma = descent.value(table.residual(best.theta), best.value)
+        residual = table.residual(best.theta)
+        _, sigma = descent.value(residual, best.value)
         sums = table.sums(np.column_stack([one.theta for one in optima]), descent.loss, sigma)
-        best = optima[int(np.argmin(sums))]._replace(value=sigma)
+        lowest = int(np.argmin(sums))
+        residual = residual if lowest == 0 else None
+        best = optima[lowest]._replace(value=sigma)
     most = descent.b * (table.total - descent.rank)
     found = exact_fit(table, best.theta, best.value, most)
     if found is None:
-        found = descent.run(best.theta, best.value)
+        found = descent.run(best.theta, best.value, residual)
         again = exact_fit(table, found.theta, found.sigma, most)
         found = again or found
     found.hits, found.exhaustive = best.hits, exhaustive

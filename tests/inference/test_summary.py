@@ -1,6 +1,8 @@
 """The summary: its table, tests, predictions, text, and the errors on the way to it."""
 
 import pickle
+import sys
+import types
 from copy import deepcopy
 
 import numpy as np
@@ -355,3 +357,32 @@ def test_a_fit_that_is_not_solved_is_said_to_be():
         found = summarize(model, X, y)
     assert any("not solved" in note for note in found.notes)
     assert "(not solved)" in str(found)
+
+
+def test_markdown_and_latex_through_pandas_or_a_message(monkeypatch):
+    X, y = table("stackloss")
+    summary = summarize(L2Regressor().fit(X, y), X, y)
+    seen = {}
+
+    def tabulate(frame, **how):
+        seen.update(how, names=list(frame.index))
+        return "| text |"
+
+    fake = types.ModuleType("tabulate")
+    fake.__version__, fake.tabulate = "0.9.0", tabulate
+    monkeypatch.setitem(sys.modules, "tabulate", fake)
+    assert summary.to_markdown() == "| text |"
+    assert seen["floatfmt"] == ".4g" and seen["names"] == list(summary.table.index)
+    summary.to_markdown(floatfmt=".2f")
+    assert seen["floatfmt"] == ".2f"
+    monkeypatch.setitem(sys.modules, "tabulate", None)
+    with pytest.raises(ImportError, match="to_markdown needs the package tabulate.*pip install"):
+        summary.to_markdown()
+    assert "0.7156" in summary.to_latex()
+
+    def missing(**how):
+        raise ImportError("no jinja2")
+
+    monkeypatch.setattr(summary.table, "to_latex", missing)
+    with pytest.raises(ImportError, match="to_latex needs the package jinja2"):
+        summary.to_latex()
