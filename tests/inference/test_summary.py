@@ -376,7 +376,7 @@ def test_markdown_and_latex_through_pandas_or_a_message(monkeypatch):
     summary.to_markdown(floatfmt=".2f")
     assert seen["floatfmt"] == ".2f"
     monkeypatch.setitem(sys.modules, "tabulate", None)
-    with pytest.raises(ImportError, match="to_markdown needs the package tabulate.*pip install"):
+    with pytest.raises(ImportError, match=r"to_markdown needs the package tabulate.*pip install"):
         summary.to_markdown()
     assert "0.7156" in summary.to_latex()
 
