@@ -432,6 +432,12 @@ class Data:
         known = self.moments if weight is None else None
         return replace(self, y=y, weight=weight, moments=known)
 
+    def retargeted(
+        self, function: Callable[[Array, Array | None], tuple[Array, Array | None]], total: float
+    ) -> Data:
+        """Return the same rows with what a small ``function`` makes of targets and weights, of sum ``total``."""
+        return self.with_target(*function(self.y, self.weight))
+
 
 @dataclass
 class Whole:

@@ -16,6 +16,7 @@ from robustreg.coordinates import MAX_CONDITION, Coordinates, condition_number
 from robustreg.data import FEW, TAKE_BYTES, Block, Data, drawn
 from robustreg.orthonormal import lost_shares, orthonormal_transform
 from robustreg.preparation import LOST, is_harmless, refuse_loss
+from robustreg.sampling import EVEN
 from robustreg.tables import Part, Table, add, stack
 
 #: rows of the sample that is fetched, and for each column
@@ -39,6 +40,8 @@ class View:
         As of :class:`~robustreg.data.Data`.
     center, spread, mass : float
         What is taken from y, and what y and weights are divided by.
+    target : callable, optional
+        Makes targets and weights of those.
     """
 
     coordinates: Coordinates
@@ -47,12 +50,15 @@ class View:
     center: float
     spread: float
     mass: float
+    target: Callable[[Array, Array | None], tuple[Array, Array | None]] | None = None
 
     def __call__(self, part: Part) -> Data:
         """Return the rows as data."""
         y = part.y - self.center
         y /= self.spread
         weight = None if part.weight is None else part.weight / self.mass
+        if self.target is not None:
+            y, weight = self.target(y, weight)
         return Data(part.X, y, weight, self.coordinates, self.intercept, self.explicit)
 
 
@@ -129,6 +135,9 @@ def _nowhere(what: str) -> NoReturn:
 class _NoRows:
     """Stands for the targets of rows that are elsewhere: whoever asks for them is mistaken."""
 
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape, self.ndim = shape, len(shape)
+
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):
             raise AttributeError(name)
@@ -155,12 +164,15 @@ class TableData(Data):
         Some of them, in this process and in the same coordinates.
     farthest : float
         The largest entry of X, in standard deviations of its column.
+    known : float, optional
+        Sum of the weights, where it is not that of the table.
     """
 
     table: Any = None
     view: Any = None
     sample: Any = None
     farthest: float = 0.0
+    known: float | None = None
 
     @classmethod
     def of(cls, table: Table, view: View, sample: Part, farthest: float) -> TableData:
@@ -168,7 +180,7 @@ class TableData(Data):
         base = abs(view.center) / view.spread
         few = replace(view(sample), explicit=True, base=base)
         return cls(
-            None, _NoRows(), None, view.coordinates, view.intercept, view.explicit,
+            None, _NoRows((table.n_rows, *few.y.shape[1:])), None, view.coordinates, view.intercept, view.explicit,
             base=base, table=table, view=view, sample=few, farthest=farthest,
         )  # fmt: skip
 
@@ -190,7 +202,15 @@ class TableData(Data):
 
     @property
     def total(self) -> float:
-        return float(self.table.total / self.view.mass)
+        return float(self.table.total / self.view.mass if self.known is None else self.known)
+
+    def retargeted(
+        self, function: Callable[[Array, Array | None], tuple[Array, Array | None]], total: float
+    ) -> Data:
+        sample = self.sample.with_target(*function(self.sample.y, self.sample.weight))
+        y = _NoRows((self.n_rows, *sample.y.shape[1:]))
+        view = replace(self.view, target=function)
+        return replace(self, view=view, sample=sample, known=total, y=y)
 
     def sum(self, function: Callable[[Block], tuple[Any, ...]], few: int = FEW) -> tuple[Any, ...]:
         return self.combined(function, add)
@@ -274,8 +294,8 @@ class Extent:
     def __call__(self, block: Block) -> tuple[Any, ...]:
         X, weight = block.X, block.weight
         ends = X.min(axis=0), X.max(axis=0)
-        square = block.y**2 if weight is None else weight * block.y**2
-        return X.sum(axis=0), X.T.dot(X), float(square.sum()), *ends
+        square = block.y**2 if weight is None else weight @ block.y**2
+        return X.sum(axis=0), X.T.dot(X), float(np.sum(square)), *ends
 
 
 def widest(one: tuple[Any, ...], other: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -317,11 +337,50 @@ class Sampled:
         return part.X[some], part.y[some], weight
 
 
-def sample_of(table: Table) -> Part:
-    """Return some rows by chance, always the same of a table of one length: one pass."""
+@dataclass(frozen=True)
+class SampledByClass:
+    """A pass that fetches rows by chance, about as many of each class, with weights that make up for it.
+
+    Parameters
+    ----------
+    n, size : int
+        Rows of the table, and about how many are wanted.
+    masses : array of shape (n_classes,)
+        Weights of classes 0, 1, ...
+    """
+
+    n: int
+    size: int
+    masses: Array
+
+    def __call__(self, part: Part) -> tuple[Any, ...]:
+        weight = np.ones(len(part.y)) if part.weight is None else part.weight
+        importance = weight / self.masses[part.y.astype(int)]
+        chance = self.size * (0.5 / self.n + 0.5 * importance / len(self.masses))
+        chance = np.minimum(chance, 1.0)
+        some = np.flatnonzero(np.random.default_rng(part.start).random(len(chance)) < chance)
+        return part.X[some], part.y[some], weight[some] / chance[some]
+
+
+def sample_of(table: Table, masses: Array | None = None) -> Part:
+    """Return some rows by chance, always the same of a table of one length: one pass.
+
+    Parameters
+    ----------
+    table : Table
+        The rows.
+    masses : array of shape (n_classes,), optional
+        Weights of the classes that y holds. Where they are uneven rare ones are drawn with a larger chance.
+    """
     n = table.n_rows
     size = min(n, max(SAMPLE, SAMPLE_EACH * table.n_features))
-    X, y, weight = table.reduce(Sampled(n, size), stack)
+    function: Any = Sampled(n, size)
+    if masses is not None and size < n:
+        share = masses / masses.sum()
+        # as `sampling.uneven` says of rows of equal weight
+        if len(share) ** 2 / np.sum(1 / share) < EVEN:
+            function = SampledByClass(n, size, masses)
+    X, y, weight = table.reduce(function, stack)
     return Part(X, y, weight if len(weight) else None)
 
 

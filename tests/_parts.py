@@ -21,6 +21,12 @@ class Counted(Local):
         self.sent.append(len(pickle.dumps((function, combine))))
         return super().reduce(pickle.loads(pickle.dumps(function)), combine)
 
+    def map(self, function):
+        # what is made of the parts is counted here
+        self.parts = super().map(pickle.loads(pickle.dumps(function))).parts
+        self.__dict__.update(Local(self.parts).__dict__)
+        return self
+
 
 def rows(n=3000, p=4, seed=0):
     rng = np.random.default_rng(seed)
@@ -36,17 +42,13 @@ def table(X, y, weight=None, ends=None):
     start = 0
     for a, b in pairwise(ends):
         at = np.arange(a, b) if weight is None else a + np.flatnonzero(weight[a:b] > 0)
-        parts.append(Part(X[at], y[at], None if weight is None else weight[at], start))
+        parts.append(Part(X[at], y[at], None if weight is None else weight[at]))
         start += len(at)
     assert start == len(y[keep])
     return Counted(parts)
 
 
 def fit(model, rows):
-    model = clone(model)
-    with np.errstate(all="ignore"):
-        prepared = model._prepare_remote(rows)
-        found = model._minimise_remote(prepared, model._start(prepared))
-        model._store(found, prepared)
+    model = clone(model)._fit_table(rows, None, None, None)
     assert model.optimality_ <= model.tol
     return model

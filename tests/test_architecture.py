@@ -57,6 +57,7 @@ ALLOWED = {
         "data",
         "orthonormal",
         "preparation",
+        "sampling",
         "tables",
     },
     "order_statistics": {"_array", "data", "remote", "tables"},

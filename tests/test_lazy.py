@@ -121,5 +121,5 @@ def test_what_is_not_served_is_named_with_what_is(model, message):
 
 
 def test_absolute_errors_of_many_columns_are_refused():
-    with pytest.raises(TypeError, match="300 columns at the most, not 301"):
+    with pytest.raises(TypeError, match="300 columns at most, not 301"):
         robustreg.L1Regressor().fit(Collection((40, 301)), Collection())

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from sklearn.base import clone
@@ -71,15 +71,17 @@ def test_fit_is_that_in_memory(model, weighted):
     assert_same(fit(model, table(X, y, weight)), local)
 
 
-@pytest.mark.parametrize("model", MODELS[9:], ids=repr)
+@each
 @pytest.mark.parametrize("weighted", [False, True])
 def test_fit_of_more_rows_than_may_be_fetched_is_that_in_memory(model, weighted, little):
     test_fit_is_that_in_memory(model, weighted)
 
 
-@settings(derandomize=True, max_examples=15)
-@given(st.integers(0, 10_000))
-def test_partition_does_not_matter(seed):
+@settings(
+    derandomize=True, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(seed=st.integers(0, 10_000))
+def test_partition_does_not_matter(little, seed):
     rng = np.random.default_rng(seed)
     X, y = rows(400, 3, seed)
     ends = [0, *np.sort(rng.integers(401, size=rng.integers(0, 9))).tolist(), 400]
@@ -126,7 +128,7 @@ def rare(X):
     "change", [offset, constant, dependent, nearly_dependent, huge, single, fortran, rare]
 )
 @pytest.mark.parametrize("model", MODELS[:4:2], ids=repr)
-def test_hard_columns(change, model):
+def test_hard_columns(change, model, little):
     X, y = rows(20_000)
     X = change(X)
     local = clone(model).set_params(tol=1e-11).fit(X, y)
@@ -151,7 +153,7 @@ def test_fewer_rows_than_columns():
     assert_allclose(fit(L2Regressor(), table(X, y)).predict(X), y, rtol=1e-6)
 
 
-def test_far_target_that_the_sample_does_not_hold():
+def test_far_target_that_the_sample_does_not_hold(little):
     X, y = rows(30_000)
     y[17] = 1e9
     for model in (L2Regressor(), HuberRegressor(scale="proposal2")):
@@ -159,21 +161,21 @@ def test_far_target_that_the_sample_does_not_hold():
         assert_same(fit(model, table(X, y)), local, rtol=1e-6)
 
 
-def test_warm_start_takes_fewer_passes():
+def test_warm_start_takes_fewer_passes(little):
     X, y = rows(30_000)
     model, cold = HuberRegressor(scale="proposal2", warm_start=True), table(X, y)
     fitted = fit(model, cold)
     again, warm = clone(fitted), table(X, y)
     again.__dict__.update({k: v for k, v in fitted.__dict__.items() if k.endswith("_")})
     prepared = again._prepare_remote(warm)
-    again._minimise_remote(prepared, again._start(prepared))
+    again._minimise(prepared, again._start(prepared))
     assert warm.passes < cold.passes
 
 
 @pytest.mark.parametrize(
     ("model", "most"), [(MODELS[0], 4), (MODELS[2], 7), (MODELS[3], 8)], ids=repr
 )
-def test_passes(model, most):
+def test_passes(model, most, little):
     held = table(*rows(100_000, 10))
     fit(model, held)
     assert held.passes <= most
@@ -187,8 +189,17 @@ def test_what_is_sent_does_not_grow_with_the_rows(model, little):
         assert max(held.sent) < 16_000 + 16 * 10**2
 
 
-def test_zero_scale_is_an_error_that_says_what_to_do():
-    X, y = rows(500)
+def test_small_table_is_fetched_whole():
+    X, y = rows()
+    for model in MODELS:
+        held = table(X, y)
+        fit(model, held)
+        assert held.passes <= 5  # sample, columns and their triangle, all
+    assert fit(HuberRegressor(scale="proposal2"), table(X, X.sum(axis=1))).scale_ == 0.0
+
+
+def test_zero_scale_is_an_error_that_says_what_to_do(little):
+    X, y = rows(2000)
     y = X.sum(axis=1)
     with pytest.raises(ValueError, match="scale is zero"):
         fit(HuberRegressor(scale="proposal2"), table(X, y))

@@ -12,8 +12,8 @@ from sklearn.utils.validation import check_is_fitted
 from robustreg._array import Array
 from robustreg._lazy import is_lazy, refuse_lazy
 from robustreg.data import Data
-from robustreg.estimators._answers import answers
-from robustreg.estimators._base import LinearModel, Prepared, Units
+from robustreg.estimators._answers import answers, known_columns
+from robustreg.estimators._base import Prepared, Units
 from robustreg.estimators._estimate import Estimate
 from robustreg.estimators._labels import (
     class_factors,
@@ -22,11 +22,23 @@ from robustreg.estimators._labels import (
     require_classes,
     require_several,
 )
+from robustreg.estimators._remote_fit import RemoteFit
+from robustreg.estimators._remote_labels import (
+    Coded,
+    Labels,
+    Right,
+    numbers_of_columns,
+    read_labels,
+    union,
+)
+from robustreg.estimators._tables import refuse_columns
 from robustreg.estimators._validation import check_data, check_option, check_weight
 from robustreg.far_rows import FarRows, prepare_beside_far_rows
 from robustreg.losses import Loss, log_sigmoid, log_softmax
 from robustreg.objective import Objective
+from robustreg.remote import prepare_table, sample_of
 from robustreg.solvers import Result, solve_settled
+from robustreg.tables import Part, Table, open_table
 
 #: score of a class without weight: its probability is 0, and sums and squares of it are finite
 NEVER = -1e30
@@ -44,7 +56,7 @@ def _inside(data: Data, coef: Array, intercept: Array) -> Array:
     return np.column_stack([u.T, offset])
 
 
-class LinearScores(LinearModel):
+class LinearScores(RemoteFit):
     """A linear model of one or several scores; inside, ``x`` has a row of parameters for each."""
 
     coef_: Array
@@ -52,6 +64,27 @@ class LinearScores(LinearModel):
 
     def _units(self, y: Array, weight: Array | None, mass: float) -> Units:
         return Units(0.0, 1.0, mass)
+
+    def _why_not(self, n_features: int) -> str:
+        return "which needs all samples at once"
+
+    def _without(self) -> str:
+        """Return what keeps a sum over samples from being fitted by passes."""
+        if not self._penalty(1.0).euclidean:
+            return "with a penalty that is not the sum of squares; pass alpha alone"
+        return ""
+
+    def _prepare_remote(self, table: Table) -> Prepared:
+        mass = table.total / table.n_rows
+        data, rank = prepare_table(
+            table, self._sample(table), (0.0, 1.0, mass), intercept=self.fit_intercept,
+            bounded=True, reduce=self._penalty(1.0).euclidean,
+        )  # fmt: skip
+        return Prepared(data, Units(0.0, 1.0, mass), rank)
+
+    def _sample(self, table: Table) -> Part:
+        """Return rows that stand for all."""
+        return sample_of(table)
 
     def _n_scores(self, y: Array) -> int:
         """Return the number of scores that predict y."""
@@ -104,6 +137,9 @@ class LinearClassifier(ClassifierMixin, LinearScores):
     #: while a fit goes on, which rows are far out in X; None where none are
     _far: FarRows | None = None
     _all: Array
+    #: while a fit to rows that are elsewhere goes on, the weights of the classes
+    _masses: list[Array] | None = None
+    _read_remote = staticmethod(read_labels)
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
@@ -134,13 +170,44 @@ class LinearClassifier(ClassifierMixin, LinearScores):
         self._kept = None
         if weight is None or y.ndim == 2:
             return y
-        kept = np.bincount(y.astype(int), weight, minlength=len(self.classes_)) > 0
-        if kept.all():
-            return y
-        # A class without weight is as in the limit of a small one: no score reaches its own.
-        self._kept, self._all, self.classes_ = kept, self.classes_, self.classes_[kept]
-        codes = np.maximum(np.cumsum(kept) - 1.0, 0.0)
-        return np.asarray(codes[y.astype(int)])
+        codes = self._codes(np.bincount(y.astype(int), weight, minlength=len(self.classes_)))
+        return y if len(codes) == len(self.classes_) else np.asarray(codes[y.astype(int)])
+
+    def _codes(self, masses: Array) -> Array:
+        """Return the numbers of the classes, once those without weight are left out."""
+        kept = masses > 0
+        self._kept = None if kept.all() else kept
+        if self._kept is not None:
+            # A class without weight is as in the limit of a small one: no score reaches its own.
+            self._all, self.classes_ = self.classes_, self.classes_[kept]
+        return np.maximum(np.cumsum(kept) - 1.0, 0.0)
+
+    def _encoded(self, table: Table) -> Table:
+        known, masses = table.reduce(Labels(), union)
+        if len(known) > 1:
+            if not self._multilabel:
+                raise ValueError(
+                    f"y should be a 1d array, got an array of shape {(table.n_rows, len(known))} instead."
+                )
+            for k, (classes, mass) in enumerate(zip(known, masses, strict=True)):
+                require_classes(np.arange(len(classes)), classes, mass, f"Column {k} of y")
+            self._kept, self._masses, self.classes_ = None, masses, np.stack(known)
+            return table.map(numbers_of_columns)
+        (classes,), (mass,) = known, masses
+        self.classes_ = classes
+        factors = class_factors(self.class_weight, np.arange(len(classes)), classes, mass)
+        require_several(classes)
+        mass = mass if factors is None else mass * factors
+        self._masses = [mass[mass > 0]]
+        return table.map(Coded(classes, self._codes(mass), factors))
+
+    def _sample(self, table: Table) -> Part:
+        one = self._masses if self._masses and len(self._masses) == 1 else None
+        return sample_of(table, None if one is None else one[0])
+
+    def _finish_remote(self) -> None:
+        self.__dict__.pop("_masses", None)
+        self._leave_out()
 
     def _prepare(self, X: Any, y: Array, weight: Array | None, mass: float) -> Prepared:
         data, rank, far = prepare_beside_far_rows(
@@ -204,6 +271,10 @@ class LinearClassifier(ClassifierMixin, LinearScores):
 
     def _describe(self, X: Any, y: Array, weight: Array | None, found: Result) -> None:
         self._far = None
+        self._leave_out()
+
+    def _leave_out(self) -> None:
+        """Give classes without weight scores that no other is below."""
         kept = self._kept
         if kept is None:
             return
@@ -294,18 +365,24 @@ class LinearClassifier(ClassifierMixin, LinearScores):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix, Dask array or data frame} of shape (n_samples, n_features)
             Rows to predict.
-        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+        y : array-like, Dask array or series, of shape (n_samples,) or (n_samples, n_labels)
             Their labels.
-        sample_weight : array-like of shape (n_samples,), optional
+        sample_weight : array-like, Dask array or series, of shape (n_samples,), optional
             Their weights.
 
         Returns
         -------
         score : float
-            Accuracy; of several labels a row the share of rows with all of them right.
+            Accuracy; of several labels a row the share of rows with all of them right. Of Dask
+            collections by one pass where the rows are.
         """
+        if is_lazy(X):
+            known_columns(self, X, reset=False)
+            table = open_table(X, y, sample_weight, refuse_columns, read_labels)
+            right, total = table.reduce(Right(self))
+            return float(right / total)
         refuse_lazy(type(self).__name__, X=X, y=y, sample_weight=sample_weight)
         return float(super().score(X, y, sample_weight=sample_weight))
 

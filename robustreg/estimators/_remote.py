@@ -1,71 +1,32 @@
-"""Regressors on rows that are elsewhere: what can be fitted by passes alone, and lazy answers."""
+"""Regressors on rows that are elsewhere, and their answers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from robustreg._array import Array
 from robustreg._lazy import is_lazy, refuse_lazy
-from robustreg._threads import blas_aside
 from robustreg.estimators._answers import known_columns
 from robustreg.estimators._base import LinearRegressor, Prepared, Units
-from robustreg.estimators._callbacks import Progress
 from robustreg.estimators._outliers import outlying
+from robustreg.estimators._remote_fit import RemoteFit
 from robustreg.estimators._tables import refuse_columns
 from robustreg.estimators._validation import SMALLEST, check_data
 from robustreg.remote import prepare_table, sample_of
-from robustreg.solvers import Result
 from robustreg.tables import Part, Table, lazily, open_table
 
 
-def n_columns(X: Any) -> int:
-    """Return the number of columns of a collection, 0 where it is none of two dimensions."""
-    return int(X.shape[1]) if len(getattr(X, "shape", ())) == 2 else 0
-
-
-#: attributes that say something of each row
-OF_ROWS = ("outliers_", "weights_")
-
-
-class RemoteMixin(LinearRegressor):
+class RemoteMixin(RemoteFit, LinearRegressor):
     """Fits collections of Dask where a loss is convex."""
-
-    def _why_not(self, n_features: int) -> str:
-        """Return why so many columns that are elsewhere cannot be fitted, and what to do; nothing if they can."""
-        raise NotImplementedError
-
-    def _minimise_remote(
-        self, prepared: Prepared, start: Array | None, callback: Any = None
-    ) -> Result:
-        """Solve by passes alone."""
-        raise NotImplementedError
 
     def _is_bounded(self) -> bool:
         """Whether the influence of a value of y is."""
         raise NotImplementedError
-
-    def _fit_lazy(self, X: Any, y: Any, sample_weight: Any) -> Self:
-        self._check_parameters()
-        if reason := self._why_not(n_columns(X)):
-            refuse_lazy(f"{type(self).__name__} ({reason})", X=X)
-        known_columns(self, X, reset=True)
-        table = open_table(X, y, sample_weight, refuse_columns)
-        with np.errstate(all="ignore"), blas_aside():
-            prepared = self._prepare_remote(table)
-            progress = Progress(self, X, y, sample_weight, partial(self._fitted, prepared))
-            told = progress if progress.heard else None
-            found = self._minimise_remote(prepared, self._start(prepared), told)
-            self._store(found, prepared)
-        self._remote = True
-        progress.end()
-        if not progress.stopped:
-            self._warn(found)
-        return self
 
     def _prepare_remote(self, table: Table) -> Prepared:
         sample, mass = sample_of(table), table.total / table.n_rows
@@ -81,14 +42,6 @@ class RemoteMixin(LinearRegressor):
                 f"The size of y is {largest:.1e}, too small for floating point: rescale y."
             )
         return Prepared(data, replace(units, spread=data.view.spread), rank)
-
-    def __getattr__(self, name: str) -> Any:
-        if name in OF_ROWS and self.__dict__.get("_remote"):
-            raise AttributeError(
-                f"{type(self).__name__} was fitted to rows that are not in this process and has no "
-                f"{name!r}. Use model.outliers(X, y), which answers in the kind of X."
-            )
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def outliers(self, X: Any, y: Any) -> Any:
         """Say which rows are outliers, as `outliers_` does of the rows of the fit.

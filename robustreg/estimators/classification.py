@@ -14,6 +14,7 @@ from robustreg.estimators._base import Prepared
 from robustreg.estimators._classifier_base import ProbabilityClassifier
 from robustreg.estimators._labels import class_factors, require_classes
 from robustreg.estimators._probability import conditional
+from robustreg.estimators._remote_labels import Column
 from robustreg.estimators._validation import check_real, complain
 from robustreg.losses import CrossEntropy, Focal, Logistic, Loss, Poly
 from robustreg.losses._margin import WeighedLabels
@@ -38,6 +39,9 @@ class EntropyClassifier(ProbabilityClassifier):
     def _score_loss(self, y: Array) -> tuple[Loss, Array, bool]:
         several = self._n_scores(y) > 1
         return self._loss(several), y, several
+
+    def _why_not(self, n_features: int) -> str:
+        return self._without()
 
     def _has_one_minimum(self) -> bool:
         return self._loss(len(self.classes_) > 2).convex and bool(self._penalty(1.0).convex)
@@ -120,16 +124,19 @@ class EntropyClassifier(ProbabilityClassifier):
 
     def _columns(self, loss: Loss, prepared: Prepared) -> list[Objective]:
         """Return one objective for each of several labels."""
-        data, columns = prepared.data, []
+        data, mass, columns = prepared.data, prepared.units.mass, []
         for k, classes in enumerate(self.classes_):
-            y, weight = data.y[:, k], data.weight
-            factors = class_factors(self.class_weight, y, classes, weight)
+            if data.here:
+                weights = np.bincount(data.y[:, k].astype(int), data.weight, minlength=len(classes))
+            else:
+                weights = self._masses[k]  # type: ignore[index]
+            numbers = np.arange(len(classes))
+            factors = class_factors(self.class_weight, numbers, classes, weights)
             if factors is not None:
-                rows = factors[y.astype(int)]
-                weight = rows if weight is None else weight * rows
-                require_classes(y, classes, weight, f"Column {k} of y")
-            rows_of_label = data.with_target(y, weight)
-            columns.append(self._objective(loss, rows_of_label, prepared.units.mass))
+                weights = weights * factors
+                require_classes(numbers, classes, weights, f"Column {k} of y")
+            part = data.retargeted(Column(k, factors), float(weights.sum()) / mass)
+            columns.append(self._objective(loss, part, mass))
         return columns
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from robustreg._array import Array, is_sparse
+from robustreg.data import Block
 from robustreg.estimators._answers import ScoreMixin
 from robustreg.estimators._base import Prepared
 from robustreg.estimators._classifier_base import SOLVERS, LinearScores
@@ -15,9 +17,58 @@ from robustreg.estimators._estimate import Estimate
 from robustreg.estimators._validation import check_data, check_option
 from robustreg.losses import KLDivergence, softmax
 from robustreg.solvers import Result, solve_together
+from robustreg.tables import Part, Table
 
 #: how far from one the probabilities of a row may sum
 ROUNDING = 1e-6
+
+
+def distributions(y: Array) -> Array:
+    """Return y in double precision, each row of sum one, or refuse it."""
+    y = y.astype(np.float64, copy=False)
+    if y.ndim != 2 or y.shape[1] < 2:
+        raise ValueError(
+            f"y must hold a distribution in each row, in two columns or more. Got shape {y.shape}."
+        )
+    if (y < 0).any():
+        raise ValueError("y holds negative entries: its rows must be probability distributions.")
+    total = y.sum(axis=1)
+    worst = int(np.abs(total - 1).argmax())
+    if abs(total[worst] - 1) > ROUNDING:
+        raise ValueError(
+            "y must hold a probability distribution in each row, of sum one: row "
+            f"{worst} sums to {total[worst]:.6g}."
+        )
+    return y / total[:, None]
+
+
+def read_distributions(y: Any, name: str) -> Array:
+    """Return a partition of y as an array."""
+    try:
+        y = np.asarray(y, dtype=np.float64)
+        if not np.isfinite(y).all():
+            raise ValueError("Input y contains NaN or infinity")
+        return distributions(y) if len(y) else y
+    except ValueError as error:
+        raise ValueError(f"{error} ({name})") from None
+
+
+@dataclass(frozen=True)
+class Largest:
+    """The largest entry of each column of y."""
+
+    def __call__(self, block: Block) -> tuple[Array]:
+        return (block.y.max(axis=0),)
+
+
+def larger(one: tuple[Array], other: tuple[Array]) -> tuple[Array]:
+    """Combine two answers of :class:`Largest`."""
+    return (np.maximum(one[0], other[0]),)
+
+
+def without_zeros(part: Part) -> Part:
+    """Leave out the rows without weight."""
+    return part.positive()
 
 
 class KLRegressor(ScoreMixin, LinearScores):
@@ -119,24 +170,21 @@ class KLRegressor(ScoreMixin, LinearScores):
         if is_sparse(y):
             raise ValueError("y is a sparse matrix: pass y.toarray(), a distribution in each row.")
         X, y = check_data(self, X, y, fit=True, multi_output=True, y_numeric=True)
-        y = y.astype(np.float64, copy=False)
-        if y.ndim != 2 or y.shape[1] < 2:
-            raise ValueError(
-                "y must hold a distribution in each row, in two columns or more. "
-                f"Got shape {y.shape}."
-            )
-        if (y < 0).any():
-            raise ValueError(
-                "y holds negative entries: its rows must be probability distributions."
-            )
-        total = y.sum(axis=1)
-        worst = int(np.abs(total - 1).argmax())
-        if abs(total[worst] - 1) > ROUNDING:
-            raise ValueError(
-                "y must hold a probability distribution in each row, of sum one: row "
-                f"{worst} sums to {total[worst]:.6g}."
-            )
-        return X, y / total[:, None]
+        return X, distributions(y)
+
+    _read_remote = staticmethod(read_distributions)
+
+    def _why_not(self, n_features: int) -> str:
+        return self._without()
+
+    def _encoded(self, table: Table) -> Table:
+        return table.map(without_zeros)
+
+    @staticmethod
+    def _most(data: Any) -> Array:
+        """Return the largest probability of each outcome."""
+        found: Array = data.y.max(axis=0) if data.here else data.combined(Largest(), larger)[0]
+        return found
 
     def _estimate(self, y: Array, weight: Array | None, total: float) -> Estimate:
         names = tuple(range(y.shape[1]))
@@ -149,7 +197,7 @@ class KLRegressor(ScoreMixin, LinearScores):
         make = partial(self._objective, data=data, mass=prepared.units.mass)
         settle = partial(self._settle, warm=warm)
         found = solve_together(KLDivergence(), make, start, settle, callback)
-        never = np.flatnonzero(data.y.max(axis=0) == 0).tolist()
+        never = np.flatnonzero(self._most(data) == 0).tolist()
         # the intercept has no penalty, and is soon so low that no step shows it falling
         if never and (self.fit_intercept or found.growing):
             found.advice = (

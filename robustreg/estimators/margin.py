@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -11,14 +12,18 @@ import numpy as np
 from robustreg._array import Array
 from robustreg.estimators._base import Prepared
 from robustreg.estimators._classifier_base import LinearClassifier
+from robustreg.estimators._remote_fit import MANY, too_many
+from robustreg.estimators._remote_labels import Side
 from robustreg.estimators._validation import check_bool, check_option
 from robustreg.losses import Hinge, Loss, MulticlassHinge, SquaredHinge
 from robustreg.objective import Objective
 from robustreg.solvers import (
     Result,
+    middle_by_passes,
     middle_intercept,
     solve_each,
     solve_kinked,
+    solve_kinked_by_passes,
     solve_multiclass,
     solve_together,
 )
@@ -41,8 +46,8 @@ class MarginClassifier(LinearClassifier):
         data, mass = prepared.data, prepared.units.mass
         start, warm = self._begin(prepared, start), start is not None
         sides = [
-            self._objective(loss, data.with_target(side, data.weight), mass)
-            for side in self._sides(data.y)
+            self._objective(loss, data.retargeted(Side(k), data.total), mass)
+            for k in self._positive(self._n_scores(data.y))
         ]
         solve = partial(self._settle, warm=warm, endless=loss.endless)
         if not loss.smooth:
@@ -70,9 +75,12 @@ class MarginClassifier(LinearClassifier):
 
     def _sides(self, y: Array) -> list[Array]:
         """Return -1 and 1 for each row, once for each score."""
-        n_scores = self._n_scores(y)
-        positive = range(n_scores) if n_scores > 1 else (1,)
-        return [np.where(y == k, 1.0, -1.0) for k in positive]
+        return [Side(k)(y, None)[0] for k in self._positive(self._n_scores(y))]
+
+    @staticmethod
+    def _positive(n_scores: int) -> Sequence[int]:
+        """Return the class that each score is for."""
+        return range(n_scores) if n_scores > 1 else (1,)
 
     def _minimise_together(
         self, loss: MulticlassHinge, prepared: Prepared, start: Array | None, callback: Any
@@ -100,9 +108,21 @@ class MarginClassifier(LinearClassifier):
         return self._advised(found)
 
     def _exact(self, objective: Objective, theta: Array, **options: Any) -> Result:
+        if not objective.data.here:
+            return self._exact_by_passes(objective, theta, **options)
         found = solve_kinked(objective, theta, tol=self.tol, max_iter=self.max_iter, **options)
         if self.fit_intercept:
             found.x = middle_intercept(objective, found.x)
+        return found
+
+    def _exact_by_passes(
+        self, objective: Objective, theta: Array, *, warm: bool, callback: Any, **_: Any
+    ) -> Result:
+        start = theta if warm else None
+        how: dict[str, Any] = {"tol": self.tol, "max_iter": self.max_iter, "callback": callback}
+        found = solve_kinked_by_passes(objective, start, **how)
+        if self.fit_intercept:
+            found.x = middle_by_passes(objective, found.x)
         return found
 
 
@@ -235,3 +255,10 @@ class HingeClassifier(MarginClassifier):
     def _score_loss(self, y: Array) -> tuple[Loss, Array, bool]:
         several = self._n_scores(y) > 1
         return self._margin_targets(self._loss(several), y)
+
+    def _why_not(self, n_features: int) -> str:
+        if self.multi_class == "crammer_singer":
+            return "with multi_class='crammer_singer'; pass 'ovr'"
+        if not self.squared and n_features > MANY:
+            return too_many(n_features)
+        return self._without()

@@ -20,6 +20,7 @@ from robustreg.estimators._outliers import outlying, row_weights
 from robustreg.estimators._outputs import SeveralOutputs, Share, SharedRows
 from robustreg.estimators._penalised import make_penalty
 from robustreg.estimators._remote import RemoteMixin
+from robustreg.estimators._remote_fit import MANY, too_many
 from robustreg.estimators._validation import (
     check_bool,
     check_real,
@@ -62,9 +63,6 @@ from robustreg.solvers import (
 SMOOTH_SOLVERS = ("newton", "newton-cg", "lbfgs")
 PROGRAM_SOLVERS = ("highs", "highs-ds", "highs-ipm")
 KINKED_SOLVERS = ("exact", *PROGRAM_SOLVERS)
-#: columns at which rows that are elsewhere are too many to be fetched for absolute errors: 16 MiB of them
-#: hold 6,900 rows of 300
-MANY = 300
 #: how a scale is found, by its name
 SCALES: dict[str, Scale] = {
     "l1": AboutL1(),
@@ -113,20 +111,15 @@ class ResidualRegressor(SeveralOutputs, RemoteMixin):
             return f"with scale={self.scale!r}, which needs all residuals many times; pass {other}"
         absolute = kinked or (named is not None and not named.joint)
         if absolute and n_features > MANY:
-            return f"whose absolute errors are served with {MANY} columns at the most, not {n_features}"
+            return too_many(n_features)
         return ""
 
-    def _minimise_remote(
-        self, prepared: Prepared, start: Array | None, callback: Any = None
-    ) -> Result:
+    def _minimise_remote(self, prepared: Prepared, start: Array | None, callback: Any) -> Result:
+        """Solve by passes."""
         loss, rank = self._loss(), rank_of(prepared)
         data: Any = prepared.data
         kinked = loss.kinks(np.zeros(1)) is not None
         scale = self._scale(prepared.units)
-        if kinked or (loss.threshold and scale.objective(self._problem(prepared), rank) is None):
-            here = data.gathered()
-            if here is not None:
-                return self._minimise(prepared._replace(data=here), start, callback)
         if not kinked:
             problem = replace(self._problem(prepared), callback=callback)
             found = solve_by_passes(problem, scale, rank, start)
@@ -165,6 +158,8 @@ class ResidualRegressor(SeveralOutputs, RemoteMixin):
         stage: Stage | None = None,
     ) -> Result:
         loss = self._loss()
+        if not prepared.data.here:
+            return self._minimise_remote(prepared, start, callback)
         if loss.kinks(prepared.data.y) is not None:
             return self._minimise_kinked(loss, prepared, start, callback)
         problem = replace(self._problem(prepared), callback=callback, metric=metric)

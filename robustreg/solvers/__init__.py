@@ -28,7 +28,7 @@ from robustreg.solvers._high_breakdown import (
 )
 from robustreg.solvers._kinked import affordable, rows_of, solve_kinked
 from robustreg.solvers._kinked_by_passes import solve_kinked_by_passes
-from robustreg.solvers._middle import middle_intercept
+from robustreg.solvers._middle import middle_by_passes, middle_intercept
 from robustreg.solvers._multiclass import solve_multiclass
 from robustreg.solvers._newton import newton
 from robustreg.solvers._pair_problem import PairProblem, solve_pairs
@@ -88,6 +88,7 @@ __all__ = [
     "is_sparse_in_columns",
     "mad_by_passes",
     "mean_square",
+    "middle_by_passes",
     "middle_intercept",
     "newton",
     "principal_directions",

@@ -88,7 +88,7 @@ def solve_settled(
         if keeps_metric(objective, method):
             # One step on more rows first: the Hessian is the better for it, and kept for long. Where
             # classes are separated in the sample and not in these, the step has no end.
-            more = on_spread(objective)
+            more = on_spread(objective) if objective.data.here else objective
             if found.metric is not None:
                 step = -found.metric.solve(more.evaluate(theta).gradient)
                 if np.abs(step).max() <= 1 + np.abs(theta).max():

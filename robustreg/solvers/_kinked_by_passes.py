@@ -48,7 +48,7 @@ from robustreg.solvers._kinked_proof import at_zero, proof
 from robustreg.solvers._newton import DenseMetric
 from robustreg.solvers._result import Result
 from robustreg.solvers._rows import Rows, Vertex, few_rows
-from robustreg.solvers._smooth import ROUGH
+from robustreg.solvers._smooth import ROUGH, on_fetched
 from robustreg.solvers._solve_rows import solve_rows
 
 #: times that rows are fetched; in all but hard cases once
@@ -132,9 +132,7 @@ class _Search:
 
     def by_sample(self) -> Array:
         """Return the minimum on the sample."""
-        sample: Any = self.data.sample  # type: ignore[attr-defined]
-        share = sample.total / self.data.total
-        small = replace(self.objective, data=sample, penalty=self.objective.penalty.scaled(share))
+        small = on_fetched(self.objective)
         most = max(self.max_iter - 2, 1)
         found = solve_kinked(
             small, np.zeros(small.size), tol=max(ROUGH, self.tol), max_iter=most,

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 
 from robustreg._array import Array
+from robustreg.data import Block
+from robustreg.losses import Loss
 from robustreg.objective import Objective
 
 
@@ -43,4 +48,57 @@ def middle_intercept(objective: Objective, theta: Array) -> Array:
         return theta
     theta = theta.copy()
     theta[-1] += 0.5 * (low + high)
+    return theta
+
+
+@dataclass(frozen=True)
+class Around:
+    """Slopes of the loss in the intercept on both sides of a point, and how far it may move on each.
+
+    Parameters
+    ----------
+    loss : Loss
+        One that offers ``kinks``.
+    at : array
+        The point, as blocks take it.
+    zero : float
+        A distance that is none.
+    """
+
+    loss: Loss
+    at: Array
+    zero: float
+
+    def __call__(self, block: Block) -> tuple[Array, Array]:
+        kinks: Any = self.loss.kinks(block.y)
+        distance = kinks.position - block.raw(self.at)
+        weight = np.ones_like(distance) if block.weight is None else block.weight
+        jump = weight * (kinks.upper - kinks.lower)
+        before, here = distance < -self.zero, np.abs(distance) <= self.zero
+        sums = [(weight * kinks.lower).sum(), jump[before].sum(), jump[here].sum(), weight.sum()]
+        ends = [
+            distance[before].max(initial=-np.inf),
+            -distance[distance > self.zero].min(initial=np.inf),
+        ]
+        return np.array(sums), np.array(ends)
+
+
+def nearest(one: tuple[Array, Array], other: tuple[Array, Array]) -> tuple[Array, Array]:
+    """Combine two answers of :class:`Around`."""
+    return one[0] + other[0], np.maximum(one[1], other[1])
+
+
+def middle_by_passes(objective: Objective, theta: Array) -> Array:
+    """Do what :func:`middle_intercept` does for rows that are elsewhere: one pass."""
+    data: Any = objective.data
+    zero = 1e-9 * (1.0 + float(np.abs(theta).max()))
+    around = Around(objective.loss, data.outward(theta), zero)
+    (lower, before, here, total), (low, high) = data.combined(around, nearest)
+    left, right = (abs(slope) <= 1e-12 * total for slope in (lower + before, lower + before + here))
+    if not (left or right):
+        return theta
+    ends = low if left else 0.0, -high if right else 0.0
+    theta = theta.copy()
+    if np.isfinite(ends).all():
+        theta[-1] += 0.5 * sum(ends)
     return theta

@@ -22,7 +22,18 @@ from robustreg._array import Array, is_sparse
 from robustreg.losses._contrasts import helmert
 from robustreg.objective import Objective
 from robustreg.solvers._certificates import has_hessian
-from robustreg.solvers._result import linprog
+from robustreg.solvers._separation_by_passes import (
+    FIRST,
+    LARGEST,
+    POSITIVE,
+    ROUNDS,
+    ZERO,
+    constraints,
+    direction_by_passes,
+    largest_change,
+    steepest,
+    ways,
+)
 from robustreg.solvers._smooth import on_drawn
 
 #: a Newton step that changes no prediction by this much leaves slopes of every sign as they are: with the
@@ -30,12 +41,6 @@ from robustreg.solvers._smooth import on_drawn
 STEP = 0.5
 #: curvature, as a share of the largest, that rounding of the Hessian leaves some digits of
 SURE = 1e-10
-#: a score along a direction of size one that is zero up to the tolerances of HiGHS, and one that is not
-ZERO, POSITIVE = 1e-8, 1e-6
-#: rows that a program begins with for each coefficient, and its rounds
-FIRST, ROUNDS = 20, 40
-#: entries of a program that is small enough to be asked
-LARGEST = 1e8
 
 
 def separated(objective: Objective, theta: Array) -> bool:
@@ -56,13 +61,16 @@ def separated(objective: Objective, theta: Array) -> bool:
     if not objective.penalty.empty or not (objective.loss.additive and has_hessian(objective)):
         return False
     outputs = objective.n_outputs or 1
-    wanted = objective.loss.target.wanted(objective.data.y, outputs + 1)
+    data: Any = objective.data if objective.data.here else objective.data.sample  # type: ignore[attr-defined]
+    wanted = objective.loss.target.wanted(data.y, outputs + 1)
     if wanted is None:
         return False
     # A direction that separates all rows separates some, or changes none of them.
     some = on_drawn(objective)
     if any(part is not None and _overlap(part, theta) for part in (some, objective)):
         return False
+    if not objective.data.here:
+        return direction_by_passes(objective)
     return _direction(objective, theta, wanted)
 
 
@@ -77,6 +85,8 @@ def _overlap(objective: Objective, theta: Array) -> bool:
     if not values[0] > SURE * values[-1]:
         return False
     step = scipy.linalg.solve(hessian, objective.evaluate(theta).gradient, assume_a="pos")
+    if not objective.data.here:
+        return largest_change(objective, step) < STEP
     return bool(np.abs(objective.raw(step)).max() < STEP)
 
 
@@ -94,7 +104,7 @@ def _direction(objective: Objective, theta: Array, wanted: Array) -> bool:
         return np.where(wanted, -np.abs(lead), lead)
 
     k = wanted.shape[1]
-    towards = basis[:, first].T[:, None, :] - basis.T[None, :, :]  # (n, k, outputs)
+    towards = ways(basis, first)
     slope = towards.sum(axis=1)
     data = objective.data.with_target(slope if outputs else slope[:, 0], None)
     (pulled,) = data.sum(lambda block: (block.pullback(block.y),))
@@ -104,12 +114,7 @@ def _direction(objective: Objective, theta: Array, wanted: Array) -> bool:
         if len(kept) * k * len(gain) > LARGEST:
             return False
         rows, equal = _rows(objective, kept, towards[kept], wanted[kept])
-        found = linprog(
-            -gain / np.abs(gain).max(initial=1e-300), A_ub=-rows, b_ub=np.zeros(len(rows)),
-            A_eq=equal if len(equal) else None, b_eq=np.zeros(len(equal)) if len(equal) else None,
-            bounds=[(-1.0, 1.0)] * len(gain), method="highs",
-            options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
-        )  # fmt: skip
+        found = steepest(gain, rows, equal)
         if found.x is None:
             return False
         lead = leads(found.x)
@@ -126,9 +131,6 @@ def _direction(objective: Objective, theta: Array, wanted: Array) -> bool:
 
 
 def _rows(objective: Objective, kept: Array, towards: Array, wanted: Array) -> tuple[Array, Array]:
-    """Coefficients of what must not fall, and of what must not change, in the rows kept."""
+    """Return the constraints of the rows kept."""
     X: Any = replace(objective.data, explicit=True).take_with_ones(kept)
-    X = X.toarray() if is_sparse(X) else X
-    terms = (X[:, None, :, None] * towards[:, :, None, :]).reshape(len(kept), len(towards[0]), -1)
-    same = np.abs(towards).max(axis=2) == 0  # the class itself
-    return terms[~wanted], terms[wanted & ~same]
+    return constraints(X.toarray() if is_sparse(X) else X, towards, wanted)

@@ -210,10 +210,19 @@ def on_drawn(objective: Objective) -> Objective | None:
     size = subsample_size(objective.data)
     if not size:
         return None
+    if not objective.data.here:
+        return on_fetched(objective)
     importance = importance_of(objective)
     if importance is None:
         return on_rows(objective, subsample(objective.data, size))
     return on_rows(objective, *draw_by(importance, size))
+
+
+def on_fetched(objective: Objective) -> Objective:
+    """Return the objective on the sample of rows that are elsewhere."""
+    data: Any = objective.data
+    share = data.sample.total / data.total
+    return replace(objective, data=data.sample, penalty=objective.penalty.scaled(share))
 
 
 def on_rows(

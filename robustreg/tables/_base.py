@@ -21,10 +21,10 @@ class Part(NamedTuple):
     ----------
     X : array of shape (n, n_features)
         Of single or double precision.
-    y : array of shape (n,)
-        Targets.
+    y : array of shape (n,) or (n, n_outputs)
+        Targets, or labels.
     weight : array of shape (n,) or None
-        Positive weights.
+        Weights; those of a table that is fitted are positive.
     start : int
         Number of the first row, of all rows of the table.
     """
@@ -33,6 +33,13 @@ class Part(NamedTuple):
     y: Array
     weight: Array | None
     start: int = 0
+
+    def positive(self) -> Part:
+        """Return the rows of positive weight."""
+        if self.weight is None or self.weight.all():
+            return self
+        kept = self.weight > 0
+        return Part(self.X[kept], self.y[kept], self.weight[kept], self.start)
 
 
 class Node(NamedTuple):
@@ -107,19 +114,37 @@ class Table(ABC):
         ``function`` is a small object that pickles: it may be called where the rows are.
         """
 
+    @abstractmethod
+    def map(self, function: Callable[[Part], Part]) -> Table:
+        """Return the table of what ``function`` makes of each part, where it is."""
+
+    def together(self) -> Table:
+        """Make ready for many passes: parts are not changed any more."""
+        return self
+
 
 class Local(Table):
     """Parts in this process."""
 
     def __init__(self, parts: Sequence[Part]) -> None:
-        self.parts = [part for part in parts if len(part.y)]
-        self.n_rows = sum(len(part.y) for part in self.parts)
         self.n_features = parts[0].X.shape[1]
-        self.total = float(
-            sum(len(p.y) if p.weight is None else p.weight.sum() for p in self.parts)
-        )
+        self.parts, self.n_rows, self.total = [], 0, 0.0
+        for part in parts:
+            if len(part.y):
+                count, mass = summary(part)
+                self.parts.append(part._replace(start=self.n_rows))
+                self.n_rows += count
+                self.total += mass
 
     def reduce(
         self, function: Callable[[Part], Sums], combine: Callable[[Sums, Sums], Sums] = add
     ) -> Sums:
         return join(nodes_of(enumerate(map(function, self.parts)), combine), combine)
+
+    def map(self, function: Callable[[Part], Part]) -> Local:
+        return Local(list(map(function, self.parts)))
+
+
+def summary(part: Part) -> tuple[int, float]:
+    """Rows and sum of the weights of a part."""
+    return len(part.y), float(len(part.y) if part.weight is None else part.weight.sum())

@@ -20,7 +20,7 @@ from dask.highlevelgraph import HighLevelGraph
 
 from robustreg._array import Array, is_sparse
 from robustreg._lazy import is_lazy
-from robustreg.tables._base import Node, Part, Sums, Table, add, join, nodes_of
+from robustreg.tables._base import Node, Part, Sums, Table, add, join, nodes_of, summary
 
 #: seconds between two looks at whether there is anyone left to wait for
 LOOK = 5.0
@@ -30,9 +30,21 @@ GIVE_UP = 6
 
 @dataclass(frozen=True)
 class Ready:
-    """Makes a checked :class:`Part` of what a partition holds."""
+    """Makes a checked :class:`Part` of what a partition holds.
+
+    Parameters
+    ----------
+    check : callable
+        Raises for an X that holds anything but numbers.
+    read : callable
+        Returns y as an array, given y and what it is called.
+    positive : bool
+        Whether rows of weight zero are left out.
+    """
 
     check: Callable[[Any], None]
+    read: Callable[[Any, str], Array]
+    positive: bool
 
     def __call__(self, number: int, X: Any, y: Any, weight: Any) -> Part:
         where = f"in partition {number}"
@@ -44,21 +56,28 @@ class Ready:
             raise ValueError(f"{error} ({where})") from None
         names = list(getattr(X, "columns", range(X.shape[1])))
         X = numbers(X, f"X {where}")
-        y = numbers(y, f"y {where}")
-        y = y.ravel() if y.ndim == 2 and y.shape[1] == 1 else y
-        if y.ndim != 1:
-            raise ValueError(
-                f"y should be a 1d array, got an array of shape {y.shape} instead: fit one model for "
-                "each column of y."
-            )
+        y = self.read(y, f"y {where}")
         if len(y) != len(X):
             raise ValueError(f"X has {len(X)} rows and y has {len(y)} {where}.")
         refuse_not_finite(X, names, where)
-        if not np.isfinite(y).all():
-            raise ValueError(f"Input y contains NaN or infinity {where}.")
         if weight is not None:
-            X, y, weight = positive(X, y, numbers(weight, f"sample_weight {where}"), where)
-        return Part(X, y.astype(np.float64), weight)
+            weight = checked_weight(y, numbers(weight, f"sample_weight {where}"), where)
+        part = Part(X, y, weight)
+        return part.positive() if self.positive else part
+
+
+def one_number(y: Any, name: str) -> Array:
+    """Return y of one finite number a row."""
+    y = numbers(y, name)
+    y = y.ravel() if y.ndim == 2 and y.shape[1] == 1 else y
+    if y.ndim != 1:
+        raise ValueError(
+            f"y should be a 1d array, got an array of shape {y.shape} instead: fit one model for "
+            "each column of y."
+        )
+    if not np.isfinite(y).all():
+        raise ValueError(f"Input {name.replace(' ', ' contains NaN or infinity ', 1)}.")
+    return y.astype(np.float64)
 
 
 def numbers(values: Any, name: str) -> Array:
@@ -92,24 +111,15 @@ def refuse_not_finite(X: Array, names: Sequence[Any], where: str) -> None:
         raise ValueError(f"Input X contains {kind} {where}, column {column!r}.")
 
 
-def positive(X: Array, y: Array, weight: Array, where: str) -> tuple[Array, Array, Array]:
-    """Return the rows of positive weight."""
-    if weight.shape != y.shape:
-        raise ValueError(f"sample_weight.shape == {weight.shape}, expected {y.shape} {where}!")
+def checked_weight(y: Array, weight: Array, where: str) -> Array:
+    """Return the weights of a partition."""
+    if weight.shape != y.shape[:1]:
+        raise ValueError(f"sample_weight.shape == {weight.shape}, expected {y.shape[:1]} {where}!")
     if not np.isfinite(weight).all():
         raise ValueError(f"Input sample_weight contains NaN or infinity {where}.")
     if np.any(weight < 0):
         raise ValueError(f"Negative values in sample_weight {where}: weights must be at least 0.")
-    weight = weight.astype(np.float64)
-    if weight.all():
-        return X, y, weight
-    kept = weight > 0
-    return X[kept], y[kept], weight[kept]
-
-
-def summary(part: Part) -> tuple[int, float]:
-    """Rows and sum of the weights of a part."""
-    return len(part.y), float(len(part.y) if part.weight is None else part.weight.sum())
+    return weight.astype(np.float64)
 
 
 class Bundle:
@@ -154,8 +164,6 @@ class DaskTable(Table):
     def __init__(self, parts: Sequence[Any], n_features: int, client: Any) -> None:
         self.client, self.n_features = client, n_features
         if client is not None:
-            require_version(client)
-            parts = client.compute(list(parts))
             known = self._gather(client.map(summary, parts, pure=False))
         else:
             known = dask.compute(*map(dask.delayed(summary), parts))
@@ -164,45 +172,70 @@ class DaskTable(Table):
         self.n_rows, self.total = int(starts[-1]), float(sum(mass for _, mass in known))
         # Empty parts get no number, so that they change no bit of a sum.
         kept = [i for i, count in enumerate(counts) if count]
-        if not kept:
+        if not kept or not self.total > 0:
             raise ValueError(
                 "Found array with 0 sample(s) of positive weight while a minimum of 1 is required."
             )
         self._parts = [(parts[i], int(starts[i])) for i in kept]
-        self._bundles = self._bundled() if client is not None else []
-        if client is not None:
-            self._parts = []
+        self._bundles: list[tuple[Any, list[str]]] = []
 
     @classmethod
-    def of(cls, X: Any, y: Any, weight: Any, check: Callable[[Any], None]) -> DaskTable:
+    def of(
+        cls,
+        X: Any,
+        y: Any,
+        weight: Any,
+        check: Callable[[Any], None],
+        read: Callable[[Any, str], Array] = one_number,
+        *,
+        positive: bool = True,
+    ) -> DaskTable:
         """Return collections as a table."""
         partitions, n_features = features(X)
         targets = beside(partitions, X, y, "y")
         weights = [None] * len(partitions)
         if weight is not None:
             weights = beside(partitions, X, weight, "sample_weight")
-        ready = dask.delayed(Ready(check), pure=False)
+        ready = dask.delayed(Ready(check, read, positive), pure=False)
         parts = [
             ready(i, *three)
             for i, three in enumerate(zip(partitions, targets, weights, strict=True))
         ]
-        return cls(parts, n_features, find_client())
+        client = find_client()
+        if client is not None:
+            require_version(client)
+            parts = client.compute(parts)
+        return cls(parts, n_features, client)
+
+    def map(self, function: Callable[[Part], Part]) -> DaskTable:
+        parts = [part for part, _ in self._parts]
+        if self.client is None:
+            changed = list(map(dask.delayed(function, pure=False), parts))
+        else:
+            changed = self.client.map(function, parts, pure=False)
+        return DaskTable(changed, self.n_features, self.client)
+
+    def together(self) -> DaskTable:
+        if self.client is not None and not self._bundles:
+            self._bundles, self._parts = self._bundled(), []
+        return self
 
     def reduce(
         self, function: Callable[[Part], Sums], combine: Callable[[Sums, Sums], Sums] = add
     ) -> Sums:
+        what: Any = (function, combine)
         if self.client is None:
             one = dask.delayed(reduce_part, pure=False)
-            parts = enumerate(self._parts)
-            found = dask.compute(*(one(p, i, at, function, combine) for i, (p, at) in parts))
+            found = dask.compute(*(one(p, i, at, *what) for i, (p, at) in enumerate(self._parts)))
         else:
             how = {"pure": False, "allow_other_workers": True}
-            found = self._gather(
-                [
-                    self.client.submit(reduce_bundle, b, function, combine, workers=at, **how)
-                    for b, at in self._bundles
-                ]
-            )
+            submit = self.client.submit
+            tasks = [submit(reduce_bundle, b, *what, workers=at, **how) for b, at in self._bundles]
+            tasks += [
+                submit(reduce_part, p, i, at, *what, pure=False)
+                for i, (p, at) in enumerate(self._parts)
+            ]
+            found = self._gather(tasks)
         return join([node for nodes in found for node in nodes], combine)
 
     def _bundled(self) -> list[tuple[Any, list[str]]]:
@@ -297,6 +330,11 @@ def features(X: Any) -> tuple[list[Any], int]:
 def beside(partitions: list[Any], X: Any, values: Any, name: str) -> list[Any]:
     """Return the partitions of y or of weights that go with those of X."""
     if is_lazy(values):
+        if getattr(values, "ndim", 1) == 2 and getattr(values, "numblocks", (1, 1))[1] != 1:
+            raise ValueError(
+                f"{name} has chunks along its columns, and rows must be whole: pass "
+                f"{name}.rechunk({{1: -1}})."
+            )
         found = list(np.ravel(values.to_delayed()))
         if len(found) != len(partitions):
             raise ValueError(

@@ -8,7 +8,13 @@ from typing import Any
 from robustreg.tables._base import Table
 
 
-def open_table(X: Any, y: Any, weight: Any, check: Callable[[Any], None]) -> Table:
+def open_table(
+    X: Any,
+    y: Any,
+    weight: Any,
+    check: Callable[[Any], None],
+    read: Callable[[Any, str], Any] | None = None,
+) -> Table:
     """Return collections of Dask as a table.
 
     Parameters
@@ -19,10 +25,15 @@ def open_table(X: Any, y: Any, weight: Any, check: Callable[[Any], None]) -> Tab
         Targets and weights, or None for equal ones.
     check : callable
         Raises for a partition of X that holds anything but numbers.
+    read : callable, optional
+        Returns a partition of y as an array, given what it is called. Rows of weight zero are then kept. By
+        default y is one number a row.
     """
     from robustreg.tables._dask import DaskTable  # only where there is Dask
 
-    return DaskTable.of(X, y, weight, check)
+    if read is None:
+        return DaskTable.of(X, y, weight, check).together()
+    return DaskTable.of(X, y, weight, check, read, positive=False)
 
 
 def lazily(function: Callable[..., Any], like: Any, X: Any, *beside: Any) -> Any:

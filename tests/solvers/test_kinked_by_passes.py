@@ -150,7 +150,7 @@ def test_exact_fit_of_most_rows_has_scale_zero():
 def remotely(model, held):
     """Fit without asking for a proof."""
     prepared = model._prepare_remote(held)
-    found = model._minimise_remote(prepared, None)
+    found = model._minimise(prepared, None)
     model._store(found, prepared)
     return model, found
 
@@ -182,7 +182,7 @@ def test_callback_stops_a_fit(after):
     for model in (L1Regressor(), HuberRegressor()):
         told.clear()
         prepared = model._prepare_remote(table(X, y))
-        found = model._minimise_remote(prepared, None, stop)
+        found = model._minimise(prepared, None, stop)
         assert found.status == 99
         assert len(told) <= after + 1
 
@@ -200,7 +200,7 @@ def test_warm_start_needs_fewer_passes():
         cold, warm = table(X, y), table(X, y)
         model = fit(model, cold)
         prepared = model._prepare_remote(warm)
-        found = model._minimise_remote(prepared, model._start(prepared))
+        found = model._minimise(prepared, model._start(prepared))
         assert found.optimality <= model.tol
         assert warm.passes < cold.passes
 

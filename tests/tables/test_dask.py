@@ -22,11 +22,15 @@ import dask.array as da
 import dask.dataframe as dd
 
 from robustreg import (
+    DiceClassifier,
+    FocalClassifier,
     HingeClassifier,
     HuberRegressor,
+    KLRegressor,
     L1Regressor,
     L2Regressor,
     LogisticClassifier,
+    MMRegressor,
     QuantileRegressor,
     RobustRegressor,
     remote,
@@ -165,6 +169,56 @@ def test_classifiers_answer_lazily(labels):
             assert_allclose(answer.compute(), expected)
 
 
+def words(y):
+    return np.array(["no", "yes", "maybe"])[np.searchsorted(np.quantile(y, [0.4, 0.8]), y)]
+
+
+def with_frame(X, label):
+    table = pd.DataFrame(X, columns=list("abcd")).assign(y=label)
+    return dd.from_pandas(table, npartitions=5)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [LogisticClassifier(class_weight="balanced"), HingeClassifier(), FocalClassifier(gamma=1.0)],
+    ids=repr,
+)
+def test_classifiers_are_fitted_as_in_memory(model):
+    X, y, weight = rows()
+    label = words(y + np.random.default_rng(0).logistic(scale=8, size=N))
+    model = clone(model).set_params(tol=1e-11)
+    local = clone(model).fit(X, label, sample_weight=weight)
+    lazy, target, counts = arrays(X, label, weight)
+    found = clone(model).fit(lazy, target, sample_weight=counts)
+    ddf = with_frame(X, label)
+    by_frame = clone(model).fit(ddf[list("abcd")], ddf["y"])
+    plain = clone(model).fit(X, label)
+    for one, other in ((found, local), (by_frame, plain)):
+        assert_array_equal(one.classes_, other.classes_)
+        # the middle class is on both sides of the others: its scores from hinges are constant
+        size = max(np.abs(other.coef_).max(), 1e-6)
+        assert_allclose(one.coef_, other.coef_, atol=1e-7 * size)
+        again = one.predict(pd.DataFrame(X, columns=list("abcd")) if one is by_frame else X)
+        assert_array_equal(again, other.predict(X))
+    score = found.score(lazy, target, sample_weight=counts)
+    assert score == pytest.approx(local.score(X, label, sample_weight=weight), abs=1e-12)
+    assert by_frame.score(ddf[list("abcd")], ddf["y"]) == pytest.approx(plain.score(X, label))
+
+
+def test_several_labels_and_distributions_are_fitted_as_in_memory():
+    X, y, _ = rows()
+    noise = np.random.default_rng(0).logistic(scale=40, size=(N, 3))
+    several = (y[:, None] + noise > np.quantile(y, [0.3, 0.5, 0.9])).astype(int)
+    shares = np.exp(noise / 40) / np.exp(noise / 40).sum(axis=1, keepdims=True)
+    lazy = arrays(X, y)[0]
+    for model, target in ((LogisticClassifier(tol=1e-11), several), (KLRegressor(), shares)):
+        columns = da.from_array(target, chunks=(SIZES, 3))
+        found, local = clone(model).fit(lazy, columns), clone(model).fit(X, target)
+        assert_allclose(found.coef_, local.coef_, atol=1e-7 * np.abs(local.coef_).max())
+    with pytest.raises(ValueError, match="y has chunks along its columns"):
+        LogisticClassifier().fit(lazy, da.from_array(several, chunks=(SIZES, 1)))
+
+
 def test_attribute_of_rows_names_the_method_that_answers():
     model = HuberRegressor(scale=0.7).fit(*arrays(*rows()[:2]))
     with pytest.raises(AttributeError, match=r"outliers\(X, y\)"):
@@ -176,7 +230,7 @@ def test_attribute_of_rows_names_the_method_that_answers():
 
 @pytest.mark.parametrize(
     "model",
-    [HuberRegressor(scale="mad"), LogisticClassifier(), HingeClassifier()],
+    [HuberRegressor(scale="mad"), DiceClassifier(), MMRegressor()],
     ids=repr,
 )
 def test_what_is_not_served_is_refused_by_name(model):

@@ -1,0 +1,89 @@
+"""Fits to rows that are elsewhere: by passes, or of a small table as in memory."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Self
+
+import numpy as np
+
+from robustreg._lazy import refuse_lazy
+from robustreg._threads import blas_aside
+from robustreg.estimators._answers import known_columns
+from robustreg.estimators._base import LinearModel, Prepared
+from robustreg.estimators._callbacks import Progress
+from robustreg.estimators._tables import refuse_columns
+from robustreg.tables import Table, open_table
+
+#: columns at which rows that are elsewhere are too many to be fetched for absolute errors and hinges: 16 MiB
+#: hold 6,900 rows of 300
+MANY = 300
+#: attributes that say something of each row
+OF_ROWS = ("outliers_", "weights_")
+
+
+def n_columns(X: Any) -> int:
+    """Return the number of columns of a collection, 0 where it is none of two dimensions."""
+    return int(X.shape[1]) if len(getattr(X, "shape", ())) == 2 else 0
+
+
+def too_many(n_features: int) -> str:
+    """Return why so many columns are refused."""
+    return f"whose loss is not smooth: it serves {MANY} columns at most, not {n_features}"
+
+
+class RemoteFit(LinearModel):
+    """A linear model that may be fitted to collections of Dask."""
+
+    #: reads a partition of y; None where it is one number a row
+    _read_remote: Any = None
+
+    def _why_not(self, n_features: int) -> str:
+        """Return why so many columns that are elsewhere cannot be fitted, and what to do; nothing if they can."""
+        raise NotImplementedError
+
+    def _encoded(self, table: Table) -> Table:
+        """Return the rows with targets as solvers read them."""
+        return table
+
+    def _prepare_remote(self, table: Table) -> Prepared:
+        """Choose coordinates."""
+        raise NotImplementedError
+
+    def _finish_remote(self) -> None:
+        """Set what else follows from the fit."""
+
+    def _fit_lazy(self, X: Any, y: Any, sample_weight: Any) -> Self:
+        self._check_parameters()
+        if reason := self._why_not(n_columns(X)):
+            refuse_lazy(f"{type(self).__name__} ({reason})", X=X)
+        known_columns(self, X, reset=True)
+        read = type(self)._read_remote
+        table = open_table(X, y, sample_weight, refuse_columns, read)
+        return self._fit_table(table, X, y, sample_weight)
+
+    def _fit_table(self, table: Table, X: Any, y: Any, sample_weight: Any) -> Self:
+        """Fit a table; the others are what callbacks hear of."""
+        with np.errstate(all="ignore"), blas_aside():
+            prepared = self._prepare_remote(self._encoded(table).together())
+            data: Any = prepared.data
+            # one pass, and the rest as in memory
+            here = data.gathered()
+            prepared = prepared if here is None else prepared._replace(data=here)
+            progress = Progress(self, X, y, sample_weight, partial(self._fitted, prepared))
+            found = self._solve_from(self._start(prepared), prepared, progress)
+            self._store(found, prepared)
+            self._finish_remote()
+        self._remote = True
+        progress.end()
+        if not progress.stopped:
+            self._warn(found)
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        if name in OF_ROWS and self.__dict__.get("_remote"):
+            raise AttributeError(
+                f"{type(self).__name__} was fitted to rows that are not in this process and has no "
+                f"{name!r}. Use model.outliers(X, y), which answers in the kind of X."
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
