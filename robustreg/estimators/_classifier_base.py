@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any, cast
 
 import numpy as np
@@ -381,7 +382,9 @@ class LinearClassifier(ClassifierMixin, LinearScores):
         if is_lazy(X):
             known_columns(self, X, reset=False)
             table = open_table(X, y, sample_weight, refuse_columns, read_labels)
-            right, total = table.reduce(Right(self))
+            bare = copy(self)
+            bare.__dict__.pop("feature_names_in_", None)  # parts are plain arrays
+            right, total = table.reduce(Right(bare))
             return float(right / total)
         refuse_lazy(type(self).__name__, X=X, y=y, sample_weight=sample_weight)
         return float(super().score(X, y, sample_weight=sample_weight))
