@@ -11,6 +11,7 @@ from robustreg._array import Array
 from robustreg.estimators._base import Prepared
 from robustreg.estimators._classifier_base import ProbabilityClassifier
 from robustreg.estimators._named_loss import NamedLoss
+from robustreg.estimators._remote_fit import MANY, too_many
 from robustreg.estimators._validation import complain
 from robustreg.estimators.classification import EntropyClassifier, log_conditional
 from robustreg.estimators.margin import MarginClassifier
@@ -182,6 +183,16 @@ class RobustClassifier(NamedLoss, EntropyClassifier, MarginClassifier, OverlapCl
 
     def _has_one_minimum(self) -> bool:
         return bool(self._named_loss().convex and self._penalty(1.0).convex)
+
+    def _why_not(self, n_features: int) -> str:
+        loss: Any = self._named_loss()
+        if not loss.additive:
+            return f"whose {type(loss).__name__} loss needs all samples at once"
+        if self._sees_all_classes(loss):
+            return f"whose {type(loss).__name__} loss needs all classes at once; pass loss='hinge'"
+        if not loss.smooth and n_features > MANY:
+            return too_many(n_features)
+        return self._without()
 
     def _minimise(self, prepared: Prepared, start: Array | None, callback: Any = None) -> Result:
         loss: Any = self._loss(False)

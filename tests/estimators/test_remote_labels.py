@@ -17,6 +17,7 @@ from robustreg import (
     KLRegressor,
     LogisticClassifier,
     PolyClassifier,
+    RobustClassifier,
     remote,
 )
 from robustreg.estimators._remote_labels import Right, read_labels
@@ -57,6 +58,8 @@ CASES = [
     (HingeClassifier(), THREE),
     (HingeClassifier(squared=True), THREE),
     (KLRegressor(), SHARES),
+    (RobustClassifier(loss="hinge"), THREE),
+    (RobustClassifier(loss="logistic", class_weight="balanced"), THREE),
 ]
 each = pytest.mark.parametrize(
     ("model", "y"), CASES, ids=[f"{model!r}-{i}" for i, (model, _) in enumerate(CASES)]
@@ -233,6 +236,8 @@ def test_sample_holds_rare_classes():
         (HingeClassifier(multi_class="crammer_singer"), "crammer_singer.*pass 'ovr'"),
         (KLRegressor(positive=True), "not the sum of squares"),
         (DiceClassifier(), "all samples at once"),
+        (RobustClassifier(loss="dice"), "Dice loss needs all samples at once"),
+        (RobustClassifier(loss="multiclass_hinge"), "needs all classes at once; pass loss='hinge'"),
     ],
     ids=repr,
 )
@@ -245,6 +250,7 @@ def test_what_is_not_served_says_why(model, message):
 
 def test_hinge_of_many_columns_is_refused():
     assert "300 columns" in HingeClassifier()._why_not(301)
+    assert "300 columns" in RobustClassifier(loss="hinge")._why_not(301)
     assert not HingeClassifier(squared=True)._why_not(301)
 
 
