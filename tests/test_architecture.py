@@ -69,7 +69,7 @@ ALLOWED = {
     "onnx": {"estimators", "model_selection", "export"},
     "torch": {"losses"},
     "inference": _CORE | {"_threads", "preparation", "solvers", "estimators"},
-    "plotting": _CORE | {"preparation", "solvers", "estimators", "inference"},
+    "plotting": _CORE | {"preparation", "solvers", "estimators", "inference", "model_selection"},
 }
 
 

@@ -14,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from robustreg import (
+    HingeClassifier,
     HuberRegressor,
     HuberRegressorCV,
     L2Regressor,
@@ -26,6 +27,7 @@ from robustreg import (
 from robustreg.inference import influence, summarize
 from robustreg.inference._influence import KINDS
 from robustreg.losses import LOSSES, Logistic, MarginLoss, ResidualLoss, Tukey
+from robustreg.model_selection import regularization_path
 from robustreg.plotting import (
     CoefficientDisplay,
     CoefficientPathDisplay,
@@ -303,3 +305,22 @@ def test_coefficient_display_of_other_names_several_classes_and_no_ends():
     display.figure_.canvas.draw()
     with pytest.raises(ValueError, match="no coefficient to draw"):
         CoefficientDisplay({"": endless.table.iloc[:0]}).plot()
+
+
+def test_coefficients_along_alpha():
+    frame = datasets.load_stackloss()
+    X, y = frame.iloc[:, :-1], frame.iloc[:, -1]
+    model = HuberRegressor(alpha=10.0, l1_ratio=1.0).fit(X, y)
+    display = CoefficientPathDisplay.from_estimator(model, X, y, n_alphas=8)
+    ax = display.ax_
+    assert ax.get_xlabel() == "alpha"
+    assert ax.xaxis_inverted()
+    assert "alpha = 10" in ax.get_title()
+    assert {text.get_text() for text in ax.texts} == set(X.columns)
+    assert not display.coef[-1].any()  # the largest strength
+    classes = np.digitize(y, [12, 20])
+    path = regularization_path(HingeClassifier(squared=True), X, classes, alphas=[0.0, 1.0, 5.0])
+    display = CoefficientPathDisplay.from_path(path)
+    assert len(display.ax_.lines) == 9
+    assert display.epsilon.tolist() == [1.0, 5.0]
+    assert "2: air_flow" in display.names

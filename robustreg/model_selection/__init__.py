@@ -4,6 +4,7 @@ from robustreg.model_selection._efficiency import efficiency_of, epsilon_for, ep
 from robustreg.model_selection._folds import RobustKFold
 from robustreg.model_selection._path import HuberPath, huber_path
 from robustreg.model_selection._path_search import PathSearchCV
+from robustreg.model_selection._regularization import RegularizationPath, regularization_path
 from robustreg.model_selection._scorers import (
     make_neg_huber_loss_scorer,
     neg_tau_scale,
@@ -17,6 +18,7 @@ __all__ = [
     "HuberPath",
     "HuberRegressorCV",
     "PathSearchCV",
+    "RegularizationPath",
     "RobustKFold",
     "efficiency_of",
     "epsilon_for",
@@ -25,6 +27,7 @@ __all__ = [
     "make_neg_huber_loss_scorer",
     "neg_tau_scale",
     "neg_trimmed_mean_squared_error",
+    "regularization_path",
     "tau_scale",
     "trimmed_mean_squared_error",
 ]

@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from robustreg._array import Array
+from robustreg.model_selection import RegularizationPath, regularization_path
 from robustreg.plotting._axes import (
     MARK,
     axes_for,
@@ -178,18 +179,20 @@ class DeltaCurveDisplay:
 
 
 class CoefficientPathDisplay:
-    """Coefficients against the threshold.
+    """Coefficients against the threshold, or against the strength of the penalty.
 
     Parameters
     ----------
     epsilon : array of shape (n_epsilons,)
-        Thresholds in units of the scale.
+        Thresholds in units of the scale, or strengths, in rising order.
     coef : array of shape (n_epsilons, n_features)
         Coefficients.
     names : sequence of str, default=None
         Names of the features; x0, x1 and so on by default.
     chosen : float, default=None
-        A threshold to mark.
+        A threshold, or a strength, to mark.
+    parameter : {"epsilon", "alpha"}, default="epsilon"
+        What they are drawn against. Strengths fall from left to right, as more coefficients leave zero.
 
     Attributes
     ----------
@@ -208,27 +211,60 @@ class CoefficientPathDisplay:
     >>> display = CoefficientPathDisplay.from_path(huber_path(X, y), names=X.columns)
     >>> len(display.ax_.lines)
     3
+
+    Along alpha, from an estimator and its rows:
+
+    >>> from robustreg import L1Regressor
+    >>> display = CoefficientPathDisplay.from_estimator(L1Regressor(l1_ratio=1.0), X, y, n_alphas=10)
+    >>> display.ax_.get_xlabel()
+    'alpha'
     """
 
     ax_: Any
     figure_: Any
 
     def __init__(
-        self, epsilon: Array, coef: Array, *, names: Any = None, chosen: float | None = None
+        self,
+        epsilon: Array,
+        coef: Array,
+        *,
+        names: Any = None,
+        chosen: float | None = None,
+        parameter: str = "epsilon",
     ) -> None:
         self.epsilon = epsilon
         self.coef = coef
         self.names = names
         self.chosen = chosen
+        self.parameter = parameter
 
     @classmethod
-    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
-        """Draw the coefficients of a fitted HuberRegressorCV at the penalty it chose.
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any = None,
+        y: Any = None,
+        *,
+        alphas: Any = None,
+        l1_ratio: float | None = None,
+        n_alphas: int = 100,
+        sample_weight: Any = None,
+        ax: Any = None,
+    ) -> Self:
+        """Draw the coefficients of a fitted HuberRegressorCV, or those of any estimator along alpha.
 
         Parameters
         ----------
-        estimator : HuberRegressorCV
-            Fitted; it may be the last step of a pipeline.
+        estimator : HuberRegressorCV or estimator
+            Without X a fitted HuberRegressorCV, which may be the last step of a pipeline: its coefficients
+            at the penalty it chose. With X and y any linear estimator with `alpha` and `l1_ratio`, which is
+            fitted along its penalty; where it is fitted already its alpha is marked.
+        X : array-like of shape (n_samples, n_features), default=None
+            Rows.
+        y : array-like of shape (n_samples,), default=None
+            Targets.
+        alphas, l1_ratio, n_alphas, sample_weight : array-like, float, int and array-like
+            As of :func:`~robustreg.model_selection.regularization_path`.
         ax : Axes, default=None
             Where to draw; a new figure by default.
 
@@ -244,6 +280,13 @@ class CoefficientPathDisplay:
         ImportError
             If matplotlib is not installed.
         """
+        if X is not None:
+            path = regularization_path(
+                estimator, X, y, alphas=alphas, l1_ratio=l1_ratio, n_alphas=n_alphas,
+                sample_weight=sample_weight,
+            )  # fmt: skip
+            chosen = float(estimator.alpha) if hasattr(estimator, "coef_") else None
+            return cls._along_alpha(path, chosen=chosen).plot(ax)
         check_is_fitted(estimator)
         names = None
         if hasattr(estimator, "steps"):
@@ -258,12 +301,12 @@ class CoefficientPathDisplay:
 
     @classmethod
     def from_path(cls, path: Any, *, names: Any = None, ax: Any = None) -> Self:
-        """Draw what ``huber_path`` returned.
+        """Draw what ``huber_path`` or ``regularization_path`` returned.
 
         Parameters
         ----------
-        path : HuberPath
-            Thresholds and coefficients.
+        path : HuberPath or RegularizationPath
+            Thresholds, or strengths, and coefficients. Of several outputs each has its lines.
         names : sequence of str, default=None
             Names of the features.
         ax : Axes, default=None
@@ -279,8 +322,22 @@ class CoefficientPathDisplay:
         ImportError
             If matplotlib is not installed.
         """
+        if isinstance(path, RegularizationPath):
+            return cls._along_alpha(path, names=names).plot(ax)
         order = np.argsort(path.epsilon, kind="stable")
         return cls(path.epsilon[order], path.coef[order], names=names).plot(ax)
+
+    @classmethod
+    def _along_alpha(
+        cls, path: RegularizationPath, names: Any = None, chosen: float | None = None
+    ) -> Self:
+        """Return the display of a path along alpha; alpha=0 has no place on its logarithmic axis."""
+        kept = np.flatnonzero(path.alphas > 0)[::-1]
+        coef = path.coefficients[kept].reshape(len(kept), -1)
+        names = path.feature_names if names is None else names
+        if path.outputs is not None:
+            names = [f"{output}: {name}" for output in path.outputs for name in names]
+        return cls(path.alphas[kept], coef, names=names, chosen=chosen, parameter="alpha")
 
     def plot(self, ax: Any = None, *, line_kw: dict[str, Any] | None = None) -> Self:
         """Draw a line for each coefficient, the largest in colour and named.
@@ -305,16 +362,21 @@ class CoefficientPathDisplay:
         for j in range(n):
             kw = {"color": colors.get(j, "0.8"), "lw": 1.5} | (line_kw or {})
             panel.plot(x, self.coef[:, j], **kw)
-        threshold_axis(panel, self.epsilon, "epsilon")
+        threshold_axis(panel, self.epsilon, self.parameter)
         panel.set_ylabel("coefficient")
+        last, end = -1, float(x.max())
+        if self.parameter == "alpha":
+            panel.invert_xaxis()
+            last, end = 0, float(x.min())
         label_lines(
-            panel, float(x.max()), [float(self.coef[-1, j]) for j in named],
+            panel, end, [float(self.coef[last, j]) for j in named],
             [names[j] for j in named], [colors[j] for j in named],
         )  # fmt: skip
         if self.chosen is not None:
             place = x[np.argmin(np.abs(x - min(self.chosen, x.max())))]
             panel.axvline(place, color=MARK, lw=1, zorder=0)
-            panel.set_title(f"chosen: epsilon = {self.chosen:.3g}", color=MARK, fontsize="medium")
+            title = f"chosen: {self.parameter} = {self.chosen:.3g}"
+            panel.set_title(title, color=MARK, fontsize="medium")
         return self
 
 

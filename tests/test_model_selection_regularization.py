@@ -1,0 +1,173 @@
+"""Paths along alpha: where they begin, what they hold, and that each fit is the estimator's own."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from numpy.testing import assert_allclose
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import lasso_path
+
+from robustreg import (
+    HingeClassifier,
+    HuberRegressor,
+    KLRegressor,
+    L1Regressor,
+    L2Regressor,
+    LogisticClassifier,
+    MarginRanker,
+    QuantileRegressor,
+    RobustClassifier,
+    RobustRegressor,
+)
+from robustreg.datasets import load_stackloss
+from robustreg.model_selection import regularization_path
+from robustreg.penalties import MCP, GroupLasso
+
+
+def table(n=60, p=8, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, p)) * rng.uniform(0.1, 10, p) + 100
+    coef = np.zeros(p)
+    coef[:3] = [2, -1, 1]
+    y = (X - 100) @ coef / 3 + 1 + rng.normal(size=n)
+    y[:5] += 20
+    return X, y
+
+
+X, Y = table()
+Y2 = (np.median(Y) < Y).astype(int)
+Y3 = np.digitize(Y, np.quantile(Y, [0.3, 0.6]))
+WEIGHTS = np.r_[0.0, np.inf, np.linspace(0.5, 2.0, 6)]
+
+CASES = {
+    "squared": (L2Regressor(l1_ratio=0.7), Y),
+    "fixed scale": (HuberRegressor(l1_ratio=1.0, scale=1.0), Y),
+    "L1 scale": (HuberRegressor(l1_ratio=1.0), Y),  # found by bisection
+    "joint scale": (HuberRegressor(l1_ratio=1.0, scale="proposal2"), Y),
+    "absolute": (L1Regressor(l1_ratio=0.5), Y),
+    "quantile": (QuantileRegressor(quantile=0.8), Y),
+    "positive": (L2Regressor(l1_ratio=1.0, positive=True), Y),
+    "weighted": (HuberRegressor(l1_ratio=1.0, scale=1.0, penalty_weights=WEIGHTS), Y),
+    "logistic": (LogisticClassifier(l1_ratio=1.0, class_weight="balanced"), Y2),
+    "three classes": (LogisticClassifier(l1_ratio=0.5), Y3),
+    "labels": (LogisticClassifier(l1_ratio=0.5, class_weight={0: 1.0, 1: 3.0}), np.column_stack([Y2, Y3 > 1])),
+    "hinge": (HingeClassifier(l1_ratio=1.0), Y2),
+    "rows of classes": (RobustClassifier(penalty="group_lasso"), Y3),
+    "groups": (RobustRegressor(penalty=GroupLasso(groups=[0, 0, 1, 1, 2, 2, 3, 3]), scale=1.0), Y),
+    "mcp": (RobustRegressor(loss="squared", penalty=MCP()), Y),
+    "shares": (KLRegressor(l1_ratio=1.0), np.eye(3)[Y3]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, marks=[pytest.mark.slow] * (case == "L1 scale")) for case in CASES],
+)
+def test_all_coefficients_are_zero_at_the_largest_strength_and_not_below(case):
+    model, y = CASES[case]
+    path = regularization_path(model, X, y, n_alphas=2)
+    weights = getattr(model, "penalty_weights", None)
+    penalised = np.ones(8, dtype=bool) if weights is None else weights > 0
+
+    def used(alpha):
+        coef = clone(model).set_params(alpha=alpha).fit(X, y).coef_
+        return np.count_nonzero(coef[..., penalised])
+
+    assert used(path.alpha_max) == 0
+    assert used(path.alpha_max * (1 - 1e-6)) > 0
+    assert path.alphas[0] == path.alpha_max
+    assert path.gap.max() <= 1e-8
+
+
+@pytest.mark.parametrize("case", ["squared", "joint scale", "quantile", "three classes", "mcp"])
+def test_fits_are_those_of_the_estimator(case):
+    model, y = CASES[case]
+    path = regularization_path(model, X, y, alphas=[3.0, 0.1, 20.0], sample_weight=1.0 + Y2)
+    assert path.alphas.tolist() == [20.0, 3.0, 0.1]
+    for k, alpha in enumerate(path.alphas):
+        fit = clone(model).set_params(alpha=alpha).fit(X, y, sample_weight=1.0 + Y2)
+        assert_allclose(path.coefficients[k], np.squeeze(fit.coef_), rtol=1e-5, atol=1e-7)
+        assert_allclose(path.intercept[k], np.squeeze(fit.intercept_), rtol=1e-5)
+        assert path.df[k] == np.count_nonzero(path.coefficients[k])
+    assert np.isnan(path.scale).any() != hasattr(fit, "scale_")
+
+
+def test_lasso_path_of_scikit_learn():
+    centred = X - X.mean(axis=0)
+    alphas, coef, _ = lasso_path(centred, Y - Y.mean(), tol=1e-12, max_iter=100_000)
+    path = regularization_path(L2Regressor(), sp.csr_array(X), Y, l1_ratio=1.0)
+    assert_allclose(path.alphas, alphas * len(Y), rtol=1e-9)
+    assert_allclose(path.coefficients, coef.T, atol=1e-6)
+
+
+def test_frames():
+    data = load_stackloss()
+    frame, y = data.drop(columns="stack_loss"), data["stack_loss"]
+    out = regularization_path(HuberRegressor(), frame, y, l1_ratio=1.0, n_alphas=4).to_frame()
+    assert out.index.name == "alpha"
+    assert out.columns.tolist() == [*frame.columns, "intercept", "scale", "gap", "df"]
+    out = regularization_path(LogisticClassifier(l1_ratio=1.0), X, Y3, n_alphas=4).to_frame()
+    assert out.index.names == ["alpha", "output"]
+    assert out.shape == (12, 12)
+    two = regularization_path(LogisticClassifier(l1_ratio=1.0), X, Y2, n_alphas=4)
+    assert two.coefficients.shape == (4, 8)
+    assert two.intercept.shape == (4,)
+
+
+def test_a_penalty_of_squares_has_a_path_and_no_largest_strength():
+    path = regularization_path(HuberRegressor(), X, Y, alphas=[0.0, 1.0])
+    assert path.alpha_max == np.inf
+    assert path.df.tolist() == [8, 8]
+    with pytest.raises(ValueError, match=r"no L1 part.*pass alphas"):
+        regularization_path(HuberRegressor(), X, Y)
+
+
+def test_no_column_to_penalise():
+    model = L2Regressor(l1_ratio=1.0, penalty_weights=np.zeros(8))
+    with pytest.raises(ValueError, match="no L1 part"):
+        regularization_path(model, X, Y)
+    path = regularization_path(model, X, Y, alphas=[1.0])
+    assert path.df.tolist() == [8]
+
+
+def test_nothing_leaves_zero():
+    # coefficients may only be positive, and all of them would be negative
+    model = L2Regressor(l1_ratio=1.0, positive=True)
+    path = regularization_path(model, -Y[:, None], Y, alphas=[1.0])
+    assert path.alpha_max == 0.0
+    assert not path.coefficients.any()
+
+
+def test_unsolved_fits_and_separated_classes_are_told_of_once():
+    with pytest.warns(ConvergenceWarning, match="3 of 3 fits of regularization_path") as caught:
+        regularization_path(
+            HuberRegressor(max_iter=1, tol=1e-15, scale=1.0),
+            X,
+            Y,
+            l1_ratio=0.5,
+            alphas=[1.0, 2.0, 3.0],
+        )
+    assert len(caught) == 1
+    with pytest.warns(ConvergenceWarning, match="hyperplane separates") as caught:
+        regularization_path(
+            LogisticClassifier(), np.arange(8.0)[:, None], np.arange(8) > 3, alphas=[0.0, 0.0]
+        )
+    assert len(caught) == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "error", "match"),
+    [
+        (MarginRanker(), {}, TypeError, "MarginRanker has no path"),
+        (sp.csr_array, {}, TypeError, "has no path"),
+        (L2Regressor(), {"l1_ratio": 2.0}, ValueError, "'l1_ratio'"),
+        (L2Regressor(l1_ratio=1.0), {"n_alphas": 0}, ValueError, "'n_alphas'"),
+        (L2Regressor(l1_ratio=1.0), {"alphas": [-1.0]}, ValueError, "alphas"),
+        (L2Regressor(l1_ratio=1.0), {"alphas": []}, ValueError, "alphas"),
+    ],
+    ids=str,
+)
+def test_errors(model, options, error, match):
+    with pytest.raises(error, match=match):
+        regularization_path(model, X, Y, **options)
