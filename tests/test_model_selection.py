@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.integrate import quad
 from scipy.stats import norm
 from sklearn.datasets import load_diabetes
+from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 
 from robustreg import HuberRegressor, datasets
@@ -19,6 +20,8 @@ from robustreg.model_selection import (
     make_neg_huber_loss_scorer,
     neg_tau_scale,
     neg_trimmed_mean_squared_error,
+    robust_r2,
+    robust_r2_score,
     tau_scale,
     trimmed_mean_squared_error,
 )
@@ -150,6 +153,7 @@ METRICS = [
     trimmed_mean_squared_error,
     lambda *a, **kw: trimmed_mean_squared_error(*a, trim=0.4, **kw),
     tau_scale,
+    robust_r2_score,
 ]
 
 
@@ -181,13 +185,58 @@ def test_tau_scale_is_sigma_at_the_normal_and_bounded():
     assert tau_scale([1.0, 1.0, 5.0], [1.0, 1.0, 1.0]) == 0.0
 
 
+def test_robust_r2_is_r2_at_the_normal():
+    """Residuals of sigma 1 beside targets of sigma 2, each by the quantiles of the normal."""
+    z = norm.ppf((np.arange(100_000) + 0.5) / 100_000)
+    y = 2 * z
+    assert_allclose(robust_r2_score(y, y - z), 0.75, rtol=1e-3)
+    assert_allclose(robust_r2_score(y, y - z), r2_score(y, y - z), rtol=1e-3)
+
+
+def test_robust_r2_of_contaminated_targets():
+    rng = np.random.default_rng(1)
+    y = rng.normal(size=2000)
+    prediction = y + 0.3 * rng.normal(size=2000)
+    clean = robust_r2_score(y, prediction)
+    for share in (0.1, 0.3):
+        bad = np.where(np.arange(2000) < share * 2000, 1e9, y)
+        assert r2_score(bad, prediction) < 0
+        assert abs(robust_r2_score(bad, prediction) - clean) < 0.05
+
+
+def test_robust_r2_by_its_definition(rows):
+    y, prediction, _ = rows
+    middle = np.full_like(y, np.median(y))
+    expected = 1 - tau_scale(y, prediction) ** 2 / tau_scale(y, middle) ** 2
+    assert_allclose(robust_r2_score(y, prediction), expected, rtol=1e-12)
+    assert robust_r2_score(y, y) == 1.0
+    assert robust_r2_score(y, middle) == 0.0
+    assert robust_r2_score([1, 1, 1, 2], [1, 1, 1, 9]) == 1.0
+    assert robust_r2_score([1, 1, 1, 2], [3, 3, 1, 2]) == 0.0
+    assert_allclose(
+        robust_r2_score(1e3 * y + 7, 1e3 * prediction + 7), robust_r2_score(y, prediction)
+    )
+
+
+def test_robust_r2_of_several_outputs(rows):
+    y, prediction, weight = rows
+    Y, P = np.column_stack([y, -y]), np.column_stack([prediction, 0 * y])
+    each = [robust_r2_score(*pair, sample_weight=weight) for pair in zip(Y.T, P.T, strict=True)]
+    assert_array_equal(robust_r2_score(Y, P, sample_weight=weight, multioutput="raw_values"), each)
+    assert robust_r2_score(Y, P, sample_weight=weight) == np.mean(each)
+    with pytest.raises(ValueError, match="multioutput must be"):
+        robust_r2_score(Y, P, multioutput="variance_weighted")
+    with pytest.raises(ValueError, match="y_true and y_pred"):
+        robust_r2_score(Y, y)
+
+
 @pytest.mark.parametrize("trim", [-0.1, 1.0, np.nan, "a", True])
 def test_trim_out_of_range_is_refused(trim):
     with pytest.raises(ValueError, match="trim must be"):
         trimmed_mean_squared_error([1.0], [1.0], trim=trim)
 
 
-@pytest.mark.parametrize("metric", [trimmed_mean_squared_error, tau_scale])
+@pytest.mark.parametrize("metric", [trimmed_mean_squared_error, tau_scale, robust_r2_score])
 def test_bad_rows_are_refused(metric):
     with pytest.raises(ValueError, match="y_true and y_pred"):
         metric([1.0, 2.0], [1.0])
@@ -217,6 +266,20 @@ def test_scorers_are_minus_the_metrics_and_search():
             X, y
         )
         assert np.isfinite(search.best_score_)
+
+
+def test_scorer_of_robust_r2():
+    X, y = load_diabetes(return_X_y=True)
+    contaminated = np.where(np.arange(len(y)) % 10 == 0, 10 * y, y)
+    model = HuberRegressor().fit(X, contaminated)
+    weight = np.arange(len(y)) % 3
+    assert robust_r2(model, X, y) == robust_r2_score(y, model.predict(X))
+    expected = robust_r2_score(y, model.predict(X), sample_weight=weight)
+    assert robust_r2(model, X, y, sample_weight=weight) == expected
+    folds = cross_val_score(HuberRegressor(), X, contaminated, scoring=robust_r2, cv=3)
+    assert np.all((folds > 0.2) & (folds < 0.7))
+    Y = np.column_stack([y, contaminated])
+    assert robust_r2(HuberRegressor().fit(X, Y), X, Y) > 0.2
 
 
 @pytest.mark.parametrize("delta", [0.0, -1.0, np.nan, "a"])

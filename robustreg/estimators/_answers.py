@@ -66,7 +66,7 @@ class ScoreMixin(RegressorMixin):
         Returns
         -------
         score : float
-            R2.
+            R2. Contaminated targets decide it: see :func:`robustreg.model_selection.robust_r2_score`.
         """
         refuse_lazy(type(self).__name__, X=X, y=y, sample_weight=sample_weight)
         return float(super().score(X, y, sample_weight=sample_weight))

@@ -95,7 +95,8 @@ class RemoteMixin(RemoteFit, LinearRegressor):
         Returns
         -------
         score : float
-            R2; of Dask collections by two passes where the rows are.
+            R2; of Dask collections by two passes where the rows are. Contaminated targets decide it: see
+            :func:`robustreg.model_selection.robust_r2_score`.
         """
         if not is_lazy(X):
             return super().score(X, y, sample_weight)

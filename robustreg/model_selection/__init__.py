@@ -9,6 +9,8 @@ from robustreg.model_selection._scorers import (
     make_neg_huber_loss_scorer,
     neg_tau_scale,
     neg_trimmed_mean_squared_error,
+    robust_r2,
+    robust_r2_score,
     tau_scale,
     trimmed_mean_squared_error,
 )
@@ -28,6 +30,8 @@ __all__ = [
     "neg_tau_scale",
     "neg_trimmed_mean_squared_error",
     "regularization_path",
+    "robust_r2",
+    "robust_r2_score",
     "tau_scale",
     "trimmed_mean_squared_error",
 ]
