@@ -66,7 +66,7 @@ ALLOWED = {
     "model_selection": _CORE | {"_threads", "preparation", "solvers", "estimators"},
     "formula": set(),
     "export": set(),
-    "onnx": {"estimators", "model_selection", "export"},
+    "onnx": {"_array", "losses", "estimators", "model_selection"},
     "torch": {"losses"},
     "inference": _CORE | {"_threads", "preparation", "solvers", "estimators"},
     "plotting": _CORE | {"preparation", "solvers", "estimators", "inference", "model_selection"},

@@ -23,6 +23,7 @@ from robustreg.estimators._labels import (
     require_classes,
     require_several,
 )
+from robustreg.estimators._probability import conditional
 from robustreg.estimators._remote_fit import RemoteFit
 from robustreg.estimators._remote_labels import (
     Coded,
@@ -398,8 +399,15 @@ class LinearClassifier(ClassifierMixin, LinearScores):
 class ProbabilityClassifier(LinearClassifier):
     """A classifier whose scores stand for probabilities: those of cross-entropy, unless it says."""
 
+    def _modulated(self) -> Any:
+        """Return the loss whose probabilities are to be solved for; None where they are sigmoid or softmax."""
+        return None
+
     def _log_proba(self, scores: Array) -> Array:
         """Logarithms of the probabilities; of a vector of scores that of the second class."""
+        if (loss := self._modulated()) is not None:
+            with np.errstate(divide="ignore", over="ignore", under="ignore"):
+                return np.log(conditional(loss, scores))
         return log_sigmoid(scores) if scores.ndim == 1 else log_softmax(scores)
 
     def predict_proba(self, X: Any) -> Array:

@@ -13,7 +13,6 @@ from robustreg._array import Array
 from robustreg.estimators._base import Prepared
 from robustreg.estimators._classifier_base import ProbabilityClassifier
 from robustreg.estimators._labels import class_factors, require_classes
-from robustreg.estimators._probability import conditional
 from robustreg.estimators._remote_labels import Column
 from robustreg.estimators._validation import check_real, complain
 from robustreg.losses import CrossEntropy, Focal, Logistic, Loss, Poly
@@ -373,8 +372,8 @@ class FocalClassifier(EntropyClassifier):
             raise complain(self, "class_alpha", wanted)
         return Focal(float(self.gamma), alpha=weights.tolist() if several else float(weights[0]))
 
-    def _log_proba(self, scores: Array) -> Array:
-        return log_conditional(Focal(float(self.gamma)), scores)
+    def _modulated(self) -> Loss:
+        return Focal(float(self.gamma))
 
 
 class PolyClassifier(EntropyClassifier):
@@ -482,11 +481,5 @@ class PolyClassifier(EntropyClassifier):
     def _loss(self, several: bool) -> Loss:
         return Poly(float(self.epsilon))
 
-    def _log_proba(self, scores: Array) -> Array:
-        return log_conditional(Poly(float(self.epsilon)), scores)
-
-
-def log_conditional(loss: Loss, scores: Array) -> Array:
-    """Return the logarithm of :func:`conditional`."""
-    with np.errstate(divide="ignore", over="ignore", under="ignore"):
-        return np.log(conditional(loss, scores))
+    def _modulated(self) -> Loss:
+        return Poly(float(self.epsilon))

@@ -13,7 +13,7 @@ from robustreg.estimators._classifier_base import ProbabilityClassifier
 from robustreg.estimators._named_loss import NamedLoss
 from robustreg.estimators._remote_fit import MANY, too_many
 from robustreg.estimators._validation import complain
-from robustreg.estimators.classification import EntropyClassifier, log_conditional
+from robustreg.estimators.classification import EntropyClassifier
 from robustreg.estimators.margin import MarginClassifier
 from robustreg.estimators.overlap import OverlapClassifier
 from robustreg.losses import Loss
@@ -204,11 +204,9 @@ class RobustClassifier(NamedLoss, EntropyClassifier, MarginClassifier, OverlapCl
             return self._minimise_together(loss, prepared, start, callback)
         return self._minimise_entropy(loss, prepared, start, callback)
 
-    def _log_proba(self, scores: Array) -> Array:
+    def _modulated(self) -> Any:
         loss = self._named_loss()
-        if loss.probabilities == "link":
-            return super()._log_proba(scores)
-        return log_conditional(loss.unweighted(), scores)
+        return None if loss.probabilities == "link" else loss.unweighted()
 
     @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> Array:
