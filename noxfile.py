@@ -113,6 +113,14 @@ def torch(session: nox.Session) -> None:
 
 
 @nox.session
+def jax(session: nox.Session) -> None:
+    """Run the tests of the losses with JAX, without which they are left out."""
+    # One version, as for PyTorch: the rules of a primitive are not of the stable part of its interface.
+    session.install("-e", ".[test]", "jax==0.10.2")
+    session.run("pytest", "-n", "auto", *COVERED, "tests/losses/test_jax.py", *session.posargs)
+
+
+@nox.session
 def scale(session: nox.Session) -> None:
     """Run the tests of Dask on clusters of this machine, left out where Dask is not installed."""
     session.install("-e", ".[test,dask]")

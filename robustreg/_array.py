@@ -108,7 +108,7 @@ def plain_array(value: Any, name: str, xp: Any = None, like: Array | None = None
         )  # a copy: PyTorch wants to write
     xp = own if xp is None else xp
     if xp.isdtype(value.dtype, "bool"):
-        value = xp.astype(value, xp.int64)
+        value = xp.astype(value, xp.int32)
     if not xp.isdtype(value.dtype, ("real floating", "integral")):
         raise ValueError(f"{name} must hold real numbers. Got dtype {value.dtype}.")
     return value
@@ -167,10 +167,20 @@ def is_torch(xp: Any) -> bool:
     return bool(array_api_compat.is_torch_namespace(xp))
 
 
+def is_jax(xp: Any) -> bool:
+    """Whether a namespace is JAX's."""
+    return bool(array_api_compat.is_jax_namespace(xp))
+
+
 def floating(xp: Any, *arrays: Array) -> Any:
-    """Return the common floating type of the arrays: that of the floating ones, else double."""
+    """Return the common floating type of the arrays: that of the floating ones, else double.
+
+    JAX has double precision only where it is switched on.
+    """
     types = {a.dtype for a in arrays if xp.isdtype(a.dtype, "real floating")}
-    return xp.result_type(*types) if types else xp.float64
+    if types:
+        return xp.result_type(*types)
+    return xp.asarray(0.0).dtype if is_jax(xp) else xp.float64
 
 
 def working(xp: Any, dtype: Any) -> Any:

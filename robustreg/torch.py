@@ -6,14 +6,13 @@ predictions first and targets last, as PyTorch's own.
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import numpy as np
 
 from robustreg.losses import LOSSES, Loss
 from robustreg.losses._base import Argument
-from robustreg.losses._functions import sections
+from robustreg.losses._criteria import docstring, has_centres, order, signature
 from robustreg.losses._targets import one_of
 
 try:
@@ -55,7 +54,7 @@ class Criterion(torch.nn.Module):
     def __init__(self, *, reduction: str = "mean", **parameters: Any) -> None:
         super().__init__()
         shape = None
-        if _centres(self.loss_class):
+        if has_centres(self.loss_class):
             if not {"n_classes", "n_dimensions"} <= set(parameters):
                 raise TypeError(f"{type(self).__name__} needs n_classes and n_dimensions.")
             shape = parameters.pop("n_classes"), parameters.pop("n_dimensions")
@@ -92,7 +91,7 @@ class Criterion(torch.nn.Module):
         ValueError
             As the function form of the loss.
         """
-        names = _order(self.loss_class)
+        names = order(self.loss_class)
         if len(inputs) > len(names):
             raise TypeError(f"{type(self).__name__} takes {len(names)} inputs: {', '.join(names)}.")
         named = dict(zip(names, inputs, strict=False))
@@ -109,46 +108,20 @@ class Criterion(torch.nn.Module):
         text : str
         """
         own = {}
-        if _centres(self.loss_class):
+        if has_centres(self.loss_class):
             own = dict(zip(("n_classes", "n_dimensions"), self.extra.shape, strict=True))
         fields = own | self.loss.get_params(deep=False) | {"reduction": self.reduction}
         return ", ".join(f"{name}={value!r}" for name, value in fields.items())
 
 
-def _centres(kind: type[Loss]) -> bool:
-    """Whether a loss is called with a matrix of its own parameters."""
-    return any(a.role == "extra" for a in kind.arguments)
-
-
-def _order(kind: type[Loss]) -> list[str]:
-    """Names of the inputs: predictions, targets, and those that may be left out."""
-    given = [a for a in kind.arguments if a.role != "extra"]
-    return [a.name for a in sorted(given, key=lambda a: (a.optional, a.role == "target"))]
-
-
 def _criterion(kind: type[Loss]) -> type[Criterion]:
     """Make the criterion of a loss."""
-    text = sections(kind)
-    sizes = "n_classes, n_dimensions : int\n    Shape of the centres.\n" if _centres(kind) else ""
-    doc = (
-        f"{text['']}\n\nCalled with {', '.join(_order(kind))}.\n\nParameters\n----------\n{sizes}"
-        f"{text.get('Parameters', '')}\n"
-        'reduction : {"mean", "sum", "none"}, default="mean"\n'
-        "    The mean divides by the sum of the weights.\n\n"
-        f"See Also\n--------\nrobustreg.losses.{kind.__name__} : The loss itself, with its formula.\n"
-    )
-    only = inspect.Parameter.KEYWORD_ONLY
-    defaults: dict[str, Any] = {
-        name: inspect.Parameter.empty for name in ("n_classes", "n_dimensions")
+    body = {
+        "loss_class": kind,
+        "__doc__": docstring(kind),
+        "__module__": __name__,
+        "__signature__": signature(kind),
     }
-    defaults = (defaults if _centres(kind) else {}) | kind().get_params(deep=False)
-    signature = inspect.Signature(
-        [
-            inspect.Parameter(name, only, default=default)
-            for name, default in (defaults | {"reduction": "mean"}).items()
-        ]
-    )
-    body = {"loss_class": kind, "__doc__": doc, "__module__": __name__, "__signature__": signature}
     return type(kind.__name__, (Criterion,), body)
 
 

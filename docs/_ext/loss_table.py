@@ -18,6 +18,7 @@ from sphinx.util.nodes import nested_parse_with_titles
 
 from robustreg import losses
 from robustreg.losses import LOSSES
+from robustreg.losses._criteria import has_centres, order, signature
 
 CURVES = Path("_static") / "losses"
 
@@ -44,10 +45,52 @@ def reference():
     return "\n".join(lines)
 
 
+def criteria():
+    """Return the page of the API reference that lists the criteria of PyTorch, made without PyTorch."""
+    lines = [
+        "Criteria for PyTorch",
+        "====================",
+        "",
+        ".. py:module:: robustreg.torch",
+        "",
+    ]
+    lines += [
+        "One ``torch.nn.Module`` for each loss, called with predictions first, targets last and",
+        "",
+    ]
+    lines[-1:] = [
+        "``sample_weight=`` where there are weights: :doc:`/guide/torch`. They need the extra"
+    ]
+    lines += [
+        "``torch``. Fields are those of the loss of the same name, which has formula and source.",
+        "",
+    ]
+    lines += ['.. py:class:: Criterion(*, reduction="mean", **parameters)', ""]
+    lines += [
+        "   What the criteria derive from. ``loss`` is the loss, and ``extra`` the parameter of its"
+    ]
+    lines += ["   own: the centres of ``ArcFace``, w and b of ``GE2E``, otherwise None.", ""]
+    for title, members in families():
+        lines += [title, "-" * len(title), ""]
+        for kind in members.values():
+            lines += [f".. py:class:: {kind.__name__}{signature(kind)}", ""]
+            inputs = ", ".join(f"``{name}``" for name in order(kind))
+            own = " Its centres are the parameter ``extra``." if has_centres(kind) else ""
+            own = own or (
+                " Its w and b are the parameter ``extra``."
+                if kind.target.formation == "group_batches"
+                else ""
+            )
+            loss = f":class:`robustreg.losses.{kind.__name__}`"
+            lines += [f"   {loss}, called with {inputs}.{own}", ""]
+    return "\n".join(lines)
+
+
 def write_reference(app, config):
-    page = Path(app.srcdir) / "reference" / "losses.rst"
-    if not page.exists() or page.read_text("utf-8") != reference():
-        page.write_text(reference(), "utf-8")
+    for name, text in {"losses": reference(), "torch": criteria()}.items():
+        page = Path(app.srcdir) / "reference" / f"{name}.rst"
+        if not page.exists() or page.read_text("utf-8") != text:
+            page.write_text(text, "utf-8")
 
 
 def curve(loss):

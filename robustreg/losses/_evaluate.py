@@ -14,6 +14,7 @@ from robustreg._array import (
     array_like,
     array_namespace,
     cast,
+    is_jax,
     is_torch,
 )
 from robustreg.losses._inputs import Loss, Problem, arrange, check, read, shelter
@@ -38,6 +39,10 @@ def evaluate(
         from robustreg.losses._torch import evaluate_tensors
 
         return evaluate_tensors(loss, given, reduction, return_gradient)
+    if is_jax(given.xp):
+        from robustreg.losses._jax import evaluate_jax
+
+        return evaluate_jax(loss, given, reduction, return_gradient)
     problem = arrange(loss, given)
     check(loss, given, problem, reduction)
     problem = shelter(loss, problem)

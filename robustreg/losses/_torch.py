@@ -1,75 +1,26 @@
 """Losses as functions of PyTorch's automatic differentiation, from their own derivatives.
 
-Formulas that are written for exactness in the tails (differences from a maximum, absolute values,
-choices) have no derivative, or a wrong one, where their cases meet. So PyTorch never differentiates
-them: it is given `values`, `value_gradient` and `curvature` of the loss as what they are, the value
-and its first two derivatives. All transforms of ``torch.func`` work; a third derivative is refused.
-
-This file is imported when a tensor arrives, and PyTorch with it.
+This file is imported when a tensor arrives, and PyTorch with it. All transforms of ``torch.func`` work;
+a third derivative is refused.
 """
 
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
-from robustreg._array import Array, cast, weigh
-from robustreg.losses._inputs import Inputs, Loss, Problem, arrange, check, shelter
+from robustreg._array import Array
+from robustreg.losses._graph import Form, evaluate_in_graph
+from robustreg.losses._inputs import Inputs, Loss
 
 
 def evaluate_tensors(loss: Loss, given: Inputs, reduction: str, return_gradient: bool) -> Any:
     """Value of a loss in the graph of the tensors, with its gradient, a constant, where asked for."""
-    names = list(given.arrays)
-    weighted = [] if given.weight is None else [given.weight]
-
-    def look(*tensors: Array) -> None:
-        arrays = dict(zip(names, tensors, strict=False))
-        weight = tensors[-1] if weighted else None
-        plain = given._replace(arrays=arrays, weight=weight)
-        check(loss, plain, arrange(loss, plain), reduction)
-
-    _Look.apply(look, *given.arrays.values(), *weighted)
-    problem = shelter(loss, arrange(loss, given))
-    if loss.of_difference:
-        # The derivative in the target is then PyTorch's affair, too.
-        problem = problem._replace(y=torch.zeros_like(problem.y), raw=problem.raw - problem.y)
-    form = _Form(loss, isinstance(problem.raw, tuple), _inside(loss, problem))
-    raws = problem.raw if form.several else (problem.raw,)
-    fixed = problem.y, problem.weight if form.inside else None, problem.extra
-    values = _Values.apply(form, *fixed, *raws)
-    outer = None if form.inside else problem.weight
-    scale = _divisor(loss, problem, form, values) if reduction == "mean" else 1.0
-    value = weigh(values, outer)
-    if reduction != "none":
-        value = torch.sum(value) / scale
-    value = cast(value, given.dtype)
-    if not return_gradient:
-        return value
-    ones = torch.ones_like(values) / scale
-    gradients = [g.detach() for g in _Gradient.apply(form, *fixed, weigh(ones, outer), *raws)]
-    if problem.extra is not None:
-        gradients[-1] = torch.reshape(gradients[-1], problem.shape)
-    gradients = [cast(g, given.dtype) for g in gradients]
-    return value, gradients[0] if len(gradients) == 1 else tuple(gradients)
-
-
-def _inside(loss: Loss, problem: Problem) -> bool:
-    """Whether the loss is no linear function of its weights."""
-    return bool(loss.weight_shape(problem.raw) != loss.shape(problem.raw))
-
-
-def _divisor(loss: Loss, problem: Problem, form: _Form, values: Array) -> Any:
-    """What the mean divides by, in the graph of the weights."""
-    if form.inside or problem.weight is None:
-        return loss.divisor(problem.raw, None)
-    each = math.prod(values.shape[problem.weight.ndim :])
-    return torch.sum(problem.weight) * float(each)
+    return evaluate_in_graph(_Calls, loss, given, reduction, return_gradient)
 
 
 def _at_full_precision(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -85,96 +36,40 @@ def _at_full_precision(method: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-@dataclass(frozen=True)
-class _Form:
-    """A loss with its derivatives, as functions of tensors one by one.
+class _Form(Form):
+    """A loss with its derivatives, as functions of tensors one by one."""
 
-    ``inside`` says whether the weights belong to the loss; otherwise they multiply its values, and
-    are a part of the cotangent here.
-    """
+    constant = "{}.detach()"
+    values = _at_full_precision(Form.values)
+    gradient = _at_full_precision(Form.gradient)
+    curvature = _at_full_precision(Form.curvature)
+    slope = _at_full_precision(Form.slope)
 
-    loss: Loss
-    several: bool
-    inside: bool
 
-    @property
-    def names(self) -> str:
-        """What the loss calls its targets."""
-        return " and ".join(a.name for a in self.loss.arguments if a.role == "target")
+class _Calls:
+    """What PyTorch differentiates."""
 
-    def raw(self, raws: tuple[Array, ...]) -> Any:
-        return raws if self.several else raws[0]
+    form: ClassVar[type[Form]] = _Form
 
-    def parts(self, d_raw: Any, d_extra: Array, extra: Array | None) -> tuple[Array, ...]:
-        """Derivatives one by one, that of ``extra`` last where there is one."""
-        parts = d_raw if self.several else (d_raw,)
-        return tuple(parts) if extra is None else (*parts, d_extra)
+    @staticmethod
+    def look(check: Callable[..., None], *arrays: Array) -> None:
+        """Check what the tensors hold; there is nothing to wait for."""
+        _Look.apply(check, *arrays)
 
-    def directions(self, parts: tuple[Array, ...], extra: Array | None) -> tuple[Any, Any]:
-        """Inverse of `parts`."""
-        if extra is None:
-            return self.raw(parts), None
-        return self.raw(parts[:-1]), parts[-1]
+    @staticmethod
+    def plain(array: Array, target: bool) -> Array:
+        """Return the tensor: the checks are written for all."""
+        return array
 
-    @_at_full_precision
-    def values(self, y: Any, weight: Any, extra: Any, raws: tuple[Array, ...]) -> Array:
-        return self.loss.values(y, self.raw(raws), weight, extra)
+    @staticmethod
+    def values(form: Form, looked: None, *inputs: Any) -> Array:
+        """Values: ``(y, weight, extra, *raws)``."""
+        return _Values.apply(form, *inputs)
 
-    def _at(self, raws: tuple[Array, ...], cotangent: Array) -> Any:
-        # An infinite derivative times a cotangent of zero is zero: the value does not count.
-        return self.loss.shelter(self.raw(raws), torch.abs(cotangent))
-
-    @_at_full_precision
-    def gradient(
-        self, y: Any, weight: Any, extra: Any, cotangent: Array, raws: tuple[Array, ...]
-    ) -> tuple[Array, ...]:
-        """Derivatives of the inner product of the values and the cotangent."""
-        factor = weight if self.inside else cotangent
-        raw = self._at(raws, cotangent)
-        _, d_raw, d_extra = self.loss.value_gradient(y, raw, factor, extra)
-        parts = self.parts(d_raw, d_extra, extra)
-        return tuple(weigh(p, cotangent) for p in parts) if self.inside else parts
-
-    @_at_full_precision
-    def curvature(
-        self,
-        y: Any,
-        weight: Any,
-        extra: Any,
-        cotangent: Array,
-        raws: tuple[Array, ...],
-        along: tuple[Array, ...],
-    ) -> tuple[Array, ...]:
-        """Derivative of `gradient` along a direction of predictions and own parameters."""
-        factor = weight if self.inside else cotangent
-        d_raw, d_extra = self.directions(along, extra)
-        raw = self._at(raws, cotangent)
-        c_raw, c_extra = self.loss.curvature(y, raw, factor, extra, d_raw, d_extra)
-        parts = self.parts(c_raw, c_extra, extra)
-        return tuple(weigh(p, cotangent) for p in parts) if self.inside else parts
-
-    @_at_full_precision
-    def slope(
-        self, y: Any, weight: Any, extra: Any, raws: tuple[Array, ...], along: tuple[Array, ...]
-    ) -> Array:
-        """Derivative of the values along a direction."""
-        d_raw, d_extra = self.directions(along, extra)
-        return self.loss.slope_along(y, self.raw(raws), weight, extra, d_raw, d_extra)
-
-    def refuse(self, y: bool, weight: bool) -> None:
-        """Refuse a derivative that the loss does not have.
-
-        Raises
-        ------
-        ValueError
-            That names the tensor to detach.
-        """
-        wanted = self.names if y else "sample_weight" if weight else ""
-        if wanted:
-            raise ValueError(
-                f"{type(self.loss).__name__} has no derivative in {wanted}, but the gradient of "
-                f"{wanted} is required: pass {wanted}.detach()."
-            )
+    @staticmethod
+    def gradient(form: Form, looked: None, *inputs: Any) -> list[Array]:
+        """Pullback of a cotangent, a constant: ``(y, weight, extra, cotangent, *raws)``."""
+        return [part.detach() for part in _Gradient.apply(form, *inputs)]
 
 
 class _Function(torch.autograd.Function):
@@ -244,7 +139,7 @@ class _Values(_Function):
     """Values of a loss: ``(form, y, weight, extra, *raws)``."""
 
     @staticmethod
-    def forward(form: _Form, y: Any, weight: Any, extra: Any, *raws: Array) -> Array:
+    def forward(form: Form, y: Any, weight: Any, extra: Any, *raws: Array) -> Array:
         return form.values(y, weight, extra, raws)
 
     @staticmethod
@@ -275,9 +170,7 @@ class _Gradient(_Function):
     """Pullback of the values: ``(form, y, weight, extra, cotangent, *raws)``."""
 
     @staticmethod
-    def forward(
-        form: _Form, y: Any, weight: Any, extra: Any, cotangent: Array, *raws: Array
-    ) -> Any:
+    def forward(form: Form, y: Any, weight: Any, extra: Any, cotangent: Array, *raws: Array) -> Any:
         return form.gradient(y, weight, extra, cotangent, raws)
 
     @staticmethod
@@ -315,7 +208,7 @@ class _Slope(_Function):
     """Derivative of the values: ``(form, y, weight, extra, n_raws, *raws, *directions)``."""
 
     @staticmethod
-    def forward(form: _Form, y: Any, weight: Any, extra: Any, n: int, *rest: Array) -> Array:
+    def forward(form: Form, y: Any, weight: Any, extra: Any, n: int, *rest: Array) -> Array:
         return form.slope(y, weight, extra, rest[:n], rest[n:])
 
     @staticmethod
@@ -353,7 +246,7 @@ class _Curvature(_Function):
 
     @staticmethod
     def forward(
-        form: _Form, y: Any, weight: Any, extra: Any, n: int, cotangent: Array, *rest: Array
+        form: Form, y: Any, weight: Any, extra: Any, n: int, cotangent: Array, *rest: Array
     ) -> Any:
         return form.curvature(y, weight, extra, cotangent, rest[:n], rest[n:])
 

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from robustreg import losses as L
+from robustreg.losses import _activations
+from robustreg.losses._targets import ClassesOfVectors, Groups, Vectors
 
 # Beyond the registry at its defaults: wrappers, and settings that take another path.
 VARIATIONS = {
@@ -31,6 +33,20 @@ VARIATIONS = {
     "arcface_easy": L.ArcFace(scale=3.0, variant="easy"),
 }
 EVERY = {name: kind() for name, kind in L.LOSSES.items()} | VARIATIONS
+#: losses that can be called without parameters of their own (Concomitant needs its scale)
+CALLED = {name: loss for name, loss in EVERY.items() if "concomitant" not in name}
+WEIGHTS_INSIDE = {"dice", "dice_plain_probabilities"}
+ACTIVATIONS = [
+    name
+    for name in L.__all__
+    if getattr(getattr(L, name), "__module__", "") == _activations.__name__
+]
+POINTS = {
+    "zero": [0.0, 0.0, 0.0],
+    "tie": [1.0, 1.0, -2.0],
+    "usual": [0.3, -1.2, 2.0],
+    "extreme": [1e4, -1e4, 1e4],
+}
 
 
 @pytest.fixture
@@ -43,10 +59,9 @@ def loss(request):
     return EVERY[request.param]
 
 
-@pytest.fixture(params=[name for name in EVERY if "concomitant" not in name])
+@pytest.fixture(params=CALLED)
 def public(request):
-    """Losses that can be called without parameters of their own (Concomitant needs its scale)."""
-    return EVERY[request.param]
+    return CALLED[request.param]
 
 
 def tree(function, *trees):
@@ -81,3 +96,37 @@ def inputs(loss, data):
         elif raws:
             named[argument.name] = raws.pop(0)
     return named
+
+
+def parts(raw):
+    return list(raw) if isinstance(raw, tuple) else [raw]
+
+
+def of_points(loss):
+    """Whether predictions are vectors, where zero has no direction."""
+    return isinstance(loss.target, Vectors | Groups | ClassesOfVectors)
+
+
+def corner(loss, case, rng):
+    """Targets and predictions where cases of a formula meet, or far out."""
+    data = draw(loss, rng)
+    logits = getattr(loss, "from_logits", True)
+    if case == "zero":  # or all points coincide
+        value = 0.0 * parts(data.raw)[0] + (1.0 if of_points(loss) else 0.0)
+        if not logits:
+            value = value + (1 / value.shape[1] if value.ndim == 2 else 0.5)
+        data.raw = tuple(value for _ in data.raw) if isinstance(data.raw, tuple) else value
+        if loss.of_difference:
+            data.y = 0 * data.y
+    elif case == "kink":
+        widths = [float(getattr(loss, name)) for name in getattr(loss, "threshold", ())]
+        widths += [float(getattr(loss, "margin", 0.0)), 0.0, 1.0]
+        if logits and not isinstance(data.raw, tuple) and data.raw.ndim < 3:
+            steps = np.resize([w for width in widths for w in (width, -width)], data.raw.shape)
+            data.raw = steps if loss.of_difference else np.where(steps == 0, 1.0, steps)
+            if loss.of_difference:
+                data.y = 0 * data.y
+    elif case == "extreme":
+        far = (lambda a: 1e4 * np.sign(a)) if logits else np.round
+        data.raw = tree(far, data.raw)
+    return data

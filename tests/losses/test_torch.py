@@ -10,10 +10,19 @@ import numpy as np
 import pytest
 
 from robustreg import losses as L
-from robustreg.losses import _activations
-from robustreg.losses._targets import ClassesOfVectors, Groups, Vectors
 
-from .conftest import EVERY, draw, inputs, tree
+from .conftest import (
+    ACTIVATIONS,
+    CALLED,
+    POINTS,
+    WEIGHTS_INSIDE,
+    corner,
+    draw,
+    inputs,
+    of_points,
+    parts,
+    tree,
+)
 
 torch = pytest.importorskip("torch")
 
@@ -21,47 +30,6 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")
 
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
-ACTIVATIONS = [
-    name
-    for name in L.__all__
-    if getattr(getattr(L, name), "__module__", "") == _activations.__name__
-]
-CALLED = {name: loss for name, loss in EVERY.items() if "concomitant" not in name}
-WEIGHTS_INSIDE = {"dice", "dice_plain_probabilities"}
-
-
-def parts(raw):
-    return list(raw) if isinstance(raw, tuple) else [raw]
-
-
-def of_points(loss):
-    """Whether predictions are vectors, where zero has no direction."""
-    return isinstance(loss.target, Vectors | Groups | ClassesOfVectors)
-
-
-def corner(loss, case, rng):
-    """Targets and predictions where cases of a formula meet, or far out."""
-    data = draw(loss, rng)
-    logits = getattr(loss, "from_logits", True)
-    if case == "zero":  # or all points coincide
-        value = 0.0 * parts(data.raw)[0] + (1.0 if of_points(loss) else 0.0)
-        if not logits:
-            value = value + (1 / value.shape[1] if value.ndim == 2 else 0.5)
-        data.raw = tuple(value for _ in data.raw) if isinstance(data.raw, tuple) else value
-        if loss.of_difference:
-            data.y = 0 * data.y
-    elif case == "kink":
-        widths = [float(getattr(loss, name)) for name in getattr(loss, "threshold", ())]
-        widths += [float(getattr(loss, "margin", 0.0)), 0.0, 1.0]
-        if logits and not isinstance(data.raw, tuple) and data.raw.ndim < 3:
-            steps = np.resize([w for width in widths for w in (width, -width)], data.raw.shape)
-            data.raw = steps if loss.of_difference else np.where(steps == 0, 1.0, steps)
-            if loss.of_difference:
-                data.y = 0 * data.y
-    elif case == "extreme":
-        far = (lambda a: 1e4 * np.sign(a)) if logits else np.round
-        data.raw = tree(far, data.raw)
-    return data
 
 
 def tensors_of(loss, data, dtype, moving=True):
@@ -311,14 +279,6 @@ def own(name):
         return torch.nn.functional.logsigmoid
     function = getattr(torch, name)
     return function if name == "sigmoid" else lambda z: function(z, -1)
-
-
-POINTS = {
-    "zero": [0.0, 0.0, 0.0],
-    "tie": [1.0, 1.0, -2.0],
-    "usual": [0.3, -1.2, 2.0],
-    "extreme": [1e4, -1e4, 1e4],
-}
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
