@@ -29,6 +29,7 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
     "loss_table",
+    "penalty_table",
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "_templates", "auto_examples/*.ipynb"]

@@ -6,9 +6,11 @@ import re
 import runpy
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from robustreg.losses import LOSSES
+from robustreg.penalties import PENALTIES
 from tests.test_public import ESTIMATORS, MODULES, names_of
 
 ROOT = Path(__file__).parents[1]
@@ -132,3 +134,15 @@ def test_example_begins_with_a_title(script):
     lead = inspect.cleandoc(compile(script.read_text("utf-8"), script, "exec").co_consts[0])
     title, underline = lead.splitlines()[:2]
     assert underline == "=" * len(title)
+
+
+def test_table_of_penalties_has_a_row_and_a_curve_for_each():
+    pages = runpy.run_path(str(ROOT / "docs" / "_ext" / "penalty_table.py"))
+    assert set(pages["shipped"]()) == set(PENALTIES)
+    for name, kind in PENALTIES.items():
+        row = pages["row"](name, kind)
+        assert f"``{name}``" in row
+        assert kind.formula in row
+        value, slope = pages["curve"](kind()).axes[0].lines[1:]
+        assert value.get_ydata().min() == 0
+        assert np.nanmax(slope.get_ydata()) > 0

@@ -171,3 +171,13 @@ def test_unsolved_fits_and_separated_classes_are_told_of_once():
 def test_errors(model, options, error, match):
     with pytest.raises(error, match=match):
         regularization_path(model, X, Y, **options)
+
+
+def test_a_session_without_a_name_is_told_of_as_any_other():
+    code = "regularization_path(model, X, y, alphas=[1.0])"
+    names = {"regularization_path": regularization_path, "X": X, "y": Y}
+    exec(code, names | {"model": L2Regressor()})  # noqa: S102
+    with pytest.warns(ConvergenceWarning):
+        exec(
+            code, names | {"model": HuberRegressor(max_iter=1, tol=1e-15, scale=1.0, l1_ratio=0.5)}
+        )

@@ -53,8 +53,8 @@ def check_penalty(estimator: Any) -> None:
     solver = getattr(estimator, "solver", "auto")
     if estimator._penalty(1.0).by_column and solver not in BY_COLUMN:
         raise ValueError(
-            f"solver={solver!r} does not serve a penalty of single coefficients (l1_ratio, positive, "
-            "penalty_weights or penalty), which has no derivative at zero: use solver='auto'."
+            f"solver={solver!r} serves no other penalty than the sum of squares with equal weights. l1_ratio, "
+            "positive, penalty_weights and penalty are solved on the columns that matter: use solver='auto'."
         )
 
 

@@ -196,7 +196,7 @@ def check_size(y: Array) -> None:
 def level_of_user() -> int:
     """Return the ``stacklevel`` with which a warning of the caller shows the line of the user's own code."""
     frame, level = sys._getframe(1), 1
-    while frame.f_back and frame.f_globals["__name__"].partition(".")[0] in (
+    while frame.f_back and str(frame.f_globals.get("__name__", "")).partition(".")[0] in (
         "robustreg",
         "sklearn",
     ):

@@ -122,8 +122,8 @@ class Penalty(Parameters, ABC):
 
         Parameters
         ----------
-        coef : array-like of shape (n_features,) or (n_features, n_outputs)
-            Coefficients.
+        coef : float, or array-like of shape (n_features,) or (n_features, n_outputs)
+            Coefficients; a number is that of a single feature.
         alpha : float, optional
             Strength in place of the penalty's own.
 
@@ -137,8 +137,10 @@ class Penalty(Parameters, ABC):
             If a parameter is out of range or the coefficients are not numbers.
         """
         self.validate()
-        coef = np.asarray(coef, dtype=float)
-        t = sizes(coef, self.labels(len(np.atleast_1d(coef))))
+        coef = np.atleast_1d(np.asarray(coef, dtype=float))
+        if coef.ndim > 2:
+            raise ValueError(f"coef must have one or two dimensions. Got shape {coef.shape}.")
+        t = sizes(coef, self.labels(len(coef)))
         return float(np.sum(self.value(t, self.alpha if alpha is None else alpha)))
 
     # What solvers of smooth problems ask.

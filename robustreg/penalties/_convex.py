@@ -178,10 +178,18 @@ class GroupLasso(Penalty):
     def labels(self, n_features: int) -> Array | None:
         if self.groups is None:
             return np.arange(n_features)
-        groups = np.asarray(self.groups)
+        wanted = (
+            "The 'groups' parameter of GroupLasso must hold one label, a number or a string, for each of the "
+            f"{n_features} features."
+        )
+        try:
+            groups = np.asarray(self.groups)
+            plain = np.asarray(groups.tolist()) if groups.dtype == object else groups
+            labels = np.unique(plain, return_inverse=True)[1]
+        except (TypeError, ValueError):  # ragged, or labels of kinds that have no order
+            raise ValueError(f"{wanted} Got {self.groups!r}.") from None
         if groups.shape != (n_features,):
-            raise ValueError(
-                f"The 'groups' parameter of GroupLasso must hold one label for each of the "
-                f"{n_features} features. Got shape {groups.shape}."
-            )
-        return np.unique(groups, return_inverse=True)[1]
+            raise ValueError(f"{wanted} Got shape {groups.shape}.")
+        if plain.dtype.kind not in "biuUSmM" and not np.isfinite(plain.astype(float)).all():
+            raise ValueError(f"{wanted} Some are missing.")
+        return labels.reshape(-1)
