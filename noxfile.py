@@ -123,7 +123,7 @@ def jax(session: nox.Session) -> None:
 @nox.session
 def scale(session: nox.Session) -> None:
     """Run the tests of Dask on clusters of this machine, left out where Dask is not installed."""
-    session.install("-e", ".[test,dask]")
+    session.install("-e", ".[test,dask,parquet]")
     session.run("pytest", *COVERED, "tests/tables", *session.posargs)
 
 

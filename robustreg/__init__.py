@@ -28,6 +28,7 @@ from robustreg.estimators import (
     QuantileRegressor,
     RobustClassifier,
     RobustRegressor,
+    Rows,
     SRegressor,
 )
 from robustreg.model_selection import (
@@ -61,6 +62,7 @@ __all__ = [
     "RobustClassifier",
     "RobustKFold",
     "RobustRegressor",
+    "Rows",
     "SRegressor",
     "datasets",
     "efficiency_of",

@@ -6,9 +6,16 @@ from typing import Any
 
 
 def is_lazy(value: Any) -> bool:
-    """Whether a value is a collection of Dask: an array, series or data frame that is not computed."""
+    """Whether a value is a collection of Dask: an array, series or data frame that is not computed; or rows."""
+    if is_rows(value):
+        return True
     graph = getattr(value, "__dask_graph__", None)
     return callable(graph) and not isinstance(value, type) and graph() is not None
+
+
+def is_rows(value: Any) -> bool:
+    """Whether a value is :class:`robustreg.Rows`, known by how they are opened."""
+    return hasattr(type(value), "_open_as")
 
 
 def refuse_lazy(who: str, instead: str = "", /, **named: Any) -> None:
@@ -29,6 +36,11 @@ def refuse_lazy(who: str, instead: str = "", /, **named: Any) -> None:
         That names the argument, and says what to do.
     """
     for name, value in named.items():
+        if is_rows(value):
+            raise TypeError(
+                f"{name} is {value!r}, which are not in this process. {who} needs its data here: read them into "
+                "memory, or map them from a .npy file." + instead
+            )
         if is_lazy(value):
             kind = f"{type(value).__module__.split('.')[0]} {type(value).__name__}"
             raise TypeError(

@@ -1,5 +1,6 @@
 """Estimators: the only place that knows scikit-learn."""
 
+from robustreg.estimators._rows import Rows
 from robustreg.estimators.classification import (
     FocalClassifier,
     LogisticClassifier,
@@ -37,5 +38,6 @@ __all__ = [
     "QuantileRegressor",
     "RobustClassifier",
     "RobustRegressor",
+    "Rows",
     "SRegressor",
 ]

@@ -10,7 +10,7 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from robustreg._array import Array
-from robustreg._lazy import refuse_lazy
+from robustreg._lazy import is_rows, refuse_lazy
 from robustreg.tables import lazily
 
 
@@ -30,6 +30,8 @@ def answers(model: Any, method: str, shape: tuple[int, ...], X: Any, dtype: Any 
     dtype : data type, default=float
         Of the answer.
     """
+    if is_rows(X):
+        refuse_lazy(f"{method} of {type(model).__name__}", X=X)
     known_columns(model, X, reset=False)
     return lazily(partial(_say, model, method), np.empty((0, *shape), dtype), X)
 
@@ -43,7 +45,7 @@ def known_columns(model: Any, X: Any, *, reset: bool) -> None:
     """Remember number and names of the columns of a collection, or compare them with those of the fit."""
     if not reset:
         check_is_fitted(model)
-    empty = getattr(X, "_meta", None)
+    empty = X.like() if is_rows(X) else getattr(X, "_meta", None)
     like = empty if hasattr(empty, "columns") else np.broadcast_to(0.0, (1, X.shape[-1]))
     validate_data(model, like, reset=reset, skip_check_array=True)
 
@@ -51,7 +53,7 @@ def known_columns(model: Any, X: Any, *, reset: bool) -> None:
 class ScoreMixin(RegressorMixin):
     """R2 of rows in this process: scikit-learn's would compute collections of Dask without a word."""
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the coefficient of determination of the predictions.
 
         Parameters

@@ -213,13 +213,13 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
         return again
 
     @with_callbacks  # type: ignore[untyped-decorator]
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit the model.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Finite numbers of any scale.
+        X : {array-like, sparse matrix, Dask array or data frame} of shape (n_samples, n_features), or Rows
+            Finite numbers of any scale. :class:`robustreg.Rows` are passed alone: they hold y and weights.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets. Where the class has attributes of several outputs, each column is fitted by itself.
         sample_weight : array-like of shape (n_samples,), optional

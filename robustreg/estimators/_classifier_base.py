@@ -24,7 +24,7 @@ from robustreg.estimators._labels import (
     require_several,
 )
 from robustreg.estimators._probability import conditional
-from robustreg.estimators._remote_fit import RemoteFit
+from robustreg.estimators._remote_fit import RemoteFit, opened
 from robustreg.estimators._remote_labels import (
     Coded,
     Labels,
@@ -33,14 +33,13 @@ from robustreg.estimators._remote_labels import (
     read_labels,
     union,
 )
-from robustreg.estimators._tables import refuse_columns
 from robustreg.estimators._validation import check_data, check_option, check_weight
 from robustreg.far_rows import FarRows, prepare_beside_far_rows
 from robustreg.losses import Loss, log_sigmoid, log_softmax
 from robustreg.objective import Objective
 from robustreg.remote import prepare_table, sample_of
 from robustreg.solvers import Result, solve_settled
-from robustreg.tables import Part, Table, open_table
+from robustreg.tables import Part, Table
 
 #: score of a class without weight: its probability is 0, and sums and squares of it are finite
 NEVER = -1e30
@@ -362,7 +361,7 @@ class LinearClassifier(ClassifierMixin, LinearScores):
         best = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
         return cast(Array, self.classes_[best])
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the share of rows whose labels are predicted.
 
         Parameters
@@ -382,7 +381,7 @@ class LinearClassifier(ClassifierMixin, LinearScores):
         """
         if is_lazy(X):
             known_columns(self, X, reset=False)
-            table = open_table(X, y, sample_weight, refuse_columns, read_labels)
+            table = opened(X, y, sample_weight, read_labels)
             bare = copy(self)
             bare.__dict__.pop("feature_names_in_", None)  # parts are plain arrays
             right, total = table.reduce(Right(bare))

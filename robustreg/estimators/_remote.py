@@ -14,11 +14,10 @@ from robustreg._lazy import is_lazy, refuse_lazy
 from robustreg.estimators._answers import known_columns
 from robustreg.estimators._base import LinearRegressor, Prepared, Units
 from robustreg.estimators._outliers import outlying
-from robustreg.estimators._remote_fit import RemoteFit
-from robustreg.estimators._tables import refuse_columns
+from robustreg.estimators._remote_fit import RemoteFit, opened
 from robustreg.estimators._validation import SMALLEST, check_data
 from robustreg.remote import prepare_table, sample_of
-from robustreg.tables import Part, Table, lazily, open_table
+from robustreg.tables import Part, Table, lazily
 
 
 class RemoteMixin(RemoteFit, LinearRegressor):
@@ -80,7 +79,7 @@ class RemoteMixin(RemoteFit, LinearRegressor):
     def _far_from(self, X: Any, y: Array, scale: Any) -> Array:
         return outlying(y - self._decision(X), scale, y, lambda: self._rounding(X, y))
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the coefficient of determination of the predictions.
 
         Parameters
@@ -101,7 +100,7 @@ class RemoteMixin(RemoteFit, LinearRegressor):
         if not is_lazy(X):
             return super().score(X, y, sample_weight)
         known_columns(self, X, reset=False)
-        table = open_table(X, y, sample_weight, refuse_columns)
+        table = opened(X, y, sample_weight)
         (total,) = table.reduce(Squares(None, 0.0))
         mean = total / table.total
         spread, left = table.reduce(Squares((self.coef_, self.intercept_), mean))

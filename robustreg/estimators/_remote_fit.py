@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from robustreg._lazy import refuse_lazy
+from robustreg._lazy import is_rows, refuse_lazy
 from robustreg._threads import blas_aside
 from robustreg.estimators._answers import known_columns
 from robustreg.estimators._base import LinearModel, Prepared
@@ -30,6 +30,16 @@ def n_columns(X: Any) -> int:
 def too_many(n_features: int) -> str:
     """Return why so many columns are refused."""
     return f"whose loss is not smooth: it serves {MANY} columns at most, not {n_features}"
+
+
+def opened(X: Any, y: Any, sample_weight: Any, read: Any = None) -> Table:
+    """Return collections of Dask, or rows, as a table."""
+    if not is_rows(X):
+        return open_table(X, y, sample_weight, refuse_columns, read)
+    if y is not None or sample_weight is not None:
+        raise ValueError("Rows hold their y and sample_weight: pass them alone.")
+    table: Table = X._open_as(read)
+    return table
 
 
 class RemoteFit(LinearModel):
@@ -59,7 +69,7 @@ class RemoteFit(LinearModel):
             refuse_lazy(f"{type(self).__name__} ({reason})", X=X)
         known_columns(self, X, reset=True)
         read = type(self)._read_remote
-        table = open_table(X, y, sample_weight, refuse_columns, read)
+        table = opened(X, y, sample_weight, read)
         return self._fit_table(table, X, y, sample_weight)
 
     def _fit_table(self, table: Table, X: Any, y: Any, sample_weight: Any) -> Self:

@@ -999,7 +999,7 @@ class QuantileRegressor(ResidualRegressor):
         sorted_[:, np.argsort(self.quantile, kind="stable")] = np.sort(found, axis=1)
         return sorted_
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the coefficient of determination of the predictions, its mean where they are several.
 
         Parameters

@@ -44,3 +44,46 @@ def lazily(function: Callable[..., Any], like: Any, X: Any, *beside: Any) -> Any
     from robustreg.tables._dask import map_partitions
 
     return map_partitions(function, like, X, *beside)
+
+
+def open_parquet(
+    path: Any,
+    y: str,
+    features: Any,
+    weight: str | None,
+    cache: Any,
+    read: Callable[[Any, str], Any],
+) -> tuple[Table, list[str]]:
+    """Return Parquet files as a table, and the names of the columns of X.
+
+    Parameters
+    ----------
+    path : path-like
+        A file or a folder.
+    y, weight : str
+        Columns of targets and weights; the latter may be None.
+    features : sequence of str or None
+        Columns of X; None means all others.
+    cache : path-like or None
+        Where the rows are written to be mapped into memory.
+    read : callable
+        Returns some of y as an array, given what it is called.
+    """
+    try:
+        from pyarrow import parquet
+    except ImportError as error:
+        raise ImportError(
+            'Parquet files need pyarrow: pip install "robustreg[parquet]".'
+        ) from error
+    from robustreg.tables._parquet import Columns, ParquetTable, parquet_files
+
+    files = parquet_files(path)
+    if features is None:
+        features = [name for name in parquet.read_schema(files[0]).names if name not in (y, weight)]
+    features = list(features)
+    if not features or len(set(features)) < len(features) or y in features or weight in features:
+        raise ValueError(
+            f"features must be different columns, and none of y or sample_weight. Got {features!r}."
+        )
+    table = ParquetTable(files, Columns(tuple(features), y, weight), read)
+    return (table if cache is None else table.cached(cache)), features

@@ -33,6 +33,7 @@ from robustreg import (
     MMRegressor,
     QuantileRegressor,
     RobustRegressor,
+    Rows,
     remote,
 )
 
@@ -220,6 +221,26 @@ def test_several_labels_and_distributions_are_fitted_as_in_memory():
         assert_allclose(found.coef_, local.coef_, atol=1e-7 * np.abs(local.coef_).max())
     with pytest.raises(ValueError, match="y has chunks along its columns"):
         LogisticClassifier().fit(lazy, da.from_array(several, chunks=(SIZES, 1)))
+
+
+@pytest.mark.parametrize("on_frame", [False, True])
+def test_rows_are_prepared_once_and_fitted_often(on_frame):
+    X, y, weight = rows()
+    label = words(y + np.random.default_rng(0).logistic(scale=8, size=N))
+    if on_frame:
+        ddf = frame(X, y, weight)
+        held = Rows.from_dask(ddf[list("abcd")], ddf["y"], sample_weight=ddf["w"])
+    else:
+        held = Rows.from_dask(*arrays(X, y, weight))
+    assert held.names == (list("abcd") if on_frame else None)
+    for model in (HuberRegressor(), HuberRegressor(epsilon=2.0), L1Regressor()):
+        local = clone(model).fit(X, y, sample_weight=weight)
+        model.fit(held)
+        assert_same(model, local)
+        assert model.score(held) == pytest.approx(local.score(X, y, sample_weight=weight))
+    lazy, target = arrays(X, label)
+    of_labels = LogisticClassifier().fit(Rows.from_dask(lazy, target))
+    assert of_labels.classes_.tolist() == ["maybe", "no", "yes"]
 
 
 def test_attribute_of_rows_names_the_method_that_answers():
