@@ -1,7 +1,7 @@
 """Published data sets, for examples and tests.
 
 Each loader takes no argument, reads a file shipped in the package and returns a new
-:class:`pandas.DataFrame` whose last column is the target::
+:class:`pandas.DataFrame` whose last column is the target; other columns are numbers, and names are in the index::
 
     frame = load_phones()
     X, y = frame.drop(columns="calls"), frame["calls"]
@@ -18,6 +18,7 @@ import pandas as pd
 __all__ = [
     "load_coleman",
     "load_engel",
+    "load_grunfeld",
     "load_hbk",
     "load_phones",
     "load_stackloss",
@@ -142,6 +143,39 @@ def load_engel() -> pd.DataFrame:
     dtype: float64
     """
     return _read("engel")
+
+
+def load_grunfeld() -> pd.DataFrame:
+    """Return the investment of eleven firms of the USA in each year from 1935 to 1954.
+
+    Two firms, General Motors and US Steel, do not follow the relation of the other nine: all their 40 samples are
+    outliers of an MM fit, most of them bad leverage points. Samples of one firm depend on each other: use clustered
+    standard errors.
+
+    Returns
+    -------
+    pandas.DataFrame of shape (220, 3)
+        Indexed by ``firm`` and ``year``. In millions of dollars of 1947: ``value``, market value of the firm at the
+        end of the year before; ``capital``, stock of plant and equipment; ``invest``, the target: gross investment.
+
+    References
+    ----------
+    Y. Grunfeld (1958), *The Determinants of Corporate Investment*, thesis, University of Chicago. C. Kleiber and A.
+    Zeileis (2010), "The Grunfeld data at 50", *German Economic Review* 11, 404-417, recovered the table of all eleven
+    firms. In the public domain; statsmodels has it as ``grunfeld``. M. Bilodeau and P. Duchesne (2000), "Robust
+    estimation of the SUR model", *Canadian Journal of Statistics* 28, 277-288, fit such data robustly.
+
+    Examples
+    --------
+    >>> from robustreg import MMRegressor
+    >>> from robustreg.datasets import load_grunfeld
+    >>> frame = load_grunfeld()
+    >>> X, y = frame[["value", "capital"]], frame["invest"]
+    >>> outlying = X.index[MMRegressor().fit(X, y).outliers_].get_level_values("firm")
+    >>> outlying.value_counts().to_dict()["US Steel"]
+    20
+    """
+    return _read("grunfeld").set_index(["firm", "year"])
 
 
 def load_hbk() -> pd.DataFrame:
