@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
@@ -22,7 +22,7 @@ from robustreg.data import FEW, Data, drawn
 from robustreg.estimators._answers import ScoreMixin, answers
 from robustreg.estimators._callbacks import CallbackSupportMixin, Progress, with_callbacks
 from robustreg.estimators._estimate import Estimate
-from robustreg.estimators._hints import with_hints
+from robustreg.estimators._hints import missing, with_hints
 from robustreg.estimators._penalised import check_columns, check_penalty, make_penalty
 from robustreg.estimators._validation import (
     check_bool,
@@ -130,6 +130,11 @@ class DocumentedEstimator:
         super().__init_subclass__(**kwargs)
         if "__init__" in cls.__dict__:
             cls.__init__ = with_hints(cls.__init__)  # type: ignore[method-assign]
+
+    if not TYPE_CHECKING:  # or every attribute would be known to type checkers
+
+        def __getattr__(self, name):
+            raise missing(self, name)
 
 
 class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):

@@ -1,4 +1,4 @@
-"""What to use instead of an argument that an estimator does not have."""
+"""What to use instead of an argument or attribute that an estimator does not have."""
 
 from __future__ import annotations
 
@@ -34,6 +34,25 @@ _TRANSLATIONS: dict[str, tuple[tuple[str, str], ...]] = {
     "n_iter": (("max_iter", "the most iterations"),),
     "smoothing": (("smooth", "the smoothing of the Dice loss"),),
 }
+
+#: by an attribute that users look for: what to use where an estimator does not have it
+_INSTEAD = {
+    "predict_proba": (
+        "Its scores are no probabilities: CalibratedClassifierCV of scikit-learn estimates them, and "
+        "LogisticClassifier has its own."
+    ),
+    "outliers_": "Compare abs(y - predict(X)) with a scale, such as that of MMRegressor, whose outliers_ do so.",
+    "summary": "Use summarize(model, X, y) from robustreg.inference.",
+    "partial_fit": "It is fitted to all rows at once; SGDRegressor and SGDClassifier of scikit-learn learn from streams.",
+    "cv_results_": "It belongs to searches, such as HuberRegressorCV and PathSearchCV.",
+}
+
+
+def missing(estimator: Any, name: str) -> AttributeError:
+    """Return the error for an attribute that does not exist, with what to use instead."""
+    hint = _INSTEAD.get(name, "")
+    kind = type(estimator).__name__
+    return AttributeError(f"{kind!r} object has no attribute {name!r}{hint and '. '}{hint}")
 
 
 def with_hints(init: Callable[..., None]) -> Callable[..., None]:

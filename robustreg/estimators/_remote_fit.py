@@ -12,6 +12,7 @@ from robustreg._threads import blas_aside
 from robustreg.estimators._answers import known_columns
 from robustreg.estimators._base import LinearModel, Prepared
 from robustreg.estimators._callbacks import Progress
+from robustreg.estimators._hints import missing
 from robustreg.estimators._tables import refuse_columns
 from robustreg.tables import Table, open_table
 
@@ -96,4 +97,4 @@ class RemoteFit(LinearModel):
                 f"{type(self).__name__} was fitted to rows that are not in this process and has no "
                 f"{name!r}. Use model.outliers(X, y), which answers in the kind of X."
             )
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        raise missing(self, name)

@@ -27,7 +27,15 @@ _ADVICE = (
 
 
 def as_frame(table: Any) -> Any:
-    """Return a table of Arrow as a data frame of pandas, anything else as it is."""
+    """Return a table of Arrow as a data frame of pandas, anything else as it is.
+
+    Raises
+    ------
+    TypeError
+        If the table is a query of polars that is not computed.
+    """
+    if type(table).__name__ == "LazyFrame" and hasattr(table, "collect"):
+        raise TypeError("The table is a LazyFrame, which is not computed: pass table.collect().")
     if hasattr(table, "column_names") and hasattr(table, "to_pandas"):
         return table.to_pandas()
     return table

@@ -318,3 +318,32 @@ def test_loss_that_was_meant(loss, message):
 def test_efficiency_that_is_no_pair(efficiency):
     with pytest.raises(ValueError, match=r"efficiency must be a pair of numbers"):
         epsilon_grid(efficiency=efficiency)
+
+
+ATTRIBUTES = {
+    "hinge": (HingeClassifier, "predict_proba", "CalibratedClassifierCV"),
+    "Dice": (DiceClassifier, "predict_proba", "CalibratedClassifierCV"),
+    "quantiles": (lambda: QuantileRegressor(quantile=0.9), "outliers_", "MMRegressor"),
+    "summary": (HuberRegressor, "summary", r"summarize\(model, X, y\)"),
+    "batches": (LogisticClassifier, "partial_fit", "SGDClassifier"),
+    "no search": (HuberRegressor, "cv_results_", "HuberRegressorCV"),
+    "nothing to say": (HuberRegressor, "nothing", "object has no attribute 'nothing'$"),
+}
+
+
+@pytest.mark.parametrize("case", ATTRIBUTES)
+def test_attributes_of_other_estimators_name_the_way(case):
+    make, name, message = ATTRIBUTES[case]
+    X, y = table()
+    model = make().fit(X, y > 0 if is_classifier(make()) else y)
+    assert not hasattr(model, name)
+    with pytest.raises(AttributeError, match=message):
+        getattr(model, name)
+
+
+def test_a_query_that_is_not_computed():
+    X, y = table()
+    with pytest.raises(
+        TypeError, match=r"LazyFrame, which is not computed: pass table\.collect\(\)"
+    ):
+        HuberRegressor().fit(pl.from_pandas(X).lazy(), y)
