@@ -27,7 +27,7 @@ ROUNDS = 5
 #: times that a search goes on from its best optimum, while that is new or found once, and starts of each time
 EXCHANGES, EXCHANGED = 6, 150
 #: hits after which nothing near an optimum is looked for
-EASY = 20
+EASY = 10
 
 
 class Found(NamedTuple):

@@ -42,8 +42,8 @@ ALIKE = (1e-2, 1e-1)
 ALIKE_ON_PART = (5e-2, 5e-1)
 #: standard errors of a share of rows by which more of a part of them may be contaminated
 SPARE = 3.0
-#: steps of the equation of an M-scale where candidates are compared
-MEASURED = 3
+#: steps of the equation of an M-scale where optima are compared, and where starts are
+MEASURED, SCREENING = 3, 2
 #: gradient at which a candidate has settled on a part of the rows
 ROUGHLY = 1e-4
 #: weights may vary by this factor before a median has to count them
@@ -179,7 +179,7 @@ class MScale(Criterion):
             rows = order[half.sum(axis=0), range(R.shape[1])]
             start = size[rows, range(R.shape[1])]
         start = np.maximum(MAD_FACTOR * start, NOTHING)
-        for _ in range(MEASURED):
+        for _ in range(SCREENING):
             start = self.refined(R, start, sample)
         return start
 
