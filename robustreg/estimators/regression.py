@@ -93,6 +93,10 @@ class ResidualRegressor(SeveralOutputs, RemoteMixin):
         widths = [getattr(loss, name) for name in loss.threshold]
         return loss.degree != 2 or (bool(widths) and bool(np.isfinite(widths).all()))
 
+    def _asks_rank(self) -> bool:
+        loss = self._loss()
+        return bool(loss.threshold) or loss.degree != 2
+
     def _why_not(self, n_features: int) -> str:
         loss, penalty = self._loss(), self._penalty(1.0)
         kinked = loss.kinks(np.zeros(1)) is not None

@@ -39,6 +39,10 @@ FINEST, ROUGHEST = 1e-10, 1e-2
 CLOSED = 1e-14
 #: and one that may be
 NEARLY = 1e-12
+#: a slope this share of its range inside its bounds is inside
+INSIDE = 1e-6
+#: an offset, as a share of what it is a difference of, that is the tolerance of the last envelope
+NEAR = 1e-9
 #: proximal points without a smaller gap after which there is no more to gain
 PATIENCE = 10
 #: Newton steps for one proximal point at the most
@@ -403,6 +407,11 @@ def _certified(
     gap = min(gap, value)  # no loss is negative
     gap = gap if gap > 64 * eps * (value <= 64 * eps) else 0.0
     optimality = gap / max(value, eps)
+    # at the minimum a row whose slope is inside its bounds is on its kink; what is left is the solver's tolerance
+    edge = INSIDE * (problem.upper - problem.lower)
+    inside = (g > problem.lower + edge) & (g < problem.upper - edge)
+    zero |= inside & (np.abs(found_at) <= NEAR * size)
+    s = np.where(zero, 0.0, s)
     status = (
         99 if found.status == 99 else 0 if optimality <= tol else 1 if found.nit >= max_iter else 2
     )

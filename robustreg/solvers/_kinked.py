@@ -216,7 +216,7 @@ def _by_dual(objective: Objective, several: bool) -> bool:
         return False
     if subsample_size(data):
         return not (data.dense or data.size <= MANY_COLUMNS)
-    return several or not data.dense or data.size > MANY_COLUMNS
+    return several or data.size > MANY_COLUMNS or not affordable(objective)
 
 
 def _nearest(s: Array, reach: float, q: int) -> Array:
