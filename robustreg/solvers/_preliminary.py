@@ -180,7 +180,7 @@ def _rank(objective: Objective, rows: Array) -> int:
 
 def _rank_by_products(rows: Any) -> int:
     """Rank of sparse rows in columns of size one by their inner products: large ones are never made dense."""
-    size = np.sqrt(rows.multiply(rows).sum(axis=1))
+    size = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
     rows = diagonal(1 / np.where(size > 0, size, 1.0)) @ rows
     left, right = (rows, rows.T) if rows.shape[0] <= rows.shape[1] else (rows.T.tocsr(), rows)
     inner = np.empty((left.shape[0],) * 2)
