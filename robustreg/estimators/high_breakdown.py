@@ -58,8 +58,8 @@ COLLAPSED = 0.5
 #: one row in a billion: thresholds grow without bound where the breakdown point goes to zero
 LEAST_BREAKDOWN = 1e-9
 NO_DESIGN_SCALE = (
-    "so many residuals are zero, as beside equal rows, that there is no design-adaptive scale: scale_ is that of "
-    "the S-estimate. Use method='mm'."
+    "there is no design-adaptive scale near the S-scale, as where many residuals are zero or there are few rows for "
+    "each parameter: scale_ is that of the S-estimate. Use method='mm'."
 )
 
 
