@@ -22,7 +22,7 @@ from robustreg.data import FEW, Data, drawn
 from robustreg.estimators._answers import ScoreMixin, answers
 from robustreg.estimators._callbacks import CallbackSupportMixin, Progress, with_callbacks
 from robustreg.estimators._estimate import Estimate
-from robustreg.estimators._hints import missing, with_hints
+from robustreg.estimators._hints import hint, missing, with_hints
 from robustreg.estimators._penalised import check_columns, check_penalty, make_penalty
 from robustreg.estimators._validation import (
     check_bool,
@@ -130,6 +130,35 @@ class DocumentedEstimator:
         super().__init_subclass__(**kwargs)
         if "__init__" in cls.__dict__:
             cls.__init__ = with_hints(cls.__init__)  # type: ignore[method-assign]
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters.
+
+        Parameters
+        ----------
+        **params
+            Names as returned by `get_params`.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown; with what it is called here, where it is known elsewhere.
+        """
+        try:
+            super().set_params(**params)  # type: ignore[misc]
+        except ValueError as error:
+            names = list(self.get_params(deep=False))  # type: ignore[attr-defined]
+            other = [name for name in params if name.partition("__")[0] not in names]
+            more = hint(other[0], names) if other else ""
+            if not more:
+                raise
+            raise ValueError(f"{error} {more}") from None
+        return self
 
     if not TYPE_CHECKING:  # or every attribute would be known to type checkers
 

@@ -85,6 +85,11 @@ def with_hints(init: Callable[..., None]) -> Callable[..., None]:
     return hinting
 
 
+def hint(unknown: str, names: list[str]) -> str:
+    """Return what a parameter that does not exist is called here, or ''."""
+    return _hint(unknown.partition("__")[0], names)
+
+
 def _hint(unknown: str, names: list[str]) -> str:
     for name, how in _TRANSLATIONS.get(unknown, ()):
         if name in names:

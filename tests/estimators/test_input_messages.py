@@ -247,6 +247,21 @@ def test_argument_that_does_not_exist(case):
         call()
 
 
+@pytest.mark.parametrize(
+    ("model", "name", "message"),
+    [
+        (HuberRegressor(), "delta", "'delta'.*mean 'epsilon'.*delta = epsilon"),
+        (LogisticClassifier(), "C", "Did you mean 'alpha'.*1 / C"),
+        (RobustRegressor(), "delta", r"loss=Huber\(delta"),
+        (HuberRegressor(), "gamma2", r"warm_start'\]\.$"),
+    ],
+)
+def test_set_params_has_the_hints(model, name, message):
+    with pytest.raises(ValueError, match=message):
+        model.set_params(**{name: 1.0})
+    assert model.set_params(alpha=0.5) is model
+
+
 @each
 def test_constructor_is_what_it_was(model):
     cls = type(model)
