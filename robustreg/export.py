@@ -57,7 +57,8 @@ def to_sklearn(model: Any) -> BaseEstimator:
     ('LinearRegression', True)
     """
     name = type(model).__name__
-    if not hasattr(model, "fit") or hasattr(model, "steps"):
+    package = __name__.partition(".")[0]
+    if not any(base.__module__.partition(".")[0] == package for base in type(model).__mro__):
         raise TypeError(
             f"{name} is not an estimator of this package: convert the last step of a pipeline."
         )

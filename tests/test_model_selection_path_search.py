@@ -11,7 +11,7 @@ from sklearn.compose import make_column_transformer
 from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, GroupKFold
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardScaler
 
 from robustreg import (
@@ -302,3 +302,29 @@ def test_nothing_is_printed_and_nothing_is_changed(capsys):
     assert not hasattr(model, "coef_")
     PathSearchCV(model, {"alpha": ALPHAS}, cv=3, verbose=1).fit(X, y)
     assert "totalling 18 fits" in capsys.readouterr().out
+
+
+def test_another_last_step_is_a_candidate():
+    X, y, _, _ = table()
+    pipeline = Pipeline([("scale", StandardScaler()), ("model", HuberRegressor())])
+    models = [L1Regressor(), QuantileRegressor(quantile=0.9, alpha=0.0)]
+    ours, theirs = compared(pipeline, {"model": models}, X, y, cv=3)
+    assert ours.best_params_ == theirs.best_params_
+    grid = [{"model": models}, {"model__epsilon": [1.0, 2.0]}]
+    compared(pipeline, grid, X, y, cv=3)
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_one_candidate_of_two_fails(train):
+    X, y, _, _ = table()
+    search = PathSearchCV(HuberRegressor(), {"alpha": [-1.0, 1.0]}, return_train_score=train)
+    with pytest.warns(FitFailedWarning), pytest.warns(UserWarning, match="non-finite"):
+        search.fit(X, y)
+    assert np.isnan(search.cv_results_["mean_test_score"][0])
+    assert search.best_params_ == {"alpha": 1.0}
+
+
+def test_unknown_names_are_told_at_once():
+    X, y, _, _ = table()
+    with pytest.raises(ValueError, match="alphaa"):
+        PathSearchCV(HuberRegressor(), {"alphaa": [1.0]}).fit(X, y)

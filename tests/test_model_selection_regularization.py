@@ -178,6 +178,6 @@ def test_a_session_without_a_name_is_told_of_as_any_other():
     names = {"regularization_path": regularization_path, "X": X, "y": Y}
     exec(code, names | {"model": L2Regressor()})  # noqa: S102
     with pytest.warns(ConvergenceWarning):
-        exec(
+        exec(  # noqa: S102
             code, names | {"model": HuberRegressor(max_iter=1, tol=1e-15, scale=1.0, l1_ratio=0.5)}
         )

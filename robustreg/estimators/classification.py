@@ -183,7 +183,7 @@ class LogisticClassifier(EntropyClassifier):
     classes_ : array of shape (n_classes,) or (n_labels, 2)
         The sorted labels; with several labels a row, those of each column.
     coef_ : array of shape (1, n_features), (n_classes, n_features) or (n_labels, n_features)
-        Coefficients; with several classes each column sums to zero.
+        Coefficients; with several classes and an L2 penalty alone each column sums to zero.
     intercept_ : array of shape (1,), (n_classes,) or (n_labels,)
         Intercepts; with several classes their sum is zero.
     n_iter_ : int
@@ -294,7 +294,7 @@ class FocalClassifier(EntropyClassifier):
     classes_ : array of shape (n_classes,)
         The sorted labels.
     coef_ : array of shape (1, n_features) or (n_classes, n_features)
-        Coefficients; with several classes each column sums to zero.
+        Coefficients; with several classes and an L2 penalty alone each column sums to zero.
     intercept_ : array of shape (1,) or (n_classes,)
         Intercepts; with several classes their sum is zero.
     n_iter_ : int
@@ -422,7 +422,7 @@ class PolyClassifier(EntropyClassifier):
     classes_ : array of shape (n_classes,)
         The sorted labels.
     coef_ : array of shape (1, n_features) or (n_classes, n_features)
-        Coefficients; with several classes each column sums to zero.
+        Coefficients; with several classes and an L2 penalty alone each column sums to zero.
     intercept_ : array of shape (1,) or (n_classes,)
         Intercepts; with several classes their sum is zero.
     n_iter_ : int

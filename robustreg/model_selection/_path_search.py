@@ -175,6 +175,8 @@ class PathSearchCV(GridSearchCV):
         splits = list(cv.split(X, y, **routed.splitter.split))
         candidates = list(ParameterGrid(self.param_grid))
         base = clone(self.estimator)
+        for candidate in candidates:  # unknown names are told at once
+            clone(base).set_params(**clone(candidate, safe=False))
         groups = _groups(base, candidates)
         self.n_splits_ = len(splits)
         if not splits or not candidates:
@@ -275,7 +277,9 @@ def _groups(estimator: Any, candidates: list[dict[str, Any]]) -> list[list[list[
     for i, candidate in enumerate(candidates):
         steps, fixed = [], []
         for name, value in candidate.items():
-            if not name.startswith(prefix):
+            if name == prefix.removesuffix("__"):  # another last step
+                fixed.append((name, value))
+            elif not name.startswith(prefix):
                 steps.append((name, value))
             elif not _is_walked(name.removeprefix(prefix), value):
                 fixed.append((name, value))
@@ -340,7 +344,9 @@ def _score_group(
                 result |= {"fit_time": time.time() - started, "score_time": 0.0}
                 names = getattr(scorer, "_scorers", None)
                 failed = dict.fromkeys(names, error_score) if names else error_score
-                result["test_scores"] = result["train_scores"] = failed
+                result["test_scores"] = failed
+                if train_scores:
+                    result["train_scores"] = failed
                 fits.begin()
                 continue
             ended = time.time()
@@ -381,7 +387,8 @@ class _Fits:
 
     def fit(self, candidate: dict[str, Any]) -> Any:
         """Return the estimator fitted with the parameters of a candidate."""
-        if not self.walks:
+        name = self.prefix.removesuffix("__")
+        if not self.walks or name in candidate:
             given = () if self.y is None else (self.y,)
             return (
                 clone(self.estimator).set_params(**candidate).fit(self.X, *given, **self.fit_params)
@@ -396,7 +403,6 @@ class _Fits:
         )
         if not self.prefix:
             return model
-        name = self.prefix.removesuffix("__")
         return Pipeline([*self.steps, (name, model)])
 
     def _transform(self, parameters: dict[str, Any]) -> None:

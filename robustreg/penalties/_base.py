@@ -136,12 +136,15 @@ class Penalty(Parameters, ABC):
         ValueError
             If a parameter is out of range or the coefficients are not numbers.
         """
-        self.validate()
+        shape = self if alpha is None else replace(self, alpha=alpha)
+        shape.validate()
         coef = np.atleast_1d(np.asarray(coef, dtype=float))
+        if np.isnan(coef).any():
+            raise ValueError("coef contains NaN.")
         if coef.ndim > 2:
             raise ValueError(f"coef must have one or two dimensions. Got shape {coef.shape}.")
         t = sizes(coef, self.labels(len(coef)))
-        return float(np.sum(self.value(t, self.alpha if alpha is None else alpha)))
+        return float(np.sum(self.value(t, shape.alpha)))
 
     # What solvers of smooth problems ask.
     @property

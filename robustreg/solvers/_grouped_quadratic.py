@@ -19,6 +19,8 @@ from robustreg.solvers._penalised_quadratic import ROUNDING, solve_definite
 
 #: rounds of proximal and Newton steps at the most
 MOST = 100
+#: rounds that may bring less than half of the way before another Newton step outside leads further
+HALF, PATIENCE = 0.5, 3
 #: Newton steps after a round of proximal ones, and halvings of each
 STEPS, HALVINGS = 6, 30
 
@@ -77,10 +79,14 @@ class GroupLimits(NamedTuple):
         members = [np.flatnonzero(self.labels == g) for g in range(len(self.l1))]
         steep = np.array([np.linalg.norm(H[np.ix_(m, m)], 2) if len(m) else 1.0 for m in members])
         size = np.abs(c) + np.abs(H) @ np.abs(v)
+        least, stalled = np.inf, 0
         for _ in range(MOST):
             gradient = c + H @ v
             size = np.maximum(size, np.abs(gradient))
-            if self.excess(v, gradient).max(initial=0.0) <= ROUNDING * size.max(initial=0.0):
+            worst = self.excess(v, gradient).max(initial=0.0)
+            stalled = 0 if worst < HALF * least else stalled + 1
+            least = min(least, worst)
+            if worst <= ROUNDING * size.max(initial=0.0) or stalled > PATIENCE:
                 break
             v = self._swept(H, gradient, v, members, steep)
             for _ in range(STEPS):

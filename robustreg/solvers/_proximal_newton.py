@@ -54,7 +54,6 @@ def proximal_newton(
     tol: float,
     max_iter: int,
     callback: Any = None,
-    damping: float = DAMPING,
 ) -> Result:
     """Minimise ``objective + limits + theta @ (bend * theta) / 2``.
 
@@ -74,8 +73,6 @@ def proximal_newton(
         Steps at the most.
     callback : callable, optional
         Called with each step; returning True stops.
-    damping : float
-        Added to the diagonal of the Hessian, as a share of its largest entry.
 
     Returns
     -------
@@ -101,9 +98,12 @@ def proximal_newton(
             break
         H = objective.hess(theta, raw)
         largest = float(np.diag(H).max(initial=0.0))
+        if not np.isfinite(worst + largest):  # a penalty beyond floating point
+            status = 2
+            break
         if not largest > 0:  # a piecewise linear stretch: the gradient alone says how far to go
             ridge = max(ridge, worst)
-        H[np.diag_indices_from(H)] += bend + damping * largest
+        H[np.diag_indices_from(H)] += bend + DAMPING * largest
         H = H if convex else lifted(H)
         tried = None
         while tried is None and ridge <= HEAVIEST * max(largest, worst):
@@ -130,7 +130,7 @@ def proximal_newton(
         if callback is not None and callback(intermediate_result=Result(x=theta, fun=total)):
             status = 99
             break
-    return Result(x=theta, fun=total, jac=gradient, nit=nit, status=status, worst=worst)
+    return Result(x=theta, fun=total, jac=gradient, nit=nit, status=status)
 
 
 class _Trial(NamedTuple):

@@ -99,7 +99,9 @@ def solve_stacked(
     # rows within the tube cost nothing: what is left may be much less than what was minimised
     gap = found.optimality * (value + constant)
     nothing = ROUNDING * (1.0 + constant + objective.data.base)
-    found.optimality = 0.0 if value <= nothing else gap / value
+    beyond = objective.loss.rho(objective.data.y - objective.raw(found.x))  # type: ignore[attr-defined]
+    exact = objective.penalty.empty and beyond.max(initial=0.0) <= nothing
+    found.optimality = 0.0 if exact or value == 0 else min(gap / value, 1.0)
     if found.status in (0, 2):
         found.status = 0 if found.optimality <= tol else 2
     found.success, found.fun = found.status == 0, value

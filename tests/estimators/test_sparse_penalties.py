@@ -1,6 +1,7 @@
 """Elastic nets, constraints and other penalties: objectives of conic solves, certificates by another formula."""
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from robustreg import (
     QuantileRegressor,
     RobustRegressor,
 )
-from robustreg.penalties import MCP, SCAD, GroupLasso, Penalty
+from robustreg.penalties import L1, MCP, SCAD, GroupLasso, Penalty
 
 ALPHA = 8.0
 
@@ -320,3 +321,22 @@ def test_a_value_that_is_a_difference_of_entropies_does_not_end_the_search(n, p,
 def test_constraints_leave_a_lasso_without_a_penalty_unwarned(options):
     X, y = table(20, 40)
     L2Regressor(alpha=0.0, l1_ratio=1.0, **options).fit(X, y)
+
+
+@pytest.mark.parametrize("weight", [1e300, 1e308])
+def test_a_penalty_beyond_floating_point_ends(weight):
+    X, y = table(60, 5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for factor in (1.0, 1e9):
+            model = L1Regressor(alpha=1.0, penalty_weights=[weight, 1, 1, 1, 1])
+            model.fit(X, factor * y)
+            assert abs(model.coef_[0]) <= 1e-6 * factor
+            assert not np.isnan(model.optimality_)
+
+
+def test_penalties_check_what_they_are_called_with():
+    with pytest.raises(ValueError, match="coef contains NaN"):
+        L1()([1.0, np.nan], alpha=1.0)
+    with pytest.raises(ValueError, match="'alpha' parameter of L1"):
+        L1()([1.0, 2.0], alpha=-1.0)

@@ -1,5 +1,6 @@
 """Piecewise linear losses with several kinks a row: exact minima, with their certificates."""
 
+import warnings
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -181,3 +182,19 @@ def test_what_does_not_go_with_kinks_is_refused(options, match):
     X, y, _ = rows(30, 2)
     with pytest.raises(InvalidParameterError, match=match):
         RobustRegressor(loss="epsilon_insensitive", **options).fit(X, y)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e6, 1e9])
+@pytest.mark.parametrize("alpha", [1e-3, 1e-9])
+def test_a_tube_around_all_rows_is_not_certified_by_rounding(offset, alpha):
+    X, y, _ = rows(20, 3)
+    loss = EpsilonInsensitive(epsilon=1.0)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        model = RobustRegressor(loss=loss, scale=8.0, alpha=alpha).fit(X, y + offset)
+        best = RobustRegressor(loss=loss, scale=8.0, alpha=1.0).fit(X, y)
+    # all rows are in the tube of both: the least squares of coefficients do not depend on alpha
+    assert np.abs(y - best.predict(X)).max() <= 8 * (1 + 1e-9)
+    excess = (model.coef_ @ model.coef_) / (best.coef_ @ best.coef_) - 1
+    assert told or excess <= 1e-6
+    assert 0 <= model.optimality_ <= 1
