@@ -50,8 +50,8 @@ def row(name, kind):
     """Return one row of the list-table."""
     convex = "convex" if kind.convex else "not convex"
     cells = [
-        f"``{name}`` |br| :class:`~robustreg.penalties.{kind.__name__}`",
-        f":math:`{kind.formula}` |br| :source:`{kind.reference}`",
+        f"``{name}``\n\n:class:`~robustreg.penalties.{kind.__name__}`",
+        f":math:`{kind.formula}`\n\n:source:`{kind.reference}`",
         f".. image:: /{CURVES.as_posix()}/{name}.svg\n   :alt: {name}: value and derivative\n\n{convex}",
     ]
     lines = [f"- {indent(cell, '  ').strip()}" for cell in cells]
@@ -62,7 +62,8 @@ class PenaltyTable(Directive):
     """One row for each penalty."""
 
     def run(self):
-        text = [".. |br| raw:: html", "", "   <br>", "", ".. role:: source", ""]
+        # paragraphs, because a page of Markdown does not resolve substitutions
+        text = [".. role:: source", ""]
         text += [".. list-table::", "   :header-rows: 1", "   :class: losses", ""]
         text += ["   * - name, class", "     - formula", "     - value, derivative"]
         rows = "\n".join(row(name, kind) for name, kind in shipped().items())
