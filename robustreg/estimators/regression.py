@@ -29,6 +29,7 @@ from robustreg.estimators._validation import (
 from robustreg.losses import Absolute, Huber, Pinball, ResidualLoss, Squared
 from robustreg.objective import Objective
 from robustreg.penalties import Penalty
+from robustreg.penalties._applied import Applied
 from robustreg.scales import mad
 from robustreg.solvers import (
     AboutL1,
@@ -44,6 +45,7 @@ from robustreg.solvers import (
     Stage,
     absolute_stage,
     affordable,
+    has_many_in_use,
     is_sparse_in_columns,
     mad_by_passes,
     residuals_about,
@@ -244,6 +246,14 @@ class ResidualRegressor(SeveralOutputs, RemoteMixin):
             )
             return with_scale(objective, found, rank_of(prepared))
         columns = is_sparse_in_columns(objective)
+        if method == "auto" and columns and has_many_in_use(objective):
+            single = replace(objective, penalty=cast(Any, Applied.to(penalty)))
+            found = solve_kinked(
+                single, np.zeros(objective.size) if start is None else start[: objective.size],
+                tol=self.tol, max_iter=self.max_iter, callback=callback,
+            )  # fmt: skip
+            if found.optimality <= self.tol or found.status == 99:
+                return with_scale(objective, found, rank_of(prepared))
         quadratic = penalty.euclidean and not penalty.empty
         if method != "exact" and not (method == "auto" and (quadratic or affordable(objective))):
             options = getattr(self, "solver_options", None)

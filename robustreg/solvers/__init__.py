@@ -13,7 +13,7 @@ from robustreg.solvers._at_scale import (
 )
 from robustreg.solvers._by_passes import solve_by_passes
 from robustreg.solvers._classes import solve_each, solve_settled, solve_together
-from robustreg.solvers._columns import is_sparse_in_columns, solve_columns
+from robustreg.solvers._columns import has_many_in_use, is_sparse_in_columns, solve_columns
 from robustreg.solvers._directions import (
     Centred,
     discriminant_directions,
@@ -84,6 +84,7 @@ __all__ = [
     "design_adaptive_scale",
     "discriminant_directions",
     "finite_sample",
+    "has_many_in_use",
     "interpolation",
     "is_sparse_in_columns",
     "mad_by_passes",

@@ -19,6 +19,9 @@ from robustreg.solvers._result import Result
 
 #: with fewer columns all are taken at once
 MANY = 300
+#: gradient at zero, in units of an L1 penalty, beyond which multipliers are faster than programs (machine: the
+#: same at 4 for 200 x 2,000 and 500 x 5,000 columns, 2 to 4 times as fast at 7)
+IN_USE = 4.0
 #: columns to begin with
 FIRST = 50
 #: a column joins if its pull exceeds the penalty by this share
@@ -35,6 +38,20 @@ def is_sparse_in_columns(objective: Objective) -> bool:
     if not penalty.kinked:
         return False
     return data.size > MANY or bool(np.any(_limits(objective) > 1))
+
+
+def has_many_in_use(objective: Objective) -> bool:
+    """Whether an L1 penalty leaves so many of more columns than rows in use that programs grow large.
+
+    The slopes of the rows at zero coefficients say how far it is below the one that leaves none.
+    """
+    data, kinks = objective.data, objective.loss.kinks(objective.data.y)
+    if kinks is None or data.size <= data.n_rows or objective.n_outputs:
+        return False
+    weight = 1.0 if data.weight is None else data.weight
+    slopes = weight * np.where(kinks.position < 0, kinks.upper, kinks.lower)
+    gradient = np.abs(gradient_of(objective, slopes / objective.total)[: data.size])
+    return bool(np.any(gradient > IN_USE * _limits(objective)))
 
 
 def _limits(objective: Objective) -> Array:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
+import scipy.linalg
 
 from robustreg._array import EMPTY, Array
 from robustreg.objective import Objective
@@ -21,6 +23,10 @@ MOST = 80
 INSIDE, NEAR = 1e-7, 1e-4
 #: rows and columns of a linear system that is solved at the end
 MOST_TIED = 1500
+
+
+#: smallest pivot, as a share of the largest, of a system that is not taken for singular: 2,000 times rounding
+SINGULAR = 5e-13
 
 
 class AboutSlopes:
@@ -156,9 +162,28 @@ def vertex(
     system[q:, :q], system[:q, q:] = E, E.T
     position = np.broadcast_to(kinks.position, s.shape)
     target = np.concatenate([-(pull + l1 * np.sign(x)), position[rows]])
-    solved = np.linalg.lstsq(system, target, rcond=None)[0]
-    for _ in range(2):
-        solved += np.linalg.lstsq(system, target - system @ solved, rcond=None)[0]
+    solved = _solved(system, target)
     slopes = fixed.copy()
     slopes[rows] = solved[q:]
     return [(problem.whole(solved[:q], columns), slopes)]
+
+
+def _solved(system: Array, target: Array) -> Array:
+    """Return the solution of a square system, refined; the shortest one where it is singular."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", scipy.linalg.LinAlgWarning)
+        factors = scipy.linalg.lu_factor(system, check_finite=False)
+    pivots = np.abs(np.diag(factors[0]))
+    if pivots.min(initial=np.inf) > SINGULAR * pivots.max(initial=0.0):
+
+        def solve(b: Array) -> Array:
+            return np.asarray(scipy.linalg.lu_solve(factors, b, check_finite=False))
+    else:
+
+        def solve(b: Array) -> Array:
+            return np.asarray(np.linalg.lstsq(system, b, rcond=None)[0])
+
+    solved = solve(target)
+    for _ in range(2):
+        solved += solve(target - system @ solved)
+    return solved

@@ -340,3 +340,24 @@ def test_penalties_check_what_they_are_called_with():
         L1()([1.0, np.nan], alpha=1.0)
     with pytest.raises(ValueError, match="'alpha' parameter of L1"):
         L1()([1.0, 2.0], alpha=-1.0)
+
+
+@pytest.mark.parametrize("quantile", [0.5, 0.9])
+def test_quantiles_of_wide_data_with_a_slight_penalty(quantile):
+    # beyond 300 columns, and so far below the largest alpha that most rows are fitted exactly
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(40, 320)) * rng.uniform(0.01, 100, 320) + 5
+    y = X[:, 0] / 50 + rng.standard_t(2, size=40)
+    weight = rng.integers(0, 3, 40)
+    for rows in (X, sp.csr_array(np.where(np.abs(X - 5) < 3, 0, X))):
+        fits = [
+            QuantileRegressor(quantile=quantile, alpha=1e-3, solver=solver).fit(rows, y, weight)
+            for solver in ("auto", "highs")
+        ]
+        values = []
+        for fit in fits:
+            assert fit.optimality_ <= 1e-8
+            r = y - fit.predict(rows)
+            loss = np.average(np.maximum(quantile * r, (quantile - 1) * r), weights=weight)
+            values.append(loss + 1e-3 * np.abs(fit.coef_).sum())
+        assert abs(values[0] / values[1] - 1) < 1e-8
