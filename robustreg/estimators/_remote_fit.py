@@ -76,7 +76,7 @@ class RemoteFit(LinearModel):
     def _fit_table(self, table: Table, X: Any, y: Any, sample_weight: Any) -> Self:
         """Fit a table; the others are what callbacks hear of."""
         with np.errstate(all="ignore"), blas_aside():
-            prepared = self._prepare_remote(self._encoded(table).together())
+            prepared = self._prepare_remote(self._encoded(table))
             data: Any = prepared.data
             # one pass, and the rest as in memory
             here = data.gathered()

@@ -168,6 +168,5 @@ class Rows:
     def _open_as(self, read: Callable[[Any, str], Array] | None) -> Table:
         """Return the table with y as an estimator reads it."""
         if read not in self._known:
-            table = self._table.map(as_numbers if read is None else Read(read))
-            self._known[read] = table.together() if read is None else table
+            self._known[read] = self._table.map(as_numbers if read is None else Read(read))
         return self._known[read]

@@ -118,10 +118,6 @@ class Table(ABC):
     def map(self, function: Callable[[Part], Part]) -> Table:
         """Return the table of what ``function`` makes of each part, where it is."""
 
-    def together(self) -> Table:
-        """Make ready for many passes: parts are not changed any more."""
-        return self
-
 
 class Local(Table):
     """Parts in this process."""

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,16 +69,38 @@ class Ready:
 
 
 class Bundle:
-    """Parts that one thread of a worker works through."""
+    """Parts, by their numbers, that one thread of a worker works through."""
 
-    def __init__(self, numbers: Sequence[int], starts: Sequence[int], *parts: Part) -> None:
+    def __init__(self, parts: Iterable[tuple[int, Part]]) -> None:
         self.parts = [
-            (number, Part(aligned(part.X), aligned(part.y), aligned(part.weight), start))
-            for number, start, part in zip(numbers, starts, parts, strict=True)
+            (number, Part(aligned(part.X), aligned(part.y), aligned(part.weight), part.start))
+            for number, part in parts
         ]
 
     def reduce(self, function: Callable[[Part], Sums], combine: Any) -> list[Node]:
+        """Return the subtrees that a pass over the parts adds up to."""
         return nodes_of(((number, function(part)) for number, part in self.parts), combine)
+
+    def counts(self) -> dict[int, tuple[int, float]]:
+        """Return rows and weights of each part."""
+        return {number: summary(part) for number, part in self.parts}
+
+    def map(self, function: Callable[[Part], Part]) -> Bundle:
+        """Return what is made of each part."""
+        return Bundle((number, function(part)) for number, part in self.parts)
+
+    def placed(self, places: dict[int, tuple[int, int]]) -> Bundle:
+        """Return the parts that have a place, which is a new number and the first row."""
+        return Bundle(
+            (places[number][0], part._replace(start=places[number][1]))
+            for number, part in self.parts
+            if number in places
+        )
+
+
+def make_bundle(numbers: Sequence[int], *parts: Part) -> Bundle:
+    """Put parts together on a worker."""
+    return Bundle(zip(numbers, parts, strict=True))
 
 
 def aligned(array: Any) -> Any:
@@ -95,7 +118,7 @@ def reduce_part(
     part: Part, number: int, start: int, function: Callable[[Part], Sums], combine: Any
 ) -> list[Node]:
     """Carry out a pass on one part, by Dask's own scheduler."""
-    return reduce_bundle(Bundle([number], [start], part), function, combine)
+    return reduce_bundle(Bundle([(number, part._replace(start=start))]), function, combine)
 
 
 def version() -> str:
@@ -106,23 +129,34 @@ def version() -> str:
 class DaskTable(Table):
     """Partitions of Dask: one bundle for each thread of the workers, or none without a cluster."""
 
-    def __init__(self, parts: Sequence[Any], n_features: int, client: Any) -> None:
+    def __init__(self, held: Sequence[Any], n_features: int, client: Any) -> None:
+        # parts that are not computed, or bundles and where they are
         self.client, self.n_features = client, n_features
-        if client is not None:
-            known = self._gather(client.map(summary, parts, pure=False))
+        if client is None:
+            found = [dict(enumerate(dask.compute(*map(dask.delayed(summary), held))))]
         else:
-            known = dask.compute(*map(dask.delayed(summary), parts))
-        counts = [count for count, _ in known]
-        starts = np.cumsum([0, *counts])
-        self.n_rows, self.total = int(starts[-1]), float(sum(mass for _, mass in known))
+            counts = [client.submit(Bundle.counts, bundle, pure=False) for bundle, _ in held]
+            found = gathered(client, counts)
+        known = {number: count for one in found for number, count in one.items()}
         # Empty parts get no number, so that they change no bit of a sum.
-        kept = [i for i, count in enumerate(counts) if count]
-        if not kept or not self.total > 0:
+        kept = [number for number in sorted(known) if known[number][0]]
+        self.total = float(sum(known[number][1] for number in kept))
+        if not self.total > 0:
             raise ValueError(
                 "Found array with 0 sample(s) of positive weight while a minimum of 1 is required."
             )
-        self._parts = [(parts[i], int(starts[i])) for i in kept]
-        self._bundles: list[tuple[Any, list[str]]] = []
+        starts = np.cumsum([0, *(known[number][0] for number in kept)]).tolist()
+        self.n_rows = int(starts[-1])
+        places = {number: (i, starts[i]) for i, number in enumerate(kept)}
+        if client is None:
+            self._held: list[Any] = [(held[number], *places[number]) for number in kept]
+            return
+        self._held = []
+        for (bundle, at), mine in zip(held, found, strict=True):
+            some = {number: places[number] for number in mine if number in places}
+            if some:
+                placed = client.submit(Bundle.placed, bundle, some, workers=at, **ANYWHERE)
+                self._held.append((placed, at))
 
     @classmethod
     def of(
@@ -147,23 +181,20 @@ class DaskTable(Table):
             for i, three in enumerate(zip(partitions, targets, weights, strict=True))
         ]
         client = find_client()
-        if client is not None:
-            require_version(client)
-            parts = client.compute(parts)
-        return cls(parts, n_features, client)
+        if client is None:
+            return cls(parts, n_features, None)
+        require_version(client)
+        return cls(bundled(client, client.compute(parts)), n_features, client)
 
     def map(self, function: Callable[[Part], Part]) -> DaskTable:
-        parts = [part for part, _ in self._parts]
         if self.client is None:
-            changed = list(map(dask.delayed(function, pure=False), parts))
-        else:
-            changed = self.client.map(function, parts, pure=False)
+            change = dask.delayed(function, pure=False)
+            return DaskTable([change(part) for part, *_ in self._held], self.n_features, None)
+        changed = [
+            (self.client.submit(Bundle.map, bundle, function, workers=at, **ANYWHERE), at)
+            for bundle, at in self._held
+        ]
         return DaskTable(changed, self.n_features, self.client)
-
-    def together(self) -> DaskTable:
-        if self.client is not None and not self._bundles:
-            self._bundles, self._parts = self._bundled(), []
-        return self
 
     def reduce(
         self, function: Callable[[Part], Sums], combine: Callable[[Sums, Sums], Sums] = add
@@ -171,68 +202,81 @@ class DaskTable(Table):
         what: Any = (function, combine)
         if self.client is None:
             one = dask.delayed(reduce_part, pure=False)
-            found = dask.compute(*(one(p, i, at, *what) for i, (p, at) in enumerate(self._parts)))
+            found = dask.compute(*(one(*part, *what) for part in self._held))
         else:
-            how = {"pure": False, "allow_other_workers": True}
             submit = self.client.submit
-            tasks = [submit(reduce_bundle, b, *what, workers=at, **how) for b, at in self._bundles]
-            tasks += [
-                submit(reduce_part, p, i, at, *what, pure=False)
-                for i, (p, at) in enumerate(self._parts)
+            tasks = [
+                submit(reduce_bundle, b, *what, workers=at, **ANYWHERE) for b, at in self._held
             ]
-            found = self._gather(tasks)
+            found = gathered(self.client, tasks)
         return join([node for nodes in found for node in nodes], combine)
 
-    def _bundled(self) -> list[tuple[Any, list[str]]]:
-        """Put parts together where they are."""
-        futures = [part for part, _ in self._parts]
-        holders = self.client.who_has(futures)
-        threads = {at: w["nthreads"] for at, w in self.client.scheduler_info(-1)["workers"].items()}
-        here: dict[str, list[int]] = defaultdict(list)
-        for number, future in enumerate(futures):
-            at = holders.get(future.key) or sorted(threads)
-            here[min(at, key=lambda a: len(here[a]))].append(number)
-        bundles = []
-        for address, mine in here.items():
-            share = -(-len(mine) // max(threads.get(address, 1), 1))
-            for first in range(0, len(mine), share):
-                some = mine[first : first + share]
-                parts, starts = zip(*(self._parts[i] for i in some), strict=True)
-                bundle = self.client.submit(
-                    Bundle, some, starts, *parts, workers=[address], allow_other_workers=True,
-                    pure=False,
-                )  # fmt: skip
-                bundles.append((bundle, [address]))
-        return bundles
 
-    def _gather(self, futures: list[Any]) -> list[Any]:
-        """Return results; an error rather than an endless wait where nobody is left to make them."""
-        from distributed import wait
+#: tasks that are to be where their rows are, or elsewhere where that worker has gone
+ANYWHERE = {"pure": False, "allow_other_workers": True}
 
-        client, lonely = self.client, 0
+
+def bundled(client: Any, parts: list[Any]) -> list[tuple[Any, list[str]]]:
+    """Put parts together where they are: bundles, and where those are."""
+    with watched(client, parts):
+        settled(client, parts)
+    holders = client.who_has(parts)
+    threads = {at: w["nthreads"] for at, w in client.scheduler_info(-1)["workers"].items()}
+    here: dict[str, list[int]] = defaultdict(list)
+    for number, future in enumerate(parts):
+        at = holders.get(future.key) or sorted(threads)
+        here[min(at, key=lambda a: len(here[a]))].append(number)
+    bundles = []
+    for address, mine in here.items():
+        share = -(-len(mine) // max(threads.get(address, 1), 1))
+        for first in range(0, len(mine), share):
+            some = mine[first : first + share]
+            those = [parts[i] for i in some]
+            bundle = client.submit(make_bundle, some, *those, workers=[address], **ANYWHERE)
+            bundles.append((bundle, [address]))
+    return bundles
+
+
+def settled(client: Any, futures: list[Any]) -> None:
+    """Wait for results; an error rather than an endless wait where nobody is left to make them."""
+    from distributed import wait
+
+    lonely = 0
+    while True:
         try:
-            while True:
-                try:
-                    wait(futures, timeout=LOOK)
-                    break
-                except TimeoutError:
-                    alive = client.status == "running" and client.scheduler_info(-1)["workers"]
-                    lonely = 0 if alive else lonely + 1
-                    if lonely >= GIVE_UP:
-                        raise RuntimeError(
-                            "No Dask worker has been there for "
-                            f"{LOOK * GIVE_UP:.0f} seconds: start workers and fit again."
-                        ) from None
-            return list(client.gather(futures))
-        except CancelledError as error:
-            raise RuntimeError(
-                "Rows were lost with a worker and cannot be made again, as those that client.scatter has "
-                f"sent: pass a collection that Dask can compute again ({error})."
-            ) from None
-        except BaseException:
-            if client.status == "running":
-                client.cancel(futures)
-            raise
+            wait(futures, timeout=LOOK)
+            return
+        except TimeoutError:
+            alive = client.status == "running" and client.scheduler_info(-1)["workers"]
+            lonely = 0 if alive else lonely + 1
+            if lonely >= GIVE_UP:
+                raise RuntimeError(
+                    f"No Dask worker has been there for {LOOK * GIVE_UP:.0f} seconds: start workers and fit "
+                    "again."
+                ) from None
+
+
+@contextmanager
+def watched(client: Any, futures: list[Any]) -> Iterator[None]:
+    """Say what lost rows mean; what was asked for is called off where it ends in another way."""
+    try:
+        yield
+    except CancelledError as error:
+        raise RuntimeError(
+            "Rows were lost with a worker and cannot be made again, as those that client.scatter has "
+            f"sent: pass a collection that Dask can compute again ({error})."
+        ) from None
+    except BaseException:
+        if client.status == "running":
+            client.cancel(futures)
+        raise
+
+
+def gathered(client: Any, futures: list[Any]) -> list[Any]:
+    """Return results."""
+    with watched(client, futures):
+        settled(client, futures)
+        return list(client.gather(futures))
 
 
 def find_client() -> Any:

@@ -32,7 +32,7 @@ def open_table(
     from robustreg.tables._dask import DaskTable  # only where there is Dask
 
     if read is None:
-        return DaskTable.of(X, y, weight, check).together()
+        return DaskTable.of(X, y, weight, check)
     return DaskTable.of(X, y, weight, check, read, positive=False)
 
 

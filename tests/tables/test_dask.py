@@ -452,3 +452,27 @@ def test_worker_with_another_version_is_refused_before_any_pass(cluster):
     client.run(older)
     with pytest.raises(RuntimeError, match=r"must be installed on every worker.*0\.0\.1"):
         L2Regressor().fit(*many())
+
+
+@slow
+def test_interrupt_calls_off_what_was_asked_for(cluster):
+    client = cluster(1)
+
+    def slowly(block):
+        import time
+
+        time.sleep(20)
+        return block
+
+    X, y, _ = arrays(*rows())
+    X = X.map_blocks(slowly, dtype=float, meta=np.zeros((0, P)))
+    timer = threading.Timer(2.0, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        L2Regressor().fit(X, y)
+    assert time.monotonic() - start < 15
+    deadline = time.monotonic() + 10
+    while client.futures and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not client.futures
