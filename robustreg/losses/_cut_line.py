@@ -1,4 +1,4 @@
-"""Residual losses whose psi is a line, cut off at two slopes: squared, absolute, Huber and others."""
+"""Convex losses of residuals with piecewise linear psi: squared, absolute, Huber and others."""
 
 from __future__ import annotations
 
