@@ -179,13 +179,7 @@ class PathSearchCV(GridSearchCV):
             clone(base).set_params(**clone(candidate, safe=False))
         groups = _groups(base, candidates)
         self.n_splits_ = len(splits)
-        if not splits or not candidates:
-            raise ValueError("No fits were performed: cv or param_grid is empty.")
-        if self.verbose > 0:
-            print(
-                f"Fitting {len(splits)} folds for each of {len(candidates)} candidates, totalling "
-                f"{len(splits) * len(candidates)} fits"
-            )
+        self._announce(len(splits), len(candidates))
         progress = Progress(self, X, y, params.get("sample_weight"), lambda _: {}, total=1)
         tasks = [(k, group) for k in range(len(splits)) for group in groups]
         options = {
@@ -222,6 +216,16 @@ class PathSearchCV(GridSearchCV):
         self.cv_results_ = results
         progress.end()
         return self
+
+    def _announce(self, n_splits: int, n_candidates: int) -> None:
+        """Refuse a search for nothing, and print what is to come where that is asked for."""
+        if not n_splits or not n_candidates:
+            raise ValueError("No fits were performed: cv or param_grid is empty.")
+        if self.verbose > 0:
+            print(
+                f"Fitting {n_splits} folds for each of {n_candidates} candidates, totalling "
+                f"{n_splits * n_candidates} fits"
+            )
 
     def _refit(self, base: Any, X: Any, y: Any, fit_params: dict[str, Any]) -> None:
         """Fit the chosen candidate to all rows."""
