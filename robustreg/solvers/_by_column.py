@@ -87,8 +87,11 @@ class _Problem:
 
     def bare(self) -> Array:
         """Return the columns without any penalty or bound."""
-        square = self.part.l2.reshape(self.objective.data.size, -1).any(axis=1)
-        return np.flatnonzero(self.free() & ~square)
+        size = self.objective.data.size
+        held = self.part.l2.reshape(size, -1).any(axis=1)
+        if self.labels is None:  # for one of several outputs at the least
+            held |= self.part.l1.reshape(size, -1).any(axis=1)
+        return np.flatnonzero(self.free() & ~held)
 
     def on(self, kept: Array) -> tuple[Objective, NotSmooth, Array]:
         """Return loss, penalty and its square on some columns, which hold those without a penalty."""

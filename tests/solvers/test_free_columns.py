@@ -9,9 +9,16 @@ from numpy.testing import assert_allclose
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from robustreg import L1Regressor, L2Regressor, LogisticClassifier, RobustRegressor
+from robustreg import (
+    L1Regressor,
+    L2Regressor,
+    LogisticClassifier,
+    RobustClassifier,
+    RobustRegressor,
+)
 from robustreg.coordinates import Coordinates
 from robustreg.data import Data
+from robustreg.losses import Focal
 from robustreg.penalties import GroupLasso
 from robustreg.solvers._free_columns import FreeColumns
 
@@ -115,3 +122,11 @@ def test_exact_fits_do_not_warn(model, scale):
     coef = np.array([1.0, 2.0, 0.0]) * scale
     model.fit(X, X @ coef + 1e3 * scale)
     assert_allclose(model.coef_ / scale, coef / scale, atol=1e-9)
+
+
+def test_a_column_that_is_free_for_one_class_only_keeps_the_penalty_of_the_others():
+    rng = np.random.default_rng(0)
+    X, y = rng.uniform(size=(30, 3)), np.arange(30) % 3
+    # SCAD holds no large coefficient
+    model = RobustClassifier(loss=Focal(gamma=1.0), penalty="scad", alpha=0.1).fit(X, y)
+    assert model.optimality_ <= 1e-8
