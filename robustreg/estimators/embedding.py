@@ -102,12 +102,13 @@ class LinearEmbedding(
     batch_size : int or "auto", default="auto"
         Groups in a batch at the least, where there are as many; 64 by default.
     n_rounds : int, default=3
-        Rounds of drawing.
+        Maximum number of rounds of drawing: the first that lowers the objective by less than ``10 * tol`` of
+        its unit is the last.
     max_iter : int, default=500
         Maximum number of iterations, those of all rounds together; rounds before the last take up to 10.
     tol : float, default=1e-3
-        The last round ends when an iteration decreases the objective by less than this share of what it
-        was at the start of the round.
+        A round ends when an iteration decreases the objective by less than this share of its unit: what it is
+        where all rows are in one place, or at the start of the round where that is more.
     warm_start : bool, default=False
         Whether to start from the last fit.
     random_state : int, RandomState or None, default=0
@@ -267,7 +268,7 @@ class LinearEmbedding(
         if found.status == 1:
             warnings.warn(
                 f"{type(self).__name__} stopped after {self.n_iter_} iterations (max_iter={self.max_iter}) "
-                f"while the objective still decreased by more than tol = {self.tol:.1e} of its value an "
+                f"while the objective still decreased by more than tol = {self.tol:.1e} of its unit an "
                 "iteration; the last iterate is kept. Increase max_iter, or tol if that accuracy is "
                 "enough.",
                 ConvergenceWarning,

@@ -48,8 +48,30 @@ class Distance(NamedTuple):
 
     value: Array
     slope: Array
-    length: Array
-    """The distances themselves, finite where their squares are not."""
+    known: Array | None
+    """The distances themselves where they are not the roots of the values."""
+
+    @property
+    def length(self) -> Array:
+        """The distances themselves, finite where their squares are not."""
+        if self.known is not None:
+            return self.known
+        xp, apart = array_namespace(self.value), self.value > 0
+        return xp.where(apart, xp.sqrt(xp.where(apart, self.value, 1.0)), 0.0)
+
+
+def _row_squares(x: Array) -> Array:
+    """Squared length of each row."""
+    if isinstance(x, np.ndarray):
+        return np.einsum("ij,ij->i", x, x)  # without a matrix of squares
+    return array_namespace(x).sum(x * x, axis=-1)
+
+
+def _at_most(x: Array, most: float) -> bool:
+    """Whether no entry is more, or no number."""
+    if isinstance(x, np.ndarray):
+        return bool(x.max() <= most)
+    return bool(array_namespace(x).all(x <= most))
 
 
 def distance(a: Array, b: Array, squared: bool) -> Distance:
@@ -58,11 +80,9 @@ def distance(a: Array, b: Array, squared: bool) -> Distance:
     most = float(xp.finfo(a.dtype).max)
     if squared:
         difference = a - b
-        value = xp.sum(difference * difference, axis=-1)
-        if bool(xp.all(value <= most)):
-            apart = value > 0
-            root = xp.sqrt(xp.where(apart, value, 1.0))
-            return Distance(value, 2.0 * difference, xp.where(apart, root, 0.0))
+        value = _row_squares(difference)
+        if _at_most(value, most):
+            return Distance(value, 2.0 * difference, None)
     # Halved, the difference cannot overflow; divided by its largest entry, its squares cannot.
     half = 0.5 * a - 0.5 * b
     largest = xp.max(xp.abs(half), axis=-1)
@@ -83,9 +103,9 @@ def nearer(one: Distance, other: Distance) -> Array:
     """By how much the second distance (or its square) is less than the first, infinite ones too."""
     xp = array_namespace(one.value)
     most = float(xp.finfo(one.value.dtype).max)
-    finite = (one.value <= most) & (other.value <= most)
-    if bool(xp.all(finite)):
+    if _at_most(one.value, most) and _at_most(other.value, most):
         return one.value - other.value
+    finite = (one.value <= most) & (other.value <= most)
     plain = xp.where(finite, one.value, 0.0) - xp.where(finite, other.value, 0.0)
     # a^2 - b^2 = (a - b) (a + b), in which equal ones make zero
     half = 0.5 * one.length, 0.5 * other.length

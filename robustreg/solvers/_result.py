@@ -54,6 +54,8 @@ class Result(OptimizeResult):
         Sum of the weights of the pairs that a ranking loss sums over.
     n_tuples : int
         How many pairs, triplets or rows in batches an embedding was fitted to.
+    lowered : float
+        By what share of its unit the objective of an embedding went down.
     growing : bool
         Whether the coefficients still grow, as where no finite optimum exists.
     parts : list of Result
@@ -93,6 +95,7 @@ class Result(OptimizeResult):
     slack: Array
     n_pairs: float
     n_tuples: int
+    lowered: float
     growing: bool
     parts: list[Result]
     theta: Array
