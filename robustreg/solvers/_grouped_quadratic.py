@@ -19,8 +19,9 @@ from robustreg.solvers._penalised_quadratic import ROUNDING, solve_definite
 
 #: rounds of proximal and Newton steps at the most
 MOST = 100
-#: rounds that may bring less than half of the way before another Newton step outside leads further
-HALF, PATIENCE = 0.5, 3
+#: rounds that may bring less than half of the way once the gradient is this small: the next step outside leads
+#: further
+HALF, PATIENCE, SMALL = 0.5, 3, 1e-12
 #: Newton steps after a round of proximal ones, and halvings of each
 STEPS, HALVINGS = 6, 30
 
@@ -86,7 +87,8 @@ class GroupLimits(NamedTuple):
             worst = self.excess(v, gradient).max(initial=0.0)
             stalled = 0 if worst < HALF * least else stalled + 1
             least = min(least, worst)
-            if worst <= ROUNDING * size.max(initial=0.0) or stalled > PATIENCE:
+            largest = size.max(initial=0.0)
+            if worst <= (SMALL if stalled > PATIENCE else ROUNDING) * largest:
                 break
             v = self._swept(H, gradient, v, members, steep)
             for _ in range(STEPS):
