@@ -21,6 +21,8 @@ from robustreg.solvers._search import Search
 from robustreg.solvers._subsampling import NEAR, MScale
 from robustreg.solvers._table import Table
 
+#: a gradient that no rounding excuses
+UNSOLVED = 1e-3
 #: scale, in spreads of y, at which it is asked whether a plane holds the majority exactly
 SUSPECT = 1e-7
 #: rows up to which a fit goes on far beyond the tolerance, which costs nothing
@@ -93,6 +95,9 @@ class Descent:
             last = norm
             moved = self._move(pull, hessian, residual, value, sigma)
             if moved is None:
+                # beside a scale near the rounding of residuals slopes are what that leaves of them
+                floor = float(np.max(table.rounding(theta))) / sigma if norm > self.tol else 0.0
+                norm = 0.0 if norm <= floor < UNSOLVED else norm
                 status = 2 if norm > self.tol else 0
                 break
             step, residual, value, sigma = moved

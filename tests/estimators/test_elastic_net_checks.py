@@ -4,7 +4,10 @@ import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import robustreg
-from tests.estimators.test_classification_checks import SharesOfRange
+from tests.estimators.test_classification_checks import (
+    SharesOfRange,
+    two_classes_whatever_the_order,  # noqa: F401
+)
 from tests.test_public import ESTIMATORS
 
 ELASTIC = [cls(l1_ratio=0.5) for cls in ESTIMATORS if "l1_ratio" in cls().get_params()]
