@@ -115,9 +115,8 @@ def certify(objective: Objective, theta: Array, dual: Array | None = None) -> Ce
     here, there = _orthonormal(objective, loose, (u[loose], intercept), rest)
     gap += float(np.sum(np.abs(there) * (size + np.abs(here))))
     gap += penalty.gap(u, pulled, primal, loose) + penalty.apart
-    gap = min(
-        primal, gap
-    )  # where overflow leaves no number, the objective itself; neither loss nor penalty is ever negative
+    # neither loss nor penalty is ever negative; where overflow leaves no number that is all there is to say
+    gap = min(primal, gap)
     return Certificate(
         "gap", gap / max(primal, EPS * objective.unit), primal, penalty.excess(u, pulled)
     )

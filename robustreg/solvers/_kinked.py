@@ -106,7 +106,7 @@ def solve_kinked(
     Parameters
     ----------
     objective : Objective
-        Its loss offers `kinks`; its penalty is L1 or L2, or has ``alpha=0``.
+        Its loss offers `kinks`; its penalty is L2, or any of single coefficients or groups.
     theta : array
         Start.
     tol : float
