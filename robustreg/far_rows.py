@@ -14,16 +14,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robustreg._array import Array, is_sparse
-from robustreg.data import Data, column_squares, floats, spread_rows, take_rows
+from robustreg.data import Data, column_squares, floats, take_rows
+from robustreg.even_rows import SOME, typical
 from robustreg.preparation import arrange, prepare, prepare_robust
 
-#: rows by which typical entries are judged
-SOME = 1024
 #: an entry this many times the typical one is far. The fit in units of a spread of that size leaves the other
 #: rows nine of their sixteen digits, as many as the certificate asks for.
 FAR = 1e6
-#: share of an offset that is rounding
-ROUNDING = 1e-14
 #: largest share of the rows that can be far: the others have to say what is typical
 MOST = 0.1
 
@@ -74,28 +71,13 @@ def prepare_beside_far_rows(
     if wide or not data.dense or not data.size or data.n_rows < 4:
         return data, rank, None
     kept = None if weight is None or np.all(weight > 0) else np.flatnonzero(weight > 0)
-    center, unit = _typical(X, kept, intercept)
+    center, unit = typical(X, kept, intercept)
     if not np.all(unit > 0) or np.all(_largest(data, X, kept, center) <= FAR * unit):
         return data, rank, None
     far = _far_rows(data, X, kept, center, unit)
     if not 0 < len(far) <= MOST * data.n_rows:
         return data, rank, None
     return *_beside(X, y, weight, kept, far, data, rank, options), FarRows(far, data)
-
-
-def _typical(X: Any, kept: Array | None, intercept: bool) -> tuple[Array, Array]:
-    """Return median and typical deviation of each column."""
-    n = X.shape[0] if kept is None else len(kept)
-    some = np.arange(n) if n <= SOME else spread_rows(n, SOME)
-    part = floats(take_rows(X, some if kept is None else kept[some]), dense=True)
-    center = np.median(part, axis=0) if intercept else np.zeros(part.shape[1])
-    part = part - center
-    unit = np.median(np.abs(part), axis=0)
-    for j in np.flatnonzero(unit <= ROUNDING * np.abs(center)):  # most entries are alike
-        size = np.abs(part[:, j])
-        moving = size[size > ROUNDING * abs(center[j])]
-        unit[j] = np.median(moving) if len(moving) else 0.0
-    return center, unit
 
 
 def _largest(data: Data, X: Any, kept: Array | None, center: Array) -> Array:

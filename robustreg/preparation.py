@@ -30,6 +30,7 @@ from robustreg.data import (
     subsample_size,
     take_rows,
 )
+from robustreg.even_rows import even_rows
 from robustreg.orthonormal import lost_shares, orthonormal_transform
 from robustreg.row_space import MOST_ROWS, row_space
 from robustreg.scales import weighted_median
@@ -318,9 +319,15 @@ def _choose(
     live = np.flatnonzero(varies)
     transform = np.zeros((len(size), 0))
     if p:
-        rows = _few_rows(scaled, live)
-        found = orthonormal_transform(rows, size[live], data.n_rows)
-        refuse_loss(live[lost_shares(rows, size[live], found) > LOST])
+        rows, spread = _few_rows(scaled, live), size[live]
+        found = orthonormal_transform(rows, spread, data.n_rows)
+        if found.shape[1] < min(p, data.n_rows - extra):
+            even = even_rows(data, live)
+            told = even and orthonormal_transform(even.rows, even.size, data.n_rows)
+            if even and told is not None and told.shape[1] > found.shape[1]:
+                rows, spread, center[live] = even
+                found = told
+        refuse_loss(live[lost_shares(rows, spread, found) > LOST])
         transform = np.zeros((len(size), found.shape[1]))
         transform[live] = found
     rank = transform.shape[1] + extra

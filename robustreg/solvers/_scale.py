@@ -273,14 +273,16 @@ def _balanced_scale(problem: Problem, objective: Objective, kappa: float, found:
     With a tiny threshold nearly all rows are beyond it at most scales, and the objective is a line between
     them: Newton sees no curvature there, and the next row within reach may be a thousand scales away.
     """
-    at, ends = found.x[:-1], {}
+    at = found.x[:-1]
+    ends: dict[float, tuple[Array, float]] = {}
     middle = float(np.log(found.x[-1]))
 
     def slope(log_sigma: float) -> float:
         nonlocal at
-        at, mean = _profile(problem, float(np.exp(log_sigma)), at, kappa)
-        ends[log_sigma] = at
-        return mean / kappa
+        if log_sigma not in ends:  # from another start rounding may give it another sign
+            at, mean = _profile(problem, float(np.exp(log_sigma)), at, kappa)
+            ends[log_sigma] = at, mean / kappa
+        return ends[log_sigma][1]
 
     sign, width = -np.sign(slope(middle)), 1e-3
     if not sign:
@@ -293,7 +295,7 @@ def _balanced_scale(problem: Problem, objective: Objective, kappa: float, found:
         return found
     root = scipy.optimize.brentq(slope, near, far, xtol=1e-14, rtol=1e-14, maxiter=60)
     best = min(ends, key=lambda end: abs(end - root))
-    theta = np.append(ends[best], np.exp(best))
+    theta = np.append(ends[best][0], np.exp(best))
     again = _joint(problem, objective, kappa, theta, 0)
     again.nit += found.nit
     return again if again.optimality < found.optimality or again.status == 99 else found

@@ -96,7 +96,9 @@ def solve_smooth(
         found = minimize(objective.evaluate, theta, method=newton, callback=callback, **options)
     _judge(objective, found, method, tol)
     for _ in range(AGAIN):
-        if found.status not in (1, 2) or method == "newton" or found.nit >= max_iter:
+        rounded = cheap and found.status == 0 and _unsettled(objective, found, tol)
+        undone = found.status in (1, 2) or rounded
+        if not undone or method == "newton" or found.nit >= max_iter:
             break
         # Values tell the steps of L-BFGS apart no longer; slopes, which Newton asks then, still do. And
         # where the gradient is small because curvature is, only Newton's steps are long.
@@ -122,6 +124,17 @@ def _judge(objective: Objective, found: Result, method: str, tol: float) -> None
     found.success = found.status == 0
 
 
+def _unsettled(objective: Objective, found: Result, tol: float) -> bool:
+    """Whether rounding is all that speaks for an end: a Newton step may still make the gradient small."""
+    return float(np.abs(found.jac).max(initial=0.0)) > _target(objective, tol)
+
+
+def _target(objective: Objective, tol: float) -> float:
+    """Return the gradient to which an objective is minimised; that of a scale has the size of its price."""
+    unit = objective.unit
+    return max(tol * (unit if objective.n_extra else 1.0), NOISE / unit)
+
+
 def _newton_options(
     objective: Objective,
     method: str,
@@ -135,7 +148,7 @@ def _newton_options(
     """How to call :func:`newton`, with dense Hessians or with their products."""
     unit = objective.unit
     options: dict[str, Any] = {
-        "tol": max(tol * (unit if objective.n_extra else 1.0), NOISE / unit), "maxiter": max_iter, "at_least": at_least, "lower": lower,
+        "tol": _target(objective, tol), "maxiter": max_iter, "at_least": at_least, "lower": lower,
         "metric": metric, "known": known,
     }  # fmt: skip
     if method != "newton":

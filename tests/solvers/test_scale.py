@@ -1,5 +1,7 @@
 """Scales found with the fit: their equations at the answer, and when the answer is zero."""
 
+import warnings
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -184,3 +186,21 @@ def test_scale_of_proposal_2_solves_its_equation_whatever_the_threshold(epsilon,
     spent = np.square(np.minimum(np.abs(y - model.predict(X)) / model.scale_, epsilon)).sum()
     assert_allclose(spent, huber_consistency(epsilon) * 12, rtol=1e-6)
     assert model.n_iter_ < 300
+
+
+@pytest.mark.parametrize("epsilon", [4.6e-4, 1e-5])
+@pytest.mark.parametrize("noise", [1.0, 1e-5, 1e-8])
+@pytest.mark.parametrize("seed", range(3))
+def test_all_solvers_find_one_scale_with_a_tiny_threshold(epsilon, noise, seed):
+    rng = np.random.default_rng(seed)
+    X = rng.random((19, 4))
+    y = X @ rng.normal(size=4) + noise * rng.normal(size=19)
+    found = []
+    for solver in ("newton", "lbfgs", "newton-cg"):
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            model = HuberRegressor(scale="proposal2", epsilon=epsilon, solver=solver)
+            fit = model.fit(X, y)
+        found += [] if told else [fit.scale_]
+    assert len(found) >= 2
+    np.testing.assert_allclose(found, found[0], rtol=1e-6)
