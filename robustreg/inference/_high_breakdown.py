@@ -23,6 +23,11 @@ from robustreg.solvers import Problem, solve_fixed
 #: entries of the products of columns, and of the resamples, that are held at a time
 HELD = 2e7
 WEIGHTED = "Name 'weighted' or 'bootstrap'."
+NEGATIVE = "The covariance 'avar1' has a variance below zero here."
+
+
+class NegativeVarianceError(ValueError):
+    """A covariance that is a difference of two terms is negative, as it may be of few rows."""
 
 
 class Parts(NamedTuple):
@@ -76,7 +81,7 @@ def avar1(fit: Fit) -> Spread:
     tail = mean(parts.chi**2, fit) - parts.b**2
     core = (n * inverse @ meat @ inverse / mass - cross - cross.T + tail * np.outer(a, a)) / n
     if not (np.diag(core) > 0).all():
-        raise ValueError(f"The covariance 'avar1' has a variance below zero here. {WEIGHTED}")
+        raise NegativeVarianceError(f"{NEGATIVE} {WEIGHTED}")
     return Spread(core, parts.scale, fit.df)
 
 

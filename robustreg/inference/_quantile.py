@@ -260,15 +260,16 @@ class Profile:
     def end(self, slope: float) -> float:
         """Return the coefficient where the slope of the profile passes ``slope``, as a confidence limit.
 
-        The statistic is constant between two ends of basis; the limit lies on the line between the
-        two where it passes its critical value, as in quantreg. Infinite where it never does.
+        The statistic is constant between two breakpoints of the profile; the limit lies on the line between the
+        two where it passes its critical value, as in quantreg. Infinite where it never does. Where several fits
+        with the same coefficient are best, quantreg interpolates from an end of basis that is no breakpoint.
         """
         tilted = replace(self.rows, linear=self.rows.linear - slope * self.row)
         found = solve_rows(tilted, self.theta, WIDTH, PROGRAMS)
         if not found.success:
             return math.copysign(math.inf, slope)
         at, sign = float(self.row @ found.theta), math.copysign(1.0, slope)
-        inner, reach = self.beside(found.theta, -sign)
+        inner, reach = self.piece(found.theta, -sign)
         outer = self.beside(found.theta, sign)[0]
         inner, outer, critical = sign * inner, sign * outer, abs(slope)
         if outer < critical * (1 - ROOT):
@@ -300,8 +301,23 @@ class Profile:
         q = len(self.row)
         return np.linalg.qr(np.column_stack([self.row, np.eye(q)]))[0][:, 1:q]
 
-    def beside(self, theta: Array, sign: float) -> tuple[float, float]:
-        """Slope of the profile on one side of a point, and how far the next row on its way is."""
+    def piece(self, theta: Array, sign: float) -> tuple[float, float]:
+        """Slope of the profile on one side of a point, and how far it stays the same.
+
+        Where several fits with the same coefficient are best, rows are met at which it does not change.
+        """
+        slope, ahead, step = self.beside(theta, sign)
+        reach, last = ahead, slope
+        while math.isfinite(ahead):
+            theta = theta + ahead * step
+            last, ahead, step = self.beside(theta, sign)
+            if abs(last - slope) > ROOT * abs(slope):
+                break
+            reach += ahead
+        return slope, reach
+
+    def beside(self, theta: Array, sign: float) -> tuple[float, float, Array]:
+        """Slope of the profile on one side of a point, how far the next row on its way is, and the way."""
         rows = self.rows
         offsets = rows.offsets(theta)
         on = np.abs(offsets) <= rows.rounding(theta)
@@ -313,7 +329,7 @@ class Profile:
         with np.errstate(divide="ignore", invalid="ignore"):
             reach = -offsets / along
         ahead = reach[~on & (reach > 0) & np.isfinite(reach)]
-        return sign * float(value), float(ahead.min(initial=math.inf))
+        return sign * float(value), float(ahead.min(initial=math.inf)), step
 
     def _step(self, on: Array, pull: Array, sign: float) -> Array:
         """Direction in which the coefficient changes by one and the loss grows least.

@@ -196,7 +196,16 @@ def summarize(
         offered = offer(fit)
         rows = checked_groups(groups, fit)
         name = chosen(covariance, offered, fit, rows is not None)
-        return _summary(fit, X, y, name, offered, confidence, rows, n_resamples, random_state)
+        how = (offered, confidence, rows, n_resamples, random_state)
+        try:
+            return _summary(fit, X, y, name, *how)
+        except breakdown.NegativeVarianceError:
+            if covariance != "auto":
+                raise
+            note = (
+                f"{breakdown.NEGATIVE} So it is that of 'weighted', which needs symmetric errors."
+            )
+            return _summary(fit, X, y, "weighted", *how, notes=(note,))
 
 
 def chosen(covariance: Any, offered: Offer, fit: Fit, grouped: bool) -> str:
@@ -259,7 +268,7 @@ def checked_groups(groups: Any, fit: Fit) -> Array | None:
 
 def _summary(
     fit: Fit, X: Any, y: Any, name: str, offered: Offer, confidence: float,
-    groups: Array | None, n_resamples: Any, random_state: Any,
+    groups: Array | None, n_resamples: Any, random_state: Any, notes: tuple[str, ...] = (),
 ) -> Summary:  # fmt: skip
     measures = measure(fit, OUTLYING)
     draws, ranked = None, None
@@ -296,9 +305,9 @@ def _summary(
         frame["p_value"] = 2 * student.sf(np.abs(ranked.statistic), fit.df)
     outer = spread.unit * size
     matrix = core * np.outer(outer, outer)
-    notes = [*spread.notes, *notes_on(fit, frame, ranked is not None)]
+    said = [*notes, *spread.notes, *notes_on(fit, frame, ranked is not None)]
     if mended:
-        notes.append(
+        said.append(
             "The covariance had negative eigenvalues, which were set to zero; variances are as they were."
         )
     deviance = None
@@ -307,7 +316,7 @@ def _summary(
     return Summary(Found(
         table=frame, covariance=pd.DataFrame(matrix, index=labels, columns=labels),
         covariance_type=name, confidence=confidence, df=whole(spread.df), n_samples=whole(fit.n_given),
-        n_groups=None if groups is None else cov.group_codes(groups)[1], notes=tuple(notes), size=outer,
+        n_groups=None if groups is None else cov.group_codes(groups)[1], notes=tuple(said), size=outer,
         core=core, scores=scores_of(fit, spread, ranked is not None), measures=measures, deviance=deviance,
     ))  # fmt: skip
 

@@ -212,3 +212,16 @@ def test_prediction_intervals_cover_clean_rows():
     interval = found.predict(new, "prediction")
     covered = ((interval["lower"] <= target) & (target <= interval["upper"])).mean()
     assert 0.93 <= covered <= 0.97
+
+
+@pytest.mark.filterwarnings("ignore:.*one start only")
+def test_a_default_covariance_that_is_negative_gives_way():
+    # of few rows the difference of two terms that 'avar1' is may be below zero, in three of 180 such tables
+    rng = np.random.default_rng(34)
+    X, y = rng.standard_normal((20, 6)), rng.standard_normal(20)
+    model = MMRegressor(n_starts=200).fit(X, y)
+    with pytest.raises(ValueError, match="'avar1' has a variance below zero"):
+        summarize(model, X, y, covariance="avar1")
+    found = summarize(model, X, y)
+    assert found.covariance_type == "weighted" and "'avar1' has a variance below zero" in str(found)
+    assert found.table.equals(summarize(model, X, y, covariance="weighted").table)

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from scipy.optimize import linprog
+from scipy.stats import t as student
 
 from robustreg import L1Regressor, QuantileRegressor, RobustRegressor
 from robustreg.inference import summarize
@@ -14,12 +16,13 @@ QUANTILES = ("0.1", "0.25", "0.5", "0.75", "0.9")
 NOT_UNIQUE = {("phones", "0.25"), ("phones", "0.5")}
 #: the median regression that gives the sparsity has several solutions
 SPARSITY_NOT_UNIQUE = {("coleman", "0.9")}
-#: limits on a part of the profile where several bases are optimal: quantreg interpolates from another
-#: end of basis, at the same two values of the statistic
+#: limits beside which several fits with the same coefficient are best: quantreg interpolates from an end of
+#: basis that is no breakpoint of the least loss as a function of the coefficient
 SEVERAL_BASES = {
     ("stackloss", "0.1", "lower", 2), ("stackloss", "0.5", "lower", 1),
     ("stackloss", "0.75", "upper", 3), ("phones", "0.25", "lower", 1),
-    ("phones", "0.5", "lower", 1), ("phones", "0.75", "lower", 1),
+    ("phones", "0.25", "upper", 1), ("phones", "0.5", "lower", 1), ("phones", "0.5", "upper", 1),
+    ("phones", "0.75", "lower", 1), ("phones", "0.75", "upper", 1),
 }  # fmt: skip
 CASES = [(name, q) for name in TABLES for q in QUANTILES]
 
@@ -53,6 +56,59 @@ def test_rank_intervals_as_quantreg(name, q):
         for j, (ours, theirs) in enumerate(zip(found.table[side], known, strict=True)):
             if (name, q, side, j) not in SEVERAL_BASES:
                 assert ours == pytest.approx(theirs, rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize(("name", "q", "side", "j"), sorted(SEVERAL_BASES))
+def test_limits_lie_where_the_rank_statistic_passes_its_critical_value(name, q, side, j):
+    # the statistic is the slope of the least loss as a function of the coefficient, here by linear programs
+    X, y = table(name)
+    A = np.column_stack([np.ones(len(y)), X])
+    (n, p), quantile, sign = A.shape, float(q), {"lower": -1.0, "upper": 1.0}[side]
+    cost = np.r_[np.zeros(p - 1), np.full(n, quantile), np.full(n, 1 - quantile)]
+    matrix = np.hstack([np.delete(A, j, axis=1), np.eye(n), -np.eye(n)])
+    bounds = [(None, None)] * (p - 1) + [(0, None)] * (2 * n)
+
+    model = QuantileRegressor(quantile=quantile, alpha=0.0).fit(X, y)
+    ours = summarize(model, X, y, covariance="rank", confidence=0.9).table[side].iloc[j]
+    near = 1e-6 * abs(ours)
+
+    def statistic(b):
+        low, high = (
+            linprog(cost, A_eq=matrix, b_eq=y - at * A[:, j], bounds=bounds).fun
+            for at in (b - near, b + near)
+        )
+        deviation = np.sqrt(quantile * (1 - quantile) / np.linalg.inv(A.T @ A)[j, j])
+        return sign * (high - low) / (2 * near) / deviation
+
+    critical = student.isf(0.05, n - p)
+    beyond = ours + sign * np.geomspace(1e-3, 4, 40) * abs(ours)
+    inner, outer = statistic(ours), np.array([statistic(b) for b in beyond])
+    assert inner < critical and outer[-1] > critical
+
+    # where it lies between the two breakpoints says the line between the two values of the statistic
+    def first(test, inside, outside):
+        for _ in range(40):
+            middle = 0.5 * (inside + outside)
+            inside, outside = (inside, middle) if test(statistic(middle)) else (middle, outside)
+        return outside
+
+    passed = first(lambda t: t > critical, ours, beyond[np.argmax(outer > critical)])
+    changed = first(lambda t: t < inner * (1 - 1e-6), ours, model.coef_[j - 1])
+    share = (critical - inner) / (statistic(passed + sign * 10 * near) - inner)
+    assert ours == pytest.approx(changed + share * (passed - changed), rel=1e-4)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_rank_intervals_do_not_depend_on_the_order_of_rows(name):
+    X, y = (np.asarray(part) for part in table(name))
+    order = np.random.default_rng(1).permutation(len(y))
+    for q in QUANTILES:
+        model = QuantileRegressor(quantile=float(q), alpha=0.0)
+        first, second = (
+            summarize(model.fit(A, b), A, b, covariance="rank").table[["lower", "upper"]]
+            for A, b in ((X, y), (X[order], y[order]))
+        )
+        np.testing.assert_allclose(first, second, rtol=1e-7)
 
 
 def test_rank_tests_agree_with_their_intervals():
