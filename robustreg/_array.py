@@ -136,7 +136,7 @@ def refuse_unusable(value: Array, name: str) -> None:
         raise ValueError(f"{name} must have at least one dimension. Got a scalar.")
     if math.prod(value.shape) == 0:
         raise ValueError(f"{name} is empty: shape {tuple(value.shape)}.")
-    if xp.isdtype(value.dtype, "real floating") and not _all_finite(xp, value):
+    if xp.isdtype(value.dtype, "real floating") and not all_finite(xp, value):
         raise ValueError(f"{name} contains NaN or infinity.")
 
 
@@ -151,7 +151,7 @@ def _numpy_numbers(value: Any, name: str) -> np.ndarray:
     return array
 
 
-def _all_finite(xp: Any, array: Array) -> bool:
+def all_finite(xp: Any, array: Array) -> bool:
     """Whether no entry is NaN or infinite."""
     if xp is NUMPY:
         # One pass and no mask: a sum is finite unless an entry is not, or the sum itself overflows.

@@ -90,10 +90,11 @@ class Progress:
         self._fitted = fitted
         self.stopped = False
         self._task = task
-        begin = getattr(estimator, "_init_callback_context", None)
         self._context: Any = None
-        if begin is not None:
-            self._context = begin(max_subtasks=total).call_on_fit_task_begin(**self._told)
+        # without an estimator around it and callbacks nobody asks for a context
+        if not estimator.__dict__.keys().isdisjoint(("_skl_callbacks", "_parent_callback_ctx")):
+            context = estimator._init_callback_context(max_subtasks=total)
+            self._context = context.call_on_fit_task_begin(**self._told)
         self.heard = bool(getattr(estimator, "_skl_callbacks", None))
 
     def __call__(self, intermediate_result: OptimizeResult) -> bool:

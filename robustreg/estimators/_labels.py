@@ -13,6 +13,9 @@ from robustreg._array import Array, is_sparse
 from robustreg._lazy import refuse_lazy
 from robustreg.estimators._tables import table_columns
 
+#: share of the rows up to which integers are classes without doubt; scikit-learn warns of more than half
+FEW = 0.5
+
 
 def plain_labels(y: Any) -> Any:
     """Return pandas' nullable labels as NumPy's of the same kind, anything else as it is.
@@ -65,6 +68,10 @@ def encode(y: Any) -> tuple[Array, Any]:
     y = np.asarray(y)
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)
+    if y.ndim == 1 and y.dtype.kind in "biu":
+        classes, codes = np.unique(y, return_inverse=True)
+        if len(classes) < FEW * len(y):
+            return codes.astype(float), classes
     check_classification_targets(y)
     if y.ndim == 2:
         if not np.isin(y, (0, 1)).all():
