@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import scipy.linalg
+from scipy.linalg.lapack import dpocon, dpotrf
 
 from robustreg._array import Array
 from robustreg.precise import Factor
@@ -121,9 +121,8 @@ class Coordinates:
 
 def condition_number(gram: Array) -> float:
     """Estimate of the condition number of a Gram matrix, infinite where it is singular."""
-    try:
-        factor = scipy.linalg.cholesky(gram, check_finite=False)
-    except np.linalg.LinAlgError:
+    factor, failed = dpotrf(gram)
+    if failed:
         return np.inf
-    reciprocal, _ = scipy.linalg.lapack.dpocon(factor, np.abs(gram).sum(axis=0).max())
+    reciprocal, _ = dpocon(factor, np.abs(gram).sum(axis=0).max())
     return 1 / reciprocal if reciprocal > 0 else np.inf

@@ -217,9 +217,13 @@ class Data:
         """Whether all rows are one dense block, whose predictions are worth keeping."""
         return self.ready and bool(self.X.nbytes <= BLOCK_BYTES)
 
+    def whole(self) -> Block:
+        """Return the one block of a small table, for a pass over it."""
+        self.passes.count += self.share
+        return self._whole
+
     @cached_property
     def _whole(self) -> Block:
-        """The one block of a small table."""
         return self._block(slice(0, self.n_rows))
 
     @property
@@ -486,6 +490,9 @@ def column_squares(X: Any) -> Array:
     n, n_features = X.shape
     if is_sparse(X):
         return np.asarray(X.multiply(X).sum(axis=0) / n, dtype=float)
+    if X.nbytes <= BLOCK_BYTES:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.asarray(np.einsum("ij,ij->j", X, X, dtype=float) / n)
     blank = Coordinates(np.zeros(n_features), np.ones(n_features))
     rows = Data(X, np.broadcast_to(0.0, n), None, blank, explicit=False)
     with np.errstate(over="ignore", invalid="ignore"):

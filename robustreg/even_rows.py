@@ -61,14 +61,21 @@ def typical(X: Any, kept: Array | None, intercept: bool) -> tuple[Array, Array]:
     n = X.shape[0] if kept is None else len(kept)
     some = np.arange(n) if n <= SOME else spread_rows(n, SOME)
     part = floats(take_rows(X, some if kept is None else kept[some]), dense=True)
-    center = np.median(part, axis=0) if intercept else np.zeros(part.shape[1])
+    center = _medians(part) if intercept else np.zeros(part.shape[1])
     part = part - center
-    unit = np.median(np.abs(part), axis=0)
+    unit = _medians(np.abs(part))
     for j in np.flatnonzero(unit <= ROUNDING * np.abs(center)):  # most entries are alike
         size = np.abs(part[:, j])
         moving = size[size > ROUNDING * abs(center[j])]
         unit[j] = np.median(moving) if len(moving) else 0.0
     return center, unit
+
+
+def _medians(part: Array) -> Array:
+    """Return the median of each column, as NumPy does, whose own takes three times as long on few rows."""
+    middle = [(len(part) - 1) // 2, len(part) // 2]
+    low, high = np.partition(part, middle, axis=0)[middle]
+    return np.asarray(0.5 * low + 0.5 * high)
 
 
 def even_rows(data: Data, live: Array) -> EvenRows | None:

@@ -133,10 +133,10 @@ class Objective:
         -------
         Evaluation
         """
-        # one of small data keeps its predictions, which the Hessian there takes
-        held: list[Array] | None = [] if out is None and self.data.single else None
+        if self.data.single and out is None and self.loss.additive:
+            return self._at_once(theta, order, whole)
         second = self._curvature(theta) if order > 1 else None
-        part = Slopes(self.loss, self.at(theta), theta[self._edge :], second, out, held)
+        part = Slopes(self.loss, self.at(theta), theta[self._edge :], second, out)
         if self.loss.additive:
             value, pulled, d_extra, *more = self.data.sum(part, FEW_GRAMS if order > 1 else FEW)
         else:
@@ -144,7 +144,24 @@ class Objective:
         gradient = np.ravel(self.data.inward(pulled))
         if self.n_extra:
             gradient = np.concatenate([gradient, d_extra])
-        raw, hessian = held[0] if held else out, self._assemble(more) if more else None
+        hessian = self._assemble(more) if more else None
+        if whole:
+            value, gradient, hessian = self.penalised(theta, value, gradient, hessian)
+        return Evaluation(float(value), gradient, out, hessian)
+
+    def _at_once(self, theta: Array, order: int, whole: bool) -> Evaluation:
+        """Do what :meth:`evaluate` does where all rows are one block in the solver's coordinates.
+
+        On few rows each call between a solver and the loss counts. The predictions are kept for the Hessian.
+        """
+        data, extra = self.data, theta[self._edge :]
+        block = data.whole()
+        raw = block.raw(self.linear(theta))
+        value, slope, d_extra = self.loss.value_gradient(data.y, raw, data.weight, extra)
+        gradient = block.pullback(slope)
+        if self.n_outputs is not None or self.n_extra:
+            gradient = np.concatenate([gradient.ravel(), d_extra])
+        hessian = self._assemble(self._curvature(theta).of(block, raw)) if order > 1 else None
         if whole:
             value, gradient, hessian = self.penalised(theta, value, gradient, hessian)
         return Evaluation(float(value), gradient, raw, hessian)
@@ -153,6 +170,12 @@ class Objective:
         self, theta: Array, value: float, gradient: Array, hessian: Array | None = None
     ) -> tuple[float, Array, Any]:
         """Make value, gradient and Hessian of this function from those of the sum of losses."""
+        if self.penalty.empty:
+            return (
+                value / self.total,
+                gradient / self.total,
+                None if hessian is None else hessian / self.total,
+            )
         user, size = self.data.coordinates.coef(self.linear(theta)[: self.data.size]), self._size
         penalty, pull = self.penalty.value_gradient(user)
         pulled = np.ravel(self.data.coordinates.adjoint(pull))
@@ -189,8 +212,11 @@ class Objective:
             columns = np.column_stack([self.hessp(theta, unit) for unit in np.eye(self.size)])
             return 0.5 * (columns + columns.T)
         part = self._curvature(theta)
-        known = part if raw is None else lambda block: part.of(block, raw)
-        hessian = self._assemble(self.data.sum(known, FEW_GRAMS))
+        if raw is None:
+            sums = self.data.sum(part, FEW_GRAMS)
+        else:
+            sums = part.of(self.data.whole(), raw)
+        hessian = self._assemble(sums)
         return self.with_penalty(theta, hessian) / self.total
 
     def _curvature(self, theta: Array) -> Curvature:
@@ -220,6 +246,8 @@ class Objective:
 
     def with_penalty(self, theta: Array, hessian: Array) -> Array:
         """Add the Hessian of the penalty to that of the sum of losses."""
+        if self.penalty.empty:
+            return hessian
         coordinates = self.data.coordinates
         user = coordinates.coef(self.linear(theta)[: self.data.size])
         curvature = self.penalty.curvature(user)

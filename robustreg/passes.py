@@ -54,7 +54,10 @@ class Curvature:
     def _directions(self) -> list[tuple[Any, Any]]:
         """Unit directions of raw predictions, then of the loss's own parameters."""
         raw: list[Any] = [1.0] if self.n_outputs is None else list(np.eye(self.n_outputs))
-        return [(d, None) for d in raw] + [(0.0, row) for row in np.eye(len(self.extra))]
+        directions: list[tuple[Any, Any]] = [(d, None) for d in raw]
+        if len(self.extra):
+            directions += [(0.0, row) for row in np.eye(len(self.extra))]
+        return directions
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,6 @@ class Slopes:
         At the same point.
     out : array, optional
         Takes the raw predictions of rows in this process.
-    held : list, optional
-        Takes those of a single block in its place.
     """
 
     loss: Loss
@@ -78,15 +79,12 @@ class Slopes:
     extra: Array
     second: Curvature | None = None
     out: Array | None = None
-    held: list[Array] | None = None
 
     def __call__(self, block: Block) -> tuple[Any, ...]:
         raw = block.raw(self.at)
         value, slope, d_extra = self.loss.value_gradient(block.y, raw, block.weight, self.extra)
         if self.out is not None:
             self.out[block.part] = raw
-        elif self.held is not None:
-            self.held.append(raw)
         more = self.second.of(block, raw) if self.second is not None else ()
         return value, block.pullback(slope), d_extra, *more
 

@@ -6,6 +6,7 @@ nearly or exactly dependent, orthonormal. The optimum stays the user's.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -133,6 +134,10 @@ def prepare(
         square = column_squares(X)
     if unseen and refuse is not None and not np.isfinite(square).all():
         refuse(X)
+    elif 8 * n * (n_features + 1) <= KEEP_BYTES and not is_sparse(X):
+        standard = _standardised(data)
+        if standard is not None:
+            return standard, n_features + int(intercept)
     known = _of_moments(data)
     if known is not None:
         data.coordinates = known
@@ -247,6 +252,32 @@ def _of_moments(data: Data) -> Coordinates | None:
     return coordinates if well else None
 
 
+def _standardised(data: Data) -> Data | None:
+    """Return the rows of a small dense table in coordinates of its own; None where `_choose` has more to ask.
+
+    So it has of columns that are constant, nearly dependent or as many as rows. The coordinates are those that it
+    chooses, without the blocks of large tables between.
+    """
+    X = floats(data.raw_rows(), dense=True)
+    n, p = X.shape
+    if not 0 < p < n:
+        return None
+    center, top = _middle(X.max(axis=0), X.min(axis=0), X.sum(axis=0), n, data.intercept)
+    if not top.all():
+        return None
+    level = X - center
+    level /= top
+    inner = level.T.dot(level)
+    root = np.sqrt(inner.diagonal())
+    if not condition_number(inner / np.multiply.outer(root, root)) < MAX_CONDITION**2:
+        return None
+    coordinates = Coordinates(center, 1 / (root / math.sqrt(n) * top))
+    kept = np.ones((n, p + data.intercept))
+    coordinates.apply(X, kept[:, :p])
+    data.passes.count += data.share
+    return replace(data, X=kept, rows=None, coordinates=coordinates, ready=True)
+
+
 def _extent(data: Data) -> tuple[Array, Array]:
     """Centre and largest entry of the columns; 0 marks a column that is constant. One pass."""
     n_features = data.X.shape[1]
@@ -258,6 +289,13 @@ def _extent(data: Data) -> tuple[Array, Array]:
         np.maximum(high, block.X.max(axis=0), out=high)
         np.minimum(low, block.X.min(axis=0), out=low)
         total += block.X.sum(axis=0)
+    return _middle(high, low, total, data.n_rows, data.intercept)
+
+
+def _middle(
+    high: Array, low: Array, total: Array, n_rows: int, intercept: bool
+) -> tuple[Array, Array]:
+    """Return centre and largest entry of columns with the given extremes and sums."""
     top = np.maximum(np.abs(high), np.abs(low))
     varies = top > DENORMAL
     tiny = np.flatnonzero(~varies & (top > 0))
@@ -268,10 +306,10 @@ def _extent(data: Data) -> tuple[Array, Array]:
             UserWarning,
             stacklevel=2,
         )
-    center = np.zeros(n_features)
-    if data.intercept:
+    center = np.zeros(len(top))
+    if intercept:
         varies &= high - low > 2 * np.spacing(top)
-        center = np.clip(total / data.n_rows, low, high)
+        center = np.minimum(np.maximum(total / n_rows, low), high)
         if not np.isfinite(total).all():
             center = 0.5 * high + 0.5 * low
     return center, np.where(varies, top, 0.0)

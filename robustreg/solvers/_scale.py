@@ -181,8 +181,10 @@ def _solve_squares(problem: Problem, objective: Objective) -> Result:
     here = objective.evaluate(np.zeros(problem.size), 2)
     metric = DenseMetric(here.hessian)
     theta = -metric.solve(here.gradient)
-    theta -= metric.solve(objective.evaluate(theta).gradient)
     known = objective.evaluate(theta)
+    if np.abs(known.gradient).max(initial=0.0) > ROUNDING:
+        theta = theta - metric.solve(known.gradient)
+        known = objective.evaluate(theta)
     found = solve_smooth(objective, theta, metric=metric, known=known, **problem.how)
     found.nit = max(found.nit, 1)
     return found
