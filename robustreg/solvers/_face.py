@@ -76,6 +76,8 @@ def chosen_point(objective: Objective, found: Result, left_out: float) -> Array:
         return found.x
     weight = np.ones(data.n_rows) if data.weight is None else data.weight
     held = found.zero & (np.abs(found.slopes) < weight * (1 - INSIDE))
+    if found.get("determined") and np.count_nonzero(held) == objective.size:
+        return found.x
     if not objective.penalty.empty:  # it is strictly convex in the coefficients
         directions = np.zeros((objective.size, int(data.intercept and not held.any())))
         directions[data.size :] = 1.0

@@ -27,6 +27,7 @@ from robustreg.solvers._newton import DenseMetric, newton
 from robustreg.solvers._result import Result, minimize
 from robustreg.solvers._rows import Rows, Vertex, few_rows
 from robustreg.solvers._sides import add_penalty, with_sides
+from robustreg.solvers._small_table import solve_small
 from robustreg.solvers._smooth import ROUGH, largest_move, on_drawn, on_spread
 from robustreg.solvers._solve_rows import solve_rows
 
@@ -129,6 +130,9 @@ def solve_kinked(
     """
     if objective.penalty.by_column:
         return _by_column(objective, theta, tol, max_iter, callback, warm)
+    few = solve_small(objective, theta, tol=tol, callback=callback)
+    if few is not None:
+        return few
     objective = with_sides(objective)
     data, exact = objective.data, interpolated(objective)
     if exact is not None:

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.linalg
-from scipy.linalg.lapack import dgetrf, dgetrs
+from scipy.linalg.lapack import dgeqp3, dgetrf, dgetrs
 from scipy.optimize import lsq_linear
 
 from robustreg._array import Array, is_sparse
@@ -70,11 +69,19 @@ def _proven(rows: Rows, found: tuple[Array, Array]) -> bool:
 
 
 def _walked(rows: Rows, theta: Array) -> tuple[Array, Array] | None:
-    """Return the end of a walk that begins at the kinks of the rows that are nearest to them."""
-    if is_sparse(rows.X):
-        return None
+    """Return the proven end of a walk that begins near a point."""
+    found = None if is_sparse(rows.X) else vertex_near(rows, theta)
+    return found if found is not None and _proven(rows, found) else None
+
+
+def vertex_near(rows: Rows, theta: Array) -> tuple[Array, Array] | None:
+    """Return the end of a walk that begins at the kinks of the rows that are nearest to them.
+
+    None where it has none, or where it may be one of several minima: of these the one of the simplex method is
+    taken. They are where a slope is at its bound.
+    """
     q, size = len(theta), np.abs(rows.offsets(theta))
-    order = np.argsort(size, kind="stable")
+    order = size.argsort(kind="stable")
     for few in (3 * q + 10, len(size)):
         nearest = order[:few]
         near = size[nearest]
@@ -85,9 +92,8 @@ def _walked(rows: Rows, theta: Array) -> tuple[Array, Array] | None:
     else:
         return None
     found = walk(rows, basis)
-    if found is None or not _proven(rows, found):
+    if found is None:
         return None
-    # Of several minima the one of the simplex method is taken: they are where a slope is at its bound.
     slopes, edge = found[1], UNIQUE * (rows.upper - rows.lower)
     inside = (slopes > rows.lower + edge) & (slopes < rows.upper - edge)
     return found if np.count_nonzero(inside) == q else None
@@ -153,9 +159,9 @@ def _vertex(rows: Rows, theta: Array, free: Array, touching: Array) -> Array:
 
 def spanning(X: Array) -> Array:
     """Return rows of X that are independent and span all of them."""
-    _, triangle, pivot = scipy.linalg.qr(X.T, mode="economic", pivoting=True, check_finite=False)
-    diagonal = np.abs(np.diag(triangle))
-    spanning: Array = pivot[: int((diagonal > 1e-11 * diagonal[0]).sum())]
+    triangle, pivot, *_ = dgeqp3(X.T)
+    diagonal = np.abs(triangle.diagonal())
+    spanning: Array = pivot[: np.count_nonzero(diagonal > 1e-11 * diagonal[0])] - 1
     return spanning
 
 

@@ -46,6 +46,8 @@ class Result(OptimizeResult):
         Each row's contribution to the gradient, the dual point.
     zero : array of bool
         Rows on their kinks.
+    determined : bool
+        Whether rows on their kinks are independent, and as many as coefficients.
     offsets : array
         Raw predictions less the kinks.
     shares, slack : array
@@ -90,6 +92,7 @@ class Result(OptimizeResult):
     fitted_values: Array
     slopes: Array
     zero: Array
+    determined: bool
     offsets: Array
     shares: Array
     slack: Array

@@ -45,50 +45,43 @@ def walk(rows: Rows, basis: Array) -> tuple[Array, Array] | None:
     SIAM Journal on Numerical Analysis 10, 839-848.
     """
     X, lower, upper = rows.X, rows.lower, rows.upper
-    jump, basis, q = upper - lower, basis.copy(), len(basis)
-    still, inverse, theta = 0, None, np.zeros(q)
+    jump, basis, q, still = upper - lower, basis.copy(), len(basis), 0
     for step in range(MOST * q + SOME):
-        if inverse is None or step % ANEW == 0:
+        if step % ANEW == 0:
             try:
                 inverse = np.linalg.inv(X[basis])
             except np.linalg.LinAlgError:
                 return None
-            theta = inverse @ rows.position[basis]
-            s = X @ theta - rows.position
-            s[basis] = 0.0
+            s = X @ (inverse @ rows.position[basis]) - rows.position
             # where rounding decides the side of a row that is on its kink, it stays the same from here on
-            high = s > 0
-            slopes = np.asarray(np.where(high, upper, lower))
+            side: Array = np.where(s > 0, 1.0, -1.0)
+            s[basis] = side[basis] = 0.0
+            slopes: Array = np.where(side > 0, upper, lower)
             slopes[basis] = 0.0
             pull = rows.linear + X.T @ slopes
         own = -(pull @ inverse)
         above, below = own - upper[basis], lower[basis] - own
-        size = np.sqrt(np.einsum("ij,ij->j", inverse, inverse))
-        worst = np.maximum(above, below) / jump[basis]
-        if worst.max() <= BEYOND:
-            # anew from the rows, for the digits that steps have cost
-            corner, position = X[basis], rows.position[basis]
-            theta = inverse @ position
-            theta = theta + inverse @ (position - corner @ theta)
-            pull = rows.linear + X.T @ slopes
-            own = own - (pull + own @ corner) @ inverse
-            slopes[basis] = np.clip(own, lower[basis], upper[basis])
-            theta[np.abs(theta) <= np.finfo(float).eps * np.abs(theta).max()] = 0.0
-            return theta, slopes
-        leaving = int(np.argmax(np.where(worst > BEYOND, np.maximum(above, below) / size, -np.inf)))
+        beyond = np.maximum(above, below)
+        rate = beyond / np.sqrt(np.einsum("ij,ij->j", inverse, inverse))
+        leaving = int(rate.argmax())
+        if beyond[leaving] <= BEYOND * jump[basis[leaving]]:
+            far = beyond > BEYOND * jump[basis]
+            if not far.any():
+                return _end(rows, basis, inverse, slopes)
+            leaving = int(np.where(far, rate, -np.inf).argmax())
         up = above[leaving] > below[leaving]
         edge = inverse[:, leaving] if up else -inverse[:, leaving]
-        falls = above[leaving] if up else below[leaving]
         along = X @ edge
-        along[basis] = 0.0
         # rows that come to their kinks, in order, until they have taken up the descent
-        ahead = np.flatnonzero(np.where(high, along < 0, along > 0))
+        nearing = -side * along
+        ahead = (nearing > 0).nonzero()[0]
         if not len(ahead):
             return None
-        when = np.maximum(-s[ahead] / along[ahead], 0.0)
-        order = np.argsort(when, kind="stable")
-        taken = np.cumsum((jump[ahead] * np.abs(along[ahead]))[order])
-        last = int(np.searchsorted(taken, falls))
+        speed = nearing[ahead]
+        when = np.maximum(side[ahead] * s[ahead] / speed, 0.0)
+        order = when.argsort(kind="stable")
+        taken = (jump[ahead] * speed)[order].cumsum()
+        last = int(taken.searchsorted(beyond[leaving]))
         if last >= len(order):
             return None
         past, entering = ahead[order[:last]], int(ahead[order[last]])
@@ -99,19 +92,31 @@ def walk(rows: Rows, basis: Array) -> tuple[Array, Array] | None:
         still = still + 1 if length == 0 else 0
         if still > STILL * q + SOME:
             return None
-        theta = theta + length * edge
         s += length * along
-        gone = basis[leaving]
-        before = slopes[entering]
-        high[past] = ~high[past]
-        slopes[past] = np.where(high[past], upper[past], lower[past])
-        turned = np.where(high[past], jump[past], -jump[past])
+        gone, before = basis[leaving], slopes[entering]
+        side[past] = -side[past]
+        turned = side[past] * jump[past]
+        slopes[past] = np.where(turned > 0, upper[past], lower[past])
         slopes[entering], slopes[gone] = 0.0, upper[gone] if up else lower[gone]
         pull = pull + turned @ X[past] - before * X[entering] + slopes[gone] * X[gone]
-        s[gone], s[entering], high[gone] = length if up else -length, 0.0, up
+        s[gone], s[entering] = length if up else -length, 0.0
+        side[gone], side[entering] = 1.0 if up else -1.0, 0.0
         column = inverse[:, leaving] / reach[leaving]
         reach[leaving] = 0.0
-        inverse = inverse - np.outer(column, reach)
+        inverse = inverse - np.multiply.outer(column, reach)
         inverse[:, leaving] = column
         basis[leaving] = entering
     return None
+
+
+def _end(rows: Rows, basis: Array, inverse: Array, slopes: Array) -> tuple[Array, Array]:
+    """Return the vertex and all slopes, solved anew from the rows, for the digits that steps have cost."""
+    corner, position = rows.X[basis], rows.position[basis]
+    theta = inverse @ position
+    theta = theta + inverse @ (position - corner @ theta)
+    pull = rows.linear + rows.X.T @ slopes
+    own = -(pull @ inverse)
+    own = own - (pull + own @ corner) @ inverse
+    slopes[basis] = np.minimum(np.maximum(own, rows.lower[basis]), rows.upper[basis])
+    theta[np.abs(theta) <= np.finfo(float).eps * np.abs(theta).max()] = 0.0
+    return theta, slopes

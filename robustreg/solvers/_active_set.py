@@ -1,0 +1,188 @@
+"""Least sums of terms with one kink each beside a square term, from one set of rows on their kinks to the next.
+
+Between the kinks of the other rows the sum is a parabola. Its minimum with the held rows on their kinks is approached past
+the kinks of others, as far as the sum falls; the row at which that ends is held, too. Where the minimum is reached and the
+slope that a held row would have to have is beyond its bounds, the row is let go.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.linalg.lapack import dgesv
+
+from robustreg._array import Array
+from robustreg.solvers._cholesky import cholesky, solve_factored
+from robustreg.solvers._programs import solve_equations
+from robustreg.solvers._rows import Rows
+
+#: width of the envelope to begin with, in mean offsets: most rows are within it
+WIDE = 2.0
+#: the next is this much narrower
+NARROWER = 0.1
+#: steps to the minimum of an envelope: it is only a start
+PATIENCE = 6
+#: steps, for each coefficient and beyond some, after which others are asked
+MOST, SOME = 12, 60
+#: curvature of coefficients without a penalty, as a share of the largest, in directions that no held row bounds
+SLIGHT = 1e-6
+#: a descent of this share of a row's slope, or of what the square term alone lets hope for, is rounding
+LEVEL = 1e-14
+#: an offset, y having spread one, of a row that may be on its kink
+ON = 1e-12
+#: a slope beyond its bounds by this share of its range is rounding, and one as much inside them is inside
+BEYOND, INSIDE = 1e-10, 1e-9
+
+
+def descend(rows: Rows, theta: Array) -> tuple[Array, Array] | None:
+    """Return the minimum and the slopes of the rows there.
+
+    Parameters
+    ----------
+    rows : Rows
+        Dense, with a square term.
+    theta : array of shape (q,)
+        Start.
+
+    Returns
+    -------
+    theta, slopes : array of shape (q,), array of shape (k,)
+        None where the minimum is not reached in as many steps as are usual, or hangs on which rows are held.
+
+    References
+    ----------
+    Nocedal, J. and Wright, S. J. (2006). Numerical Optimization, section 16.5.
+    """
+    mu = WIDE * float(np.abs(rows.offsets(theta)).mean())
+    for _ in range(2):
+        theta = _within(rows, theta, mu)
+        mu *= NARROWER
+    found = _steps(rows, theta)
+    return None if found is None else _exact(rows, *found[1:])
+
+
+def _within(rows: Rows, theta: Array, mu: float) -> Array:
+    """Return a point near the minimum of the envelope of width ``mu``, by Newton steps as long as they pay."""
+    value, gradient, s = rows.evaluate(theta, mu)
+    square = np.asarray(rows.quadratic)
+    for _ in range(PATIENCE):
+        bend = rows.curvature(s, mu)
+        within = bend.nonzero()[0]
+        X = rows.X[within]
+        factor = cholesky(square + X.T.dot(bend[within, None] * X))
+        if factor is None:
+            break
+        trial = theta - solve_factored(factor, gradient)
+        now, gradient, s = rows.evaluate(trial, mu)
+        if not now < value:
+            break
+        theta, value = trial, now
+    return theta
+
+
+def _steps(rows: Rows, theta: Array) -> tuple[Array, Array, Array] | None:
+    """Return the minimum, which rows are held there, and the slopes of the others."""
+    X, q, square = rows.X, len(theta), np.asarray(rows.quadratic)
+    jump, held = rows.upper - rows.lower, np.zeros(0, dtype=int)
+    typical, top = float(jump.mean()), float(square.max())
+    bend = square + np.diag(np.where(square.diagonal() == 0, SLIGHT * top, 0.0))
+    s = rows.offsets(theta)
+    side: Array = np.where(s > 0, 1.0, -1.0)
+    slopes: Array = np.where(side > 0, rows.upper, rows.lower)
+    for _ in range(MOST * q + SOME):
+        pull = rows.linear + square @ theta + slopes @ X
+        step, own = _saddle(bend, X[held], -pull, np.zeros(len(held)), _solve)
+        descent = -float(pull @ step)
+        if not np.isfinite(descent):
+            return None
+        past = held[:0]
+        if descent > LEVEL * (typical + float(pull @ pull) / top):
+            along = X @ step
+            length, past, entering = _follow(
+                s, side, jump, along, descent, float(step @ square @ step)
+            )
+            if not length < np.inf:
+                return None
+            theta = theta + length * step
+            s += length * along
+            side[past] = -side[past]
+            slopes[past] = np.where(side[past] > 0, rows.upper[past], rows.lower[past])
+            if len(entering):
+                s[entering] = side[entering] = slopes[entering] = 0.0
+                held = np.concatenate([held, entering])
+                continue
+        if len(past):
+            continue
+        above, below = own - rows.upper[held], rows.lower[held] - own
+        beyond = np.maximum(above, below) - BEYOND * jump[held]
+        if beyond.max(initial=0.0) <= 0:
+            return theta, held, slopes
+        leaving = int(beyond.argmax())
+        gone, up = held[leaving], above[leaving] > below[leaving]
+        side[gone], slopes[gone] = (1.0, rows.upper[gone]) if up else (-1.0, rows.lower[gone])
+        held = np.delete(held, leaving)
+    return None
+
+
+def _follow(
+    s: Array, side: Array, jump: Array, along: Array, descent: float, curved: float
+) -> tuple[float, Array, Array]:
+    """Return how far the sum falls along a step, the rows that pass their kinks, and the one on whose kink it ends."""
+    nearing = -side * along
+    ahead = (nearing > 0).nonzero()[0]
+    speed = nearing[ahead]
+    when = np.maximum(side[ahead] * s[ahead] / speed, 0.0)
+    order = when.argsort(kind="stable")
+    ahead, when = ahead[order], when[order]
+    taken = (jump[ahead] * speed[order]).cumsum()
+    last = int((curved * when + taken).searchsorted(descent))
+    before = float(taken[last - 1]) if last else 0.0
+    length = (descent - before) / curved if curved > 0 else np.inf
+    if last < len(order) and when[last] <= length:
+        return float(when[last]), ahead[:last], ahead[last : last + 1]
+    return length, ahead[:last], ahead[:0]
+
+
+def _saddle(
+    square: Array, on: Array, pull: Array, position: Array, solve: Any
+) -> tuple[Array, Array]:
+    """Return where ``square @ theta + own @ on == pull`` and ``on @ theta == position``, and ``own``.
+
+    Both blocks are made of size one, or a tiny penalty would be lost beside the rows. Not finite where there is none.
+    """
+    q, k = len(pull), len(on)
+    top = float(square.max())
+    size = float(np.sqrt(top))
+    system = np.zeros((q + k, q + k))
+    system[:q, :q], system[q:, :q], system[:q, q:] = square / top, on, on.T
+    solved = solve(system, np.concatenate([pull / size, position * size]))
+    return solved[:q] / size, solved[q:] * size
+
+
+def _solve(system: Array, right: Array) -> Array:
+    """Solve equations; not a number where they are singular."""
+    solved, failed = dgesv(system, right)[2:]
+    return np.full(len(right), np.nan) if failed else solved
+
+
+def _refined(system: Array, right: Array) -> Array:
+    """Solve equations with all their digits, by least squares where they are singular."""
+    return solve_equations(system, right, np.zeros(len(right)))
+
+
+def _exact(rows: Rows, held: Array, slopes: Array) -> tuple[Array, Array] | None:
+    """Return the minimum and all slopes, solved anew; None where it hangs on which rows are held.
+
+    So it does where one of their slopes is at its bound, or another row is on its kink.
+    """
+    pull = rows.linear + slopes @ rows.X
+    square, on = np.asarray(rows.quadratic), rows.X[held]
+    theta, own = _saddle(square, on, -pull, rows.position[held], _refined)
+    edge = INSIDE * (rows.upper - rows.lower)[held]
+    if np.any((own < rows.lower[held] + edge) | (own > rows.upper[held] - edge)):
+        return None
+    if np.count_nonzero(np.abs(rows.offsets(theta)) <= ON) > len(held):
+        return None
+    slopes[held] = own
+    return theta, slopes

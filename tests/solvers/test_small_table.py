@@ -1,0 +1,64 @@
+"""Small tables, solved at once, against the ways of large ones."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from robustreg.losses import Absolute, Hinge, Pinball
+from robustreg.objective import Objective
+from robustreg.penalties import L2
+from robustreg.preparation import prepare
+from robustreg.solvers import _kinked
+from robustreg.solvers._small_table import CELLS, solve_small
+
+
+def objective(loss, alpha=0.0, n=61, p=3, weighted=False, seed=0):
+    rng = np.random.default_rng(seed)
+    X, noise = rng.normal(size=(n, p)), rng.standard_t(2, size=n)
+    y = X.sum(axis=1) + noise
+    if isinstance(loss, Hinge):
+        y = np.where(y > 0, 1.0, -1.0)
+    data, _ = prepare(X, y, rng.uniform(0.2, 3.0, n) if weighted else None)
+    return Objective(loss, data, L2(alpha))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("alpha", [0.0, 0.1, 10.0])
+@pytest.mark.parametrize("loss", [Absolute(), Pinball(0.8), Hinge()], ids=repr)
+def test_agrees_with_the_way_of_large_tables(loss, alpha, weighted, monkeypatch):
+    for seed in range(4):
+        problem = objective(loss, alpha, weighted=weighted, seed=seed)
+        zero = np.zeros(problem.size)
+        found = solve_small(problem, zero, tol=1e-8)
+        with monkeypatch.context() as patch:
+            patch.setattr(_kinked, "solve_small", lambda *args, **how: None)
+            other = _kinked.solve_kinked(problem, zero, tol=1e-8, max_iter=100)
+        if found is None:
+            assert loss.name == "hinge"
+            continue
+        assert found.optimality <= 1e-12
+        assert_allclose(found.fun, other.fun, rtol=1e-10)
+        assert_allclose(found.x, other.x, atol=1e-8)
+        assert_allclose(found.slopes, other.slopes, atol=1e-7)
+        assert np.array_equal(found.zero, other.zero)
+        assert_allclose(found.offsets, other.offsets, atol=1e-8)
+
+
+def test_rows_on_their_kinks_determine_the_point():
+    problem = objective(Absolute())
+    found = solve_small(problem, np.zeros(problem.size), tol=1e-8)
+    assert found.determined
+    assert np.count_nonzero(found.zero) == problem.size
+
+
+def test_large_tables_and_other_penalties_are_left_to_others():
+    zero = np.zeros(4)
+    assert solve_small(objective(Absolute(), n=CELLS), zero, tol=1e-8) is None
+
+
+def test_a_callback_stops():
+    problem = objective(Absolute())
+    found = solve_small(
+        problem, np.zeros(problem.size), tol=1e-8, callback=lambda intermediate_result: True
+    )
+    assert found.status == 99
