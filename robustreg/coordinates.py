@@ -89,12 +89,18 @@ class Coordinates:
         return inner
 
     def solver(self, coef: Array) -> Array:
-        """Return the ``u`` whose ``coef`` is nearest to the given one (a warm start)."""
+        """Return the ``u`` whose ``coef`` is nearest to the given one, each in its unit (a warm start)."""
         if self.diagonal:
             with np.errstate(divide="ignore", invalid="ignore"):
                 u = (coef.T / self.transform).T
             return np.where(np.isfinite(u), u, 0.0)
-        return np.linalg.lstsq(self.transform, coef, rcond=None)[0]
+        # coefficients of 1e-15 and of 1e5 count alike
+        unit = np.abs(self.transform).max(axis=1, initial=0.0)
+        unit = np.where(unit > 0, unit, 1.0)
+        even = self.transform / unit[:, None]
+        size = np.linalg.norm(even, axis=0)
+        u = np.linalg.lstsq(even / size, (coef.T / unit).T, rcond=None)[0]
+        return (u.T / size).T
 
     def apply(self, X: Array, out: Array | None = None, last: Array | None = None) -> Array:
         """Return dense rows of X in the solver's coordinates.

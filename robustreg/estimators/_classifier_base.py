@@ -266,9 +266,13 @@ class LinearClassifier(ClassifierMixin, LinearScores):
         other = super()._solve_from(None, usual, progress, **how)
         if self._falls_short(other) or other.fun > found.fun * (1 + self.tol):
             return found
-        fitted, data = self._fitted(usual, other.x), prepared.data
-        other.x = _inside(data, fitted["coef_"], fitted["intercept_"])
+        other.prepared = (
+            usual  # what these coordinates tell apart those of the other rows may not hold
+        )
         return other
+
+    def _store(self, found: Result, prepared: Prepared) -> None:
+        super()._store(found, found.pop("prepared", prepared))
 
     def _describe(self, X: Any, y: Array, weight: Array | None, found: Result) -> None:
         self._far = None

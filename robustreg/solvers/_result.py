@@ -74,6 +74,8 @@ class Result(OptimizeResult):
         leverages are in a design-adaptive scale.
     stage : Stage
         The L1 fit that a scale was taken from, and that scale.
+    prepared : Prepared
+        The rows in the coordinates of ``x``, where an estimator has left those that it began with.
     advice : str
         What the user can do about it.
     """
@@ -112,6 +114,7 @@ class Result(OptimizeResult):
     design: Array
     exhaustive: bool
     stage: Any
+    prepared: Any
     advice: str
 
     if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from robustreg import HingeClassifier, L1Regressor, LogisticClassifier, RobustRegressor
+from robustreg.coordinates import Coordinates
 from robustreg.solvers import _multiclass
 from tests.estimators._classification import objective, row_losses, scores
 
@@ -248,3 +249,23 @@ def test_hinges_without_a_column_that_varies():
     assert model.optimality_ <= model.tol
     assert_array_equal(model.coef_, np.zeros((5, 1)))
     assert_allclose(model.intercept_, -np.ones(5), rtol=1e-12)
+
+
+def test_the_coordinates_of_far_rows_are_those_of_the_answer():
+    """Two rows of 1e15 beside others of 1e9 decide; carried over to coordinates of the others a direction was lost."""
+    X = np.array([
+        [0.5, 3e9], [-0.7, 2e9], [-4e5, -1e15], [0.5, 3e9], [4e4, 2e15], [-0.2, -2e9], [0.2, -2e8],
+        [-0.003, 3e9], [0.01, 7e9], [0.3, 9e7],
+    ])  # fmt: skip
+    y = np.array([0, 0, 2, 0, 1, 0, 1, 0, 2, 0])
+    model = HingeClassifier(alpha=0.0, squared=True)
+    assert fitted(model, X, y)
+    # by Newton's method in extended precision
+    assert objective(model, X, y) <= 12.2765910065 * (1 + 1e-7)
+
+
+def test_the_nearest_coefficients_have_columns_of_any_size():
+    transform = np.array([[0.0, 4.0, -1.5], [3.5e-15, -9e-11, 7e-11], [0.0, 0.0, 1.3e5]])
+    u = np.array([3e3, -2.0, 1e-4])
+    found = Coordinates(np.zeros(3), transform).solver(transform @ u)
+    assert_allclose(found, u, rtol=1e-9)
