@@ -217,3 +217,17 @@ def test_solvers_of_smooth_problems_say_what_they_serve(model, options):
     model.set_params(solver="lbfgs", **options)
     with pytest.raises(ValueError, match=r"'lbfgs' serves no other penalty.*solver='auto'"):
         model.fit(X, np.arange(6.0))
+
+
+@each
+def test_alpha_of_zero_is_no_penalty(kind):
+    """Columns that depend on each other are then reduced, as without a penalty."""
+    rng = np.random.default_rng(4)
+    X = rng.normal(size=(20, 4))
+    X[:, 3] = X[:, 0]
+    y = X[:, 0] + rng.normal(size=20)
+    model = RobustRegressor(loss="squared", alpha=0.0)
+    plain = model.fit(X, y).predict(X)
+    named = model.set_params(penalty=kind.name).fit(X, y)
+    assert named.optimality_ <= 1e-8
+    assert_allclose(named.predict(X), plain, rtol=1e-10)

@@ -94,14 +94,14 @@ def make_penalty(estimator: Any, total: float, mean: bool = False) -> Any:
     if given is not None:
         weights = _numbers(estimator, given)
     shape = _given(estimator)
+    removes = weights is not None and bool(np.isinf(weights).any())
+    if alpha == 0 and not positive and not removes:
+        return L2(0.0)
     if shape is not None:
         shape = replace(shape, alpha=alpha)
         if not (shape.euclidean and not positive and weights is None):
             return Applied.to(shape, weights, positive, total)
         return shape
-    removes = weights is not None and bool(np.isinf(weights).any())
-    if alpha == 0 and not positive and not removes:
-        return L2(0.0)
     if weights is None and not positive and ratio == 0:
         return L2(alpha)
     if weights is None and not positive and ratio == 1 and mean:
