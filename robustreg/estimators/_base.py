@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
@@ -34,7 +34,7 @@ from robustreg.estimators._validation import (
     level_of_user,
     refuse_infinite,
 )
-from robustreg.penalties import Penalty
+from robustreg.penalties import PENALTIES, Penalty
 from robustreg.preparation import prepare
 from robustreg.scales import MAD_FACTOR, weighted_median
 from robustreg.solvers import Result
@@ -122,6 +122,10 @@ class Prepared(NamedTuple):
 class DocumentedEstimator:
     """What all estimators here have: a page that notebooks link to, and hints for unknown arguments."""
 
+    #: parameters that may be objects: which class a name stands for, and the module of the classes
+    _by_name: ClassVar[dict[str, tuple[Callable[[str], Any], str]]] = {
+        "penalty": (PENALTIES.get, "penalties")
+    }
     # where the diagram of an estimator in a notebook links to
     _doc_link_module = "robustreg"
     _doc_link_template = "https://robustreg.readthedocs.io/stable/reference/generated/robustreg.{estimator_name}.html"
@@ -132,7 +136,7 @@ class DocumentedEstimator:
             cls.__init__ = with_hints(cls.__init__)  # type: ignore[method-assign]
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters.
+        """Set parameters, and with ``loss__delta`` and the like fields of a parameter that is an object.
 
         Parameters
         ----------
@@ -147,8 +151,11 @@ class DocumentedEstimator:
         Raises
         ------
         ValueError
-            If a name is unknown; with what it is called here, where it is known elsewhere.
+            If a name is unknown, with what it is called here where it is known elsewhere, or asks for a field
+            of what is given by name.
         """
+        for name in params:
+            self._refuse_field_of_name(name, params)
         try:
             super().set_params(**params)  # type: ignore[misc]
         except ValueError as error:
@@ -159,6 +166,21 @@ class DocumentedEstimator:
                 raise
             raise ValueError(f"{error} {more}") from None
         return self
+
+    def _refuse_field_of_name(self, name: str, params: dict[str, Any]) -> None:
+        """Refuse ``loss__delta`` and the like where no object has the field."""
+        owner, _, field = name.partition("__")
+        value = params.get(owner, getattr(self, owner, 0)) if field else 0
+        if owner not in self._by_name or not (value is None or isinstance(value, str)):
+            return
+        find, module = self._by_name[owner]
+        kind = None if value is None else find(value)
+        what = "the default" if value is None else "a name, which stands for its defaults"
+        instance = "an object" if kind is None else f"{owner}={kind.__name__}()"
+        raise ValueError(
+            f"{name!r} needs a {owner} instance, but {owner}={value!r} is {what}: pass {instance} from "
+            f"robustreg.{module} instead."
+        )
 
     if not TYPE_CHECKING:  # or every attribute would be known to type checkers
 

@@ -189,7 +189,8 @@ class LogisticClassifier(EntropyClassifier):
     n_iter_ : int
         Iterations, of the longest fit where there are several.
     optimality_ : float
-        Largest gradient entry per unit of weight in standardised units.
+        Largest gradient entry per unit of weight in standardised units. With `l1_ratio`, `positive` or
+        `penalty_weights` the relative duality gap, a bound on how far the objective is above its minimum.
     n_features_in_ : int
         Number of columns seen in fit.
     feature_names_in_ : array of shape (n_features,)
@@ -300,7 +301,8 @@ class FocalClassifier(EntropyClassifier):
     n_iter_ : int
         Iterations.
     optimality_ : float
-        Largest gradient entry per unit of weight in standardised units.
+        Largest gradient entry per unit of weight in standardised units, or largest distance of minus the gradient
+        from the subdifferential of the penalty: it certifies a stationary point, not that no other one is lower.
     n_features_in_ : int
         Number of columns seen in fit.
     feature_names_in_ : array of shape (n_features,)
@@ -428,7 +430,9 @@ class PolyClassifier(EntropyClassifier):
     n_iter_ : int
         Iterations.
     optimality_ : float
-        Largest gradient entry per unit of weight in standardised units.
+        Largest gradient entry per unit of weight in standardised units. With `l1_ratio`, `positive` or
+        `penalty_weights` the relative duality gap, a bound on how far the objective is above its minimum;
+        for ``epsilon`` above 1 the distance of minus the gradient from the subdifferential of the penalty.
     n_features_in_ : int
         Number of columns seen in fit.
     feature_names_in_ : array of shape (n_features,)

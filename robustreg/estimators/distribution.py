@@ -117,7 +117,8 @@ class KLRegressor(ScoreMixin, LinearScores):
     n_iter_ : int
         Iterations.
     optimality_ : float
-        Largest gradient entry per unit of weight in standardised units.
+        Largest gradient entry per unit of weight in standardised units. With `l1_ratio`, `positive`,
+        `penalty_weights` or `penalty` the relative duality gap, a bound on how far the objective is above its minimum.
     n_features_in_ : int
         Number of columns seen in fit.
     feature_names_in_ : array of shape (n_features,)

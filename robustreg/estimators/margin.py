@@ -182,8 +182,8 @@ class HingeClassifier(MarginClassifier):
     n_iter_ : int
         Iterations, of the longest fit where there are several.
     optimality_ : float
-        Relative duality gap, a bound on how far the objective is above its minimum; squared, the
-        largest gradient entry per unit of weight in standardised units.
+        Relative duality gap, a bound on how far the objective is above its minimum; squared and with an L2
+        penalty, the largest gradient entry per unit of weight in standardised units.
     n_features_in_ : int
         Number of columns seen in fit.
     feature_names_in_ : array of shape (n_features,)

@@ -152,7 +152,8 @@ class DiceClassifier(OverlapClassifier):
     n_iter_ : int
         Iterations.
     optimality_ : float
-        Largest gradient entry per unit of weight in standardised units.
+        Largest gradient entry per unit of weight in standardised units, or largest distance of minus the gradient
+        from the subdifferential of the penalty: it certifies a stationary point, not that no other one is lower.
     n_features_in_ : int
         Number of columns seen in fit.
     feature_names_in_ : array of shape (n_features,)

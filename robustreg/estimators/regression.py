@@ -414,8 +414,8 @@ class HuberRegressor(ResidualRegressor):
     n_iter_ : int
         Iterations.
     optimality_ : float
-        Largest gradient entry per unit of weight in standardised units, or the relative duality gap of
-        the L1 fit if that is larger.
+        Largest gradient entry per unit of weight in standardised units, with `l1_ratio`, `positive` or
+        `penalty_weights` the relative duality gap; or that of the L1 fit if it is larger.
     n_features_in_ : int
         Number of columns seen in fit.
     feature_names_in_ : array of shape (n_features,)
@@ -574,9 +574,9 @@ class RobustRegressor(NamedLoss, ResidualRegressor):
     n_iter_ : int
         Iterations.
     optimality_ : float
-        Relative duality gap of a piecewise linear loss; otherwise the largest gradient entry per
-        unit of weight in standardised units, the last relative change of
-        the scale or the relative duality gap of the L1 fit.
+        Relative duality gap of a piecewise linear loss, and of a convex one with another penalty than L2;
+        otherwise the largest gradient entry per unit of weight in standardised units. The last relative change
+        of the scale, or the relative duality gap of the L1 fit, if that is larger.
     n_features_in_ : int
         Number of columns seen in fit.
     feature_names_in_ : array of shape (n_features,)
@@ -687,7 +687,8 @@ class L2Regressor(ResidualRegressor):
     n_iter_ : int
         Iterations.
     optimality_ : float
-        Largest gradient entry per unit of weight in standardised units.
+        Largest gradient entry per unit of weight in standardised units. With `l1_ratio`, `positive` or
+        `penalty_weights` the relative duality gap, a bound on how far the objective is above its minimum.
     n_features_in_ : int
         Number of columns seen in fit.
     feature_names_in_ : array of shape (n_features,)

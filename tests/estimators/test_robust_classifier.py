@@ -13,6 +13,7 @@ from robustreg import (
     DiceClassifier,
     FocalClassifier,
     HingeClassifier,
+    HuberRegressor,
     KLRegressor,
     LogisticClassifier,
     PolyClassifier,
@@ -189,6 +190,24 @@ def test_fields_of_loss_and_penalty_are_parameters_of_a_grid():
     assert len(search.cv_results_["params"]) == 4
     with pytest.raises(ValueError, match="'loss__gamma' needs a loss instance"):
         RobustClassifier(loss="focal").set_params(loss__gamma=1.0)
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"penalty": "mcp"}, r"penalty='mcp' is a name.*: pass penalty=MCP\(\) from robustreg.penalties"),
+        ({}, r"penalty=None is the default: pass an object from robustreg.penalties"),
+        ({"penalty": "mpc"}, r"pass an object from robustreg.penalties"),
+    ],
+)
+def test_fields_of_a_penalty_need_an_object(options, match):
+    for model in (RobustClassifier(**options), RobustRegressor(**options), KLRegressor(**options)):
+        with pytest.raises(ValueError, match=rf"'penalty__gamma' needs a penalty instance.*{match}"):
+            model.set_params(penalty__gamma=2.0)
+    model = RobustClassifier(**options).set_params(penalty=MCP(), penalty__gamma=2.0)
+    assert model.penalty.gamma == 2.0
+    with pytest.raises(ValueError, match="Invalid parameter 'penalty'"):
+        HuberRegressor().set_params(penalty__gamma=2.0)
 
 
 @pytest.mark.parametrize(
