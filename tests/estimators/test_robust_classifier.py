@@ -195,14 +195,19 @@ def test_fields_of_loss_and_penalty_are_parameters_of_a_grid():
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"penalty": "mcp"}, r"penalty='mcp' is a name.*: pass penalty=MCP\(\) from robustreg.penalties"),
+        (
+            {"penalty": "mcp"},
+            r"penalty='mcp' is a name.*: pass penalty=MCP\(\) from robustreg.penalties",
+        ),
         ({}, r"penalty=None is the default: pass an object from robustreg.penalties"),
         ({"penalty": "mpc"}, r"pass an object from robustreg.penalties"),
     ],
 )
 def test_fields_of_a_penalty_need_an_object(options, match):
     for model in (RobustClassifier(**options), RobustRegressor(**options), KLRegressor(**options)):
-        with pytest.raises(ValueError, match=rf"'penalty__gamma' needs a penalty instance.*{match}"):
+        with pytest.raises(
+            ValueError, match=rf"'penalty__gamma' needs a penalty instance.*{match}"
+        ):
             model.set_params(penalty__gamma=2.0)
     model = RobustClassifier(**options).set_params(penalty=MCP(), penalty__gamma=2.0)
     assert model.penalty.gamma == 2.0
