@@ -32,7 +32,7 @@ SHORT, LIGHT, HEAVIER = 0.1, 1e-3, 10.0
 HEAVIEST = 1e8
 #: a scale falls to this share of itself in a step at the most
 FALL = 0.1
-#: what makes a Hessian definite that is not, as a share of its largest diagonal entry
+#: what makes a Hessian definite that is not, as a share of each diagonal entry
 DAMPING = 1e-13
 
 
@@ -103,7 +103,8 @@ def proximal_newton(
             break
         if not largest > 0:  # a piecewise linear stretch: the gradient alone says how far to go
             ridge = max(ridge, worst)
-        H[np.diag_indices_from(H)] += bend + DAMPING * largest
+        own = np.diag(H)  # columns of a group keep the units of the user
+        H[np.diag_indices_from(H)] += bend + DAMPING * np.where(own > 0, own, largest)
         H = H if convex else lifted(H)
         tried = None
         while tried is None and ridge <= HEAVIEST * max(largest, worst):

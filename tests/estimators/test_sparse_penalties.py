@@ -361,3 +361,28 @@ def test_quantiles_of_wide_data_with_a_slight_penalty(quantile):
             loss = np.average(np.maximum(quantile * r, (quantile - 1) * r), weights=weight)
             values.append(loss + 1e-3 * np.abs(fit.coef_).sum())
         assert abs(values[0] / values[1] - 1) < 1e-8
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("loss", ["squared", "huber"])
+def test_groups_of_columns_in_mixed_units_are_solved(loss, seed):
+    """Columns of one group of 1e-9 and of 1e9 units: a norm has no unit for each of its columns."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(40, 6)) * 10.0 ** rng.integers(-9, 10, 6)
+    y = 2.0 * X[:, 0] / np.std(X[:, 0]) + rng.normal(size=40)
+    groups = np.arange(6) // 3
+    force = X.T @ (y - y.mean())
+    alpha = 0.1 * max(np.linalg.norm(force[groups == g]) for g in range(2))
+    model = RobustRegressor(loss=loss, alpha=alpha, penalty=GroupLasso(groups=groups), scale=1.0)
+    model.fit(X, y)
+    assert model.optimality_ <= 1e-8
+    r = y - X @ model.coef_ - model.intercept_
+    pull = X.T @ (r if loss == "squared" else np.clip(r, -1.345, 1.345))
+    for g in range(2):
+        coef, mine = model.coef_[groups == g], pull[groups == g]
+        norm = np.linalg.norm(coef)
+        if norm > 0:  # each entry in the units of its column
+            size = np.abs(X[:, groups == g]).sum(axis=0)
+            assert np.all(np.abs(mine - alpha * coef / norm) <= 1e-7 * (size + alpha))
+        else:
+            assert np.linalg.norm(mine) <= alpha * (1 + 1e-8)
