@@ -275,7 +275,7 @@ def _standardised(data: Data) -> Data | None:
     kept = np.ones((n, p + data.intercept))
     coordinates.apply(X, kept[:, :p])
     data.passes.count += data.share
-    return replace(data, X=kept, rows=None, coordinates=coordinates, ready=True)
+    return replace(data, X=kept, rows=None, coordinates=coordinates, ready=True, moments=None)
 
 
 def _extent(data: Data) -> tuple[Array, Array]:

@@ -55,9 +55,9 @@ def descend(rows: Rows, theta: Array) -> tuple[Array, Array] | None:
     Nocedal, J. and Wright, S. J. (2006). Numerical Optimization, section 16.5.
     """
     mu = WIDE * float(np.abs(rows.offsets(theta)).mean())
-    for _ in range(2):
-        theta = _within(rows, theta, mu)
-        mu *= NARROWER
+    for width in (mu, NARROWER * mu):
+        if width > 0:  # not all rows are on their kinks
+            theta = _within(rows, theta, width)
     found = _steps(rows, theta)
     return None if found is None else _exact(rows, *found[1:])
 
