@@ -413,7 +413,8 @@ def _on_ties(
     """Minimise with the tied classes of a row held at one lead.
 
     Returns the point, the shares there, and shares and slacks of either sign: a tied class whose
-    share is negative should be none, and one whose slack is negative should be.
+    share is negative should be none, and one whose slack is negative should be. A pull that no tie
+    balances, as that of a rare class on its intercept, moves the point to the next tie.
     """
     first, tied = shares.argmax(axis=1), tied.copy()
     tied[np.arange(len(first)), first] = False
@@ -442,6 +443,15 @@ def _on_ties(
     lead = problem.lead(theta)
     left = np.take_along_axis(lead, first[:, None], axis=1) - lead
     left[rows, other] = 0.0
+    if np.abs(rest).max() > CLOSED * problem.weight.sum() and not (left < 0).any():
+        rise = problem.lead(-rest, shift=0.0)
+        rise -= np.take_along_axis(rise, first[:, None], axis=1)
+        rise[rows, other] = 0.0
+        steps = np.divide(left, rise, out=np.full_like(left, np.inf), where=rise > 0)
+        length = float(steps.min())
+        if length < np.inf:
+            theta = theta - length * rest
+            left = np.where(steps <= length, -1.0, left - length * rise)
     positive = np.maximum(exact, 0.0)
     return theta, positive * (problem.weight / positive.sum(axis=1))[:, None], exact, left
 

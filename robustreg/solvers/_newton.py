@@ -288,9 +288,9 @@ _MESSAGES = {
 }
 
 
-def noise(value: float) -> float:
-    """Change of a value that rounding can make: of its sum, and of predictions of size one."""
-    return 1e-14 * abs(value) + 2e-16
+def noise(value: float, size: float = 1.0) -> float:
+    """Change of a value that rounding can make: of its sum, and of predictions of the given size, one at least."""
+    return 1e-14 * abs(value) + 2e-16 * max(size, 1.0)
 
 
 def _stop(callback: Callable[..., Any], state: _State) -> bool:
@@ -318,6 +318,7 @@ def _search(
         falling = step < 0
         room = (state.x[falling] - lower[falling]) / -step[falling]
         length = min(1.0, TO_BOUND * float(room.min(initial=np.inf)))
+    rounding = noise(state.value, float(np.abs(state.x).max(initial=0.0)))
     for _ in range(30):
         x = state.x + length * step
         trial = _State(x, *evaluate(x, *args))
@@ -328,9 +329,7 @@ def _search(
                     return _to_floor(evaluate, args, state, step, slope, trial, length)
                 return trial, length
             ahead = float(trial.gradient @ step)
-            if abs(gain) <= noise(state.value) and (
-                ahead <= -0.5 * slope or trial.norm < state.norm
-            ):
+            if abs(gain) <= rounding and (ahead <= -0.5 * slope or trial.norm < state.norm):
                 return trial, length
             # minimiser of the parabola through the value, the slope and the trial
             bend = trial.value - state.value - length * slope
