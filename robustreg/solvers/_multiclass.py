@@ -122,8 +122,7 @@ class _Problem:
 
     def missed(self, theta: Array, shares: Array) -> Array:
         """Gradient of the objective where each row divides its weight as ``shares`` says."""
-        spent = shares.sum(axis=1, keepdims=True) * self.own
-        return self.local(shares - spent).evaluate(theta).gradient
+        return self.local(_balanced(shares.copy(), self.label)).evaluate(theta).gradient
 
     def square(self) -> Array:
         """Hessian of the penalty."""
