@@ -15,7 +15,7 @@ import array_api_compat.numpy
 import numpy as np
 import scipy.sparse
 
-from robustreg._lazy import refuse_lazy
+from robustreg._lazy import is_lazy, refuse_lazy
 
 Array = Any
 """An array of some array-API namespace (the typing standard for these does not exist yet)."""
@@ -25,6 +25,9 @@ NUMPY: Any = np if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else array_api
 
 #: columns up to which a row is short
 FEW = 16
+
+#: memory that a processor reads, as DLPack numbers devices: its own, and what CUDA and ROCm pin in it
+HOST = (1, 3, 11)
 
 EMPTY = np.empty(0)
 EMPTY.setflags(write=False)
@@ -245,6 +248,71 @@ def array_like(values: Any, like: Array) -> Array:
     if xp is NUMPY:
         return np.asarray(values, dtype=like.dtype)
     return xp.asarray(values, dtype=like.dtype, device=array_api_compat.device(like))
+
+
+def is_foreign(value: Any) -> bool:
+    """Whether a value is an array of another namespace than NumPy's, and not of Dask."""
+    return (
+        type(value) is not np.ndarray
+        and array_api_compat.is_array_api_obj(value)
+        and not isinstance(value, (np.ndarray, np.generic))
+        and not is_sparse(value)
+        and not is_lazy(value)
+    )
+
+
+def here(value: Any, name: str) -> Any:
+    """NumPy view of an array of another namespace that this process can read; anything else as it is.
+
+    Parameters
+    ----------
+    value : any
+        An array of any namespace, or anything else.
+    name : str
+        What the messages call it.
+
+    Raises
+    ------
+    TypeError
+        If its memory is that of another device: nothing is copied unasked.
+    ValueError
+        If NumPy does not have its type or layout.
+    """
+    if not is_foreign(value):
+        return value
+    array = value.detach() if hasattr(value, "detach") else value
+    problem: type[Exception] = TypeError
+    reason = "is not in the memory of this process"
+    try:
+        if array.__dlpack_device__()[0] in HOST:
+            return np.asarray(array)
+    except (AttributeError, RuntimeError, TypeError, ValueError) as error:
+        problem, reason = ValueError, f"NumPy cannot read in place ({error})"
+    raise problem(
+        f"{name} is an array of {name_of(array)}, of type {array.dtype}, which {reason}. Fits and predictions "
+        "are computed by NumPy, and nothing is copied from a device unasked: pass a dense array of float64 or "
+        f"float32 in the memory of this process, such as {name}.cpu() of PyTorch."
+    )
+
+
+def moved(values: np.ndarray, like: Array) -> Array:
+    """Copy of a NumPy array in the namespace and on the device of ``like``."""
+    xp = array_namespace(like)
+    # a copy, which is no one else's: PyTorch wants to write
+    return xp.asarray(np.array(values), device=array_api_compat.device(like))
+
+
+def kind_of(array: Array) -> Array:
+    """Return an array without entries that stands for a namespace and a device."""
+    return array_namespace(array).empty((0,), device=array_api_compat.device(array))
+
+
+def name_of(kind: Array) -> str:
+    """Return what messages call the namespace and the device of an array; NumPy that of anything else."""
+    if not is_foreign(kind):
+        return "NumPy"
+    library = array_namespace(kind).__name__.removeprefix("array_api_compat.")
+    return f"{library} on {array_api_compat.device(kind)}"
 
 
 def arange_like(n: int, like: Array) -> Array:

@@ -23,6 +23,7 @@ from robustreg.estimators._answers import ScoreMixin, answers
 from robustreg.estimators._callbacks import CallbackSupportMixin, Progress, with_callbacks
 from robustreg.estimators._estimate import Estimate
 from robustreg.estimators._hints import hint, missing, with_hints
+from robustreg.estimators._namespace import AcceptsArrays
 from robustreg.estimators._penalised import check_columns, check_penalty, make_penalty
 from robustreg.estimators._validation import (
     check_bool,
@@ -119,7 +120,7 @@ class Prepared(NamedTuple):
     rank: int
 
 
-class DocumentedEstimator:
+class DocumentedEstimator(AcceptsArrays):
     """What all estimators here have: a page that notebooks link to, and hints for unknown arguments."""
 
     #: parameters that may be objects: which class a name stands for, and the module of the classes

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.base import is_classifier, is_regressor
 from sklearn.utils.validation import assert_all_finite, check_array, validate_data
 
-from robustreg._array import NUMPY, Array, all_finite
+from robustreg._array import NUMPY, Array, all_finite, here
 from robustreg._lazy import refuse_lazy
 from robustreg.data import BLOCK_BYTES, column_squares
 from robustreg.estimators._tables import (
@@ -92,6 +92,7 @@ def check_data(estimator: Any, X: Any, y: Any = None, *, fit: bool = False, **op
     if _is_plain(X, y, fit) and _has_columns(estimator, X.shape[1], fit):
         return (X, y) if fit else X
     refuse_lazy(type(estimator).__name__, X=X, y=y)
+    X, y = here(X, "X"), here(y, "y")
     for name, part in (("X", X), ("y", y)):
         refuse_mask(name, part)
     X = as_frame(X)
@@ -178,6 +179,7 @@ def check_weight(sample_weight: Any, n: int) -> tuple[Array | None, float]:
     if sample_weight is None:
         return None, 1.0
     refuse_lazy("The fit", sample_weight=sample_weight)
+    sample_weight = here(sample_weight, "sample_weight")
     refuse_mask("sample_weight", sample_weight)
     if isinstance(sample_weight, Real):
         sample_weight = np.full(n, float(sample_weight))

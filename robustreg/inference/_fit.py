@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from robustreg._array import Array, is_sparse
+from robustreg._array import Array, here, is_sparse
 from robustreg._lazy import refuse_lazy
 from robustreg._threads import blas_aside
 from robustreg.data import FEW_GRAMS, Block, Data, find_moments
 from robustreg.estimators._base import LinearModel
 from robustreg.estimators._classifier_base import NEVER
 from robustreg.estimators._estimate import Estimate
+from robustreg.estimators._namespace import in_numpy
 from robustreg.estimators._validation import check_weight
 from robustreg.losses import ResidualLoss
 from robustreg.losses._contrasts import Contrasts, helmert
@@ -64,13 +65,14 @@ class FinalStep:
                 f"{type(model).__name__} was fitted to several outputs, and inference is for one: pass "
                 "model.output(j) and the j-th column of y."
             )
-        self.model = model
+        self.model: LinearModel = in_numpy(model)
 
     def transform(self, X: Any) -> Any:
         """Return X as the model sees it, with the model's own checks of names and columns."""
         refuse_lazy("Inference", X=X)
         if self.before is not None and len(self.before.steps):
             X = self.before.transform(X)
+        X = here(X, "X")
         validate_data(self.model, X, reset=False, skip_check_array=True)
         return X
 
