@@ -163,7 +163,7 @@ def hc3(fit: Fit) -> Spread:
 
 def _white(fit: Fit, adjust: Callable[..., Array]) -> Spread:
     psi, bend, psi_unit, bend_unit = parts = slopes(fit)
-    bread = with_penalty(fit.gram(None if constant(bend) else bend), fit, bend_unit)
+    bread = with_penalty(fit.gram(bend), fit, bend_unit)
     inverse = invert(bread, fit.active, INSTEAD)
 
     def leverage() -> Array:
@@ -179,11 +179,6 @@ def _white(fit: Fit, adjust: Callable[..., Array]) -> Spread:
     meat = fit.gram(adjust(psi, leverage) ** 2)
     check_rows(fit, psi_unit**2 * np.diag(meat))
     return Spread(inverse @ meat @ inverse / fit.mass, parts.unit, fit.df)
-
-
-def constant(values: Array) -> bool:
-    """Whether all values are one."""
-    return bool(values.min() == values.max() == 1.0)
 
 
 def cluster(fit: Fit, groups: Array) -> Spread:

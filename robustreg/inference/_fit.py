@@ -231,11 +231,12 @@ class Fit:
     def gram(self, factor: Array | None = None) -> Array:
         """Sum of ``weight * factor * z z'`` over the rows, z with a one for the intercept."""
         data = self.data
-        if factor is None:
+        if factor is None or factor.min() == factor.max() == 1.0:  # known, or less to do
             if data.moments is not None and data.weight is None:
                 return data.gram_inward(data.moments)
             if data.weight is None and data.dense:
                 return data.gram_inward(find_moments(data))
+            factor = None
         return gram(data, _product(data.weight, factor))
 
     def penalty_hessian(self) -> Array:

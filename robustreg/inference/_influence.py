@@ -12,7 +12,7 @@ from scipy.stats import chi2
 from sklearn.covariance import MinCovDet
 
 from robustreg._array import Array
-from robustreg.inference._covariance import INSTEAD, constant, invert
+from robustreg.inference._covariance import INSTEAD, invert
 from robustreg.inference._fit import Fit, look
 from robustreg.inference._measures import is_line, measure, robustness
 from robustreg.losses import ResidualLoss
@@ -106,7 +106,7 @@ def _columns(fit: Fit, loss: ResidualLoss, random_state: Any) -> dict[str, Array
         weight = fit.estimate.rows.astype(float)
     standardised = residual / scale if scale > 0 else np.sign(residual) * np.inf
     standardised = np.where(residual == 0, 0.0, standardised)
-    gram = fit.gram(None if constant(weight) else weight)
+    gram = fit.gram(weight)
     inverse = invert(gram, _spanned(gram), INSTEAD)
     leverage = np.clip(weight * fit.leverage(inverse) / fit.mass, 0.0, 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
