@@ -270,9 +270,8 @@ def search(
 
 def columns(optima: list[Optimum]) -> tuple[Array, Array, Array]:
     """Return their coefficients as columns, their sizes and their hits."""
-    theta = np.column_stack([one.theta for one in optima])
-    size, hits = (np.array(entries) for entries in list(zip(*optima, strict=True))[1:])
-    return theta, size, hits
+    theta, size, hits = (np.array(entries) for entries in zip(*optima, strict=True))
+    return theta.T, size, hits
 
 
 def _best(theta: Array, size: Array, most: int) -> tuple[Array, Array]:
@@ -388,20 +387,24 @@ def distinct(
     most : int
         How many are wanted.
     """
-    R = _residuals(sample, theta)
-    found: list[Optimum] = []
-    hits = np.ones(len(size), dtype=int) if hits is None else hits
-    rest = np.argsort(size, kind="stable")
-    while len(rest) and len(found) < most:
-        best = rest[0]
-        # sorted by size: those near in size come first
-        near = int(np.searchsorted(size[rest], size[best] * (1 + close[0]) + NOTHING, side="right"))
-        moved = np.abs(R[:, rest[:near]] - R[:, [best]]) <= close[1] * size[best] + NOTHING
-        alike = np.zeros(len(rest), dtype=bool)
-        alike[:near] = moved.mean(axis=0) > 0.5  # rows far out in X magnify rounding
-        alike[0] = True
-        found.append(
-            Optimum(theta[:, best].copy(), float(size[best]), int(hits[rest[alike]].sum()))
-        )
-        rest = rest[~alike]
+    order = np.argsort(size, kind="stable")
+    size, theta = size[order], theta.T[order]
+    count = np.ones(len(size), dtype=int) if hits is None else hits[order]
+    R = sample.y - theta @ sample.A.T  # a row for each, so that those near in size are one piece
+    ends = np.searchsorted(size, size * (1 + close[0]) + NOTHING, side="right").tolist()
+    rest, found = np.ones(len(size), dtype=bool), []
+    for best, end in enumerate(ends):
+        if len(found) == most:
+            break
+        if not rest[best]:
+            continue
+        n_hits = count[best]
+        if end > best + 1:
+            other = slice(best + 1, end)
+            near = np.abs(R[other] - R[best]) <= close[1] * size[best] + NOTHING
+            # of most rows: those far out in X magnify rounding
+            alike = rest[other] & (np.count_nonzero(near, axis=1) > 0.5 * near.shape[1])
+            rest[other] &= ~alike
+            n_hits = n_hits + count[other][alike].sum()
+        found.append(Optimum(theta[best].copy(), float(size[best]), int(n_hits)))
     return found
