@@ -21,6 +21,8 @@ TO_BOUND = 0.6
 SHORT = 0.3
 #: the slope along a short step at which it ends, as a share of that at its beginning
 FLAT = 0.1
+#: a gradient that shrinks to this share has all but vanished, as near a minimum by Newton's step
+VANISHES = 0.01
 #: a gradient that shrinks less than this by one step asks for a new Hessian
 PAYS = 0.5
 #: a step this many times tol is as good as none
@@ -318,7 +320,9 @@ def _search(
         falling = step < 0
         room = (state.x[falling] - lower[falling]) / -step[falling]
         length = min(1.0, TO_BOUND * float(room.min(initial=np.inf)))
-    rounding = noise(state.value, float(np.abs(state.x).max(initial=0.0)))
+    rounding = noise(state.value)
+    # predictions of large coefficients are rounded more: there a gradient that all but vanishes tells more
+    more = noise(state.value, float(np.abs(state.x).max(initial=0.0)))
     for _ in range(30):
         x = state.x + length * step
         trial = _State(x, *evaluate(x, *args))
@@ -330,6 +334,8 @@ def _search(
                 return trial, length
             ahead = float(trial.gradient @ step)
             if abs(gain) <= rounding and (ahead <= -0.5 * slope or trial.norm < state.norm):
+                return trial, length
+            if abs(gain) <= more and trial.norm <= VANISHES * state.norm:
                 return trial, length
             # minimiser of the parabola through the value, the slope and the trial
             bend = trial.value - state.value - length * slope
