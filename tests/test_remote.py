@@ -168,7 +168,7 @@ def test_warm_start_takes_fewer_passes(little):
     again, warm = clone(fitted), table(X, y)
     again.__dict__.update({k: v for k, v in fitted.__dict__.items() if k.endswith("_")})
     prepared = again._prepare_remote(warm)
-    again._minimise(prepared, again._start(prepared))
+    again._solve_from(again._start(prepared), prepared)
     assert warm.passes < cold.passes
 
 

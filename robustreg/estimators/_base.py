@@ -38,7 +38,7 @@ from robustreg.estimators._validation import (
 from robustreg.penalties import PENALTIES, Penalty
 from robustreg.preparation import prepare
 from robustreg.scales import MAD_FACTOR, weighted_median
-from robustreg.solvers import Result
+from robustreg.solvers import Control, Result
 
 #: values of y from which its centre and spread are known well enough
 ENOUGH = 5_000
@@ -235,7 +235,7 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
         """Return the units in which the solver sees y."""
 
     @abstractmethod
-    def _minimise(self, prepared: Prepared, start: Array | None, callback: Any = None) -> Result:
+    def _minimise(self, prepared: Prepared, start: Array | None, control: Control) -> Result:
         """Solve; ``x`` holds the parameters, ``advice`` what else there is to say of them."""
 
     @abstractmethod
@@ -379,13 +379,17 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
         Each attempt may take ``max_iter`` iterations, and the better one is returned with its own.
         """
         told = progress if progress is not None and progress.heard else None
-        found = self._minimise(prepared, start, told, **how)
-        stopped = progress is not None and progress.stopped
-        if start is None or stopped or not self._falls_short(found):
-            return found
-        how.pop("metric", None)
-        cold = self._minimise(prepared, None, told, **how)
-        return min(found, cold, key=lambda fit: (self._falls_short(fit), fit.optimality))
+        tries = []
+        for at in (None,) if start is None else (start, None):
+            control = Control(self.tol, self.max_iter, told)
+            found = self._minimise(prepared, at, control, **how)
+            # one that found nothing to gain was one, too, but not where it was known
+            found.nit = max(control.n_iter, int(at is None))
+            tries.append(found)
+            if control.stopped or not self._falls_short(found):
+                break
+            how.pop("metric", None)
+        return min(tries, key=lambda fit: (self._falls_short(fit), fit.optimality))
 
     def _falls_short(self, found: Result) -> bool:
         return found.optimality > self.tol or bool(found.get("growing", False))
@@ -412,9 +416,8 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
                 "values and nearly dependent columns: rescale or remove them, or set tol above optimality_ "
                 "if that accuracy is enough."
             )
-        each = " for each stage" if self.n_iter_ > self.max_iter else ""
         warnings.warn(
-            f"{name} stopped after {self.n_iter_} iterations (max_iter={self.max_iter}{each}) at "
+            f"{name} stopped after {self.n_iter_} iterations (max_iter={self.max_iter}) at "
             f"optimality_ = {self.optimality_:.1e} > tol = {self.tol:.1e}; the best iterate is "
             f"kept. {advice}",
             ConvergenceWarning,

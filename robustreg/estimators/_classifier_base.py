@@ -38,7 +38,7 @@ from robustreg.far_rows import FarRows, prepare_beside_far_rows
 from robustreg.losses import Loss, log_sigmoid, log_softmax
 from robustreg.objective import Objective
 from robustreg.remote import prepare_table, sample_of
-from robustreg.solvers import Result, solve_settled
+from robustreg.solvers import Control, Result, solve_settled
 from robustreg.tables import Part, Table
 
 #: score of a class without weight: its probability is 0, and sums and squares of it are finite
@@ -118,11 +118,12 @@ class LinearScores(RemoteFit):
         penalty = Units(0.0, 1.0, mass).penalty(self._penalty(1.0), 0)
         return Objective(loss, data, penalty, **options)
 
-    def _settle(self, objective: Objective, theta: Array, **options: Any) -> Result:
+    def _settle(
+        self, objective: Objective, theta: Array, control: Control, **options: Any
+    ) -> Result:
         """Minimise a smooth objective as the parameters say."""
-        options.setdefault("max_iter", self.max_iter)
         method = getattr(self, "solver", "auto")
-        return solve_settled(objective, theta, method=method, tol=self.tol, **options)
+        return solve_settled(objective, theta, control, method=method, **options)
 
 
 class LinearClassifier(ClassifierMixin, LinearScores):

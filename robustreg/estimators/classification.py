@@ -18,7 +18,7 @@ from robustreg.estimators._validation import check_real, complain
 from robustreg.losses import CrossEntropy, Focal, Logistic, Loss, Poly
 from robustreg.losses._margin import WeighedLabels
 from robustreg.objective import Objective
-from robustreg.solvers import Result, beats_zero, solve_each, solve_together
+from robustreg.solvers import Control, Result, beats_zero, solve_each, solve_together
 
 SEPARABLE = (
     "A hyperplane separates the classes, or some of their samples, so the optimum is not finite: the "
@@ -45,14 +45,14 @@ class EntropyClassifier(ProbabilityClassifier):
     def _has_one_minimum(self) -> bool:
         return self._loss(len(self.classes_) > 2).convex and bool(self._penalty(1.0).convex)
 
-    def _minimise(self, prepared: Prepared, start: Array | None, callback: Any = None) -> Result:
+    def _minimise(self, prepared: Prepared, start: Array | None, control: Control) -> Result:
         loss = self._score_loss(prepared.data.y)[0]
-        return self._minimise_entropy(loss, prepared, start, callback)
+        return self._minimise_entropy(loss, prepared, start, control)
 
     def _minimise_entropy(
-        self, loss: Loss, prepared: Prepared, start: Array | None, callback: Any
+        self, loss: Loss, prepared: Prepared, start: Array | None, control: Control
     ) -> Result:
-        data, nit = prepared.data, 0
+        data = prepared.data
         n_scores = self._n_scores(data.y)
         entropy = CrossEntropy() if n_scores > 1 else Logistic()
         warm = start is not None
@@ -62,36 +62,33 @@ class EntropyClassifier(ProbabilityClassifier):
             warm = beats_zero(objective, start.T.ravel())
         if start is None or not warm:
             start = np.zeros((n_scores, data.size + data.intercept))
-        if not (loss.convex or warm) and self.max_iter > 1:
+        if not (loss.convex or warm) and control.left > 1:
             # Far from its optimum the loss is flat; cross-entropy is not, and ends close.
-            most = self.max_iter - 1
-            found = self._solve(entropy, prepared, start, max_iter=most, callback=callback)
-            if found.status == 99:
+            found = self._solve(entropy, prepared, start, control.phase(spare=1))
+            if control.stopped:
                 return found
-            start, nit, warm = found.x, found.nit, True
-        left = self.max_iter - nit
-        found = self._solve(loss, prepared, start, warm=warm, max_iter=left, callback=callback)
-        found.nit += nit
+            start, warm = found.x, True
+        found = self._solve(loss, prepared, start, control, warm=warm)
         if found.growing:
             found.advice = SEPARABLE
         return found
 
     def _solve(
-        self, loss: Loss, prepared: Prepared, start: Array, callback: Any, **options: Any
+        self, loss: Loss, prepared: Prepared, start: Array, control: Control, **options: Any
     ) -> Result:
         data, mass = prepared.data, prepared.units.mass
         solve = partial(self._settle, endless=loss.endless, **options)
         if data.y.ndim == 2 and self._penalty(1.0).joins_outputs:
-            return self._solve_labels(loss, prepared, start, solve, callback)
+            return self._solve_labels(loss, prepared, start, solve, control)
         if data.y.ndim == 2:
-            return solve_each(self._columns(loss, prepared), start, solve, callback)
+            return solve_each(self._columns(loss, prepared), start, solve, control)
         if len(start) == 1:
-            return solve_each([self._objective(loss, data, mass)], start, solve, callback)
+            return solve_each([self._objective(loss, data, mass)], start, solve, control)
         make = partial(self._objective, data=data, mass=mass)
-        return solve_together(loss, make, start, solve, callback)
+        return solve_together(loss, make, start, solve, control)
 
     def _solve_labels(
-        self, loss: Loss, prepared: Prepared, start: Array, solve: Any, callback: Any
+        self, loss: Loss, prepared: Prepared, start: Array, solve: Any, control: Control
     ) -> Result:
         """Minimise the losses of several labels together, whose coefficients share their penalty."""
         data, factors = prepared.data, np.ones((len(start), 2))
@@ -113,11 +110,7 @@ class EntropyClassifier(ProbabilityClassifier):
         def outputs(theta: Array) -> Array:
             return np.ascontiguousarray(theta.reshape(-1, len(start)).T)
 
-        def told(intermediate_result: Any) -> bool:
-            x = outputs(intermediate_result.x)
-            return bool(callback(Result(x=x, fun=intermediate_result.fun)))
-
-        result = solve(objective, start.T.ravel(), callback=None if callback is None else told)
+        result = solve(objective, start.T.ravel(), control.phase(view=outputs))
         result.x = outputs(result.x)
         return result  # type: ignore[no-any-return]
 

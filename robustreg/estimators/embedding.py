@@ -37,6 +37,7 @@ from robustreg.losses._tuples import Labelled, Request
 from robustreg.preparation import prepare
 from robustreg.solvers import (
     Centred,
+    Control,
     Embedding,
     Result,
     discriminant_directions,
@@ -257,13 +258,14 @@ class LinearEmbedding(
             )  # fmt: skip
             centred = Centred.of(data)
             progress = Progress(self, X, y, sample_weight, partial(self._fitted, centred))
-            found = self._solve(centred, labelled, progress)
+            control = Control(self.tol, self.max_iter, progress if progress.heard else None)
+            found = self._solve(centred, labelled, control)
         self.classes_ = classes[present]
         self.__dict__.update(self._fitted(centred, found.x))
         if self.centers_ is None:
             del self.centers_
         self.objective_, self.n_pairs_ = float(found.fun), int(found.n_tuples)
-        self.n_iter_ = max(int(found.nit), 1)
+        self.n_iter_ = max(control.n_iter, 1)
         progress.end()
         if found.status == 1:
             warnings.warn(
@@ -293,7 +295,7 @@ class LinearEmbedding(
                 f"y has {several} ({n})."
             )
 
-    def _solve(self, rows: Centred, labelled: Labelled, progress: Progress) -> Result:
+    def _solve(self, rows: Centred, labelled: Labelled, control: Control) -> Result:
         loss = self._named_loss()
         size, most = AUTO[loss.target.formation]
         size = min(size * len(labelled.label), most)
@@ -306,8 +308,7 @@ class LinearEmbedding(
         u, extra, given = self._start(rows, labelled)
         return Embedding(
             loss, rows, labelled, request, float(self.alpha), self.normalize, int(self.n_rounds),
-            int(self.max_iter), float(self.tol), np.random.default_rng(seed),
-            progress if progress.heard else None,
+            control, np.random.default_rng(seed),
         ).solve(u, extra, fit_size=not given)  # fmt: skip
 
     def _start(self, rows: Centred, labelled: Labelled) -> tuple[Array, Array | None, bool]:

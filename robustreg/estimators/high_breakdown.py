@@ -36,6 +36,7 @@ from robustreg.penalties import L2, Penalty
 from robustreg.preparation import prepare_robust
 from robustreg.scales import OUTLYING
 from robustreg.solvers import (
+    Control,
     Descent,
     Result,
     Search,
@@ -101,7 +102,7 @@ class HighBreakdownRegressor(SeveralOutputs):
         data.base = abs(units.center) / units.spread
         return Prepared(data, units, rank)
 
-    def _minimise(self, prepared: Prepared, start: Array | None, callback: Any = None) -> Result:
+    def _minimise(self, prepared: Prepared, start: Array | None, control: Control) -> Result:
         data, units, rank = prepared
         table, total = Table(data), data.total * units.mass
         found = interpolation(table) if rank < total <= 2 * rank else None
@@ -111,7 +112,7 @@ class HighBreakdownRegressor(SeveralOutputs):
                 raise ValueError(self._too_few(total, rank, weighted))
             random = check_random_state(self.random_state)
             rng = np.random.default_rng(random.randint(np.iinfo(np.int32).max))
-            found = self._fit_table(table, prepared, Search(self.n_starts, rng), callback)
+            found = self._fit_table(table, prepared, Search(self.n_starts, rng), control)
         if found.hits == 1 and not found.exhaustive and found.sigma > 0:
             found.advice = (
                 "the best optimum was found from one start only, so a better one probably exists: "
@@ -131,7 +132,9 @@ class HighBreakdownRegressor(SeveralOutputs):
         )
 
     @abstractmethod
-    def _fit_table(self, table: Table, prepared: Prepared, search: Search, callback: Any) -> Result:
+    def _fit_table(
+        self, table: Table, prepared: Prepared, search: Search, control: Control
+    ) -> Result:
         """Fit; the result is one of `solve_s` or `solve_trimmed`."""
 
     @abstractmethod
@@ -194,12 +197,9 @@ class BoundedRegressor(NamedLoss, HighBreakdownRegressor):
         loss = self._withstanding().rescaled(self.scale_)
         return Estimate(loss, L2(0.0), y, scale=self.scale_)
 
-    def _fit_s(self, table: Table, prepared: Prepared, search: Search, callback: Any) -> Result:
-        descent = Descent(
-            table, self._withstanding(), float(self.breakdown_point), prepared.rank / prepared.units.mass,
-            self.tol, self.max_iter, callback,
-        )  # fmt: skip
-        return solve_s(descent, search)
+    def _fit_s(self, table: Table, prepared: Prepared, search: Search, control: Control) -> Result:
+        share, rank = float(self.breakdown_point), prepared.rank / prepared.units.mass
+        return solve_s(Descent(table, self._withstanding(), share, rank, control), search)
 
 
 class SRegressor(BoundedRegressor):
@@ -308,8 +308,10 @@ class SRegressor(BoundedRegressor):
         self.tol = tol
         self.random_state = random_state
 
-    def _fit_table(self, table: Table, prepared: Prepared, search: Search, callback: Any) -> Result:
-        return self._fit_s(table, prepared, search, callback)
+    def _fit_table(
+        self, table: Table, prepared: Prepared, search: Search, control: Control
+    ) -> Result:
+        return self._fit_s(table, prepared, search, control)
 
     def _estimate(self, y: Array, weight: Array | None, total: float) -> Estimate:
         return replace(self._start_estimate(y), high_breakdown=True)
@@ -477,13 +479,15 @@ class MMRegressor(BoundedRegressor):
     def _efficient(self) -> ResidualLoss:
         return with_efficiency(self._shape(), float(self.efficiency))
 
-    def _fit_table(self, table: Table, prepared: Prepared, search: Search, callback: Any) -> Result:
-        first = self._fit_s(table, prepared, search, callback)
+    def _fit_table(
+        self, table: Table, prepared: Prepared, search: Search, control: Control
+    ) -> Result:
+        first = self._fit_s(table, prepared, search, control)
         loss, found = self._efficient(), first
-        if first.sigma > 0 and first.status != 99:
-            descent = Descent(table, loss, tol=self.tol, max_iter=self.max_iter, callback=callback)
+        if first.sigma > 0 and not control.stopped:
+            descent = Descent(table, loss, control=control)
             found = descent.run(first.theta, first.sigma, first.residual)
-            if self.method == "smdm" and found.status != 99:
+            if self.method == "smdm" and not control.stopped:
                 weights = loss.weights(found.residual / found.sigma)
                 constants = design_adaptive(loss)
                 sigma = design_adaptive_scale(
@@ -493,10 +497,8 @@ class MMRegressor(BoundedRegressor):
                     again, again.advice = found, NO_DESIGN_SCALE
                 else:
                     again = descent.run(found.theta, sigma, found.residual)
-                    again.nit += found.nit
                 again.design = found.x
                 found = again
-            found.nit += first.nit
         found.hits, found.exhaustive, found.initial = first.hits, first.exhaustive, first.x
         return found
 
@@ -606,19 +608,21 @@ class LTSRegressor(HighBreakdownRegressor):
         check_real(self, "coverage", 0.5, 1.0, closed="both")
         check_bool(self, "reweight")
 
-    def _fit_table(self, table: Table, prepared: Prepared, search: Search, callback: Any) -> Result:
+    def _fit_table(
+        self, table: Table, prepared: Prepared, search: Search, control: Control
+    ) -> Result:
         _, units, rank = prepared
         total = table.total * units.mass
         least = float(np.floor(0.5 * (total + rank + 1)))
         h = float(np.floor(2 * least - total + 2 * (total - least) * self.coverage + 1e-9))
         h = total if self.coverage == 1 else min(h, total)
-        found = solve_trimmed(table, h / units.mass, search, self.max_iter, callback)
+        found = solve_trimmed(table, h / units.mass, search, control)
         raw = found.sigma * self._correction(h / total, total, rank, reweighted=False)
         if self.coverage == 1:
             raw = found.sigma * float(np.sqrt(total / (total - rank)))
         found.x[-1] = found.sigma = raw
         found.first, found.h = found.x, h
-        if self.reweight and raw > 0 and found.status != 99:
+        if self.reweight and raw > 0 and not control.stopped:
             kept = np.abs(found.residual) <= REWEIGHTED * raw
             found.theta, found.residual = reweighted(table, found.theta, kept)
             near = float(table.weighted(kept.astype(float)).sum()) * units.mass

@@ -18,6 +18,7 @@ from robustreg.estimators._validation import check_bool, check_option
 from robustreg.losses import Hinge, Loss, MulticlassHinge, SquaredHinge
 from robustreg.objective import Objective
 from robustreg.solvers import (
+    Control,
     Result,
     middle_by_passes,
     middle_intercept,
@@ -40,7 +41,7 @@ class MarginClassifier(LinearClassifier):
     """Hinge losses: each class against the rest, or all classes together."""
 
     def _minimise_against_rest(
-        self, loss: Loss, prepared: Prepared, start: Array | None, callback: Any
+        self, loss: Loss, prepared: Prepared, start: Array | None, control: Control
     ) -> Result:
         """Minimise a loss of the labels -1 and 1 for each class against the rest; of two once."""
         data, mass = prepared.data, prepared.units.mass
@@ -52,7 +53,7 @@ class MarginClassifier(LinearClassifier):
         solve = partial(self._settle, warm=warm, endless=loss.endless)
         if not loss.smooth:
             solve = partial(self._exact, warm=warm, shared={} if len(sides) > 1 else None)
-        return self._advised(solve_each(sides, start, solve, callback))
+        return self._advised(solve_each(sides, start, solve, control))
 
     def _begin(self, prepared: Prepared, start: Array | None) -> Array:
         """Return the start, zero without one."""
@@ -83,7 +84,7 @@ class MarginClassifier(LinearClassifier):
         return range(n_scores) if n_scores > 1 else (1,)
 
     def _minimise_together(
-        self, loss: MulticlassHinge, prepared: Prepared, start: Array | None, callback: Any
+        self, loss: MulticlassHinge, prepared: Prepared, start: Array | None, control: Control
     ) -> Result:
         """Minimise the loss of all classes together; two classes have opposite scores.
 
@@ -100,27 +101,26 @@ class MarginClassifier(LinearClassifier):
         pair = len(start) == 1
         if pair:
             start = 0.5 * np.vstack([-start, start])
-        solve = partial(solve_multiclass, tol=self.tol, max_iter=self.max_iter)
-        found = solve_together(MulticlassHinge(), make, start / margin, solve, callback)
+        found = solve_together(MulticlassHinge(), make, start / margin, solve_multiclass, control)
         found.x, found.fun = found.x * margin, found.fun * margin
         if pair:
             found.x = found.x[1:] - found.x[:1]
         return self._advised(found)
 
-    def _exact(self, objective: Objective, theta: Array, **options: Any) -> Result:
+    def _exact(
+        self, objective: Objective, theta: Array, control: Control, **options: Any
+    ) -> Result:
         if not objective.data.here:
-            return self._exact_by_passes(objective, theta, **options)
-        found = solve_kinked(objective, theta, tol=self.tol, max_iter=self.max_iter, **options)
+            return self._exact_by_passes(objective, theta, control, **options)
+        found = solve_kinked(objective, theta, control, **options)
         if self.fit_intercept:
             found.x = middle_intercept(objective, found.x)
         return found
 
     def _exact_by_passes(
-        self, objective: Objective, theta: Array, *, warm: bool, callback: Any, **_: Any
+        self, objective: Objective, theta: Array, control: Control, *, warm: bool, **_: Any
     ) -> Result:
-        start = theta if warm else None
-        how: dict[str, Any] = {"tol": self.tol, "max_iter": self.max_iter, "callback": callback}
-        found = solve_kinked_by_passes(objective, start, **how)
+        found = solve_kinked_by_passes(objective, theta if warm else None, control)
         if self.fit_intercept:
             found.x = middle_by_passes(objective, found.x)
         return found
@@ -247,10 +247,10 @@ class HingeClassifier(MarginClassifier):
             return MulticlassHinge()
         return SquaredHinge() if self.squared else Hinge()
 
-    def _minimise(self, prepared: Prepared, start: Array | None, callback: Any = None) -> Result:
+    def _minimise(self, prepared: Prepared, start: Array | None, control: Control) -> Result:
         if self.multi_class == "crammer_singer":
-            return self._minimise_together(MulticlassHinge(), prepared, start, callback)
-        return self._minimise_against_rest(self._loss(False), prepared, start, callback)
+            return self._minimise_together(MulticlassHinge(), prepared, start, control)
+        return self._minimise_against_rest(self._loss(False), prepared, start, control)
 
     def _score_loss(self, y: Array) -> tuple[Loss, Array, bool]:
         several = self._n_scores(y) > 1

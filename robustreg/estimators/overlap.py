@@ -15,7 +15,7 @@ from robustreg.estimators._classifier_base import LinearClassifier
 from robustreg.estimators._validation import check_real
 from robustreg.losses import Dice, Logistic, Loss
 from robustreg.objective import Objective
-from robustreg.solvers import Result, beats_zero, solve_each
+from robustreg.solvers import Control, Result, beats_zero, solve_each
 
 #: a loss that is none
 LOSSLESS = 1e-12
@@ -42,7 +42,7 @@ class OverlapClassifier(LinearClassifier):
     """The Dice loss of two classes."""
 
     def _minimise_overlap(
-        self, loss: Dice, prepared: Prepared, start: Array | None, callback: Any
+        self, loss: Dice, prepared: Prepared, start: Array | None, control: Control
     ) -> Result:
         data, mass = prepared.data, prepared.units.mass
         # Weights have mean one inside, and the loss is one number for all rows: its smoothing and
@@ -51,26 +51,23 @@ class OverlapClassifier(LinearClassifier):
             replace(loss, smoothing=float(loss.smoothing) / mass), data, mass * data.total,
             unit=1 / data.total,
         )  # fmt: skip
-        first, starts = Result(nit=0, growing=False), start
+        first, starts = Result(growing=False), start
         if start is None or not beats_zero(dice, start[0]):
             starts = np.zeros((1, data.size + data.intercept))
-            if self.max_iter > 1:
-                first = self._logistic(prepared, starts, callback)
-                if first.status == 99:
+            if control.left > 1:
+                first = self._logistic(prepared, starts, control)
+                if control.stopped:
                     return first
                 starts = _placed(dice, [starts[0], *(part.x for part in first.parts)])
         assert starts is not None
-        found, nit, nothing = None, first.nit, _limits(dice)
+        found, nothing = None, _limits(dice)
         for begin in starts[:STARTS]:
-            settle = partial(self._settle, warm=True, max_iter=max(self.max_iter - nit, 1))
-            trial = solve_each([dice], begin[None], settle, callback)
-            nit += trial.nit
+            trial = solve_each([dice], begin[None], partial(self._settle, warm=True), control)
             if found is None or trial.fun < found.fun:
                 found = trial
-            if found.fun < nothing or trial.status == 99 or nit >= self.max_iter:
+            if found.fun < nothing or not control.left:
                 break
         assert found is not None
-        found.nit = nit
         if self.alpha == 0:
             found.growing |= found.fun <= LOSSLESS or self._decided(dice, found.x[0])
             found.growing |= first.growing
@@ -80,7 +77,7 @@ class OverlapClassifier(LinearClassifier):
             found.growing, found.advice = True, EMPTY
         return found
 
-    def _logistic(self, prepared: Prepared, zero: Array, callback: Any) -> Result:
+    def _logistic(self, prepared: Prepared, zero: Array, control: Control) -> Result:
         """Fit logistic losses: of the rows as they are, and where one is rare with classes of equal weight."""
         data, mass = prepared.data, prepared.units.mass
         weight = np.ones(data.n_rows) if data.weight is None else data.weight
@@ -91,8 +88,8 @@ class OverlapClassifier(LinearClassifier):
             tables.append(data.with_target(data.y, weight * factor))
         fits = [self._objective(Logistic(), rows, mass) for rows in tables]
         # they are only starts, but what they say of separated classes is asked
-        settle = partial(self._settle, max_iter=max((self.max_iter - 1) // 2, 1))
-        return solve_each(fits, np.vstack([zero] * len(fits)), settle, callback)
+        half = control.phase(most=max((control.left - 1) // 2, 1))
+        return solve_each(fits, np.vstack([zero] * len(fits)), self._settle, half)
 
     def _decided(self, objective: Objective, theta: Array) -> bool:
         """Whether fewer rows than coefficients are undecided: then some direction costs nothing.
@@ -217,9 +214,9 @@ class DiceClassifier(OverlapClassifier):
     def _has_one_minimum(self) -> bool:
         return False
 
-    def _minimise(self, prepared: Prepared, start: Array | None, callback: Any = None) -> Result:
+    def _minimise(self, prepared: Prepared, start: Array | None, control: Control) -> Result:
         loss = Dice(smoothing=float(self.smooth))
-        return self._minimise_overlap(loss, prepared, start, callback)
+        return self._minimise_overlap(loss, prepared, start, control)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

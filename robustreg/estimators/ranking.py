@@ -23,7 +23,7 @@ from robustreg.estimators._validation import (
 )
 from robustreg.losses import Hinge, Logistic, PointwiseLoss, SquaredHinge
 from robustreg.penalties import L2
-from robustreg.solvers import PairProblem, Pairs, Result, solve_pairs
+from robustreg.solvers import Control, PairProblem, Pairs, Result, solve_pairs
 
 LOSSES = ("margin_ranking", "hinge", "squared_hinge", "logistic")
 
@@ -173,15 +173,14 @@ class MarginRanker(LinearModel):
     def _units(self, y: Array, weight: Array | None, mass: float) -> Units:
         return Units(0.0, 1.0, mass)
 
-    def _minimise(self, prepared: Prepared, start: Array | None, callback: Any = None) -> Result:
+    def _minimise(self, prepared: Prepared, start: Array | None, control: Control) -> Result:
         data, units, _ = prepared
         grade, query = data.y.T
         pairs = Pairs(grade, np.unique(query, return_inverse=True)[1].reshape(-1), data.weight)
         penalty = L2(float(self.alpha) / units.mass**2)
         problem = PairProblem(self._loss(), pairs, data, penalty)
         start = np.zeros(data.size) if start is None else start
-        options = {"tol": self.tol, "max_iter": self.max_iter, "callback": callback}
-        found = solve_pairs(problem, start, **options)
+        found = solve_pairs(problem, start, control)
         found.n_pairs = pairs.total * units.mass**2
         return found
 

@@ -33,6 +33,7 @@ from robustreg.penalties._applied import Applied
 from robustreg.scales import mad
 from robustreg.solvers import (
     AboutL1,
+    Control,
     Given,
     IteratedMad,
     Joint,
@@ -120,23 +121,20 @@ class ResidualRegressor(SeveralOutputs, RemoteMixin):
             return too_many(n_features)
         return ""
 
-    def _minimise_remote(self, prepared: Prepared, start: Array | None, callback: Any) -> Result:
+    def _minimise_remote(self, prepared: Prepared, start: Array | None, control: Control) -> Result:
         """Solve by passes."""
         loss, rank = self._loss(), rank_of(prepared)
         data: Any = prepared.data
         kinked = loss.kinks(np.zeros(1)) is not None
         scale = self._scale(prepared.units)
         if not kinked:
-            problem = replace(self._problem(prepared), callback=callback)
-            found = solve_by_passes(problem, scale, rank, start)
+            found = solve_by_passes(self._problem(prepared, control), scale, rank, start)
             if not loss.threshold and self.scale is not None:
                 found.x = np.append(found.x, mad_by_passes(data, found.x))
             return found
         objective = self._kinked_objective(prepared)
         start = None if start is None else start[: objective.size]
-        found = solve_kinked_by_passes(
-            objective, start, tol=self.tol, max_iter=self.max_iter, callback=callback
-        )
+        found = solve_kinked_by_passes(objective, start, control)
         return with_scale_by_passes(objective, found, rank)
 
     def _kinked_objective(self, prepared: Prepared) -> Objective:
@@ -159,16 +157,16 @@ class ResidualRegressor(SeveralOutputs, RemoteMixin):
         self,
         prepared: Prepared,
         start: Array | None,
-        callback: Any = None,
+        control: Control,
         metric: Any = None,
         stage: Stage | None = None,
     ) -> Result:
         loss = self._loss()
         if not prepared.data.here:
-            return self._minimise_remote(prepared, start, callback)
+            return self._minimise_remote(prepared, start, control)
         if loss.kinks(prepared.data.y) is not None:
-            return self._minimise_kinked(loss, prepared, start, callback)
-        problem = replace(self._problem(prepared), callback=callback, metric=metric)
+            return self._minimise_kinked(loss, prepared, start, control)
+        problem = replace(self._problem(prepared, control), metric=metric)
         found = solve_residual(
             problem, self._scale(prepared.units), rank_of(prepared), start, stage
         )
@@ -200,7 +198,7 @@ class ResidualRegressor(SeveralOutputs, RemoteMixin):
         named = SCALES.get(self.scale) if isinstance(self.scale, str) else None
         return named or Given(float(self.scale) / units.spread)
 
-    def _problem(self, prepared: Prepared) -> Problem:
+    def _problem(self, prepared: Prepared, control: Control | None = None) -> Problem:
         """Return what is minimised where the loss is smooth."""
         data, units, _ = prepared
         loss = self._loss()
@@ -208,7 +206,8 @@ class ResidualRegressor(SeveralOutputs, RemoteMixin):
         penalty = units.penalty(
             self._penalty(data.total * units.mass), 1 if self._scale(units).joint else loss.degree
         )
-        return Problem(loss, data, penalty, method, self.tol, self.max_iter)
+        control = control or Control(self.tol, self.max_iter)
+        return Problem(loss, data, penalty, control, method)
 
     def _stage(self, prepared: Prepared, start: Array | None) -> Stage | None:
         """Return what several fits of the same rows and penalty share."""
@@ -234,36 +233,29 @@ class ResidualRegressor(SeveralOutputs, RemoteMixin):
         loss: ResidualLoss,
         prepared: Prepared,
         start: Array | None,
-        callback: Any,
+        control: Control,
     ) -> Result:
         method = choose_solver(self, loss, self.alpha)
         objective = self._kinked_objective(prepared)
         penalty = objective.penalty
+        first = np.zeros(objective.size) if start is None else start[: objective.size]
         if penalty.by_column:
-            start = np.zeros(objective.size) if start is None else start[: objective.size]
-            found = solve_kinked(
-                objective, start, tol=self.tol, max_iter=self.max_iter, callback=callback
-            )
+            found = solve_kinked(objective, first, control)
             return with_scale(objective, found, rank_of(prepared))
         columns = is_sparse_in_columns(objective)
         if method == "auto" and columns and has_many_in_use(objective):
             single = replace(objective, penalty=cast(Any, Applied.to(penalty)))
-            found = solve_kinked(
-                single, np.zeros(objective.size) if start is None else start[: objective.size],
-                tol=self.tol, max_iter=self.max_iter, callback=callback,
-            )  # fmt: skip
-            if found.optimality <= self.tol or found.status == 99:
+            found = solve_kinked(single, first, control)
+            if found.optimality <= self.tol or control.stopped:
                 return with_scale(objective, found, rank_of(prepared))
         quadratic = penalty.euclidean and not penalty.empty
         if method != "exact" and not (method == "auto" and (quadratic or affordable(objective))):
             options = getattr(self, "solver_options", None)
-            found = solve_program(objective, method=method, tol=self.tol, options=options)
+            found = solve_program(objective, control, method=method, options=options)
             if method != "auto" or not columns or found.optimality <= self.tol:
                 return with_scale(objective, found, rank_of(prepared))
-        found = (solve_columns if columns else solve_kinked)(
-            objective, np.zeros(objective.size) if start is None else start[: objective.size],
-            tol=self.tol, max_iter=self.max_iter, callback=callback, warm=start is not None,
-        )  # fmt: skip
+        solve = solve_columns if columns else solve_kinked
+        found = solve(objective, first, control, warm=start is not None)
         return with_scale(objective, found, rank_of(prepared))
 
     def _store(self, found: Result, prepared: Prepared) -> None:

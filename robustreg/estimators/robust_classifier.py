@@ -17,7 +17,7 @@ from robustreg.estimators.classification import EntropyClassifier
 from robustreg.estimators.margin import MarginClassifier
 from robustreg.estimators.overlap import OverlapClassifier
 from robustreg.losses import Loss
-from robustreg.solvers import Result
+from robustreg.solvers import Control, Result
 
 
 def _has_probabilities(model: RobustClassifier) -> bool:
@@ -194,15 +194,15 @@ class RobustClassifier(NamedLoss, EntropyClassifier, MarginClassifier, OverlapCl
             return too_many(n_features)
         return self._without()
 
-    def _minimise(self, prepared: Prepared, start: Array | None, callback: Any = None) -> Result:
+    def _minimise(self, prepared: Prepared, start: Array | None, control: Control) -> Result:
         loss: Any = self._loss(False)
         if not loss.additive:
-            return self._minimise_overlap(loss, prepared, start, callback)
+            return self._minimise_overlap(loss, prepared, start, control)
         if loss.against_rest:
-            return self._minimise_against_rest(loss, prepared, start, callback)
+            return self._minimise_against_rest(loss, prepared, start, control)
         if self._sees_all_classes(loss):
-            return self._minimise_together(loss, prepared, start, callback)
-        return self._minimise_entropy(loss, prepared, start, callback)
+            return self._minimise_together(loss, prepared, start, control)
+        return self._minimise_entropy(loss, prepared, start, control)
 
     def _modulated(self) -> Any:
         loss = self._named_loss()

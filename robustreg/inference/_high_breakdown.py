@@ -18,7 +18,7 @@ from robustreg.inference._wald import TestResult
 from robustreg.losses import ResidualLoss
 from robustreg.losses._normal import design_adaptive
 from robustreg.penalties import L2
-from robustreg.solvers import Problem, solve_fixed
+from robustreg.solvers import Control, Problem, solve_fixed
 
 #: entries of the products of columns, and of the resamples, that are held at a time
 HELD = 2e7
@@ -253,7 +253,7 @@ class Deviance:
         units = Units.of(data.y, data.weight, other.mass, data.intercept)
         inside = data.with_target(units.inward(data.y), data.weight)
         model = fit.model
-        problem = Problem(loss, inside, L2(0.0), "auto", model.tol, 1000)
+        problem = Problem(loss, inside, L2(0.0), Control(model.tol, 1000))
         start = other.theta / units.spread
         if data.intercept:
             start[-1] -= units.center / units.spread

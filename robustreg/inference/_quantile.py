@@ -18,7 +18,7 @@ from robustreg.inference._fit import Fit, check_rows
 from robustreg.losses import Pinball
 from robustreg.objective import Objective
 from robustreg.penalties import L2
-from robustreg.solvers import Rows, rows_of, solve_kinked, solve_rows
+from robustreg.solvers import Control, Rows, rows_of, solve_kinked, solve_rows
 
 #: residuals that count as zero, in units of their size: the root of the machine epsilon, as in quantreg
 ROOT = math.sqrt(np.finfo(float).eps)
@@ -157,7 +157,7 @@ def _beside(fit: Fit, quantile: float) -> Beside:
     if data.intercept:
         start = np.append(start[:-1], (fit.theta[-1] - units.center) / units.spread)
     model = fit.model
-    found = solve_kinked(objective, start, tol=model.tol, max_iter=PROGRAMS, warm=True)
+    found = solve_kinked(objective, start, Control(model.tol, PROGRAMS), warm=True)
     return Beside(found.x, units)
 
 
@@ -265,7 +265,7 @@ class Profile:
         with the same coefficient are best, quantreg interpolates from an end of basis that is no breakpoint.
         """
         tilted = replace(self.rows, linear=self.rows.linear - slope * self.row)
-        found = solve_rows(tilted, self.theta, WIDTH, PROGRAMS)
+        found = solve_rows(tilted, self.theta, WIDTH, Control(max_iter=PROGRAMS))
         if not found.success:
             return math.copysign(math.inf, slope)
         at, sign = float(self.row @ found.theta), math.copysign(1.0, slope)
@@ -289,7 +289,9 @@ class Profile:
                 linear=free.T @ self.rows.linear, hidden=0.0,
             )  # fmt: skip
             start = free.T @ self.theta
-            theta = base + free @ solve_rows(shifted, start, WIDTH, PROGRAMS).theta
+            theta = (
+                base + free @ solve_rows(shifted, start, WIDTH, Control(max_iter=PROGRAMS)).theta
+            )
         sides = self.beside(theta, -1.0)[0], self.beside(theta, 1.0)[0]
         if sides[0] <= 0 <= sides[1]:
             return 0.0
@@ -354,7 +356,7 @@ class Profile:
         free, base = self._free, self.row / (self.row @ self.row)
         few = rows.take(on, free.T @ pull)
         few = replace(few, X=few.X @ free, position=-sign * (few.X @ base), hidden=0.0, base=0.0)
-        turn = solve_rows(few, np.zeros(free.shape[1]), 1.0, PROGRAMS).theta
+        turn = solve_rows(few, np.zeros(free.shape[1]), 1.0, Control(max_iter=PROGRAMS)).theta
         return np.asarray(base + sign * (free @ turn))
 
 

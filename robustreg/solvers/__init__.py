@@ -14,6 +14,7 @@ from robustreg.solvers._at_scale import (
 from robustreg.solvers._by_passes import solve_by_passes
 from robustreg.solvers._classes import solve_each, solve_settled, solve_together
 from robustreg.solvers._columns import has_many_in_use, is_sparse_in_columns, solve_columns
+from robustreg.solvers._control import Control
 from robustreg.solvers._directions import (
     Centred,
     discriminant_directions,
@@ -60,6 +61,7 @@ from robustreg.solvers._trimmed import (
 __all__ = [
     "AboutL1",
     "Centred",
+    "Control",
     "Descent",
     "Embedding",
     "Given",

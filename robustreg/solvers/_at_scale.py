@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
-from scipy.optimize import OptimizeResult
 
 from robustreg._array import Array
 from robustreg.data import Data
@@ -128,8 +127,7 @@ class Given(Scale):
     def parts(
         self, parts: Parts, problem: Problem, found: Result, rank: Rank, shares: Sequence[Share]
     ) -> list[Result | None]:
-        how: dict[str, Any] = {"tol": problem.tol, "max_iter": problem.max_iter}
-        solved = parts.solve(problem.at(self.sigma), found, None, **how)
+        solved = parts.solve(problem.at(self.sigma), found, None, problem.control)
         for one in solved:
             if one is not None:
                 one.x = np.append(one.x, self.sigma)
@@ -183,8 +181,7 @@ class Joint(Scale):
         if not found.x[-1] > 0:
             return [None] * len(shares)
         prices = [self.price(replace(problem, data=share.data), share.rank) for share in shares]
-        how: dict[str, Any] = {"tol": problem.tol, "max_iter": problem.max_iter}
-        return parts.solve(problem.joint(self.price(problem, rank)), found, prices, **how)
+        return parts.solve(problem.joint(self.price(problem, rank)), found, prices, problem.control)
 
 
 class IteratedMad(Scale):
@@ -216,27 +213,20 @@ class AboutL1(Scale):
         if not min(found.x[-1], *scales) > 0:
             return [None] * len(shares)
         fixed = [(sigma, problem.at(sigma)) for sigma in scales]
-        how: dict[str, Any] = {"tol": problem.tol, "max_iter": problem.max_iter}
-        return parts.solve(problem.joint(1.0), found, None, fixed=fixed, **how)
+        return parts.solve(problem.joint(1.0), found, None, problem.control, fixed=fixed)
 
     def solve(
         self, problem: Problem, rank: Rank, theta: Array | None = None, stage: Stage | None = None
     ) -> Result:
         theta = None if theta is None else theta[: problem.size]
-        told, spent = _Told(problem.callback), 0
         if stage is None:
-            most = max(problem.max_iter - 1, 1)
-            stage = absolute_stage(replace(problem, callback=told, max_iter=most), rank, theta)
-            spent = stage.found.nit
+            stage = absolute_stage(problem.phase(spare=1), rank, theta)
         flat, sigma = stage.found, stage.sigma
-        if sigma == 0 or told.stopped:
-            status = 99 if told.stopped else flat.status
-            found = Result(x=stage.theta, nit=0, status=status, optimality=0.0)
+        if sigma == 0 or problem.control.stopped:
+            found = Result(x=stage.theta, status=flat.status, optimality=0.0)
         else:
-            left = replace(problem, max_iter=max(problem.max_iter - spent, 0))
-            found = solve_fixed(left, sigma, stage.theta if theta is None else theta)
+            found = solve_fixed(problem, sigma, stage.theta if theta is None else theta)
         found.x, found.stage = np.append(found.x, sigma), stage
-        found.nit += spent
         found.optimality = max(found.optimality, flat.optimality)
         return found
 
@@ -273,28 +263,12 @@ def solve_residual(
     if theta is not None and beats_zero(problem.at(float(theta[-1]) or 1.0), theta[: problem.size]):
         return scale.solve(problem, rank, theta, stage)
     # Of the minima of a loss that is not convex the one near the Huber fit is wanted.
-    told = _Told(problem.callback)
-    huber = replace(problem, loss=Huber(), callback=told, max_iter=max(problem.max_iter - 1, 1))
-    first = AboutL1().solve(huber, rank, None, stage)
-    if told.stopped:
+    first = AboutL1().solve(replace(problem.phase(spare=1), loss=Huber()), rank, None, stage)
+    if problem.control.stopped:
         return first
-    found = scale.solve(problem.after(first.nit), rank, first.x, first.stage)
-    found.nit += first.nit
-    return found
+    return scale.solve(problem, rank, first.x, first.stage)
 
 
 def beats_zero(objective: Objective, theta: Array) -> bool:
     """Whether a start is better than none; far out a loss that lets go is flat and looks solved."""
     return objective.evaluate(theta).value < objective.evaluate(np.zeros_like(theta)).value
-
-
-class _Told:
-    """A callback that remembers whether it wanted to stop."""
-
-    def __init__(self, callback: Callable[..., Any] | None) -> None:
-        self.callback, self.stopped = callback, False
-
-    def __call__(self, intermediate_result: OptimizeResult) -> bool:
-        told = self.callback is not None and self.callback(intermediate_result=intermediate_result)
-        self.stopped = self.stopped or bool(told)
-        return self.stopped

@@ -18,6 +18,7 @@ Mathematics of Operations Research 1, 97-116.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -28,6 +29,7 @@ from robustreg.data import Data
 from robustreg.objective import Objective
 from robustreg.penalties import L2
 from robustreg.penalties._applied import Majoriser
+from robustreg.solvers._control import Control
 from robustreg.solvers._free_columns import KEPT_BYTES, FreeColumns, dense_columns
 from robustreg.solvers._gap import Certificate, certify
 from robustreg.solvers._grouped_quadratic import GroupLimits
@@ -165,14 +167,7 @@ class _Problem:
         return np.asarray(np.isin(units, units[used]) & self.live)
 
 
-def solve_by_column(
-    objective: Objective,
-    theta: Array,
-    *,
-    tol: float,
-    max_iter: int,
-    callback: Any = None,
-) -> Result:
+def solve_by_column(objective: Objective, theta: Array, control: Control) -> Result:
     """Minimise a loss plus a penalty of single coefficients or groups.
 
     Parameters
@@ -181,27 +176,24 @@ def solve_by_column(
         A loss that is smooth or has kinks; its penalty is ``by_column``. Coordinates are diagonal.
     theta : array of shape (q,)
         Start: its nonzero coefficients are looked at first.
-    tol : float
-        What the certificate must not exceed.
-    max_iter : int
-        Newton steps at the most.
-    callback : callable, optional
-        Called with each step; returning True stops.
+    control : Control
+        What the certificate must not exceed, and Newton steps that are left.
 
     Returns
     -------
     Result
-        ``x``, ``fun``, ``nit``, ``status``, ``optimality``; with kinks ``slopes``, ``zero`` and ``offsets``
+        ``x``, ``fun``, ``status``, ``optimality``; with kinks ``slopes``, ``zero`` and ``offsets``
         as of :func:`~robustreg.solvers.solve_kinked`.
     """
     given = objective.data.coordinates.transform
     objective = with_even_groups(objective)
     there = objective.data.coordinates.transform
     theta = _converted(objective, theta, given, there)
+    inner = control.phase(view=lambda x: _converted(objective, x, there, given))
     if objective.loss.kinks(objective.data.y) is not None:
-        found = _solve_kinked(objective, theta, tol, max_iter, callback)
+        found = _solve_kinked(objective, theta, inner)
     else:
-        found = _solve_majorised(objective, theta, tol, max_iter, callback)
+        found = _solve_majorised(objective, theta, inner)
     found.success = found.status == 0
     found.x = _converted(objective, found.x, there, given)
     found.metric = None
@@ -246,28 +238,24 @@ def _with_transform(data: Data, transform: Array) -> Data:
     return replace(data, X=X, coordinates=coordinates, stored=stored, moments=None)
 
 
-def _solve_majorised(
-    objective: Objective, theta: Array, tol: float, max_iter: int, callback: Any
-) -> Result:
+def _solve_majorised(objective: Objective, theta: Array, control: Control) -> Result:
     """Minimise a smooth loss; a penalty that is not convex by the majorisers that touch it."""
-    nit, penalty = 0, cast(Any, objective.penalty)
-    before = np.inf
+    penalty, tol, before = cast(Any, objective.penalty), control.tol, np.inf
     for _ in range(1 if penalty.convex else MAJORISERS):
         problem = _problem(objective, theta)
         if penalty.convex and objective.loss.convex:  # elsewhere the basis would choose the minimum
             problem = _combined(problem)
-        found = _solve_on_columns(problem, objective, theta, tol, max_iter - nit, callback)
-        nit, theta = nit + found.nit, found.x
-        if penalty.convex or found.status in (1, 99):
+        found = _solve_on_columns(problem, theta, control)
+        theta = found.x
+        if penalty.convex or not control.left:
             break
         proof = certify(objective, theta)
         if proof.value <= FINE * tol or proof.objective >= before:
             break
         before = proof.objective
     proof = certify(objective, theta)
-    found.nit, found.fun, found.optimality = nit, proof.objective, proof.value
-    if found.status != 99:
-        found.status = 0 if proof.value <= tol else 1 if nit >= max_iter else 2
+    found.fun, found.optimality = proof.objective, proof.value
+    found.status = control.status(proof.value <= tol)
     return found
 
 
@@ -303,16 +291,9 @@ def _combined(problem: _Problem) -> _Problem:
     return replace(problem, combined=FreeColumns.of(data, bare))
 
 
-def _solve_on_columns(
-    problem: _Problem,
-    objective: Objective,
-    theta: Array,
-    tol: float,
-    max_iter: int,
-    callback: Any,
-) -> Result:
+def _solve_on_columns(problem: _Problem, theta: Array, control: Control) -> Result:
     """Minimise on ever more columns until none that is left out violates the conditions of a minimum."""
-    nit, free = 0, problem.free()
+    free, tol = problem.free(), control.tol
     kept = np.flatnonzero(free | problem.support(theta))
     if problem.live.sum() <= FIRST:
         kept = np.flatnonzero(problem.live)
@@ -320,16 +301,10 @@ def _solve_on_columns(
     for _ in range(ROUNDS):
         few, limits, bend = problem.on(kept)
         start = problem.take(theta, kept)
-        inner = proximal_newton(
-            few, start, limits, bend, tol=max(SHARE * tol, LEAST), max_iter=max(max_iter - nit, 1),
-            callback=_told(callback, problem, kept),
-        )  # fmt: skip
-        nit += inner.nit
-        theta = problem.whole(inner.x, kept)
-        found = Result(x=theta, fun=inner.fun, nit=nit, status=inner.status)
-        if inner.status == 99 or nit >= max_iter:
-            break
-        if len(kept) == int(problem.live.sum()):
+        inner = control.phase(tol=max(SHARE * tol, LEAST), view=partial(problem.whole, kept=kept))
+        found = proximal_newton(few, start, limits, bend, inner)
+        found.x = theta = problem.whole(found.x, kept)
+        if not control.left or len(kept) == int(problem.live.sum()):
             break
         excess = _excess(problem, theta)
         out = problem.live.copy()
@@ -362,31 +337,16 @@ def _excess(problem: _Problem, theta: Array) -> Array:
     return np.where(problem.support(theta), 0.0, over)
 
 
-def _told(callback: Any, problem: _Problem, kept: Array) -> Any:
-    if callback is None:
-        return None
-
-    def told(intermediate_result: Any) -> bool:
-        x = problem.whole(intermediate_result.x, kept)
-        return bool(callback(intermediate_result=Result(x=x, fun=intermediate_result.fun)))
-
-    return told
-
-
-def _solve_kinked(
-    objective: Objective, theta: Array, tol: float, max_iter: int, callback: Any
-) -> Result:
+def _solve_kinked(objective: Objective, theta: Array, control: Control) -> Result:
     """Minimise a loss with kinks by the method of multipliers, and at last on the rows that it names."""
-    steps = Multipliers.of(objective)
-    nit, status = 0, 1
+    steps, tol = Multipliers.of(objective), control.tol
     best: tuple[Certificate, Array, Array] | None = None
     combined = _combined(_problem(steps.smooth(), theta)).combined
     for _ in range(steps.most):
         smooth = steps.smooth()
         problem = _problem(smooth, theta)
         together = replace(problem, combined=combined)
-        found = _solve_on_columns(together, smooth, theta, tol, max_iter - nit, callback)
-        nit, theta = nit + found.nit, found.x
+        theta = _solve_on_columns(together, theta, control).x
         slopes = steps.advance(theta)
         ends = [(theta, slopes)]
         proof = certify(objective, theta, slopes)
@@ -398,24 +358,19 @@ def _solve_kinked(
             if best is None or proof.value < best[0].value:
                 best = (proof, x, g)
         assert best is not None
-        if found.status == 99:
-            status = 99
-            break
-        if best[0].value <= EXACT or nit >= max_iter:
+        if best[0].value <= EXACT or not control.left:
             break
     assert best is not None
     proof, theta, slopes = best
-    if status != 99:
-        status = 0 if proof.value <= tol else 1 if nit >= max_iter else 2
-    return _described(objective, theta, slopes, proof, nit, status)
+    return _described(objective, theta, slopes, proof, control.status(proof.value <= tol))
 
 
 def _described(
-    objective: Objective, theta: Array, slopes: Array, proof: Certificate, nit: int, status: int
+    objective: Objective, theta: Array, slopes: Array, proof: Certificate, status: int
 ) -> Result:
     s = offsets(objective, theta)
     zero = tied_rows(objective, slopes, s)
     return Result(
-        x=theta, fun=proof.objective, nit=nit, status=status, optimality=proof.value,
+        x=theta, fun=proof.objective, status=status, optimality=proof.value,
         slopes=slopes, zero=zero, offsets=np.where(zero, 0.0, s),
     )  # fmt: skip

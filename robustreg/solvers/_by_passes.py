@@ -44,20 +44,19 @@ def solve_by_passes(
     ValueError
         If the scale is zero, or the sample does not tell.
     """
-    objective, nit = scale.objective(problem, rank), 0
+    objective = scale.objective(problem, rank)
     if objective is None:
         return _about_l1(problem, rank, theta)
     if theta is None:
-        theta, nit = _by_sample(problem, scale, rank)
+        theta = _by_sample(problem, scale, rank)
     theta = theta[: objective.size]
-    found = _from(problem, scale, objective, theta, nit)
-    found.nit += nit
+    found = _from(problem, scale, objective, theta)
     found.x = scale.with_scale(found.x)
     return found
 
 
-def _from(problem: Problem, scale: Scale, objective: Objective, theta: Array, nit: int) -> Result:
-    """Minimise a smooth function from a start that took ``nit`` iterations."""
+def _from(problem: Problem, scale: Scale, objective: Objective, theta: Array) -> Result:
+    """Minimise a smooth function from a start."""
     how: dict[str, Any] = {}
     if scale.joint:
         if not theta[-1] > SUSPECT[0]:
@@ -69,9 +68,8 @@ def _from(problem: Problem, scale: Scale, objective: Objective, theta: Array, ni
         here = objective.evaluate(theta, 2)
         how |= {"metric": DenseMetric(here.hessian), "known": here[:2]}
     found = solve_smooth(
-        objective, theta, method=problem.method, tol=problem.tol,
-        max_iter=max(problem.max_iter - nit, 1), callback=problem.callback, at_least=int(nit == 0),
-        **how,
+        objective, theta, problem.control, method=problem.method,
+        at_least=int(problem.control.n_iter == 0), **how,
     )  # fmt: skip
     if scale.joint and not found.x[-1] > SUSPECT[0]:
         raise ValueError(NO_SCALE)
@@ -84,15 +82,14 @@ def _about_l1(problem: Problem, rank: Rank, theta: Array | None) -> Result:
     As :class:`~robustreg.solvers.AboutL1` does: ``optimality`` is the worse of the two.
     """
     start = None if theta is None else theta[: problem.size]
-    stage = stage_by_passes(replace(problem, max_iter=max(problem.max_iter - 1, 1)), rank, start)
+    stage = stage_by_passes(problem.phase(spare=1), rank, start)
     flat, sigma = stage.found, stage.sigma
-    if sigma == 0 or flat.status == 99:
-        found = Result(x=stage.theta, nit=0, status=flat.status, optimality=0.0)
+    if sigma == 0 or problem.control.stopped:
+        found = Result(x=stage.theta, status=flat.status, optimality=0.0)
     else:
         start = stage.theta if start is None else start
-        found = _from(problem, Given(sigma), problem.at(sigma), start, int(flat.nit))
+        found = _from(problem, Given(sigma), problem.at(sigma), start)
     found.x = np.append(found.x, sigma)
-    found.nit += int(flat.nit)
     found.optimality = max(found.optimality, flat.optimality)
     return found
 
@@ -103,13 +100,12 @@ NO_SCALE = (
 )
 
 
-def _by_sample(problem: Problem, scale: Scale, rank: Rank) -> tuple[Array, int]:
-    """Return the fit to the sample, to be improved on all rows, and its iterations."""
+def _by_sample(problem: Problem, scale: Scale, rank: Rank) -> Array:
+    """Return the fit to the sample, to be improved on all rows."""
     sample: Any = problem.data.sample  # type: ignore[attr-defined]
     share = sample.total / problem.data.total
     few = replace(
         problem, data=replace(sample, explicit=True), penalty=problem.penalty.scaled(share),
-        tol=max(ROUGH, problem.tol), max_iter=max(problem.max_iter - 1, 1),
+        control=problem.control.phase(tol=max(ROUGH, problem.control.tol), spare=1),
     )  # fmt: skip
-    found = scale.solve(few, rank, None)
-    return found.x, int(found.nit)
+    return scale.solve(few, rank, None).x

@@ -8,16 +8,16 @@ for here; the step that Newton would take next tells whether there is an end.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from functools import partial
 
 import numpy as np
-from scipy.optimize import OptimizeResult
 
 from robustreg._array import Array
 from robustreg.losses import Loss
 from robustreg.losses._contrasts import Contrasts, helmert
 from robustreg.objective import Objective
 from robustreg.solvers._by_column import solve_by_column
+from robustreg.solvers._control import Control
 from robustreg.solvers._newton import DenseMetric, IterativeMetric
 from robustreg.solvers._result import Result
 from robustreg.solvers._separation import separated
@@ -43,11 +43,9 @@ Solve = Callable[..., Result]
 def solve_settled(
     objective: Objective,
     theta: Array,
+    control: Control,
     *,
     method: str = "auto",
-    tol: float,
-    max_iter: int,
-    callback: Any = None,
     warm: bool = False,
     endless: bool = True,
 ) -> Result:
@@ -59,7 +57,7 @@ def solve_settled(
         Smooth loss and penalty.
     theta : array
         Start.
-    method, tol, max_iter, callback
+    control, method
         As of :func:`~robustreg.solvers.solve_smooth`.
     warm : bool
         Whether ``theta`` is so close that no sample is needed.
@@ -73,16 +71,16 @@ def solve_settled(
         but the next step is not, or that classes can be separated: no finite optimum exists.
     """
     if objective.penalty.by_column:
-        return _by_column(objective, theta, tol, max_iter, callback)
-    nit, metric = 0, None
+        found = solve_by_column(objective, theta, control)
+        found.growing = False
+        return found
+    control, metric, tol = control.phase(), None, control.tol
     many = objective.data.n_rows * objective.size**2 > KEEP_WORK
-    small = None if warm or max_iter < 2 else on_sample(objective)
+    small = None if warm or control.left < 2 else on_sample(objective)
     if small is not None:
-        found = solve_smooth(
-            small, theta, method=method, tol=ROUGH, max_iter=max_iter - 1, callback=callback
-        )
-        theta, nit = found.x, found.nit
-        if found.status == 99:
+        found = solve_smooth(small, theta, control.phase(tol=ROUGH, spare=1), method=method)
+        theta = found.x
+        if control.stopped:
             found.growing = False
             return found
         if keeps_metric(objective, method):
@@ -95,23 +93,14 @@ def solve_settled(
                     theta = theta + step
             metric = DenseMetric(more.hess(theta))
     found = solve_smooth(
-        objective, theta, method=method, tol=tol if many else min(tol, EXACT),
-        max_iter=max(max_iter - nit, 1), at_least=int(nit == 0), callback=callback, metric=metric,
+        objective, theta, control.phase(tol=tol if many else min(tol, EXACT)),
+        method=method, at_least=int(control.n_iter == 0), metric=metric,
     )  # fmt: skip
-    found.nit += nit
     step = np.abs(_next_step(objective, found, method)).max()
     small = np.abs(found.jac).max() <= tol
     found.growing = bool(small and step > GROWING * (1 + np.abs(found.x).max()))
     if endless and not found.growing and found.status != 99:
         found.growing = separated(objective, found.x)
-    return found
-
-
-def _by_column(
-    objective: Objective, theta: Array, tol: float, max_iter: int, callback: Any
-) -> Result:
-    found = solve_by_column(objective, theta, tol=tol, max_iter=max_iter, callback=callback)
-    found.growing = False
     return found
 
 
@@ -126,7 +115,7 @@ def _next_step(objective: Objective, found: Result, method: str) -> Array:
 
 
 def solve_each(
-    objectives: Iterable[Objective], start: Array, solve: Solve, callback: Any = None
+    objectives: Iterable[Objective], start: Array, solve: Solve, control: Control
 ) -> Result:
     """Solve one problem for each output.
 
@@ -137,32 +126,34 @@ def solve_each(
     start : array of shape (n_outputs, size)
         Starts.
     solve : callable
-        Called with an objective, its start and a ``callback``.
-    callback : callable, optional
-        Hears of the iterations of all fits, with the whole ``x``.
+        Called with an objective, its start and a control.
+    control : Control
+        Each fit may take all iterations that are left; the longest counts. It is told of the whole ``x``.
 
     Returns
     -------
     Result
-        ``x`` of shape (n_outputs, size) and the worst of ``nit``, ``optimality`` and ``status``;
-        ``fun`` is the sum and ``parts`` holds the single results.
+        ``x`` of shape (n_outputs, size) and the worst of ``optimality`` and ``status``; ``fun`` is the sum and ``parts`` holds the single results.
     """
-    x, parts = start.copy(), []
+    x, parts, longest = start.copy(), [], 0
+
+    def whole(part: Array, k: int) -> Array:
+        x[k] = part
+        return x.copy()
+
     for k, objective in enumerate(objectives):
-
-        def told(intermediate_result: OptimizeResult, k: int = k) -> bool:
-            x[k] = intermediate_result.x
-            return bool(callback(Result(x=x.copy(), fun=intermediate_result.fun)))
-
-        found = solve(objective, start[k], callback=None if callback is None else told)
+        inner = control.phase(view=partial(whole, k=k))
+        found = solve(objective, start[k], inner)
         x[k] = found.x
+        longest = max(longest, inner.n_iter)
+        control.count(-inner.n_iter)
         parts.append(found)
-        if found.status == 99:
+        if control.stopped:
             break
+    control.count(longest)
     return Result(
         x=x,
         fun=sum(part.fun for part in parts),
-        nit=max(part.nit for part in parts),
         optimality=max(part.optimality for part in parts),
         status=max(part.status for part in parts),
         growing=any(part.get("growing", False) for part in parts),
@@ -175,7 +166,7 @@ def solve_together(
     objective: Callable[..., Objective],
     start: Array,
     solve: Solve,
-    callback: Any = None,
+    control: Control,
 ) -> Result:
     """Solve for all outputs at once, where the loss sees differences between outputs only.
 
@@ -187,7 +178,7 @@ def solve_together(
         Makes the objective of a loss; called with ``n_outputs`` as well.
     start : array of shape (n_outputs, size)
         Start.
-    solve, callback
+    solve, control
         As of :func:`solve_each`.
 
     Returns
@@ -196,7 +187,7 @@ def solve_together(
         Of ``solve``, with ``x`` of shape (n_outputs, size), each column of sum zero.
     """
     if objective(loss).penalty.by_column:
-        return _whole_scores(loss, objective, start, solve, callback)
+        return _whole_scores(loss, objective, start, solve, control)
     basis = helmert(len(start))
     problem = objective(Contrasts(loss), n_outputs=len(basis))
 
@@ -205,17 +196,13 @@ def solve_together(
         columns = np.vstack([u, intercept]) if problem.data.intercept else u
         return basis.T @ columns.T
 
-    def told(intermediate_result: OptimizeResult) -> bool:
-        x = outputs(intermediate_result.x)
-        return bool(callback(Result(x=x, fun=intermediate_result.fun)))
-
-    found = solve(problem, (basis @ start).T.ravel(), callback=None if callback is None else told)
+    found = solve(problem, (basis @ start).T.ravel(), control.phase(view=outputs))
     found.x = outputs(found.x)
     return found
 
 
 def _whole_scores(
-    loss: Loss, objective: Callable[..., Objective], start: Array, solve: Solve, callback: Any
+    loss: Loss, objective: Callable[..., Objective], start: Array, solve: Solve, control: Control
 ) -> Result:
     """Solve for all outputs themselves, each of whose coefficients a penalty may hold at zero.
 
@@ -229,10 +216,6 @@ def _whole_scores(
             return np.ascontiguousarray(u.T)
         return np.column_stack([u.T, intercept - np.mean(problem.data.user(u, intercept)[1])])
 
-    def told(intermediate_result: OptimizeResult) -> bool:
-        x = outputs(intermediate_result.x)
-        return bool(callback(Result(x=x, fun=intermediate_result.fun)))
-
-    found = solve(problem, start.T.ravel(), callback=None if callback is None else told)
+    found = solve(problem, start.T.ravel(), control.phase(view=outputs))
     found.x = outputs(found.x)
     return found

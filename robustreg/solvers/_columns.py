@@ -7,12 +7,13 @@ would leave zero. They join until none would, which proves the rest.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from functools import partial
 
 import numpy as np
 
 from robustreg._array import Array
 from robustreg.objective import Objective
+from robustreg.solvers._control import Control
 from robustreg.solvers._kinked import solve_kinked
 from robustreg.solvers._kinks import gradient_of
 from robustreg.solvers._result import Result
@@ -62,7 +63,9 @@ def _limits(objective: Objective) -> Array:
     return limits
 
 
-def solve_columns(objective: Objective, theta: Array, *, max_iter: int, **options: Any) -> Result:
+def solve_columns(
+    objective: Objective, theta: Array, control: Control, *, warm: bool = False
+) -> Result:
     """Minimise as :func:`~robustreg.solvers.solve_kinked` does, on the columns that matter.
 
     Parameters
@@ -71,9 +74,7 @@ def solve_columns(objective: Objective, theta: Array, *, max_iter: int, **option
         Its penalty is L1 with ``alpha > 0``; its coordinates are diagonal.
     theta : array
         Start; its nonzero coefficients are taken first.
-    max_iter : int
-        Maximum number of iterations.
-    **options
+    control, warm
         As of :func:`~robustreg.solvers.solve_kinked`.
 
     Returns
@@ -83,7 +84,7 @@ def solve_columns(objective: Objective, theta: Array, *, max_iter: int, **option
     """
     size = objective.data.size
     limit = _limits(objective)
-    kept, nit = np.flatnonzero(theta[:size]), 0
+    kept = np.flatnonzero(theta[:size])
     if not len(kept) and not objective.data.intercept:
         kept = np.arange(min(FIRST, size))
     best = np.inf
@@ -91,18 +92,15 @@ def solve_columns(objective: Objective, theta: Array, *, max_iter: int, **option
         few = replace(objective.data.columns(kept), explicit=True)  # sparse ones are made dense
         small = replace(objective, data=few)
         edge = theta[size:]
-        found = solve_kinked(
-            small, np.append(theta[kept], edge), max_iter=max(max_iter - nit, 1), **options
-        )
-        nit += found.nit
-        theta = np.zeros(objective.size)
-        theta[kept], theta[size:] = found.x[: len(kept)], found.x[len(kept) :]
+        inner = control.phase(view=partial(_whole, kept, size))
+        found = solve_kinked(small, np.append(theta[kept], edge), inner, warm=warm)
+        theta = _whole(kept, size, found.x)
         pull = np.abs(gradient_of(objective, found.slopes / objective.total)[:size])
         share = np.divide(pull, limit, out=np.zeros(size), where=limit > 0)
         out = np.ones(size, dtype=bool)
         out[kept] = False
         excess = share[out & (share > 1 + EXCESS)]
-        if not len(excess) or nit >= max_iter:
+        if not len(excess) or not control.left:
             break
         used = np.flatnonzero(theta[:size])
         if found.fun < best * (1 - EXCESS):  # or those that are dropped could come back for ever
@@ -110,6 +108,14 @@ def solve_columns(objective: Objective, theta: Array, *, max_iter: int, **option
         pulled = np.argsort(-share, kind="stable")[: len(used) + max(FIRST, len(used))]
         kept = np.union1d(kept, pulled)
     if len(excess):
-        found.status, found.optimality = 1, max(found.optimality, float(excess.max()) - 1)
-    found.x, found.nit = theta, nit
+        found.optimality = max(found.optimality, float(excess.max()) - 1)
+        found.status = control.status(False)
+    found.x = theta
     return found
+
+
+def _whole(kept: Array, size: int, few: Array) -> Array:
+    """Return all parameters, with coefficients of zero for the columns that are left out."""
+    theta = np.zeros(size + len(few) - len(kept))
+    theta[kept], theta[size:] = few[: len(kept)], few[len(kept) :]
+    return theta

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 import scipy.linalg
-from scipy.optimize import OptimizeResult
 
 from robustreg._array import Array
 from robustreg.objective import Objective
+from robustreg.solvers._control import Control
 from robustreg.solvers._kinks import gradient_of, more_than_rounding, offsets
 from robustreg.solvers._products import Products, inner_products, sparse_products
 from robustreg.solvers._result import Result, minimize
@@ -116,8 +116,7 @@ def proximal_newton(
     args: tuple[Any, ...] = (),
     *,
     problem: DualProblem,
-    maxiter: int = 1000,
-    callback: Any = None,
+    control: Control,
     **unused: Any,
 ) -> Result:
     """Minimise a :class:`DualProblem` by proximal points and semi-smooth Newton steps.
@@ -132,17 +131,13 @@ def proximal_newton(
         Slopes that give the first coefficients.
     problem : DualProblem
         What to minimise.
-    maxiter : int
-        Newton steps at the most.
-    callback : callable, optional
-        Called after each step with ``intermediate_result``: ``x``, and the ``intercept``; returning True
-        stops.
+    control : Control
+        Newton steps that are left; it is told of slopes with the intercept.
 
     Returns
     -------
     Result
-        ``x`` (the slopes), ``intercept``, ``fun`` (the value of the primal problem), ``gap``, ``nit``,
-        ``status``, ``success``.
+        ``x`` (the slopes), ``intercept``, ``fun`` (the value of the primal problem), and ``gap``.
 
     References
     ----------
@@ -155,31 +150,26 @@ def proximal_newton(
     width = max(WIDE * reach, 1.0)
     point = _Point(x0, 0.0, problem.products.apply(x0) if x0.any() else np.zeros_like(x0))
     middle = np.clip(x0, problem.lower, problem.upper)
-    nit, status, stalled = 0, 1, 0
+    stalled = 0
     best, gap, value = point, *point.gap(problem)
-    while nit < maxiter:
-        point, steps, found, same, stopped = _proximal_point(
-            problem, point, middle, width, LOOSE * width / reach, maxiter - nit, callback
-        )
-        nit += steps
+    while control.left:
+        inner = control.phase(tol=LOOSE * width / reach, most=STEPS)
+        point, found, same = _proximal_point(problem, point, middle, width, inner)
         now, total = point.gap(problem)
         stalled = 0 if now < 0.5 * gap else stalled + 1
         if now < gap:
             best, gap, value = point, now, total
         patience = PATIENCE if gap > NEARLY * value else 1
-        if stopped or gap <= CLOSED * value or stalled >= patience:
-            status = 99 if stopped else 0
+        if gap <= CLOSED * value or stalled >= patience:
             break
         if not found:  # so narrow an envelope is met from afar by ever shorter steps
             width *= WIDER
             continue
         middle = np.clip(point.g, problem.lower, problem.upper)
+        steps = inner.n_iter
         narrower = 0.3 if steps <= 3 else 0.5 if steps <= 5 else 0.8
         width = max(width * (SETTLED if same and steps == 1 else narrower), EXACT * reach)
-    return Result(
-        x=best.g, intercept=best.intercept, fun=value, gap=gap, nit=max(nit, 1), status=status,
-        success=status == 0,
-    )  # fmt: skip
+    return Result(x=best.g, intercept=best.intercept, fun=value, gap=gap)
 
 
 def _proximal_point(
@@ -187,28 +177,18 @@ def _proximal_point(
     point: _Point,
     middle: Array,
     width: float,
-    tol: float,
-    most: int,
-    callback: Any,
-) -> tuple[_Point, int, bool, bool, bool]:
-    """Minimise an envelope; also return the steps.
-
-    And whether they were enough, whether the last one changed no row's side, and whether the callback
-    ended them.
-    """
-    found, same, steps = False, False, 0
-    while steps < min(most, STEPS):
-        point, promised, same = _newton_step(problem, point, middle, width, tol)
-        steps += 1
-        if callback is not None and callback(
-            intermediate_result=Result(x=point.g, intercept=point.intercept, fun=np.nan)
-        ):
-            return point, steps, False, same, True
+    control: Control,
+) -> tuple[_Point, bool, bool]:
+    """Minimise an envelope; also return whether that is done, and whether the last step changed no row's side."""
+    found, same = False, False
+    for _ in range(control.left):
+        point, promised, same = _newton_step(problem, point, middle, width, control.tol)
+        stopped = control.step(point)
         moved = np.clip(point.g, problem.lower, problem.upper) - middle
         found = same or promised <= PROMISE * width * float(moved @ (moved / problem.weight))
-        if found:
+        if found or stopped:
             break
-    return point, steps, found, same, False
+    return point, found, same
 
 
 def _newton_step(
@@ -294,12 +274,7 @@ def _level(slope: Any, first: float) -> float:
 
 
 def solve_dual(
-    objective: Objective,
-    *,
-    tol: float,
-    max_iter: int,
-    callback: Any = None,
-    shared: dict[Any, Any] | None = None,
+    objective: Objective, control: Control, *, shared: dict[Any, Any] | None = None
 ) -> Result | None:
     """Minimise a piecewise linear loss plus an L2 penalty, with a duality gap as proof.
 
@@ -307,7 +282,7 @@ def solve_dual(
     ----------
     objective : Objective
         Its loss offers `kinks`; its penalty is L2 with ``alpha > 0``.
-    tol, max_iter, callback
+    control : Control
         As of :func:`~robustreg.solvers.solve_kinked`.
     shared : dict, optional
         Keeps the inner products for objectives of the same rows and penalty with other targets.
@@ -338,15 +313,11 @@ def solve_dual(
     if not problem.reach or (n > data.size + 1 and problem.reach > FAR):
         return None
 
-    def told(intermediate_result: OptimizeResult) -> bool:
-        x = primal(objective, products, intermediate_result.x, intermediate_result.intercept)
-        return bool(callback(intermediate_result=Result(x=x, fun=intermediate_result.fun)))
-
+    inner = control.phase(view=lambda at: primal(objective, products, at.g, at.intercept))
     found = minimize(
-        _value, np.zeros(n), method=proximal_newton, callback=None if callback is None else told,
-        options={"problem": problem, "maxiter": max_iter},
-    )  # fmt: skip
-    return _certified(objective, problem, found, tol, max_iter)
+        _value, np.zeros(n), method=proximal_newton, options={"problem": problem, "control": inner}
+    )
+    return _certified(objective, problem, found, control)
 
 
 def _value(g: Array) -> float:
@@ -378,7 +349,7 @@ def _over_penalty(objective: Objective, pull: Array) -> Array:
 
 
 def _certified(
-    objective: Objective, problem: DualProblem, found: Result, tol: float, max_iter: int
+    objective: Objective, problem: DualProblem, found: Result, control: Control
 ) -> Result:
     """Return the result of a fit, with the duality gap of its coefficients as they are."""
     data, g = objective.data, np.clip(found.x, problem.lower, problem.upper)
@@ -412,12 +383,10 @@ def _certified(
     inside = (g > problem.lower + edge) & (g < problem.upper - edge)
     zero |= inside & (np.abs(found_at) <= NEAR * size)
     s = np.where(zero, 0.0, s)
-    status = (
-        99 if found.status == 99 else 0 if optimality <= tol else 1 if found.nit >= max_iter else 2
-    )
+    status = control.status(optimality <= control.tol)
     return Result(
-        x=theta, fun=value, nit=found.nit, status=status, success=optimality <= tol,
-        optimality=optimality, slopes=g * objective.total, zero=zero, offsets=s,
+        x=theta, fun=value, status=status, success=status == 0, optimality=optimality,
+        slopes=g * objective.total, zero=zero, offsets=s,
     )  # fmt: skip
 
 
@@ -451,6 +420,6 @@ def interpolated(objective: Objective) -> Result | None:
         return None
     none = np.zeros(n)
     return Result(
-        x=theta, fun=0.0, nit=1, status=0, success=True, optimality=0.0, slopes=none,
+        x=theta, fun=0.0, status=0, success=True, optimality=0.0, slopes=none,
         zero=np.ones(n, dtype=bool), offsets=none,
     )  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +12,7 @@ from robustreg._array import Array
 from robustreg.losses import Loss
 from robustreg.losses._geometry import unit
 from robustreg.losses._tuples import FORMATIONS, Labelled, Request, Tuples
+from robustreg.solvers._control import Control
 from robustreg.solvers._directions import Centred
 from robustreg.solvers._result import Result, minimize
 
@@ -164,15 +164,13 @@ class Embedding:
         What is drawn in each round.
     alpha, normalize
         As of :class:`EmbeddingObjective`.
-    n_rounds, max_iter : int
-        Rounds, and iterations of all of them at the most.
-    tol : float
-        Decrease of the objective in an iteration that ends a round, as a share of what it is where all rows
-        are in one place. A round of a small decrease is the last.
+    n_rounds : int
+        Rounds at the most.
+    control : Control
+        Iterations of all rounds, and the decrease of the objective in an iteration that ends one, as a share of
+        what it is where all rows are in one place. A round of a small decrease is the last.
     random : numpy.random.Generator
         What rows are drawn by.
-    callback : callable, optional
-        Called after each iteration; returning True stops.
     """
 
     loss: Loss
@@ -182,10 +180,8 @@ class Embedding:
     alpha: float
     normalize: bool
     n_rounds: int
-    max_iter: int
-    tol: float
+    control: Control
     random: np.random.Generator
-    callback: Callable[..., Any] | None = None
 
     def solve(self, u: Array, extra: Array | None, *, fit_size: bool) -> Result:
         """Minimise from directions ``u``, whose common size is found first if ``fit_size``.
@@ -196,7 +192,7 @@ class Embedding:
             ``x`` holds directions, then the loss's own parameters; ``n_tuples`` says how many pairs,
             triplets, or rows in batches the last round had.
         """
-        nit, found = 0, Result(x=u.ravel(), fun=0.0, status=0)
+        control, found = self.control, Result(x=u.ravel(), fun=0.0, status=0)
         for left in range(self.n_rounds, 0, -1):
             Z = self.rows.project(u)
             seen = unit(Z).direction if self.normalize else Z
@@ -210,15 +206,13 @@ class Embedding:
             if fit_size and not objective.scale_free:
                 u = u * _best_size(objective, u, extra)
             fit_size = False
-            last = left == 1 or nit >= self.max_iter - 1 or self._settled(drawn)
-            budget = self.max_iter - nit
-            most = budget if last else max(min(ROUND, budget // left), 1)
-            found = self._descend(objective, np.append(u, extra), own, most)
-            nit += found.nit
+            last = left == 1 or control.left <= 1 or self._settled(drawn)
+            most = None if last else max(min(ROUND, control.left // left), 1)
+            found = self._descend(objective, np.append(u, extra), own, control.phase(most=most))
             u, extra = objective.split(found.x)
-            if last or found.status == 99 or found.lowered < SETTLED * self.tol:
+            if last or control.stopped or found.lowered < SETTLED * control.tol:
                 break
-        found.nit, found.n_tuples = nit, sum(some.rows[0].size for some in drawn)
+        found.n_tuples = sum(some.rows[0].size for some in drawn)
         return found
 
     def _settled(self, drawn: list[Tuples]) -> bool:
@@ -237,7 +231,7 @@ class Embedding:
         return EmbeddingObjective(loss, rows, self.alpha, (shape[0], shape[1]), self.normalize)
 
     def _descend(
-        self, objective: EmbeddingObjective, theta: Array, own: Any, max_iter: int
+        self, objective: EmbeddingObjective, theta: Array, own: Any, control: Control
     ) -> Result:
         """Minimise what was drawn, in units of its value where all rows are in one place.
 
@@ -245,14 +239,12 @@ class Embedding:
         """
         start = objective.fun_jac(theta)
         if start[0] == 0.0:
-            return Result(x=theta, fun=start[0], jac=start[1], nit=0, status=0, lowered=0.0)
+            return Result(x=theta, fun=start[0], jac=start[1], status=0, lowered=0.0)
         first: Array | None = theta.copy()
         u, extra = objective.split(theta)
         value = max(start[0], objective.at(0.0 * objective.rows.project(u), 0.0 * u, extra)[0])
         free = np.full(len(theta) - len(own.start), np.inf)
         bounds = list(zip(np.append(-free, own.lower), np.append(free, own.upper), strict=True))
-        nit = 0
-        stopped = False
 
         def fun(at: Array) -> tuple[float, Array]:
             nonlocal first
@@ -261,24 +253,22 @@ class Embedding:
             return now / value, gradient / value
 
         def told(intermediate_result: Any) -> None:
-            nonlocal stopped
-            if self.callback is not None and self.callback(intermediate_result=intermediate_result):
-                stopped = True
+            if control.step(intermediate_result.x, intermediate_result.fun):
                 raise StopIteration
 
         for _ in range(2):
             found = minimize(
                 fun, theta, jac=True, method="L-BFGS-B", bounds=bounds if len(own.start) else None,
-                callback=told, options={"maxiter": max_iter - nit, "ftol": self.tol, "gtol": 0.0},
+                callback=told, options={"maxiter": control.left, "ftol": control.tol, "gtol": 0.0},
             )  # fmt: skip
-            nit, theta = nit + found.nit, found.x
-            if stopped or found.status != 2 or nit >= max_iter:
+            theta = found.x
+            if found.status != 2 or not control.left:
                 break
             # No lower value along the line, as where a loss has a corner: once more without memory.
         # a value that no line search lowers has converged as far as a loss with corners does
-        found.status = 99 if stopped else 1 if found.status == 1 else 0
+        found.status = control.status(found.status not in (1, 99))
         found.lowered = start[0] / value - found.fun
-        found.nit, found.fun = nit, found.fun * value
+        found.fun *= value
         return found
 
 

@@ -6,8 +6,7 @@ iteratively reweighted least squares, which never leads up.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ import scipy.linalg
 from robustreg._array import Array
 from robustreg.losses import ResidualLoss
 from robustreg.scales import m_scale
+from robustreg.solvers._control import Control
 from robustreg.solvers._result import Result
 from robustreg.solvers._search import Search
 from robustreg.solvers._subsampling import NEAR, MScale
@@ -58,9 +58,7 @@ class Descent:
     loss: ResidualLoss
     b: float | None = None
     rank: float = 0.0
-    tol: float = 1e-8
-    max_iter: int = 500
-    callback: Callable[..., Any] | None = None
+    control: Control = field(default_factory=Control)
 
     def value(self, residual: Array, sigma: float) -> tuple[float, float]:
         """Return what is minimised, and the scale."""
@@ -77,18 +75,19 @@ class Descent:
         residual = table.residual(theta) if residual is None else residual
         value, sigma = self.value(residual, sigma)
         if table.few is not None and sigma > 0:  # most of the way on a tenth of the rows
-            part = replace(self, table=table.few[0], tol=PARTLY, callback=None).run(theta, sigma)
+            aside = self.control.aside(self.control.left, PARTLY)
+            part = replace(self, table=table.few[0], control=aside).run(theta, sigma)
             moved = table.residual(part.theta)
             new, scale = self.value(moved, sigma)
             if new < value:
                 theta, residual, value, sigma = part.theta, moved, new, scale
-        goal = self.tol * (1e-4 if len(residual) <= FINISHED else 1.0)
-        hessian, last, norm, nit, status = None, np.inf, np.inf, 0, 0
+        control, tol = self.control, self.control.tol
+        goal = tol * (1e-4 if len(residual) <= FINISHED else 1.0)
+        hessian, last, norm = None, np.inf, np.inf
         while sigma > 0:
             pull = self._pull(residual, sigma)
             norm = float(np.abs(pull).max()) / table.total
-            if norm <= goal or nit >= self.max_iter:
-                status = int(norm > self.tol)
+            if norm <= goal or not control.left:
                 break
             if hessian is None or norm > PAYS * last:
                 hessian = self._hessian(residual, sigma, exact=hessian is not None)
@@ -96,27 +95,16 @@ class Descent:
             moved = self._move(pull, hessian, residual, value, sigma)
             if moved is None:
                 # beside a scale near the rounding of residuals slopes are what that leaves of them
-                floor = float(np.max(table.rounding(theta))) / sigma if norm > self.tol else 0.0
+                floor = float(np.max(table.rounding(theta))) / sigma if norm > tol else 0.0
                 norm = 0.0 if norm <= floor < UNSOLVED else norm
-                status = 2 if norm > self.tol else 0
                 break
             step, residual, value, sigma = moved
-            theta, nit = theta + step, nit + 1
-            state = np.append(table.whole(theta), sigma)
-            if self.callback is not None and self.callback(intermediate_result=Result(x=state)):
-                status = 99
+            theta = theta + step
+            if control.step(np.append(table.whole(theta), sigma), value):
                 break
         norm = norm if sigma > 0 else 0.0
-        return result(
-            table,
-            theta,
-            sigma,
-            residual,
-            fun=value,
-            nit=max(nit, 1),
-            status=status,
-            optimality=norm,
-        )
+        status = control.status(norm <= tol)
+        return result(table, theta, sigma, residual, fun=value, status=status, optimality=norm)
 
     def _pull(self, residual: Array, sigma: float) -> Array:
         return self.table.pull(lambda r: self.loss.psi(r / sigma), residual)
@@ -269,7 +257,7 @@ def _plane(table: Table, theta: Array, near: Array, most: float) -> Result | Non
     if float(table.weighted(off.astype(float)).sum()) > most * (1 + 1e-12):
         return None
     residual[~off] = 0.0
-    return result(table, theta, 0.0, residual, fun=0.0, nit=1, status=0, optimality=0.0)
+    return result(table, theta, 0.0, residual, fun=0.0, status=0, optimality=0.0)
 
 
 def design_adaptive_scale(

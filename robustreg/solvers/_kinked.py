@@ -7,7 +7,6 @@ exactly, and one more pass checks that no folded row changed sides.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple, cast
 
@@ -19,6 +18,7 @@ from robustreg.losses import Absolute, Smoothed
 from robustreg.objective import Objective
 from robustreg.sampling import effective, uneven
 from robustreg.solvers._by_column import solve_by_column
+from robustreg.solvers._control import Control
 from robustreg.solvers._dual import interpolated, solve_dual
 from robustreg.solvers._gap import certify
 from robustreg.solvers._kinked_proof import certified
@@ -95,10 +95,8 @@ def affordable(objective: Objective) -> bool:
 def solve_kinked(
     objective: Objective,
     theta: Array,
+    control: Control,
     *,
-    tol: float,
-    max_iter: int,
-    callback: Any = None,
     warm: bool = False,
     shared: dict[Any, Any] | None = None,
 ) -> Result:
@@ -110,12 +108,9 @@ def solve_kinked(
         Its loss offers `kinks`; its penalty is L2, or any of single coefficients or groups.
     theta : array
         Start.
-    tol : float
-        Relative duality gap that counts as solved. The gap never stops the search early.
-    max_iter : int
-        Maximum number of Newton iterations and linear programs.
-    callback : callable, optional
-        As in :func:`~robustreg.solvers.newton`.
+    control : Control
+        Relative duality gap that counts as solved, which never stops the search early, and Newton iterations and
+        linear programs that are left.
     warm : bool
         Whether ``theta`` is so close that no sample is needed.
     shared : dict, optional
@@ -124,35 +119,35 @@ def solve_kinked(
     Returns
     -------
     Result
-        ``x``, ``fun``, ``nit``, ``success``, ``status``, ``optimality`` (the relative gap),
-        ``slopes`` (each row's contribution to the gradient, the dual point), ``zero`` (the rows on
+        ``x``, ``fun``, ``success``, ``status``, ``optimality`` (the relative gap), ``slopes`` (each row's contribution to the gradient, the dual point), ``zero`` (the rows on
         their kinks) and ``offsets`` (how far the raw predictions are beyond them).
     """
     if objective.penalty.by_column:
-        return _by_column(objective, theta, tol, max_iter, callback, warm)
-    few = solve_small(objective, theta, tol=tol, callback=callback)
+        return _by_column(objective, theta, control, warm)
+    few = solve_small(objective, theta, control)
     if few is not None:
         return few
     objective = with_sides(objective)
     data, exact = objective.data, interpolated(objective)
     if exact is not None:
+        control.step(exact.x, exact.fun)
         return exact
     if _by_dual(objective, shared is not None):
-        dual = solve_dual(objective, tol=tol, max_iter=max_iter, callback=callback, shared=shared)
+        dual = solve_dual(objective, control, shared=shared)
         if dual is not None and (dual.status != 2 or not affordable(objective)):
             return dual
     small = not subsample_size(data) and data.small
     if small:
-        nit, place = 0, _Place(theta, *look(objective, theta), np.inf)
+        place = _Place(theta, *look(objective, theta), np.inf)
     else:
-        most = max(max_iter - 2, 0)
-        nit, place = _approach(objective, theta, most, callback, warm)
-        if place.proof is None and place.reach > _reach(place.s, None, MOST) and nit < most:
-            nit, place = _from_wide(objective, nit, most, callback)
+        coming = control.phase(spare=2)
+        place = _approach(objective, theta, coming, warm)
+        if place.proof is None and place.reach > _reach(place.s, None, MOST) and coming.left:
+            place = _from_wide(objective, coming)
     for attempt in range(100):
         if place.proof is not None:
-            found = _proven(objective, place.theta, place.s, place.proof, tol)
-            return Result(x=place.theta, nit=nit, status=0, **found)
+            found = _proven(objective, place.theta, place.s, place.proof, control.tol)
+            return Result(x=place.theta, status=0, **found)
         if attempt == 0:
             theta, s, pull, reach, _ = place
             kept = _nearest(s, reach, len(theta))
@@ -161,10 +156,8 @@ def solve_kinked(
                 width = _reach(s, data.weight, 0.5) or 1.0
         rows = rows_of(objective, s, kept, pull)
         partial = len(kept) < len(s)
-        left = max(max_iter - nit, 1)
-        vertex = solve_rows(rows, theta, width, left, callback, partial=partial)
-        nit += vertex.nit
-        if not (vertex.success or vertex.stopped) and partial and nit < max_iter:
+        vertex = solve_rows(rows, theta, width, control, partial=partial)
+        if not vertex.success and partial and control.left:
             # What is left cannot hold what the folded rows pull: take more of them, from the same start.
             nearest = np.argpartition(np.abs(s), min(4 * len(kept), len(s) - 1))
             kept = np.union1d(kept, nearest[: 4 * len(kept)])
@@ -173,7 +166,7 @@ def solve_kinked(
         now, pull_now = look(objective, theta)
         flipped = np.where(s > 0, -now, now) > ROUNDING * (1 + np.abs(s) + objective.data.base)
         flipped[kept] = False
-        if not flipped.any() or vertex.stopped or nit >= max_iter:
+        if not flipped.any() or not control.left:
             break
         if attempt < RESTARTS:
             # few rows are in doubt now: those about as near as the ones that flipped
@@ -182,38 +175,28 @@ def solve_kinked(
         else:
             kept = np.union1d(kept, np.flatnonzero(flipped))
             width = max(width * 0.1, float(np.abs(now[flipped]).max()))
-    found = certified(objective, rows, vertex, kept, _sides(objective, s), now, tol)
-    status = 0 if found["success"] else 1 if nit >= max_iter else 2
-    return Result(x=theta, nit=nit, status=status, **found)
+    found = certified(objective, rows, vertex, kept, _sides(objective, s), now, control.tol)
+    return Result(x=theta, status=control.status(found["success"]), **found)
 
 
-def _by_column(
-    objective: Objective, theta: Array, tol: float, max_iter: int, callback: Any, warm: bool
-) -> Result:
+def _by_column(objective: Objective, theta: Array, control: Control, warm: bool) -> Result:
     """Minimise beside a penalty of single coefficients, with a certificate that knows no solver.
 
     Where rows are many most of them can be folded, otherwise most columns can be left out.
     """
     data, penalty = objective.data, cast(Any, objective.penalty)
     single = penalty.convex and penalty.labels(data.size) is None
-    nit = 0
     if single and _many_rows(objective) and affordable(objective):
-        found = solve_kinked(
-            with_sides(objective), theta, tol=tol, max_iter=max_iter, callback=callback, warm=warm
-        )
+        found = solve_kinked(with_sides(objective), theta, control, warm=warm)
         found.x = penalty.allowed(found.x, data.size)
         proof = certify(objective, found.x, found.slopes)
         found.fun, found.optimality = proof.objective, proof.value
-        if found.status == 99 or proof.value <= tol:
-            found.status = found.status if found.status == 99 else 0
-            found.success = found.status == 0
+        found.status = control.status(proof.value <= control.tol)
+        found.success = found.status == 0
+        if found.success or not control.left:
             return found
-        theta, nit = found.x, found.nit
-    found = solve_by_column(
-        objective, theta, tol=tol, max_iter=max(max_iter - nit, 1), callback=callback
-    )
-    found.nit += nit
-    return found
+        theta = found.x
+    return solve_by_column(objective, theta, control)
 
 
 def _many_rows(objective: Objective) -> bool:
@@ -256,38 +239,32 @@ class _Place(NamedTuple):
     proof: Array | None = None
 
 
-def _approach(
-    objective: Objective, theta: Array, max_iter: int, callback: Any, warm: bool
-) -> tuple[int, _Place]:
-    """Come close by steps, from a sample or a warm start; also return the iterations."""
+def _approach(objective: Objective, theta: Array, control: Control, warm: bool) -> _Place:
+    """Come close by steps, from a sample or a warm start."""
     data = objective.data
-    place = _near(objective, theta) if warm else None
+    place = _near(objective, theta, control) if warm and control.left else None
     if place is not None:
-        return 1, place
+        return place
     small = on_drawn(objective) or objective
     enough = max(_share(small), ENOUGH)
-    theta, nit, width = _descend(small, theta, enough, max_iter, callback)
-    if nit >= max_iter:
-        return nit, _Place(theta, *look(objective, theta), KEPT_WIDTHS * width)
-    if width <= FLAT and small is objective:
-        return nit, _Place(theta, *look(objective, theta), KEPT_WIDTHS * width)
+    theta, width = _descend(small, theta, enough, control)
+    if not control.left or (width <= FLAT and small is objective):
+        return _Place(theta, *look(objective, theta), KEPT_WIDTHS * width)
     if width <= FLAT:
-        place = _on_all(objective, small, theta)
-        if place is not None:
-            return nit + 1, place
-        return _from_wide(objective, nit, max_iter, callback)
-    place = _near(objective, theta)
+        place = _on_all(objective, small, theta, control)
+        return _from_wide(objective, control) if place is None else place
+    place = _near(objective, theta, control)
     if place is not None:
-        return nit + 1, place
+        return place
     width = max(_reach(offsets(objective, theta), data.weight, _share(objective)), FLAT)
     if width <= CROWDED:
-        return _from_wide(objective, nit, max_iter, callback)
-    loose, most = 0.3 / np.sqrt(data.n_rows), min(max_iter - nit, PATIENCE)
-    found = _envelope(objective, theta, width, loose, most, callback)
-    return nit + found.nit, _Place(found.x, *look(objective, found.x), KEPT_WIDTHS * width)
+        return _from_wide(objective, control)
+    loose = control.phase(tol=0.3 / np.sqrt(data.n_rows), most=PATIENCE)
+    found = _envelope(objective, theta, width, loose)
+    return _Place(found.x, *look(objective, found.x), KEPT_WIDTHS * width)
 
 
-def _near(objective: Objective, theta: Array) -> _Place | None:
+def _near(objective: Objective, theta: Array, control: Control) -> _Place | None:
     """Step by Newton to where few rows are in doubt, a pass each; None where that leads nowhere.
 
     The Hessian of the mean loss is estimated from some of the rows near their kinks.
@@ -305,26 +282,26 @@ def _near(objective: Objective, theta: Array) -> _Place | None:
         theta, before = theta - step, moved
         if moved <= _reach(s, weight, MOST if stuck else FEW):
             least = KEPT_WIDTHS * max(_reach(s, weight, 0.5 * _share(objective)), FLAT)
+            control.count()
             return _Place(theta, s, pull, max(moved, least))
         if stuck:
             break
     return None
 
 
-def _from_wide(objective: Objective, nit: int, max_iter: int, callback: Any) -> tuple[int, _Place]:
+def _from_wide(objective: Objective, control: Control) -> _Place:
     """Come close on all rows by envelopes from a wide one on, where a sample has led astray."""
-    theta, more, width = _descend(
-        objective, np.zeros(objective.size), _share(objective), max_iter - nit, callback
-    )
-    nit += more
-    if width <= CROWDED and nit < max_iter:
-        place = _on_all(objective, on_drawn(objective) or objective, theta)
+    theta, width = _descend(objective, np.zeros(objective.size), _share(objective), control)
+    if width <= CROWDED and control.left:
+        place = _on_all(objective, on_drawn(objective) or objective, theta, control)
         if place is not None:
-            return nit + 1, place
-    return nit, _Place(theta, *look(objective, theta), KEPT_WIDTHS * width)
+            return place
+    return _Place(theta, *look(objective, theta), KEPT_WIDTHS * width)
 
 
-def _on_all(objective: Objective, small: Objective, theta: Array) -> _Place | None:
+def _on_all(
+    objective: Objective, small: Objective, theta: Array, control: Control
+) -> _Place | None:
     """Return the point at which the rows of a sample lie on their kinks, if all rows prove it.
 
     Slopes of rows on their kinks may be anything between their bounds. Those of an envelope so narrow
@@ -338,11 +315,14 @@ def _on_all(objective: Objective, small: Objective, theta: Array) -> _Place | No
     for _ in range(2):
         miss = X.T @ rows.offsets(theta)[tied]
         theta = theta - np.linalg.lstsq(X.T @ X, miss, rcond=None)[0]
-    inner = _envelope(objective, theta, NARROW, EXACT, PATIENCE, None)
+    inner = _envelope(objective, theta, NARROW, control.aside(PATIENCE, EXACT))
     slopes = _in_balance(objective, theta, inner.x, NARROW)
     s, pull = look(objective, theta)
     found = _proven(objective, theta, s, slopes, TIED)
-    return _Place(theta, s, pull, FLAT, slopes) if found["success"] else None
+    if not found["success"]:
+        return None
+    control.count()
+    return _Place(theta, s, pull, FLAT, slopes)
 
 
 def _in_balance(objective: Objective, theta: Array, inner: Array, width: float) -> Array:
@@ -371,7 +351,7 @@ def _proven(
     weighted = slopes if weight is None else slopes * weight
     pull = gradient_of(objective, weighted / objective.total)
     rows = rows_of(objective, s, none, pull)
-    vertex = Vertex(theta, np.zeros(0), 0, True)
+    vertex = Vertex(theta, np.zeros(0), True)
     found = certified(objective, rows, vertex, none, slopes, s, tol)
     found["zero"] = np.abs(s) <= ROUNDING * (1 + objective.data.base)
     found["offsets"] = np.where(found["zero"], 0.0, s)
@@ -418,22 +398,22 @@ def _variance(objective: Objective) -> float:
 
 
 def _descend(
-    objective: Objective, theta: Array, share: float, max_iter: int, callback: Any
-) -> tuple[Array, int, float]:
+    objective: Objective, theta: Array, share: float, control: Control
+) -> tuple[Array, float]:
     """Minimise envelopes down to one within which a ``share`` of the rows lie; return its width."""
-    nit, weight, value = 0, objective.data.weight, objective.evaluate(theta).value
+    weight, value = objective.data.weight, objective.evaluate(theta).value
     s = offsets(objective, theta)
     width, near = _reach(s, weight, 0.5), _reach(s, weight, share)
-    while width > FLAT and nit < max_iter:
-        most = min(max_iter - nit, PATIENCE)
+    while width > FLAT and control.left:
         # Beside a rare class that costs little in all every gradient is small: compare it with that.
-        found = _envelope(objective, theta, width, ROUGH * min(value, 1.0), most, callback)
-        theta, nit, value = found.x, nit + found.nit, found.fun
+        rough = control.phase(tol=ROUGH * min(value, 1.0), most=PATIENCE)
+        found = _envelope(objective, theta, width, rough)
+        theta, value = found.x, found.fun
         near = _reach(offsets(objective, theta), weight, share)
         if width <= 1.1 * near or found.status == 1:
             break
         width = max(NARROWER * width, near)
-    return theta, nit, max(near, FLAT)
+    return theta, max(near, FLAT)
 
 
 def _smooth(objective: Objective, width: float) -> Objective:
@@ -447,24 +427,10 @@ def _smooth(objective: Objective, width: float) -> Objective:
     return replace(objective, loss=Smoothed(objective.loss, width), penalty=penalty)
 
 
-def _envelope(
-    objective: Objective,
-    theta: Array,
-    width: float,
-    tol: float,
-    max_iter: int,
-    callback: Callable[..., Any] | None,
-) -> Result:
+def _envelope(objective: Objective, theta: Array, width: float, control: Control) -> Result:
     smooth = _smooth(objective, width)
-    options = {"tol": tol, "maxiter": max_iter, "lazy": True}
-    return minimize(
-        smooth.evaluate,
-        theta,
-        hess=smooth.hess,
-        method=newton,
-        callback=callback,
-        options=options,
-    )
+    options = {"tol": control.tol, "control": control, "lazy": True}
+    return minimize(smooth.evaluate, theta, hess=smooth.hess, method=newton, options=options)
 
 
 def look(objective: Objective, theta: Array) -> tuple[Array, Array]:

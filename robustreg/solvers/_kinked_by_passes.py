@@ -14,6 +14,7 @@ import numpy as np
 from robustreg._array import Array
 from robustreg.objective import Objective
 from robustreg.scales import weighted_median
+from robustreg.solvers._control import Control
 from robustreg.solvers._kinked import (
     BAND,
     BENT,
@@ -73,14 +74,7 @@ class _Seen(NamedTuple):
     spread: Spread
 
 
-def solve_kinked_by_passes(
-    objective: Objective,
-    theta: Array | None,
-    *,
-    tol: float,
-    max_iter: int,
-    callback: Any = None,
-) -> Result:
+def solve_kinked_by_passes(objective: Objective, theta: Array | None, control: Control) -> Result:
     """Minimise as :func:`~robustreg.solvers.solve_kinked` does, by passes alone.
 
     Parameters
@@ -90,16 +84,16 @@ def solve_kinked_by_passes(
         :class:`~robustreg.remote.TableData`.
     theta : array or None
         Warm start.
-    tol, max_iter, callback
+    control : Control
         As of :func:`~robustreg.solvers.solve_kinked`.
 
     Returns
     -------
     Result
-        ``x``, ``fun``, ``nit``, ``success``, ``status``, ``optimality``; ``few``, the objective on the rows that
+        ``x``, ``fun``, ``success``, ``status``, ``optimality``; ``few``, the objective on the rows that
         were fetched, with ``zero`` and ``slopes`` of these; ``exact``, the weight of all rows on their kinks.
     """
-    search = _Search(objective, tol, max_iter, callback)
+    search = _Search(objective, control)
     if theta is None:
         theta = search.by_sample()
     near = search.approach(theta)
@@ -111,19 +105,17 @@ def solve_kinked_by_passes(
 
 
 class _Search:
-    """The state of a search: where it is, how many iterations it took and whether it was stopped."""
+    """The state of a search: the best point so far, and what its slopes prove."""
 
-    def __init__(self, objective: Objective, tol: float, max_iter: int, callback: Any) -> None:
-        self.objective, self.data = objective, objective.data
-        self.tol, self.max_iter, self.callback = tol, max_iter, callback
-        self.nit, self.stopped = 0, False
+    def __init__(self, objective: Objective, control: Control) -> None:
+        self.objective, self.data, self.control = objective, objective.data, control
         self.least, self.theta = np.inf, np.zeros(objective.size)
         self.bound = np.inf
 
     @property
     def over(self) -> bool:
         """Whether there are no iterations left."""
-        return self.stopped or self.nit >= self.max_iter
+        return not self.control.left
 
     @property
     def most(self) -> int:
@@ -133,13 +125,8 @@ class _Search:
     def by_sample(self) -> Array:
         """Return the minimum on the sample."""
         small = on_fetched(self.objective)
-        most = max(self.max_iter - 2, 1)
-        found = solve_kinked(
-            small, np.zeros(small.size), tol=max(ROUGH, self.tol), max_iter=most,
-            callback=self.callback,
-        )  # fmt: skip
-        self.nit = int(found.nit)
-        return found.x
+        rough = self.control.phase(tol=max(ROUGH, self.control.tol), spare=2)
+        return solve_kinked(small, np.zeros(small.size), rough).x
 
     def near_by_sample(self, theta: Array, share: float) -> float:
         """Return within which distance of their kinks a share of the sample lies."""
@@ -172,13 +159,6 @@ class _Search:
             self.bound = 1.0 if objective.penalty.kinked else min(missed / max(value, 1e-300), 1.0)
         return _Seen(value, gradient, hessian, Spread(counts, masses))
 
-    def tell(self, theta: Array, value: float) -> None:
-        """Count an iteration and call back."""
-        self.nit += 1
-        if self.callback is not None:
-            told = self.callback(intermediate_result=Result(x=theta, fun=value))
-            self.stopped = self.stopped or bool(told)
-
     def share(self) -> float:
         """Share of the rows in a band as wide as rounding off so many kinks moves the minimum."""
         spread = min(_variance_of(self.objective) * self.objective.size / self.data.n_rows, 1.0)
@@ -198,7 +178,7 @@ class _Search:
             moved = REACH * self.moves(step)
             stuck = not moved < SHRINKS * before
             theta, before = theta - step, moved
-            self.tell(theta, seen.value)
+            self.control.step(theta, seen.value)
             room = seen.spread.widest(ROOM * self.most)
             if moved <= room and moved <= seen.spread.reach(MOST):
                 floor = KEPT_WIDTHS * max(seen.spread.reach(0.5 * self.share()), FLAT)
@@ -215,11 +195,8 @@ class _Search:
         seen = self.look(theta, 1.0)
         width = max(seen.spread.reach(0.5), FLAT)
         while not self.over:
-            most = min(self.max_iter - self.nit, PATIENCE)
-            goal = ROUGH * min(seen.value, 1.0)
-            found = _envelope(self.objective, theta, width, goal, most, self.callback)
-            theta, self.nit = found.x, self.nit + int(found.nit)
-            self.stopped = self.stopped or found.status == 99
+            part = self.control.phase(tol=ROUGH * min(seen.value, 1.0), most=PATIENCE)
+            theta = _envelope(self.objective, theta, width, part).x
             seen = self.look(theta, width)
             if seen.spread.within(KEPT_WIDTHS * width) <= ROOM * self.most:
                 return _Near(theta, KEPT_WIDTHS * width)
@@ -247,7 +224,7 @@ class _Search:
             tied = np.abs(X @ theta - rows.position) <= KEPT_WIDTHS * width
             miss = X[tied].T @ (X @ theta - rows.position)[tied]
             theta = theta - np.linalg.lstsq(X[tied].T @ X[tied], miss, rcond=None)[0]
-        inner = _envelope(objective, theta, NARROW, EXACT, PATIENCE, None).x
+        inner = _envelope(objective, theta, NARROW, self.control.aside(PATIENCE, EXACT)).x
         metric = DenseMetric(_smooth(objective, NARROW).hess(inner))
         at, within = data.outward(theta), data.outward(inner)
         zero = ROUNDING * (1 + data.base)
@@ -260,7 +237,7 @@ class _Search:
             changes = (*changes, data.outward(-metric.solve(missed)))
         few = self._few(None)
         none = rows_of(few, np.zeros(0), np.zeros(0, dtype=int))
-        vertex = Vertex(theta, np.zeros(0), 0, True)
+        vertex = Vertex(theta, np.zeros(0), True)
         none = replace(none, linear=pull / objective.total)
         return self._judged(none, vertex, few, float(exact), float(beyond), float(mass))
 
@@ -285,12 +262,7 @@ class _Search:
             rows = rows_of(few, s, everything)
             rows = replace(rows, linear=rows.linear + data.inward(pull) / objective.total)
             width = max(reach / KEPT_WIDTHS, FLAT)
-            left = max(self.max_iter - self.nit, 1)
-            vertex = solve_rows(
-                rows, theta, width, left, self.callback, partial=count < data.n_rows
-            )
-            self.nit += vertex.nit
-            self.stopped = self.stopped or vertex.stopped
+            vertex = solve_rows(rows, theta, width, self.control, partial=count < data.n_rows)
             if not (vertex.success or self.over):
                 if 4 * count > self.most:
                     return None
@@ -332,10 +304,9 @@ class _Search:
         if mass is None:
             weight = few.data.weight
             mass = zero.sum() if weight is None else weight[zero].sum()
-        success = found.optimality <= self.tol
-        status = 99 if self.stopped else 0 if success else 1 if self.over else 2
+        success = bool(found.optimality <= self.control.tol)
         return Result(
-            x=vertex.theta, fun=found.value, nit=self.nit, status=status, success=bool(success),
+            x=vertex.theta, fun=found.value, status=self.control.status(success), success=success,
             optimality=found.optimality, few=few, zero=zero, exact=float(mass),
             slopes=vertex.slopes[:count] * total,
         )  # fmt: skip
@@ -353,9 +324,9 @@ class _Search:
         if not np.isfinite(self.least):
             self.look(self.theta, 1.0)
         few = self._few(None)
-        status = 99 if self.stopped else 1 if self.over else 2
+        status = self.control.status(False)
         return Result(
-            x=self.theta, fun=self.least, nit=self.nit, status=status, success=False,
+            x=self.theta, fun=self.least, status=status, success=False,
             optimality=self.bound, few=few, zero=np.zeros(0, dtype=bool), exact=0.0,
             slopes=np.zeros(0),
         )  # fmt: skip

@@ -17,6 +17,7 @@ from robustreg._array import Array
 from robustreg.losses import SeparableLoss
 from robustreg.losses._contrasts import Contrasts, helmert
 from robustreg.objective import Objective
+from robustreg.solvers._control import Control
 from robustreg.solvers._kinks import more_than_rounding
 from robustreg.solvers._newton import DenseMetric, newton
 from robustreg.solvers._programs import FAR, conjugate, lengths, solve_equations, spanning
@@ -154,15 +155,7 @@ class _Problem:
         return gap
 
 
-def solve_multiclass(
-    objective: Objective,
-    theta: Array,
-    *,
-    tol: float,
-    max_iter: int,
-    callback: Any = None,
-    **unused: Any,
-) -> Result:
+def solve_multiclass(objective: Objective, theta: Array, control: Control) -> Result:
     """Minimise the hinge loss of several classes, with a duality gap as proof.
 
     Parameters
@@ -171,17 +164,13 @@ def solve_multiclass(
         Of the loss in the coordinates of contrasts; its penalty is L2, or has ``alpha=0``.
     theta : array
         Start.
-    tol : float
-        Relative duality gap that counts as solved. The gap never stops the search early.
-    max_iter : int
-        Iterations of the interior point at the most.
-    callback : callable, optional
-        As in :func:`~robustreg.solvers.newton`.
+    control : Control
+        Relative duality gap that counts as solved, which never stops the search early, and iterations that are left.
 
     Returns
     -------
     Result
-        ``x``, ``fun``, ``nit``, ``success``, ``status``, ``optimality`` (the relative gap).
+        ``x``, ``fun``, ``success``, ``status``, ``optimality`` (the relative gap).
     """
     assert objective.n_outputs is not None
     problem = _Problem.of(objective, objective.n_outputs + 1)
@@ -193,48 +182,43 @@ def solve_multiclass(
     if 0 < square.max() < SLIGHT:
         # The minimum is no lower than that without a penalty, and no penalty is below that there.
         bare = replace(problem, objective=replace(objective, penalty=objective.penalty.scaled(0.0)))
-        found, best, gap = _searched(bare, theta, np.zeros_like(square), max_iter, callback)
+        best, gap = _searched(bare, theta, np.zeros_like(square), control)
         lead = problem.lead(best[0])
         gap += problem.value(best[0], lead) - bare.value(best[0], lead)
-        done = found.status == 99 or gap <= CLEAR * tol * _size(problem, best[0])
+        done = control.stopped or gap <= CLEAR * control.tol * _size(problem, best[0])
     if not done:
-        found, best, gap = _searched(problem, theta, square, max_iter, callback)
+        best, gap = _searched(problem, theta, square, control)
     lead = problem.lead(best[0])
     value = problem.value(best[0], lead)
     # What rounding of the scores leaves of the loss is nothing.
     rounding = ROUNDING * float(problem.weight @ (1.0 + np.abs(lead).max(axis=1)))
     rounding = min(rounding, NOTHING * float(problem.weight.sum()))
     optimality = gap / max(value, rounding) if gap > rounding * (value <= rounding) else 0.0
-    status = 0 if optimality <= tol else found.status or 2
-    return Result(
-        x=best[0],
-        fun=value,
-        nit=found.nit,
-        optimality=optimality,
-        status=status,
-        success=status == 0,
-    )
+    status = control.status(optimality <= control.tol)
+    return Result(x=best[0], fun=value, optimality=optimality, status=status, success=status == 0)
 
 
 def _searched(
-    problem: _Problem, theta: Array, square: Array, max_iter: int, callback: Any
-) -> tuple[Result, tuple[Array, Array], float]:
-    """Return the end of the interior point, the best point with its shares, and its gap."""
+    problem: _Problem, theta: Array, square: Array, control: Control
+) -> tuple[tuple[Array, Array], float]:
+    """Return the best point with its shares, and its gap."""
     found = minimize(
-        problem.objective.evaluate, theta, method=_interior_point, callback=callback,
-        options={"problem": problem, "maxiter": max_iter},
+        problem.objective.evaluate, theta, method=_interior_point,
+        options={"problem": problem, "control": control},
     )  # fmt: skip
     best = found.x, found.shares
     gap = problem.gap(*best, problem.lead(found.x), square)
-    if found.status != 99:
+    if not control.stopped:
         best, gap = _finished(problem, found, best, gap, square)
-        idle = 0
+        idle, at = 0, found.x
         # A row far out in X, or weights of many sizes, can hold an interior point up, but no softmax.
         temperature = 1.0
         while temperature > COLDEST and idle < IDLE and gap > LEFT * _size(problem, best[0]):
+            if not control.left:
+                break
             before = gap
             try:
-                warm = _softmax(problem, found.x, temperature)
+                warm = _softmax(problem, at, temperature, control)
             except FloatingPointError:
                 break
             closed = problem.gap(warm.x, warm.shares, problem.lead(warm.x), square)
@@ -242,9 +226,8 @@ def _searched(
                 best, gap = (warm.x, warm.shares), closed
             best, gap = _finished(problem, warm, best, gap, square)
             idle = 0 if gap < 0.5 * before else idle + 1
-            found.x, temperature = warm.x, 0.1 * temperature
-            found.nit += warm.nit
-    return found, best, gap
+            at, temperature = warm.x, 0.1 * temperature
+    return best, gap
 
 
 def _size(problem: _Problem, theta: Array) -> float:
@@ -280,7 +263,7 @@ def _finished(
     return best, gap
 
 
-def _softmax(problem: _Problem, theta: Array, temperature: float) -> Result:
+def _softmax(problem: _Problem, theta: Array, temperature: float, control: Control) -> Result:
     """Minimise with the maximum of a row's leads replaced by a softened one.
 
     Its gradient is the shares of a softmax, which use up each row's weight and at the minimum balance.
@@ -301,7 +284,7 @@ def _softmax(problem: _Problem, theta: Array, temperature: float) -> Result:
     def hess(at: Array) -> Array:
         return problem.local(shares(at)[0] / temperature).hess(at)
 
-    options = {"tol": 1e-6 * temperature, "maxiter": SOFT}
+    options = {"tol": 1e-6 * temperature, "control": control.phase(most=SOFT)}
     found = minimize(fun_jac, theta, hess=hess, method=newton, options=options)
     found.shares, _, lead = shares(found.x)
     found.slack = lead.max(axis=1, keepdims=True) - lead
@@ -309,7 +292,7 @@ def _softmax(problem: _Problem, theta: Array, temperature: float) -> Result:
 
 
 def _interior_point(
-    fun: Any, x0: Array, args: Any = (), *, problem: _Problem, maxiter: int, callback: Any = None,
+    fun: Any, x0: Array, args: Any = (), *, problem: _Problem, control: Control,
     **unused: Any,
 ) -> Result:  # fmt: skip
     """Primal-dual interior point (Mehrotra, 1992), a ``method`` for :func:`scipy.optimize.minimize`.
@@ -321,7 +304,7 @@ def _interior_point(
     lead = problem.lead(theta)
     shares = np.repeat(problem.weight[:, None] / n_classes, n_classes, axis=1)
     slack = lead.max(axis=1, keepdims=True) + 1.0 - lead
-    status, nit, stalled, least, nearest = 1, 0, 0, np.inf, np.inf
+    stalled, least, nearest = 0, np.inf, np.inf
     best = theta, shares, slack
     while True:
         gap = float((shares * slack).sum())
@@ -332,15 +315,13 @@ def _interior_point(
         # Products that underflow its accuracy can spoil the last steps.
         best = (theta, shares, slack) if merit < least else best
         least, nearest = min(merit, least), min(far, nearest)
-        if nit >= maxiter:
+        if not control.left:
             break
         if stalled > PATIENCE or merit <= GAP * problem.value(theta, problem.lead(theta)):
-            status = 0
             break
         try:
             system = _System(problem, theta, shares, slack, missed)
         except FloatingPointError:  # shares and slacks underflow, as where classes are separated
-            status = 2
             break
         _, d_shares, d_slack = system.direction(-shares * slack)
         length = _room(shares, d_shares, slack, d_slack)
@@ -350,18 +331,15 @@ def _interior_point(
         step, d_shares, d_slack = system.direction(center - shares * slack - second)
         length = 0.9995 * _room(shares, d_shares, slack, d_slack)
         if not np.isfinite(length) or not np.isfinite(step).all():
-            status = 2
             break
         theta = theta + length * step
         shares, slack = shares + length * d_shares, slack + length * d_slack
-        nit += 1
-        if callback is not None and callback(intermediate_result=Result(x=theta, fun=gap)):
-            status = 99
+        if control.step(theta, gap):
             break
-    if status != 99:
+    if not control.stopped:
         theta, shares, slack = best
     shares = shares * (problem.weight / shares.sum(axis=1))[:, None]
-    return Result(x=theta, shares=shares, slack=slack, nit=max(nit, 1), status=status)
+    return Result(x=theta, shares=shares, slack=slack)
 
 
 class _System:

@@ -11,6 +11,7 @@ import numpy as np
 
 from robustreg._array import Array
 from robustreg.solvers._cholesky import cholesky, solve_factored
+from robustreg.solvers._control import Control
 from robustreg.solvers._result import Result
 
 #: a step must bring at least this share of the decrease that its slope promises
@@ -141,6 +142,7 @@ def newton(
     hess: Callable[..., Any] | None = None,
     hessp: Callable[..., Array] | None = None,
     callback: Callable[..., Any] | None = None,
+    control: Control | None = None,
     metric: Any = None,
     known: tuple[Any, ...] | None = None,
     lower: Array | None = None,
@@ -165,19 +167,20 @@ def newton(
         Start, strictly inside the bounds.
     args : tuple
         Further arguments of the callables.
-    callback : callable, optional
-        Called with ``intermediate_result``, an ``OptimizeResult`` (``x``, ``fun``), after each
-        iteration; ends the run by returning True or raising ``StopIteration``.
+    callback, maxiter
+        Of :class:`~robustreg.solvers.Control`, where there is none.
+    control : Control, optional
+        Iterations that are left, and who is told of them.
     metric : object with a method ``solve``, optional
         A factored Hessian to begin with.
     known : tuple, optional
-        What ``fun`` and ``jac`` say at ``x0``, which was found by steps of which the callback has yet to hear.
+        What ``fun`` and ``jac`` say at ``x0``, which was found by steps of which the control has yet to tell.
     lower : array of shape (n,), optional
         Open lower bounds.
     tol : float
         Largest entry of the gradient at which to stop.
-    maxiter, at_least : int
-        Iterations at the most, and before the gradient is looked at.
+    at_least : int
+        Iterations before the gradient is looked at.
     lazy : bool
         Whether a Hessian is worth keeping (it costs much more than a gradient).
     settled : callable, optional
@@ -193,6 +196,7 @@ def newton(
     ----------
     Nocedal, J. and Wright, S. J. (2006). Numerical Optimization, chapters 3, 6 and 7.
     """
+    control = control or Control(tol, maxiter, callback)
     evaluate = fun if jac is None else lambda x, *also: (fun(x, *also), jac(x, *also))
 
     def renew(state: _State, lift: float = 0.0) -> Any:
@@ -209,14 +213,15 @@ def newton(
     state = _State(x0, *(evaluate(x0, *args) if known is None else known))
     pairs: deque[tuple[Array, Array]] = deque(maxlen=MEMORY)
     nit = nhev = 0
-    status, stalled, lift = 1, 0, 0.0
+    status, stalled, lift = 99, 0, 0.0
     fresh = False
-    if known is not None and callback is not None and _stop(callback, state):
-        status = 99
-    while status != 99:
+    if known is not None:
+        control.tell(state.x, state.value)
+    left = control.left
+    while True:
         small = state.norm <= tol and nit >= at_least
-        if (small and hess is None) or nit >= maxiter:
-            status = 0 if small else 1
+        if (small and hess is None) or nit >= left:
+            status = 99 if control.stopped else 0 if small else 1
             break
         if metric is None:
             metric, fresh = renew(state, lift), True
@@ -260,8 +265,7 @@ def newton(
             else 0
         )
         state = following
-        if callback is not None and _stop(callback, state):
-            status = 99
+        if control.step(state.x, state.value):
             break
         if stalled >= 4:
             status = 0 if state.norm <= tol else 2
@@ -269,11 +273,14 @@ def newton(
         if not lazy or shrunk > PAYS or length < SHORT:
             metric = None
         fresh = False
+    if nit < at_least and control.left:  # one that found nothing to gain was one, too
+        control.count()
+        nit += 1
     return Result(
         x=state.x,
         fun=state.value,
         jac=state.gradient,
-        nit=max(nit, at_least),  # one that found nothing to gain was one, too
+        nit=nit,
         nhev=nhev,
         status=status,
         success=status == 0,
@@ -293,13 +300,6 @@ _MESSAGES = {
 def noise(value: float, size: float = 1.0) -> float:
     """Change of a value that rounding can make: of its sum, and of predictions of the given size, one at least."""
     return 1e-14 * abs(value) + 2e-16 * max(size, 1.0)
-
-
-def _stop(callback: Callable[..., Any], state: _State) -> bool:
-    try:
-        return bool(callback(intermediate_result=Result(x=state.x, fun=state.value)))
-    except StopIteration:
-        return True
 
 
 def _search(

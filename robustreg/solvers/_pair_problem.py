@@ -12,6 +12,7 @@ from robustreg._array import Array
 from robustreg.data import TAKE_BYTES, Data
 from robustreg.losses import PointwiseLoss
 from robustreg.penalties import Penalty
+from robustreg.solvers._control import Control
 from robustreg.solvers._newton import DenseMetric, newton
 from robustreg.solvers._pairs import Pairs
 from robustreg.solvers._result import Result, minimize
@@ -139,9 +140,7 @@ class PairProblem:
         self,
         smooth: _Smooth,
         theta: Array,
-        tol: float,
-        max_iter: int,
-        callback: Any = None,
+        control: Control,
         metric: Any = None,
     ) -> Result:
         """Minimise with a smooth loss, by Newton's method."""
@@ -159,8 +158,8 @@ class PairProblem:
         if self.forms_hessians:
             second = {"hess": partial(self.hess, smooth)}
         found = minimize(
-            fun_jac, theta, method=newton, callback=callback,
-            options={"tol": tol, "maxiter": max_iter, "lazy": True, "metric": metric}, **second,
+            fun_jac, theta, method=newton, **second,
+            options={"tol": control.tol, "control": control, "lazy": True, "metric": metric},
         )  # fmt: skip
         found.optimality = float(np.abs(found.jac).max(initial=0.0))
         return found
@@ -225,9 +224,7 @@ def sample_size(problem: PairProblem) -> int:
     return size if problem.data.n_rows >= 5 * size else 0
 
 
-def solve_pairs(
-    problem: PairProblem, theta: Array, *, tol: float, max_iter: int, callback: Any = None
-) -> Result:
+def solve_pairs(problem: PairProblem, theta: Array, control: Control) -> Result:
     """Minimise a convex loss of pairs.
 
     Parameters
@@ -237,45 +234,40 @@ def solve_pairs(
         function of ``d``, whose pairs are listed some at a time.
     theta : array
         Start.
-    tol : float
-        Largest gradient entry, or relative duality gap, that counts as solved.
-    max_iter : int
-        Maximum number of iterations.
-    callback : callable, optional
-        Told of each iteration.
+    control : Control
+        Largest gradient entry, or relative duality gap, that counts as solved, and iterations that are left.
 
     Returns
     -------
     Result
-        ``x``, ``fun``, ``nit``, ``status`` and ``optimality``.
+        ``x``, ``fun``, ``status`` and ``optimality``.
     """
     loss = problem.loss
     kinks = loss.kinks(np.ones(1))
     if kinks is not None:
         at = float(np.ravel(kinks.position)[0])
-        return _Hinge(problem, at, tol, max_iter, callback).solve(theta)
+        return _Hinge(problem, at, control).solve(theta)
     smooth: _Smooth = _Listed(problem.pairs, loss)
     if hasattr(loss, "margin"):
         smooth = _Smooth(problem.pairs, ((float(loss.margin), 1.0),))
-    size, nit = sample_size(problem), 0
-    if size and max_iter > 1:
+    size, tol = sample_size(problem), control.tol
+    if size:
         small = problem.sample(size)
-        first = small.minimise(smooth.of(small.pairs), theta, ROUGH, max_iter - 1, callback)
-        theta, nit = first.x, first.nit
-        if first.status == 99:
-            max_iter = nit
+        rough = control.phase(tol=ROUGH, spare=1)
+        theta = small.minimise(smooth.of(small.pairs), theta, rough).x
+    metric = _metric(problem, smooth, theta, control)
     # on few rows one Newton step more costs little
-    aim = tol if size else min(tol, EXACT_GRADIENT)
-    metric = _metric(problem, smooth, theta, nit)
-    found = problem.minimise(smooth, theta, aim, max(max_iter - nit, 1), callback, metric)
-    found.nit += nit
+    last = control.phase(tol=tol if size else min(tol, EXACT_GRADIENT))
+    found = problem.minimise(smooth, theta, last, metric)
     found.success = found.optimality <= tol
     return found
 
 
-def _metric(problem: PairProblem, smooth: _Smooth, theta: Array, nit: int) -> DenseMetric | None:
+def _metric(
+    problem: PairProblem, smooth: _Smooth, theta: Array, control: Control
+) -> DenseMetric | None:
     """Return a Hessian made from a tenth of the rows, where a sample has led to a start."""
-    if not nit or not problem.forms_hessians:
+    if not control.n_iter or not control.left or not problem.forms_hessians:
         return None
     some = problem.sample(max(problem.data.n_rows // 10, sample_size(problem)))
     return DenseMetric(some.hess(smooth.of(some.pairs), theta))
@@ -284,55 +276,47 @@ def _metric(problem: PairProblem, smooth: _Smooth, theta: Array, nit: int) -> De
 class _Hinge:
     """The hinge loss of pairs: envelopes, then the few pairs near the margin exactly."""
 
-    def __init__(
-        self, problem: PairProblem, margin: float, tol: float, max_iter: int, callback: Any
-    ) -> None:
-        self.problem, self.margin, self.tol = problem, margin, tol
-        self.max_iter, self.callback, self.nit = max_iter, callback, 0
+    def __init__(self, problem: PairProblem, margin: float, control: Control) -> None:
+        self.problem, self.margin, self.control = problem, margin, control
 
     def solve(self, theta: Array) -> Result:
         problem, width, size = self.problem, max(self.margin, 1.0), sample_size(self.problem)
-        best, chosen, stopped = np.inf, theta, False
-        if size and self.max_iter > 2:
-            small = _Hinge(
-                problem.sample(size), self.margin, ROUGH, self.max_iter - 2, self.callback
-            )
-            found = small.solve(theta)
-            theta, self.nit, stopped = found.x, found.nit, found.status == 99
+        best, chosen, control = np.inf, theta, self.control
+        if size and control.left > 2:
+            rough = control.phase(tol=ROUGH, spare=2)
+            theta = _Hinge(problem.sample(size), self.margin, rough).solve(theta).x
             # about what the sample leaves uncertain of a difference of scores
             width *= float(np.sqrt(problem.data.size / size))
-        while self.nit < self.max_iter and not stopped:
-            theta, stopped, gap = self._envelope(theta, width)
+        while True:
+            theta, gap = self._envelope(theta, width)
             if gap < best:
                 best, chosen = gap, theta
-            if stopped or best <= self.tol * (problem.rows is None):
+            if not control.left or best <= control.tol * (problem.rows is None):
                 break
             if problem.rows is not None and self._near(problem.scores(theta), width) is not None:
-                theta, stopped, gap = self._exact(theta, width)
+                theta, gap = self._exact(theta, width)
                 if gap < best:
                     best, chosen = gap, theta
                 break
             width *= NARROWER
-        status = 0 if best <= self.tol else 99 if stopped else 1 if self.nit >= self.max_iter else 2
+        status = control.status(best <= control.tol)
         value = problem.pairs.hinge(problem.scores(chosen), self.margin)[0] / problem.total
         value += problem.penalised(chosen)[0]
-        return Result(
-            x=chosen, fun=value, nit=self.nit, status=status, success=status == 0, optimality=best
-        )
+        return Result(x=chosen, fun=value, status=status, success=status == 0, optimality=best)
 
-    def _envelope(self, theta: Array, width: float) -> tuple[Array, bool, float]:
-        """Minimise the envelope of a width; also return whether to stop, and the gap there."""
+    def _envelope(self, theta: Array, width: float) -> tuple[Array, float]:
+        """Minimise the envelope of a width; also return the gap there."""
         pairs, margin = self.problem.pairs, self.margin
         smooth = _Smooth(pairs, ((margin, 0.5 / width), (margin - width, -0.5 / width)))
-        left = self.max_iter - self.nit
-        tol = LOOSE * min(width, 1.0)
-        metric = _metric(self.problem, smooth, theta, self.nit)
-        found = self.problem.minimise(smooth, theta, tol, left, self.callback, metric)
-        self.nit += max(found.nit, 1)
+        metric = _metric(self.problem, smooth, theta, self.control)
+        loose = self.control.phase(tol=LOOSE * min(width, 1.0))
+        found = self.problem.minimise(smooth, theta, loose, metric)
+        if loose.left and not loose.n_iter:  # one that found nothing to gain was one, too
+            loose.count()
         s = self.problem.scores(found.x)
         _, slope = smooth.value_slope(s)
         inside = (pairs.hinge(s, margin)[0] - pairs.hinge(s, margin - width)[0]) / width
-        return found.x, found.status == 99, self._gap(found.x, s, slope, inside)
+        return found.x, self._gap(found.x, s, slope, inside)
 
     def _gap(self, theta: Array, s: Array, slope: Array, active: float) -> float:
         """Relative duality gap of coefficients and shares of the pairs between 0 and 1.
@@ -354,15 +338,15 @@ class _Hinge:
         most = max(few_rows(self.problem.data.size), TAKE_BYTES // (8 * self.problem.data.size))
         return self.problem.pairs.listed(s, self.margin - reach, self.margin + reach, most)
 
-    def _exact(self, theta: Array, reach: float) -> tuple[Array, bool, float]:
+    def _exact(self, theta: Array, reach: float) -> tuple[Array, float]:
         """Solve for the pairs near the margin, the others folded at their sides, until the gap closes."""
-        problem, best, chosen, stopped = self.problem, np.inf, theta, False
+        problem, best, chosen = self.problem, np.inf, theta
         for _ in range(ROUNDS):
             s = problem.scores(theta)
             near = self._near(s, reach)
-            if near is None or stopped or self.nit >= self.max_iter:
+            if near is None or not self.control.left:
                 break
-            theta, gap, stopped = self._solve_near(theta, s, near, reach)
+            theta, gap = self._solve_near(theta, s, near, reach)
             moved = problem.scores(theta) - s
             # in a next round as many pairs are in doubt as may have changed sides in this one
             reach = 2.0 * reach if gap > 0.1 * best else min(reach, 2.0 * float(np.ptp(moved)))
@@ -370,11 +354,11 @@ class _Hinge:
                 best, chosen = gap, theta
             if best <= EXACT or reach == 0.0:
                 break
-        return chosen, stopped, best
+        return chosen, best
 
     def _solve_near(
         self, theta: Array, s: Array, near: tuple[Array, Array], reach: float
-    ) -> tuple[Array, float, bool]:
+    ) -> tuple[Array, float]:
         """Solve with the pairs ``near`` kept and the others folded by their sides at ``s``."""
         problem, (first, second) = self.problem, near
         rows, w, total = problem.rows, problem.pairs.weight, problem.total
@@ -390,10 +374,9 @@ class _Hinge:
             linear=problem.pullback(slope) / total,
             quadratic=problem.quadratic(),
         )
-        found = solve_rows(kept, theta, reach, max(self.max_iter - self.nit, 1), self.callback)
-        self.nit += max(found.nit, 1)
+        found = solve_rows(kept, theta, reach, self.control)
         np.add.at(slope, first, total * found.slopes)
         np.add.at(slope, second, -total * found.slopes)
         active -= total * float(found.slopes.sum())
         theta = found.theta
-        return theta, self._gap(theta, problem.scores(theta), slope, active), found.stopped
+        return theta, self._gap(theta, problem.scores(theta), slope, active)

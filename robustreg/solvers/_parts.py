@@ -16,6 +16,7 @@ import numpy as np
 from robustreg._array import Array
 from robustreg.data import Block, Data
 from robustreg.objective import Objective
+from robustreg.solvers._control import Control
 from robustreg.solvers._newton import DenseMetric
 from robustreg.solvers._pieces import MANY, REACH, Far, minimise_pieces, only_losses
 from robustreg.solvers._result import Result
@@ -52,9 +53,8 @@ class Parts:
         objective: Objective,
         found: Result,
         kappas: Sequence[float] | None,
+        control: Control,
         *,
-        tol: float,
-        max_iter: int,
         fixed: Sequence[tuple[float, Objective]] | None = None,
     ) -> list[Result | None]:
         """Minimise an objective over each of the parts, given its minimum over all rows.
@@ -67,10 +67,8 @@ class Parts:
             Its minimum, with the ``metric`` it was reached with.
         kappas : sequence of float or None
             Price of the scale in each part, where it is estimated along.
-        tol : float
-            Largest gradient entry that counts as solved.
-        max_iter : int
-            Maximum number of iterations.
+        control : Control
+            Largest gradient entry that counts as solved, and iterations that each part may take.
         fixed : sequence of float and Objective, optional
             Where each part has a scale of its own, given before: that scale, and the objective over all
             rows at it. Then ``objective`` is the joint one, so that it tells what the scale does.
@@ -111,8 +109,7 @@ class Parts:
                 gradient[-1] += 0.5 * (price - loss.kappa) * weight[~near].sum()  # type: ignore[attr-defined]
                 far = replace(far, gradient=gradient)
                 small.loss = replace(loss, kappa=price)  # type: ignore[type-var]
-            how = {"tol": tol, "max_iter": max_iter, "metric": found.metric}
-            one = minimise_pieces(small, far, start, **how)
+            one = minimise_pieces(small, far, start, control.aside(control.left), found.metric)
             if fixed is not None:
                 one.x = np.append(one.x, fixed[k][0])
             results.append(one)
@@ -120,7 +117,7 @@ class Parts:
         moved = [_size(one.x - theta, joint) for one in results]
         self.reach = REACH * np.max(moved, axis=0)
         return [
-            one if one.optimality <= tol and np.all(size <= reach) else None
+            one if one.optimality <= control.tol and np.all(size <= reach) else None
             for one, size in zip(results, moved, strict=True)
         ]
 

@@ -16,6 +16,7 @@ import numpy as np
 from robustreg._array import Array, row_slices
 from robustreg.data import NARROW, Block, spread_rows, subsample_size
 from robustreg.objective import Evaluation, Objective
+from robustreg.solvers._control import Control
 from robustreg.solvers._newton import DenseMetric, newton, noise
 from robustreg.solvers._result import Result, minimize
 from robustreg.solvers._smooth import SOME, largest_move
@@ -100,7 +101,7 @@ class Far:
 
 
 def minimise_pieces(
-    near: Objective, far: Far, start: Array, *, tol: float, max_iter: int, metric: Any = None
+    near: Objective, far: Far, start: Array, control: Control, metric: Any = None
 ) -> Result:
     """Minimise the sum of few rows, with all of the penalty, and of many far ones.
 
@@ -112,10 +113,8 @@ def minimise_pieces(
         The others.
     start : array
         Where to start.
-    tol : float
-        Largest gradient entry that counts as solved.
-    max_iter : int
-        Maximum number of iterations.
+    control : Control
+        Largest gradient entry that counts as solved, and iterations that are left.
     metric : object, optional
         A factored Hessian of something similar.
 
@@ -135,7 +134,9 @@ def minimise_pieces(
     lower = np.full(len(far.theta), -np.inf)
     if far.joint:
         lower[-1] = 0.0
-    options = {"tol": tol, "maxiter": max_iter, "lower": lower, "lazy": True, "metric": metric}
+    options = {
+        "tol": control.tol, "control": control, "lower": lower, "lazy": True, "metric": metric,
+    }  # fmt: skip
     found = minimize(fun_jac, start, hess=hess, method=newton, options=options)
     found.optimality = float(np.abs(found.jac).max(initial=0.0))
     return found
@@ -190,7 +191,7 @@ class Ahead(NamedTuple):
 
     @property
     def options(self) -> dict[str, Any]:
-        """Of :func:`~robustreg.solvers.newton`, which tells callbacks of a start that is known."""
+        """Of :func:`~robustreg.solvers.newton`, which tells of a start that is known."""
         return {"metric": self.metric, "known": self.known if self.steps else None}
 
 
@@ -241,7 +242,7 @@ def look_ahead(objective: Objective, theta: Array, tol: float, most: int = 2) ->
     few = losses_by_pieces(only_losses(kept), theta)
     left: Any = sums.hessian
     far = Far(theta, sums.gradient - few.gradient, left - few.hessian, objective.n_extra > 0)
-    found = minimise_pieces(kept, far, start, tol=tol, max_iter=50, metric=here.metric)
+    found = minimise_pieces(kept, far, start, Control(tol, 50), here.metric)
     if not found.success:
         return here
     known = objective.evaluate(found.x, out=raw)[:2]

@@ -85,13 +85,10 @@ def absolute_stage(problem: Problem, rank: Rank, theta: Array | None = None) -> 
     penalty = _penalty(problem)
     objective = Objective(Absolute(), problem.data, penalty)
     if penalty.empty and not affordable(objective):
-        found = solve_program(objective, method="auto", tol=problem.tol)
+        found = solve_program(objective, problem.control, method="auto")
     else:
-        found = solve_kinked(
-            objective, np.zeros(problem.size) if theta is None else theta,
-            tol=problem.tol, max_iter=problem.max_iter, callback=problem.callback,
-            warm=theta is not None,
-        )  # fmt: skip
+        start = np.zeros(problem.size) if theta is None else theta
+        found = solve_kinked(objective, start, problem.control, warm=theta is not None)
     if _fits_most(objective, found, rank):
         return Stage(found.x, 0.0, found)
     point = chosen_point(objective, found, rank.weight)

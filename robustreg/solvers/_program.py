@@ -10,6 +10,7 @@ import numpy as np
 from robustreg._array import Array, is_sparse
 from robustreg.data import diagonal
 from robustreg.objective import Objective
+from robustreg.solvers._control import Control
 from robustreg.solvers._dual import interpolated
 from robustreg.solvers._kinked import rows_of
 from robustreg.solvers._kinked_proof import certified
@@ -20,9 +21,9 @@ from robustreg.solvers._rows import Rows, Vertex
 
 def solve_program(
     objective: Objective,
+    control: Control,
     *,
     method: str = "highs",
-    tol: float,
     options: dict[str, Any] | None = None,
 ) -> Result:
     """Minimise a piecewise linear loss plus an L1 penalty by HiGHS on all rows.
@@ -34,11 +35,11 @@ def solve_program(
     ----------
     objective : Objective
         Its loss offers `kinks`; its penalty is L1 or has ``alpha=0``.
+    control : Control
+        Relative duality gap that counts as solved. A program is one iteration.
     method : {"auto", "highs", "highs-ds", "highs-ipm"}
         Method of :func:`scipy.optimize.linprog`; "auto" is "highs" where the rows cannot all be fitted
         exactly.
-    tol : float
-        Relative duality gap that counts as solved.
     options : dict, optional
         Options of :func:`scipy.optimize.linprog`.
 
@@ -50,6 +51,7 @@ def solve_program(
     if method == "auto":
         exact = interpolated(objective)
         if exact is not None:
+            control.step(exact.x, exact.fun)
             return exact
         method = "highs"
     centred = objective
@@ -60,9 +62,9 @@ def solve_program(
     rows = rows_of(objective, np.zeros(len(kept)), kept, dense=False)
     found, vertex = _solved(rows, len(kept), method, options or {})
     now = offsets(objective, vertex.theta)
-    outcome = certified(objective, rows, vertex, kept, 0.0 * now, now, tol)
+    outcome = certified(objective, rows, vertex, kept, 0.0 * now, now, control.tol)
     status = 0 if outcome["success"] else 1 if found.status == 1 else 2
-    result = Result(x=vertex.theta, nit=vertex.nit, status=status, message=found.message, **outcome)
+    result = Result(x=vertex.theta, status=status, message=found.message, **outcome)
     if found.x is None:
         result.advice = (
             f"HiGHS ended without a solution ({found.message.strip()}), and the coefficients are "
@@ -70,6 +72,7 @@ def solve_program(
         )
     if objective is not centred and centred.data.intercept:
         result.x[-1] += centred.data.held.center @ centred.data.held.coef(result.x[:-1])
+    control.step(result.x, result.fun)
     return result
 
 
@@ -117,7 +120,7 @@ def _solved(rows: Rows, n: int, method: str, options: dict[str, Any]) -> tuple[R
             -(X[n:] @ (X[:n].T @ slopes[:n] + rows.linear)),
         )
     slopes = np.clip(slopes, rows.lower, rows.upper)
-    return found, Vertex(theta, slopes, max(int(found.nit), 1), True)
+    return found, Vertex(theta, slopes, True)
 
 
 def _times(X: Any, factor: Array) -> Any:

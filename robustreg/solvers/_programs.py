@@ -15,6 +15,7 @@ from scipy.optimize import lsq_linear
 
 from robustreg._array import Array, is_sparse
 from robustreg.solvers._cholesky import cholesky, solve_factored
+from robustreg.solvers._control import Control
 from robustreg.solvers._result import Result, linprog, minimize
 from robustreg.solvers._rows import Rows
 from robustreg.solvers._vertices import walk
@@ -248,7 +249,7 @@ def _by_envelopes(rows: Rows, theta: Array) -> tuple[Array, Array] | None:
     mu = max(float(np.abs(rows.offsets(theta)).mean()), 1.0)
     end = None
     while mu > NARROWEST:
-        found = rows.envelope(theta, mu, min(1e-9, 1e-3 * mu), PATIENT)
+        found = rows.envelope(theta, mu, Control(min(1e-9, 1e-3 * mu), PATIENT))
         if found.status == 1:
             break
         theta = found.x

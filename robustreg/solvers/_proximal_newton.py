@@ -18,6 +18,7 @@ import scipy.linalg
 
 from robustreg._array import Array
 from robustreg.objective import Objective
+from robustreg.solvers._control import Control
 from robustreg.solvers._result import Result
 
 #: share of the predicted decrease that a step must make, and halvings of a step at the most
@@ -50,10 +51,7 @@ def proximal_newton(
     theta: Array,
     limits: NotSmooth,
     bend: Array,
-    *,
-    tol: float,
-    max_iter: int,
-    callback: Any = None,
+    control: Control,
 ) -> Result:
     """Minimise ``objective + limits + theta @ (bend * theta) / 2``.
 
@@ -67,17 +65,14 @@ def proximal_newton(
         What is not smooth.
     bend : array of shape (q,)
         Square of the penalty.
-    tol : float
-        Largest distance of minus the gradient from the subdifferential that counts as solved.
-    max_iter : int
-        Steps at the most.
-    callback : callable, optional
-        Called with each step; returning True stops.
+    control : Control
+        Largest distance of minus the gradient from the subdifferential that counts as solved, and steps that are
+        left.
 
     Returns
     -------
     Result
-        ``x``, ``fun``, ``jac`` (of the smooth part), ``nit``, ``status``.
+        ``x``, ``fun``, ``jac`` (of the smooth part), ``status``.
     """
     theta = limits.zeroed(theta)
     convex, n_extra = bool(objective.loss.convex), objective.n_extra
@@ -88,18 +83,12 @@ def proximal_newton(
         return value, found.gradient + bend * at, found.raw
 
     value, gradient, raw = smooth(theta)
-    total, nit, status, ridge = value + limits.value(theta), 0, 1, 0.0
+    total, ridge, tol = value + limits.value(theta), 0.0, control.tol
     worst = float(limits.excess(theta, gradient).max(initial=0.0))
-    while True:
-        if worst <= tol:
-            status = 0
-            break
-        if nit >= max_iter:
-            break
+    while worst > tol and control.left:
         H = objective.hess(theta, raw)
         largest = float(np.diag(H).max(initial=0.0))
         if not np.isfinite(worst + largest):  # a penalty beyond floating point
-            status = 2
             break
         if not largest > 0:  # a piecewise linear stretch: the gradient alone says how far to go
             ridge = max(ridge, worst)
@@ -117,21 +106,16 @@ def proximal_newton(
             elif tried.share == 1.0:
                 ridge = ridge / HEAVIER if ridge > LIGHT * worst else 0.0
         if tried is None:
-            status = 2
             break
-        nit += 1
+        control.count()
         excess = float(limits.excess(tried.x, tried.gradient).max(initial=0.0))
         stalls = tried.total >= total - ROUNDING * abs(total) and excess >= 0.5 * worst
         if not stalls or excess < worst:
             theta, gradient, raw = tried.x, tried.gradient, tried.raw
             total, worst = tried.total, excess
-        if stalls:  # values tell steps apart no longer, and neither do gradients
-            status = 0 if worst <= tol else 2
+        if control.tell(theta, total) or stalls:  # neither values nor gradients tell steps apart
             break
-        if callback is not None and callback(intermediate_result=Result(x=theta, fun=total)):
-            status = 99
-            break
-    return Result(x=theta, fun=total, jac=gradient, nit=nit, status=status)
+    return Result(x=theta, fun=total, jac=gradient, status=control.status(worst <= tol))
 
 
 class _Trial(NamedTuple):

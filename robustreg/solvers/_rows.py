@@ -15,6 +15,7 @@ import numpy as np
 
 from robustreg._array import Array, row_slices
 from robustreg.data import Block, take_rows
+from robustreg.solvers._control import Control
 from robustreg.solvers._kinks import GIVEN
 from robustreg.solvers._newton import newton
 from robustreg.solvers._result import Result, minimize
@@ -183,19 +184,11 @@ class Rows:
         gram = Block(self.X, self.position, None).gram(self.curvature(s, mu))
         return gram if self.quadratic is None else gram + self.quadratic
 
-    def envelope(
-        self, theta: Array, mu: float, tol: float, maxiter: int, callback: Any = None
-    ) -> Result:
-        """Minimise the envelope of width ``mu``."""
-        options = {"tol": tol, "maxiter": maxiter, "lazy": True}
+    def envelope(self, theta: Array, mu: float, control: Control) -> Result:
+        """Minimise the envelope of width ``mu``, to a gradient of the control's ``tol``."""
+        options = {"tol": control.tol, "control": control, "lazy": True}
         return minimize(
-            self.evaluate,
-            theta,
-            args=(mu,),
-            hess=self.hess,
-            method=newton,
-            callback=callback,
-            options=options,
+            self.evaluate, theta, args=(mu,), hess=self.hess, method=newton, options=options
         )
 
 
@@ -222,13 +215,11 @@ def _unbalanced(quadratic: Array, rest: Array, far: Array) -> float:
 
 @dataclass
 class Vertex:
-    """An optimum of :class:`Rows`: the point, the slope each row contributes, and how it ended."""
+    """An optimum of :class:`Rows`: the point, the slope each row contributes, and whether it is proved."""
 
     theta: Array
     slopes: Array
-    nit: int
     success: bool
-    stopped: bool = False
 
 
 def few_rows(q: int) -> int:

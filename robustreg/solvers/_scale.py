@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import scipy.optimize
-from scipy.optimize import OptimizeResult
 
 from robustreg._array import Array
 from robustreg.data import Data, subsample_size
@@ -18,6 +17,7 @@ from robustreg.penalties import L2, Penalty
 from robustreg.scales import huber_scale, mad, weighted_median
 from robustreg.solvers._by_column import solve_by_column
 from robustreg.solvers._certificates import ROUNDING
+from robustreg.solvers._control import Control
 from robustreg.solvers._even_slopes import least_square
 from robustreg.solvers._kinked import solve_kinked
 from robustreg.solvers._newton import DenseMetric
@@ -58,24 +58,18 @@ class Problem:
         Prepared rows.
     penalty : Penalty
         In the units of the data.
-    method, tol, max_iter, callback, metric
+    control : Control
+        Tolerance, and iterations that are left.
+    method, metric
         As of :func:`~robustreg.solvers.solve_smooth`; the metric serves warm starts.
     """
 
     loss: ResidualLoss
     data: Data
     penalty: Penalty
+    control: Control
     method: str = "auto"
-    tol: float = 1e-8
-    max_iter: int = 100
-    callback: Callable[..., Any] | None = None
     metric: Any = None
-
-    @property
-    def how(self) -> dict[str, Any]:
-        """How to solve it, for :func:`~robustreg.solvers.solve_smooth`."""
-        names = ("method", "tol", "max_iter", "callback")
-        return {name: getattr(self, name) for name in names}
 
     def at(self, sigma: float) -> Objective:
         """Return the objective at a given scale."""
@@ -84,17 +78,14 @@ class Problem:
         unit = min([1.0, *widths]) if loss.degree == 2 else 1.0
         return Objective(loss, self.data, self.penalty, unit=unit)
 
-    def after(self, nit: int, status: int = 0) -> Problem:
-        """Return the problem with so many iterations fewer to go, but one.
-
-        And no more than one where they ended by a callback, which will want to stop again.
-        """
-        return replace(self, max_iter=1 if status == 99 else max(self.max_iter - nit, 1))
+    def phase(self, **how: Any) -> Problem:
+        """Return the problem as a part of the work; see :meth:`Control.phase`."""
+        return replace(self, control=self.control.phase(**how))
 
     def on(self, small: Objective) -> Problem:
         """Return the problem on a sample, to be solved roughly and with an iteration to spare."""
-        most = max(self.max_iter - 1, 1)
-        return replace(self, data=small.data, penalty=small.penalty, tol=ROUGH, max_iter=most)
+        rough = self.control.phase(tol=ROUGH, spare=1)
+        return replace(self, data=small.data, penalty=small.penalty, control=rough)
 
     def joint(self, kappa: float) -> Objective:
         """Return the objective of coefficients and scale."""
@@ -137,7 +128,7 @@ class Problem:
             start = objective.evaluate(zero, 2)
             return -DenseMetric(start.hessian).solve(start.gradient)
         method = "newton" if self.method == "lbfgs" else self.method
-        return solve_smooth(objective, zero, method=method, tol=1e-3, max_iter=1, at_least=1).x
+        return solve_smooth(objective, zero, Control(1e-3, 1), method=method, at_least=1).x
 
 
 def solve_fixed(problem: Problem, sigma: float, theta: Array | None = None) -> Result:
@@ -146,12 +137,15 @@ def solve_fixed(problem: Problem, sigma: float, theta: Array | None = None) -> R
     A loss with a threshold is approached from wider thresholds, each the start of the next, so
     that Newton never meets a band without rows.
     """
-    objective = problem.at(sigma)
+    objective, control = problem.at(sigma), problem.control
     if problem.loss.breakpoints:
         start = problem.start() if theta is None else theta
-        return solve_stacked(objective, start, **{**problem.how, "warm": theta is not None})
+        return solve_stacked(
+            objective, start, control, method=problem.method, warm=theta is not None
+        )
     if problem.penalty.by_column:
-        return _by_column(problem, objective, np.zeros(problem.size) if theta is None else theta)
+        start = np.zeros(problem.size) if theta is None else theta
+        return solve_by_column(objective, start, control)
     if problem.loss.line == (-np.inf, np.inf) and keeps_metric(objective, problem.method):
         return _solve_squares(problem, objective)
     if theta is not None:
@@ -159,21 +153,16 @@ def solve_fixed(problem: Problem, sigma: float, theta: Array | None = None) -> R
     if problem.narrow(sigma):
         start = problem.start()
         if mad(problem.residual(start), problem.data.weight) <= sigma * (1 + 1e-9):
-            return solve_smooth(
-                objective, start, at_least=1, **problem.how
-            )  # as without noise, beside a penalty
-        zero, most = np.zeros(problem.size), max(problem.max_iter - 1, 1)
-        first = solve_flat(problem, zero, problem.steepest(sigma), most)
-        found = solve_smooth(objective, first.x, **problem.after(first.nit, first.status).how)
-    else:
-        small = on_sample(objective) if problem.loss.threshold else None
-        if small is None:
-            return _from_wide(problem, sigma, problem.start())
-        inner = problem.on(small)
-        first = _from_wide(inner, sigma, inner.start())
-        found = _from_near(problem.after(first.nit, first.status), objective, first.x)
-    found.nit += first.nit
-    return found
+            # as without noise, beside a penalty
+            return solve_smooth(objective, start, control, method=problem.method, at_least=1)
+        zero, slope = np.zeros(problem.size), problem.steepest(sigma)
+        first = solve_kinked(_flat(problem, slope), zero, control.phase(spare=1))
+        return solve_smooth(objective, first.x, control, method=problem.method)
+    small = on_sample(objective) if problem.loss.threshold else None
+    if small is None:
+        return _from_wide(problem, sigma, problem.start())
+    inner = problem.on(small)
+    return _from_near(problem, objective, _from_wide(inner, sigma, inner.start()).x)
 
 
 def _solve_squares(problem: Problem, objective: Objective) -> Result:
@@ -185,55 +174,55 @@ def _solve_squares(problem: Problem, objective: Objective) -> Result:
     if np.abs(known.gradient).max(initial=0.0) > ROUNDING:
         theta = theta - metric.solve(known.gradient)
         known = objective.evaluate(theta)
-    found = solve_smooth(objective, theta, metric=metric, known=known, **problem.how)
-    found.nit = max(found.nit, 1)
-    return found
+    problem.control.count()
+    return solve_smooth(
+        objective, theta, problem.control, method=problem.method, metric=metric, known=known
+    )
 
 
 def _from_near(problem: Problem, objective: Objective, theta: Array, warm: bool = False) -> Result:
     ahead = _nearer(problem, objective, theta, warm)
-    left = replace(problem, max_iter=problem.max_iter - ahead.steps)
-    return _with_raw(solve_smooth(objective, ahead.theta, **ahead.options, **left.how), ahead)
+    control = problem.control.phase()
+    found = solve_smooth(objective, ahead.theta, control, method=problem.method, **ahead.options)
+    return _with_raw(found, ahead, control)
 
 
 def _nearer(problem: Problem, objective: Objective, theta: Array, warm: bool) -> Ahead:
     """Return a better start where psi is a line cut off, or else a Hessian of some rows."""
+    control = problem.control
     pieces = keeps_metric(objective, problem.method) and has_pieces(objective)
-    if pieces and problem.max_iter > 0:
-        tol, most = 0.1 * problem.tol, problem.max_iter
+    if pieces and control.left:
+        tol, most = 0.1 * control.tol, control.left
         ahead = look_ahead(objective, theta, tol, most)
         if ahead.norm > MISSED and 0 < ahead.steps < most:
             again = look_ahead(objective, ahead.theta, tol, most - ahead.steps)
             ahead = again._replace(steps=ahead.steps + again.steps)
         # one that found nothing to gain was one, too
-        return ahead._replace(steps=ahead.steps or int(ahead.norm <= problem.tol))
+        control.count(ahead.steps or int(ahead.norm <= control.tol))
+        return ahead
     metric = problem.metric if warm else None
-    if metric is None and subsample_size(problem.data):
+    if control.left and metric is None and subsample_size(problem.data):
         metric = kept_metric(objective, theta, problem.method)
     return Ahead(theta, metric)
 
 
-def _with_raw(found: Result, ahead: Ahead) -> Result:
-    """Add the steps that led to a start, and where it was the minimum its raw predictions."""
-    if found.nit == 0 and ahead.raw is not None and np.array_equal(found.x, ahead.theta):
+def _with_raw(found: Result, ahead: Ahead, control: Control) -> Result:
+    """Add the raw predictions of a start that was the minimum."""
+    if control.n_iter == 0 and ahead.raw is not None and np.array_equal(found.x, ahead.theta):
         found.raw = ahead.raw
-    found.nit += ahead.steps
     return found
 
 
 def _from_wide(problem: Problem, sigma: float, theta: Array) -> Result:
-    nit = 0
+    control, method = problem.control.phase(), problem.method
     if problem.loss.threshold and np.isfinite(sigma):
         wide = mad(problem.residual(theta), problem.data.weight)
-        while wide > sigma / NARROWER and nit < problem.max_iter - 1:
-            part = replace(problem, tol=1e-4, max_iter=problem.max_iter - nit)
-            found = solve_smooth(problem.at(wide), theta, **part.how)
-            theta, nit = found.x, nit + found.nit
+        while wide > sigma / NARROWER and control.left > 1:
+            part = control.phase(tol=1e-4)
+            theta = solve_smooth(problem.at(wide), theta, part, method=method).x
             wide *= NARROWER
-    last = replace(problem, max_iter=problem.max_iter - nit)
-    found = solve_smooth(problem.at(sigma), theta, at_least=int(nit == 0), **last.how)
-    found.nit += nit
-    return found
+    first = int(control.n_iter == 0)
+    return solve_smooth(problem.at(sigma), theta, control, method=method, at_least=first)
 
 
 def solve_joint(problem: Problem, kappa: float, theta: Array | None = None) -> Result:
@@ -250,22 +239,18 @@ def solve_joint(problem: Problem, kappa: float, theta: Array | None = None) -> R
     """
     if problem.penalty.by_column:
         return _joint_by_column(problem, kappa, theta)
-    objective, first = problem.joint(kappa), Result(x=theta, nit=0, status=0)
+    objective, control = problem.joint(kappa), problem.control
     warm = theta is not None and theta[-1] > 0
-    if not warm:
-        first = _joint_start(problem, objective, kappa)
-        problem = problem.after(first.nit, first.status)
-    ahead = _nearer(problem, objective, first.x, warm)
-    at_least = int(first.nit == 0 and not warm)
-    left = replace(problem, max_iter=problem.max_iter - ahead.steps)
+    begun = control.n_iter
+    start = theta if warm else _joint_start(problem, objective, kappa)
+    at_least = int(control.n_iter == begun and not warm)
+    ahead = _nearer(problem, objective, start, warm)
     hard = problem.narrow(NARROW / NARROW_JOINT)
-    most = min(left.max_iter, PATIENCE) if hard else left.max_iter
-    some = replace(left, max_iter=most)
-    found = _joint(some, objective, kappa, ahead.theta, at_least, **ahead.options)
-    found = _with_raw(found, ahead)
+    part = problem.phase(most=PATIENCE if hard else None)
+    found = _joint(part, objective, kappa, ahead.theta, at_least, **ahead.options)
+    found = _with_raw(found, ahead, part.control)
     if hard and found.status in (1, 2) and found.x[-1] > 0:
-        found = _balanced_scale(left.after(found.nit), objective, kappa, found)
-    found.nit += first.nit
+        found = _balanced_scale(problem, objective, kappa, found)
     return found
 
 
@@ -299,14 +284,7 @@ def _balanced_scale(problem: Problem, objective: Objective, kappa: float, found:
     best = min(ends, key=lambda end: abs(end - root))
     theta = np.append(ends[best][0], np.exp(best))
     again = _joint(problem, objective, kappa, theta, 0)
-    again.nit += found.nit
     return again if again.optimality < found.optimality or again.status == 99 else found
-
-
-def _by_column(problem: Problem, objective: Objective, theta: Array) -> Result:
-    return solve_by_column(
-        objective, theta, tol=problem.tol, max_iter=problem.max_iter, callback=problem.callback
-    )
 
 
 def _joint_by_column(problem: Problem, kappa: float, theta: Array | None) -> Result:
@@ -319,32 +297,32 @@ def _joint_by_column(problem: Problem, kappa: float, theta: Array | None) -> Res
         if problem.data.intercept:
             zero[-1] = weighted_median(problem.data.y, problem.data.weight)
         theta = _with_huber_scale(problem, zero)
-    found = _by_column(problem, problem.joint(kappa), theta)
+    found = solve_by_column(problem.joint(kappa), theta, problem.control)
     if found.x[-1] >= SUSPECT[0] or found.status == 99:
         return found
     flat = solve_flat(problem, found.x[:-1], problem.steepest())
     if _profile(problem, SUSPECT[0], flat.x, kappa)[1] < -1e-6 * kappa:
         return found
-    flat.x, flat.nit = np.append(flat.x, 0.0), found.nit + flat.nit
+    flat.x = np.append(flat.x, 0.0)
     return flat
 
 
-def _joint_start(problem: Problem, objective: Objective, kappa: float) -> Result:
-    """Return coefficients and scale close to the optimum, and how they were found.
+def _joint_start(problem: Problem, objective: Objective, kappa: float) -> Array:
+    """Return coefficients and scale close to the optimum.
 
     Of many rows those of a sample; where epsilon leaves few rows inside, the L1 fit.
     """
     if problem.narrow(NARROW / NARROW_JOINT):
         flat = solve_flat(problem, np.zeros(problem.size), problem.steepest())
-        return Result(x=_with_huber_scale(problem, flat.x), nit=0, status=0)
+        return _with_huber_scale(problem, flat.x)
     small = on_sample(objective)
     if small is None:
-        return Result(x=_with_huber_scale(problem, problem.start()), nit=0, status=0)
+        return _with_huber_scale(problem, problem.start())
     inner = problem.on(small)
     theta = _with_huber_scale(inner, inner.start())
-    found = _joint(inner, small, kappa, theta, 1)
-    found.x[-1] = found.x[-1] or theta[-1]
-    return found
+    x = _joint(inner, small, kappa, theta, 1).x
+    x[-1] = x[-1] or theta[-1]
+    return x
 
 
 def _with_huber_scale(problem: Problem, theta: Array) -> Array:
@@ -366,33 +344,30 @@ def _joint(
     """Run Newton, and where sigma becomes suspiciously small ask whether zero is the answer."""
     lower = np.full(len(theta), -np.inf)
     lower[-1] = 0.0
-    nit = 0
+    control = problem.control
     for suspect in (*SUSPECT, 0.0):
-        stop = _either(problem.callback, lambda state, s=suspect: state.x[-1] < s)
-        part = replace(problem, callback=stop, max_iter=problem.max_iter - nit)
-        found = solve_smooth(objective, theta, lower=lower, at_least=at_least, **known, **part.how)
-        found.nit, nit, theta, known = found.nit + nit, found.nit + nit, found.x, {}
-        if theta[-1] >= suspect:
+        part = control.phase(until=partial(_below, suspect))
+        found = solve_smooth(
+            objective, theta, part, method=problem.method, lower=lower, at_least=at_least, **known
+        )
+        theta, known = found.x, {}
+        if theta[-1] >= suspect or control.stopped:
             return found
         flat = solve_flat(problem, theta[:-1], problem.steepest())
         if _scale_is_zero(problem, flat, kappa):
-            flat.x, flat.nit = np.append(flat.x, 0.0), nit
+            flat.x = np.append(flat.x, 0.0)
             return flat
         theta = _from_profile(problem, flat.x, kappa)
     return found
 
 
-def _either(callback: Callable[..., Any] | None, other: Callable[..., Any]) -> Callable[..., Any]:
-    def both(intermediate_result: OptimizeResult) -> bool:
-        told = callback is not None and bool(callback(intermediate_result=intermediate_result))
-        return told or bool(other(intermediate_result))
-
-    return both
+def _below(sigma: float, theta: Array) -> bool:
+    return bool(theta[-1] < sigma)
 
 
-def solve_flat(problem: Problem, theta: Array, slope: float, max_iter: int = 1000) -> Result:
+def solve_flat(problem: Problem, theta: Array, slope: float) -> Result:
     """Solve what the joint objective is at scale zero: epsilon * sum w |r| + penalty."""
-    return solve_kinked(_flat(problem, slope), theta, tol=problem.tol, max_iter=max_iter)
+    return solve_kinked(_flat(problem, slope), theta, problem.control.aside(1000))
 
 
 def _flat(problem: Problem, slope: float) -> Objective:
@@ -420,9 +395,8 @@ def _scale_is_zero(problem: Problem, flat: Result, kappa: float) -> bool:
 
 def _profile(problem: Problem, sigma: float, theta: Array, kappa: float) -> tuple[Array, float]:
     """Best coefficients at a scale, and the slope of the joint objective in the scale there, doubled."""
-    near = replace(
-        problem, penalty=problem.penalty.scaled(sigma), callback=None, metric=None, max_iter=50
-    )
+    penalty, control = problem.penalty.scaled(sigma), problem.control.aside(50)
+    near = replace(problem, penalty=penalty, control=control, metric=None)
     theta = solve_fixed(near, sigma, theta).x
     psi = problem.loss.psi(problem.residual(theta) / sigma)
     return theta, kappa - float(np.average(psi**2, weights=problem.data.weight))
@@ -459,23 +433,21 @@ def solve_mad(problem: Problem, theta: Array | None = None) -> Result:
         if theta is not None and theta[-1] > 0
         else mad(problem.residual(at), weight)
     )
-    low, high, nit, past = 0.0, np.inf, 0, None
+    low, high, past, control = 0.0, np.inf, None, problem.control
     found, change = Result(x=at, optimality=np.inf, status=1), np.inf
     for _ in range(100):
         flat = _fits_most(problem, at, sigma) if sigma < SUSPECT[0] else None
         if flat is not None:
-            return _with_scale(flat, 0.0, 0.0, max(nit, 1))
+            return _with_scale(flat, 0.0, 0.0)
         # more than half of the rows fit by chance alone: any positive scale gets away from there
         sigma = sigma or float(np.abs(problem.residual(at)).mean()) or 1.0
         # finer than tol, or small changes of sigma would not move the coefficients at all
-        left = replace(problem, tol=0.01 * problem.tol, max_iter=max(problem.max_iter - nit, 1))
-        found = solve_fixed(left, sigma, warm)
+        found = solve_fixed(problem.phase(tol=0.01 * control.tol), sigma, warm)
         warm = at = found.x
-        nit += found.nit
         now = mad(problem.residual(at), weight)
         change = (now - sigma) / sigma if abs(now - sigma) > ROUNDING else 0.0
-        if abs(change) <= 0.1 * problem.tol or nit >= problem.max_iter or found.status == 99:
-            found.status = found.status or int(nit >= problem.max_iter)
+        if abs(change) <= 0.1 * control.tol or not control.left:
+            found.status = found.status or control.status(bool(control.left))
             break
         low, high = (sigma, high) if change > 0 else (low, sigma)
         guess = now
@@ -485,7 +457,7 @@ def solve_mad(problem: Problem, theta: Array | None = None) -> Result:
         if not low < guess < high:
             guess = now if low < now < high else 0.5 * (low + min(high, 2 * sigma))
         sigma = guess
-    return _with_scale(found, sigma, abs(change), nit)
+    return _with_scale(found, sigma, abs(change))
 
 
 def _fits_most(problem: Problem, theta: Array, sigma: float) -> Result | None:
@@ -506,7 +478,7 @@ def _fits_most(problem: Problem, theta: Array, sigma: float) -> Result | None:
     return flat if most > 0.5 else None
 
 
-def _with_scale(found: Result, sigma: float, change: float, nit: int) -> Result:
-    found.x, found.nit = np.append(found.x, sigma), nit
+def _with_scale(found: Result, sigma: float, change: float) -> Result:
+    found.x = np.append(found.x, sigma)
     found.optimality = max(found.optimality, change)
     return found

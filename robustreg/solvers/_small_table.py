@@ -14,6 +14,7 @@ from robustreg.objective import Objective
 from robustreg.scales import weighted_median
 from robustreg.solvers._active_set import descend
 from robustreg.solvers._cholesky import cholesky, solve_factored
+from robustreg.solvers._control import Control
 from robustreg.solvers._kinked_proof import proof
 from robustreg.solvers._programs import WIDE, vertex_near
 from robustreg.solvers._result import Result
@@ -28,9 +29,7 @@ STEPS = 6
 LEAST = 1e-3
 
 
-def solve_small(
-    objective: Objective, theta: Array, *, tol: float, callback: Any = None
-) -> Result | None:
+def solve_small(objective: Objective, theta: Array, control: Control) -> Result | None:
     """Minimise a piecewise linear loss, beside an L2 penalty or none, of few rows.
 
     Parameters
@@ -39,10 +38,8 @@ def solve_small(
         Its loss offers `kinks`.
     theta : array
         Start.
-    tol : float
-        Relative duality gap that counts as solved.
-    callback : callable, optional
-        As in :func:`~robustreg.solvers.newton`.
+    control : Control
+        Relative duality gap that counts as solved; a minimum that is found is one iteration.
 
     Returns
     -------
@@ -84,15 +81,13 @@ def solve_small(
         return loss(weighted_median(position, data.weight) - position)
 
     s = rows.offsets(theta)
-    found, exact = proof(objective, rows, Vertex(theta, slopes, 1, True), s, loss, 0.0, constant)
-    if not found.optimality <= tol:
+    found, exact = proof(objective, rows, Vertex(theta, slopes, True), s, loss, 0.0, constant)
+    if not found.optimality <= control.tol:
         return None
-    ended = Result(
-        x=theta, fun=found.value, nit=1, status=0, success=True, optimality=found.optimality
-    )
+    ended = Result(x=theta, fun=found.value, status=0, success=True, optimality=found.optimality)
     ended.slopes, ended.offsets, ended.zero = slopes * objective.total, exact, exact == 0
     ended.determined = rows.quadratic is None and np.count_nonzero(ended.zero) == len(theta)
-    if callback is not None and callback(intermediate_result=ended):
+    if control.step(theta, found.value):
         ended.status = 99
     return ended
 

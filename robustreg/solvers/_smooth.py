@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy.optimize import OptimizeResult
 
 from robustreg._array import Array
 from robustreg.data import spread_rows, subsample, subsample_size
 from robustreg.objective import Objective
 from robustreg.sampling import draw_by, uneven
 from robustreg.solvers._certificates import DISTANCE, has_hessian, optimality, relative_decrement
+from robustreg.solvers._control import Control
 from robustreg.solvers._newton import DenseMetric, newton
 from robustreg.solvers._result import Result, minimize
 
@@ -44,13 +44,11 @@ def choose_method(objective: Objective) -> str:
 def solve_smooth(
     objective: Objective,
     theta: Array,
+    control: Control,
     *,
     method: str = "auto",
-    tol: float = 1e-8,
-    max_iter: int = 100,
     at_least: int = 0,
     lower: Array | None = None,
-    callback: Any = None,
     metric: Any = None,
     known: tuple[Any, ...] | None = None,
 ) -> Result:
@@ -62,16 +60,14 @@ def solve_smooth(
         Smooth loss and penalty.
     theta : array
         Start.
+    control : Control
+        Largest gradient entry that counts as solved, and iterations that are left.
     method : {"auto", "newton", "newton-cg", "lbfgs"}
         How; see :func:`choose_method`.
-    tol : float
-        Largest gradient entry that counts as solved.
-    max_iter, at_least : int
-        Iterations at the most and at the least.
+    at_least : int
+        Iterations at the least.
     lower : array, optional
         Open lower bounds.
-    callback : callable, optional
-        Called after each iteration; returning True stops.
     metric : object, optional
         A factored Hessian of a similar objective, kept while its steps pay.
     known : tuple, optional
@@ -86,31 +82,29 @@ def solve_smooth(
         method = choose_method(objective)
     # a method that needs more iterations than these is helped where a Hessian costs next to nothing
     cheap = method != "newton" and has_hessian(objective)
-    most = max(max_iter // 2, 1) if cheap else max_iter
+    inner = control.phase(most=(control.left + 1) // 2) if cheap else control
+    tol = control.tol
     if method == "lbfgs":
-        found = _lbfgs(objective, theta, tol, most, lower, callback)
-        found.nit = max(found.nit, at_least)
+        found = _lbfgs(objective, theta, inner, at_least, lower)
     else:
         more = {"at_least": at_least, "metric": metric, "known": known}
-        options = _newton_options(objective, method, tol, most, lower, **more)
-        found = minimize(objective.evaluate, theta, method=newton, callback=callback, **options)
+        options = _newton_options(objective, method, tol, inner, lower, **more)
+        found = minimize(objective.evaluate, theta, method=newton, **options)
     _judge(objective, found, method, tol)
     for _ in range(AGAIN):
         rounded = cheap and found.status == 0 and _unsettled(objective, found, tol)
         undone = found.status in (1, 2) or rounded
-        if not undone or method == "newton" or found.nit >= max_iter:
+        if not undone or method == "newton" or not control.left:
             break
         # Values tell the steps of L-BFGS apart no longer; slopes, which Newton asks then, still do. And
         # where the gradient is small because curvature is, only Newton's steps are long.
         norm, before = float(np.abs(found.jac).max(initial=0.0)), found
         method = "newton" if cheap else "newton-cg"
         target = tol if norm > tol or method == "newton" else TIGHTER * norm
-        options = _newton_options(objective, method, target, max_iter - found.nit, lower)
-        found = minimize(objective.evaluate, found.x, method=newton, callback=callback, **options)
-        found.nit += before.nit
+        options = _newton_options(objective, method, target, control, lower)
+        found = minimize(objective.evaluate, found.x, method=newton, **options)
         _judge(objective, found, method, tol)
         if found.optimality > before.optimality and found.status != 99:
-            before.nit = found.nit
             return before
     return found
 
@@ -139,7 +133,7 @@ def _newton_options(
     objective: Objective,
     method: str,
     tol: float,
-    max_iter: int,
+    control: Control,
     lower: Array | None,
     at_least: int = 0,
     metric: Any = None,
@@ -148,7 +142,7 @@ def _newton_options(
     """How to call :func:`newton`, with dense Hessians or with their products."""
     unit = objective.unit
     options: dict[str, Any] = {
-        "tol": _target(objective, tol), "maxiter": max_iter, "at_least": at_least, "lower": lower,
+        "tol": _target(objective, tol), "control": control, "at_least": at_least, "lower": lower,
         "metric": metric, "known": known,
     }  # fmt: skip
     if method != "newton":
@@ -165,10 +159,9 @@ def _newton_options(
 def _lbfgs(
     objective: Objective,
     theta: Array,
-    tol: float,
-    max_iter: int,
+    control: Control,
+    at_least: int,
     lower: Array | None,
-    callback: Any,
 ) -> Result:
     """Limited-memory BFGS of scipy, told to stop at the gradient alone."""
     bounds = None
@@ -179,24 +172,24 @@ def _lbfgs(
             for low, at in zip(lower, theta, strict=True)
         ]
 
-    def told(intermediate_result: OptimizeResult) -> None:
-        if callback is not None and callback(intermediate_result=intermediate_result):
+    def told(intermediate_result: Result) -> None:
+        if control.step(intermediate_result.x, intermediate_result.fun):
             raise StopIteration
 
     options = {
-        "gtol": tol,
+        "gtol": control.tol,
         "ftol": 0.0,
-        "maxiter": max_iter,
-        "maxfun": 20 * max_iter + 100,
+        "maxiter": control.left,
+        "maxfun": 20 * control.left + 100,
         "maxcor": 20,
     }
     found: Result = Result(**minimize(
         lambda at: objective.evaluate(at)[:2], theta, jac=True, method="L-BFGS-B", bounds=bounds, callback=told,
         options=options,
     ))  # fmt: skip
-    if found.status != 99:  # a callback has stopped it
-        small = float(np.abs(found.jac).max(initial=0.0)) <= tol
-        found.status = 0 if small else 1 if found.status == 1 else 2
+    if control.n_iter < at_least:
+        control.count(min(at_least, control.left))
+    found.status = control.status(float(np.abs(found.jac).max(initial=0.0)) <= control.tol)
     found.metric = None
     return found
 

@@ -7,13 +7,12 @@ of Moreau envelopes.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from robustreg._array import Array
+from robustreg.solvers._control import Control
 from robustreg.solvers._programs import linear_program, quadratic_program
-from robustreg.solvers._result import Result
 from robustreg.solvers._rows import Rows, Vertex, few_rows
 
 #: a gap of this share of the value is more than rounding
@@ -50,8 +49,7 @@ def solve_rows(
     rows: Rows,
     theta: Array,
     width: float,
-    maxiter: int,
-    callback: Any = None,
+    control: Control,
     *,
     partial: bool = False,
 ) -> Vertex:
@@ -62,7 +60,7 @@ def solve_rows(
     Ever narrower envelopes say which rows end up near their kinks. The others are folded, the few
     are solved exactly, and where a folded row then lies on its other side it joins the few.
     """
-    q = len(theta)
+    q, control = len(theta), control.phase()
     few = few_rows(q)
     if rows.quadratic is not None and len(rows.weight) * q <= AT_ONCE:
         few = max(few, len(rows.weight))
@@ -70,22 +68,23 @@ def solve_rows(
     most_tied = min(few, max(2 * q, len(rows.weight) // 2))
     if width <= FLAT:
         tied = np.abs(rows.offsets(theta)) <= KEPT * width
-        vertex = _on_hyperplane(rows, theta, tied, 1) if tied.sum() > most_tied else None
+        vertex = _on_hyperplane(rows, theta, tied) if tied.sum() > most_tied else None
         if vertex is not None and vertex.success:
+            control.step(vertex.theta, rows.value(vertex.theta))
             return vertex
-    start = _narrow(rows, theta, width, few, maxiter, callback, partial)
+    start = _narrow(rows, theta, width, few, control, partial)
     if isinstance(start, Vertex):
         return start
-    theta, nit, mu = start
+    theta, mu = start
     s = rows.offsets(theta)
     tied = np.abs(s) <= np.maximum(rows.rounding(theta), ON)
-    if nit and np.count_nonzero(np.abs(s) <= KEPT * mu) > MANY * few:
+    if control.n_iter and np.count_nonzero(np.abs(s) <= KEPT * mu) > MANY * few:
         tied = np.abs(s) <= KEPT * mu
     if tied.sum() > most_tied:
-        vertex = _on_hyperplane(rows, theta, tied, nit)
+        vertex = _on_hyperplane(rows, theta, tied)
         if vertex.success:
             return vertex
-    return _by_programs(rows, theta, s, few, nit, maxiter, callback)
+    return _by_programs(rows, theta, s, few, control)
 
 
 def _ends(rows: Rows, theta: Array) -> Array:
@@ -99,27 +98,25 @@ def _narrow(
     theta: Array,
     width: float,
     few: int,
-    maxiter: int,
-    callback: Any,
+    control: Control,
     partial: bool,
-) -> Vertex | tuple[Array, int, float]:
-    """Minimise ever narrower envelopes; return the point, iterations and the next width, or an early end."""
-    q, nit, mu, force = len(theta), 0, width, rows.force()
+) -> Vertex | tuple[Array, float]:
+    """Minimise ever narrower envelopes; return the point and the next width, or an early end."""
+    q, mu, force = len(theta), width, rows.force()
     # The start need not be near the end of any envelope: how many rows it bends says nothing.
     wide = rows
-    while len(wide.weight) > few and mu > 1e-9 * width and nit < maxiter - 1:
-        if nit:
+    while len(wide.weight) > few and mu > 1e-9 * width and control.left > 1:
+        if wide is not rows or mu < width:
             bent = wide.curvature(wide.offsets(theta), mu / NARROWER)
             if np.count_nonzero(bent) <= BAND * q:
                 break
-        most = min(maxiter - 1 - nit, PATIENCE)
-        found = wide.envelope(theta, mu, max(LOOSE * force * mu, 1e-9 * force), most, callback)
-        nit += found.nit
-        if found.status == 99:
-            return Vertex(found.x, _ends(rows, found.x), nit, False, stopped=True)
+        goal = max(LOOSE * force * mu, 1e-9 * force)
+        found = wide.envelope(theta, mu, control.phase(tol=goal, most=PATIENCE, spare=1))
+        if control.stopped:
+            return Vertex(found.x, _ends(rows, found.x), False)
         if found.status == 1:  # runs away, or would take for ever
             if partial and wide is rows:
-                return Vertex(theta, _ends(rows, theta), nit, False)
+                return Vertex(theta, _ends(rows, theta), False)
             break
         theta = found.x
         s = wide.offsets(theta)
@@ -128,12 +125,10 @@ def _narrow(
         if few < len(near) < 0.5 * len(s):
             wide = wide.fold(near, s)
         mu *= NARROWER
-    return theta, nit, mu
+    return theta, mu
 
 
-def _by_programs(
-    rows: Rows, theta: Array, s: Array, few: int, nit: int, maxiter: int, callback: Any
-) -> Vertex:
+def _by_programs(rows: Rows, theta: Array, s: Array, few: int, control: Control) -> Vertex:
     """Solve the few rows that are nearest to their kinks, and more where these do not do."""
     order = np.argsort(np.abs(s), kind="stable")
     # Rows far out only say on which side they lie: beside one of 1e10 a program loses the others.
@@ -143,14 +138,14 @@ def _by_programs(
     kept = np.sort(order[:few])
     solve = linear_program if rows.quadratic is None else quadratic_program
     sides: Array = np.where(s > 0, rows.upper, rows.lower)
-    success, stopped, start, slopes = False, False, theta, sides
-    while not (success or stopped) and nit < maxiter:
-        nit += 1
+    success, start, slopes = False, theta, sides
+    while not success and control.left:
+        control.count()
         # Not from the last end: with too few rows a program may have none but infinity.
         small = rows.fold(kept, s)
         solved = solve(small, start)
         if solved is None and len(kept) == len(s):
-            return Vertex(theta, sides, nit, False)
+            return Vertex(theta, sides, False)
         open_ = solved is not None and small.gap(*solved) > small.nothing(solved[0], OPEN)
         if solved is None or (open_ and len(kept) < len(s)):
             # the rows left cannot balance what the others pull, or only far away by a weak penalty
@@ -165,9 +160,9 @@ def _by_programs(
         if open_ and not len(missed):
             break
         kept = np.concatenate([kept, missed])
-        if callback is not None:
-            stopped = callback(intermediate_result=Result(x=theta, fun=rows.value(theta)))
-    return Vertex(theta, slopes, nit, success, stopped)
+        if control.heard:
+            control.tell(theta, rows.value(theta))
+    return Vertex(theta, slopes, success)
 
 
 def _missed(rows: Rows, theta: Array, slopes: Array, s: Array, kept: Array, order: Array) -> Array:
@@ -185,7 +180,7 @@ def _missed(rows: Rows, theta: Array, slopes: Array, s: Array, kept: Array, orde
     return np.flatnonzero(flipped)
 
 
-def _on_hyperplane(rows: Rows, theta: Array, tied: Array, nit: int) -> Vertex:
+def _on_hyperplane(rows: Rows, theta: Array, tied: Array) -> Vertex:
     """Return the point at which many rows are on their kinks, proven if their slopes can balance it.
 
     Thousands of rows on one hyperplane, as of a y with many zeros, have balanced slopes in plenty,
@@ -207,9 +202,9 @@ def _on_hyperplane(rows: Rows, theta: Array, tied: Array, nit: int) -> Vertex:
         held, position=np.zeros(len(X)), lower=held.lower - middle, upper=held.upper - middle,
         linear=held.linear + X.T @ middle, quadratic=None,
     )  # fmt: skip
-    found = centred.envelope(np.zeros(len(theta)), 1.0, 1e-15, PATIENCE)
+    found = centred.envelope(np.zeros(len(theta)), 1.0, Control(1e-15, PATIENCE))
     if found.status == 1:
-        return Vertex(theta, slopes, nit, False)
+        return Vertex(theta, slopes, False)
     balanced = np.clip(centred.weight * (X @ found.x), centred.lower, centred.upper)
     inside = (balanced > centred.lower) & (balanced < centred.upper)
     gram = X[inside].T @ (centred.weight[inside, None] * X[inside])
@@ -219,4 +214,4 @@ def _on_hyperplane(rows: Rows, theta: Array, tied: Array, nit: int) -> Vertex:
         balanced = np.where(inside, balanced - change, balanced)
         balanced = np.clip(balanced, centred.lower, centred.upper)
     slopes[tied] = middle + balanced
-    return Vertex(theta, slopes, nit, rows.gap(theta, slopes) <= rows.nothing(theta, TIED))
+    return Vertex(theta, slopes, rows.gap(theta, slopes) <= rows.nothing(theta, TIED))

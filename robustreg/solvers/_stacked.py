@@ -15,6 +15,7 @@ import numpy as np
 from robustreg._array import Array
 from robustreg.losses import Absolute, Pinball, ResidualLoss
 from robustreg.objective import Objective
+from robustreg.solvers._control import Control
 from robustreg.solvers._kinked import affordable, solve_kinked
 from robustreg.solvers._program import solve_program
 from robustreg.solvers._result import Result
@@ -65,11 +66,9 @@ def stacked(objective: Objective) -> tuple[Objective, float]:
 def solve_stacked(
     objective: Objective,
     theta: Array,
+    control: Control,
     *,
     method: str,
-    tol: float,
-    max_iter: int,
-    callback: Any = None,
     warm: bool = False,
 ) -> Result:
     """Minimise a piecewise linear loss with any number of kinks a row, with a duality gap as proof.
@@ -78,7 +77,7 @@ def solve_stacked(
     ----------
     objective : Objective
         Its loss has ``breakpoints``; its penalty is any that `solve_kinked` serves.
-    theta, tol, max_iter, callback, warm
+    theta, control, warm
         As of :func:`~robustreg.solvers.solve_kinked`.
     method : str
         "auto" or "exact".
@@ -90,11 +89,9 @@ def solve_stacked(
     """
     problem, constant = stacked(objective)
     if method == "auto" and problem.penalty.empty and not affordable(problem):
-        found = solve_program(problem, method=method, tol=tol)
+        found = solve_program(problem, control, method=method)
     else:
-        found = solve_kinked(
-            problem, theta, tol=tol, max_iter=max_iter, callback=callback, warm=warm
-        )
+        found = solve_kinked(problem, theta, control, warm=warm)
     value = objective.evaluate(found.x).value
     # rows within the tube cost nothing: what is left may be much less than what was minimised
     gap = found.optimality * (value + constant)
@@ -102,8 +99,7 @@ def solve_stacked(
     beyond = objective.loss.rho(objective.data.y - objective.raw(found.x))  # type: ignore[attr-defined]
     exact = objective.penalty.empty and beyond.max(initial=0.0) <= nothing
     found.optimality = 0.0 if exact or value == 0 else min(gap / value, 1.0)
-    if found.status in (0, 2):
-        found.status = 0 if found.optimality <= tol else 2
+    found.status = 0 if found.optimality <= control.tol else found.status or 2
     found.success, found.fun = found.status == 0, value
     for name in ("slopes", "zero", "offsets"):  # of rows that nobody else knows
         found.pop(name, None)

@@ -20,9 +20,7 @@ from robustreg.solvers._scale import Problem
 def stage_by_passes(problem: Problem, rank: Rank, theta: Any = None) -> Stage:
     """Return what :func:`~robustreg.solvers._preliminary.absolute_stage` does, by passes alone."""
     objective = Objective(Absolute(), problem.data, _penalty(problem))
-    found = solve_kinked_by_passes(
-        objective, theta, tol=problem.tol, max_iter=problem.max_iter, callback=problem.callback
-    )
+    found = solve_kinked_by_passes(objective, theta, problem.control)
     return Stage(found.x, scale_by_passes(objective, found, rank), found)
 
 

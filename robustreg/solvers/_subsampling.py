@@ -392,7 +392,8 @@ def distinct(
     count = np.ones(len(size), dtype=int) if hits is None else hits[order]
     R = sample.y - theta @ sample.A.T  # a row for each, so that those near in size are one piece
     ends = np.searchsorted(size, size * (1 + close[0]) + NOTHING, side="right").tolist()
-    rest, found = np.ones(len(size), dtype=bool), []
+    rest = np.ones(len(size), dtype=bool)
+    found: list[Optimum] = []
     for best, end in enumerate(ends):
         if len(found) == most:
             break

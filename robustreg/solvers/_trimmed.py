@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import ndtri
 
 from robustreg._array import Array
+from robustreg.solvers._control import Control
 from robustreg.solvers._high_breakdown import exact_fit, result, solved
 from robustreg.solvers._result import Result
 from robustreg.solvers._search import Search
@@ -102,8 +102,7 @@ def solve_trimmed(
     table: Table,
     h: float,
     search: Search,
-    max_iter: int,
-    callback: Callable[..., Any] | None = None,
+    control: Control,
 ) -> Result:
     """Find the coefficients with the smallest sum of the h smallest squared residuals.
 
@@ -115,10 +114,8 @@ def solve_trimmed(
         Sum of the weights of the rows that count.
     search : Search
         Finds the starts.
-    max_iter : int
-        Concentration steps at the most.
-    callback : callable, optional
-        Told of each of them.
+    control : Control
+        Concentration steps that are left.
 
     Returns
     -------
@@ -138,7 +135,7 @@ def solve_trimmed(
         best = optima[int(np.argmin(values))]
     found = exact_fit(table, best.theta, best.value, table.total - h)
     if found is None:
-        found = _concentrated(table, best.theta, h, max_iter, callback)
+        found = _concentrated(table, best.theta, h, control)
     else:
         found.kept = _kept(table, found.residual, h)
     found.hits, found.exhaustive = best.hits, exhaustive
@@ -160,40 +157,35 @@ def _kept(table: Table, residual: Array, h: float) -> Array:
     return inside((residual * residual)[:, None], table.weight, h)[:, 0]
 
 
-def _concentrated(
-    table: Table, theta: Array, h: float, max_iter: int, callback: Callable[..., Any] | None
-) -> Result:
+def _concentrated(table: Table, theta: Array, h: float, control: Control) -> Result:
     """Go down until no concentration step gains anything, most of the way on a tenth of many rows."""
     residual = table.residual(theta)
     value = _value(table, residual, h)
     if table.few is not None:
         part = table.few[0]
-        near = _concentrated(part, theta, h * part.total / table.total, max_iter, None).theta
+        aside = control.aside(control.left)
+        near = _concentrated(part, theta, h * part.total / table.total, aside).theta
         moved = table.residual(near)
         new = _value(table, moved, h)
         if new < value:
             theta, residual, value = near, moved, new
     kept = _kept(table, residual, h)
     rounding = ROUNDING if len(residual) <= MANY else ROUNDING_MANY
-    nit, status = 0, 1
-    while nit < max_iter:
-        nit += 1
+    settled = False
+    while control.left and not settled:
         found = _down(table, residual, value, kept, h)
         gained = value - found.value
         if gained >= 0:
             theta, residual = theta + found.step, found.residual
             value, kept = found.value, _kept(table, residual, h)
         state = np.append(table.whole(theta), np.sqrt(value / h))
-        if callback is not None and callback(intermediate_result=Result(x=state)):
-            status = 99
-            break
-        if gained <= rounding * value:
-            status = 0
+        settled = gained <= rounding * value
+        if control.step(state, value):
             break
     norm = np.abs(_pull(table, kept, residual)).max() / table.total
     return result(
-        table, theta, float(np.sqrt(value / h)), residual, fun=value, nit=nit, status=status,
-        optimality=float(norm), kept=kept,
+        table, theta, float(np.sqrt(value / h)), residual, fun=value,
+        status=control.status(settled), optimality=float(norm), kept=kept,
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from robustreg.losses import Fair, Huber, Logistic, Squared
 from robustreg.objective import Objective
 from robustreg.penalties import L2
 from robustreg.preparation import prepare
-from robustreg.solvers import _certificates, solve_smooth
+from robustreg.solvers import Control, _certificates, solve_smooth
 from robustreg.solvers._certificates import NOISE, decrement, optimality, relative_decrement
 from robustreg.solvers._newton import DenseMetric
 from tests._reference import objective as value_of
@@ -32,7 +32,7 @@ def heavy(size, n=200):
 @pytest.mark.parametrize("heaviest", [1.0, 1e6, 1e10])
 def test_half_the_square_is_what_is_left_to_gain(heaviest):
     problem = composed(Fair(), heavy(heaviest))
-    best = solve_smooth(problem, np.zeros(4), tol=1e-14)
+    best = solve_smooth(problem, np.zeros(4), Control(tol=1e-14))
     near = best.x + 1e-3 * np.array([1.0, -1.0, 2.0, 1.0])
     value, gradient = problem.evaluate(near)[:2]
     assert_allclose(0.5 * decrement(problem, near, gradient) ** 2, value - best.fun, rtol=0.05)
@@ -64,7 +64,7 @@ def test_many_columns_take_some_products(monkeypatch):
 def test_many_rows_are_judged_by_some(monkeypatch):
     monkeypatch.setattr(_certificates, "LITTLE_WORK", 1e5)
     problem = composed(Fair(), n=30_000)
-    theta = solve_smooth(problem, np.zeros(4)).x
+    theta = solve_smooth(problem, np.zeros(4), Control()).x
     value, gradient = problem.evaluate(theta)[:2]
     before = problem.data.passes.count
     assert optimality(problem, theta, value, gradient) == np.abs(gradient).max()
@@ -150,7 +150,7 @@ def test_a_far_entry_is_not_certified_by_a_gradient():
     X[0, 0] = 1e11
     data, _ = prepare(X, y)
     problem = Objective(Logistic(), data, L2(1.0))
-    found = solve_smooth(problem, np.zeros(4), max_iter=40)
+    found = solve_smooth(problem, np.zeros(4), Control(max_iter=40))
     # row 0 is right at any large coefficient of its column, which 59 rows have yet to agree on
     assert found.fun * 60 > 36.1
     assert np.abs(found.jac).max() < 1e-3

@@ -15,7 +15,7 @@ from robustreg.losses import Absolute, Hinge, Pinball
 from robustreg.objective import Objective
 from robustreg.penalties import L2
 from robustreg.preparation import prepare
-from robustreg.solvers import solve_kinked
+from robustreg.solvers import Control, solve_kinked
 from robustreg.solvers._dual import interpolated, solve_dual
 from robustreg.solvers._products import Gram, Sparse, Tall, inner_products
 
@@ -55,8 +55,8 @@ def test_minimum_is_that_of_the_primal(loss, alpha, intercept, size):
     weight = np.random.default_rng(1).integers(1, 4, size=size[0]).astype(float)
     objective = with_alpha(table(loss, *size, weight=weight, intercept=intercept), alpha)
     start = np.zeros(objective.size)
-    found = solve_dual(objective, tol=1e-8, max_iter=1000)
-    other = solve_kinked(objective, start, tol=1e-8, max_iter=1000)
+    found = solve_dual(objective, Control(tol=1e-8, max_iter=1000))
+    other = solve_kinked(objective, start, Control(tol=1e-8, max_iter=1000))
     if alpha == 1e-8 and size[0] > size[1]:  # more rows than columns, and hardly a penalty
         assert found is None
         return
@@ -75,18 +75,20 @@ def test_minimum_is_that_of_the_primal(loss, alpha, intercept, size):
 def test_certificate_bounds_what_is_missing(loss):
     """Also of a point that is none: whatever stops the search, the gap is at least the excess."""
     objective = table(loss)
-    best = solve_dual(objective, tol=1e-8, max_iter=1000)
-    for most in range(1, best.nit):
-        found = solve_dual(objective, tol=1e-8, max_iter=most)
+    whole = Control(tol=1e-8, max_iter=1000)
+    best = solve_dual(objective, whole)
+    for most in range(1, whole.n_iter):
+        control = Control(tol=1e-8, max_iter=most)
+        found = solve_dual(objective, control)
         value, _ = objective.evaluate(found.x)[:2]
         assert value - best.fun <= found.optimality * value + 1e-14
         assert found.status == 1 or found.optimality <= 1e-8
-        assert found.nit <= most
+        assert control.n_iter <= most
 
 
 def test_slopes_and_rows_on_their_kinks():
     objective = table(Absolute())
-    found = solve_dual(objective, tol=1e-8, max_iter=1000)
+    found = solve_dual(objective, Control(tol=1e-8, max_iter=1000))
     s = objective.raw(found.x) - objective.data.y
     assert_allclose(found.slopes[~found.zero], np.sign(s)[~found.zero], atol=1e-9)
     assert_allclose(s[found.zero], 0.0, atol=1e-11)
@@ -102,7 +104,7 @@ def test_callback_hears_of_coefficients_and_can_stop():
         heard.append(intermediate_result.x)
         return len(heard) == 3
 
-    found = solve_dual(objective, tol=1e-8, max_iter=1000, callback=callback)
+    found = solve_dual(objective, Control(tol=1e-8, max_iter=1000, callback=callback))
     assert found.status == 99
     assert len(heard) == 3
     assert all(x.shape == (objective.size,) for x in heard)
@@ -213,7 +215,9 @@ def test_rows_that_can_all_be_fitted_are(loss, intercept):
         data, _ = prepare(X, target, intercept=intercept)
     assert not data.dense
     found = solve_kinked(
-        Objective(loss, data, L2(0.0)), np.zeros(data.size + intercept), tol=1e-8, max_iter=100
+        Objective(loss, data, L2(0.0)),
+        np.zeros(data.size + intercept),
+        Control(tol=1e-8, max_iter=100),
     )
     assert found.optimality == 0.0
     coef, _ = data.user(found.x[: data.size], 0.0)

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 from robustreg.losses import Huber
 from robustreg.penalties import L2
 from robustreg.preparation import prepare
-from robustreg.solvers import Parts, Problem, solve_fixed, solve_joint
+from robustreg.solvers import Control, Parts, Problem, solve_fixed, solve_joint
 from tests._reference import sample
 
 EPSILON, SIGMA = 1.345, 0.8
@@ -18,7 +18,7 @@ EPSILON, SIGMA = 1.345, 0.8
 def table(n=600, weighted=False, seed=0):
     X, y, weight = sample(n=n, p=4, seed=seed)
     data, _ = prepare(X, (y - np.median(y)) / 2, weight if weighted else None)
-    return Problem(Huber(EPSILON), data, L2(0.3), tol=1e-10)
+    return Problem(Huber(EPSILON), data, L2(0.3), Control(1e-10, 1000))
 
 
 def folds(n, k=5, seed=0):
@@ -43,7 +43,7 @@ def solve(problem, parts, sigma=None, kappas=None, kappa=0.7):
     else:
         found, objective = solve_fixed(problem, sigma), problem.at(sigma)
     together = Parts(problem.data, parts)
-    return together.solve(objective, found, kappas, tol=1e-10, max_iter=50), together
+    return together.solve(objective, found, kappas, Control(1e-10, 50)), together
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -96,7 +96,7 @@ def test_a_part_follows_only_if_no_row_may_have_crossed():
     found, objective = solve_joint(problem, 0.7), problem.joint(0.7)
     together = Parts(problem.data, parts)
     together.reach = np.array([1e-9, 1e-9])
-    first = together.solve(objective, found, [0.7] * 5, tol=1e-10, max_iter=50)
+    first = together.solve(objective, found, [0.7] * 5, Control(1e-10, 50))
     assert first == [None] * 5
-    again = together.solve(objective, found, [0.7] * 5, tol=1e-10, max_iter=50)
+    again = together.solve(objective, found, [0.7] * 5, Control(1e-10, 50))
     assert sum(one is not None for one in again) >= 3  # it has learnt how far they go

@@ -11,7 +11,7 @@ from robustreg.losses import Huber, LogCosh, Logistic, Pinball, Smoothed
 from robustreg.objective import Objective
 from robustreg.penalties import L2
 from robustreg.preparation import prepare
-from robustreg.solvers import Problem, Result, _pieces, solve_fixed, solve_joint
+from robustreg.solvers import Control, Problem, Result, _pieces, solve_fixed, solve_joint
 from robustreg.solvers._pieces import Far, has_pieces, look_ahead, losses_by_pieces
 from tests._reference import sample
 
@@ -22,12 +22,12 @@ JOINT = pytest.mark.parametrize("joint", [True, False], ids=["joint", "fixed"])
 def table(n=25_000, p=4, weighted=False, seed=0):
     X, y, weight = sample(n=n, p=p, seed=seed)
     data, _ = prepare(X, (y - np.median(y)) / 2, weight if weighted else None)
-    return Problem(Huber(1.345), data, L2(0.3), tol=1e-10)
+    return Problem(Huber(1.345), data, L2(0.3), Control(1e-10))
 
 
 def solved(problem, joint):
     """Return the objective and its minimum, found without any looking ahead."""
-    slow = replace(problem, method="lbfgs", max_iter=1000)
+    slow = replace(problem, method="lbfgs", control=Control(1e-10, 1000))
     if joint:
         return problem.joint(KAPPA), solve_joint(slow, KAPPA).x
     return problem.at(SIGMA), solve_fixed(slow, SIGMA).x
@@ -118,7 +118,7 @@ def test_expansion_by_the_rows_off_or_on_the_line(kind, epsilon, joint, known):
     data, _ = prepare(X, (y - np.median(y)) / 2)
     assert data.moments is not None
     data = data if known else replace(data, moments=None)
-    problem = Problem(Huber(epsilon), data, L2(0.3))
+    problem = Problem(Huber(epsilon), data, L2(0.3), Control())
     objective = problem.joint(KAPPA) if joint else problem.at(SIGMA)
     theta = np.append(np.linspace(-0.1, 0.1, problem.size), [0.9] * joint)
     out = np.empty(objective.data.n_rows)
@@ -140,7 +140,7 @@ def test_expansion_where_no_row_is_on_the_line(joint, known):
     X, y, _ = sample(n=25_000, p=12, seed=1)
     data, _ = prepare(X, y)
     data = data if known else replace(data, moments=None)
-    problem = Problem(Huber(1.345), data, L2(0.0))
+    problem = Problem(Huber(1.345), data, L2(0.0), Control())
     objective = problem.joint(KAPPA) if joint else problem.at(1e-12)
     theta = np.append(np.full(problem.size, 0.1), [1e-12] * joint)
     out = np.empty(objective.data.n_rows)

@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.optimize import linprog, minimize
 
+from robustreg.solvers import Control
 from robustreg.solvers._rows import Rows
 from robustreg.solvers._solve_rows import solve_rows
 
@@ -74,7 +75,7 @@ SIZES = [
 @pytest.mark.parametrize("n, q, ties", SIZES)
 def test_piecewise_linear(n, q, ties, seed):
     rows = problem(n, q, ties=ties, seed=seed)
-    vertex = solve_rows(rows, np.zeros(q), 3.0, 1000)
+    vertex = solve_rows(rows, np.zeros(q), 3.0, Control(max_iter=1000))
     assert vertex.success
     assert_allclose(rows.value(vertex.theta), least(rows), rtol=1e-9, atol=1e-12)
     assert_optimal(rows, vertex)
@@ -98,7 +99,7 @@ def assert_optimal(rows, vertex):
 @pytest.mark.parametrize("n, q, ties", SIZES)
 def test_with_a_square_term(n, q, ties, penalty):
     rows = problem(n, q, ties=ties, penalty=penalty)
-    vertex = solve_rows(rows, np.zeros(q), 3.0, 1000)
+    vertex = solve_rows(rows, np.zeros(q), 3.0, Control(max_iter=1000))
     assert vertex.success
     assert_optimal(rows, vertex)
 
@@ -107,14 +108,14 @@ def test_with_a_square_term(n, q, ties, penalty):
 @pytest.mark.parametrize("penalty", [1e-2, 1.0])
 def test_with_a_square_term_against_the_dual(penalty):
     rows = problem(40, 4, penalty=penalty)
-    vertex = solve_rows(rows, np.zeros(4), 3.0, 1000)
+    vertex = solve_rows(rows, np.zeros(4), 3.0, Control(max_iter=1000))
     assert_allclose(rows.value(vertex.theta), dual_bound(rows), rtol=1e-7)
 
 
 @pytest.mark.parametrize("penalty", [0.0, 0.1])
 def test_gap_bounds_how_far_a_point_is_from_the_minimum(penalty):
     rows = problem(60, 4, penalty=penalty)
-    vertex = solve_rows(rows, np.zeros(4), 3.0, 1000)
+    vertex = solve_rows(rows, np.zeros(4), 3.0, Control(max_iter=1000))
     lowest, rng = rows.value(vertex.theta), np.random.default_rng(1)
     for size in (1e-6, 1e-3, 1.0):
         away = vertex.theta + size * rng.normal(size=4)
@@ -128,7 +129,7 @@ def test_gap_counts_what_the_slopes_leave_unbalanced(penalty):
     # Off all kinks the slopes of the sides satisfy Fenchel's equality row by row: only the balance
     # tells that the point is not optimal.
     rows, theta = problem(60, 4, penalty=penalty), np.array([2.0, -2.0, 2.0, 1.0])
-    lowest = rows.value(solve_rows(rows, np.zeros(4), 3.0, 1000).theta)
+    lowest = rows.value(solve_rows(rows, np.zeros(4), 3.0, Control(max_iter=1000)).theta)
     sides = np.where(rows.offsets(theta) > 0, rows.upper, rows.lower)
     assert rows.gap(theta, sides) >= 0.5 * (rows.value(theta) - lowest)
 

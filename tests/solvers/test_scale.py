@@ -12,17 +12,17 @@ from robustreg.objective import Objective
 from robustreg.penalties import L2
 from robustreg.preparation import prepare
 from robustreg.scales import MAD_FACTOR, huber_consistency, weighted_median
-from robustreg.solvers import Problem, solve_fixed, solve_joint, solve_mad
+from robustreg.solvers import Control, Problem, solve_fixed, solve_joint, solve_mad
 from tests._reference import sample
 
 #: enough rows for a start on a sample, and few
 ROWS = pytest.mark.parametrize("n", [80, 25_000])
 
 
-def problem(loss=None, n=80, alpha=0.0, **options):
+def problem(loss=None, n=80, alpha=0.0, method="auto", **limits):
     X, y, weight = sample(n=n, seed=1)
     data, _ = prepare(X, (y - np.median(y)) / 4, weight)
-    return Problem(loss or Huber(), data, L2(alpha), **options)
+    return Problem(loss or Huber(), data, L2(alpha), Control(**limits), method)
 
 
 @ROWS
@@ -72,16 +72,16 @@ def test_fixed_scale(sigma, n):
 
 @ROWS
 def test_warm_starts_stay(n):
-    p = problem(n=n)
     kappa = huber_consistency(1.345)
-    joint, fixed, own = solve_joint(p, kappa), solve_fixed(p, 0.5), solve_mad(p)
-    for cold, warm in [
-        (joint, solve_joint(p, kappa, joint.x)),
-        (fixed, solve_fixed(p, 0.5, fixed.x)),
-        (own, solve_mad(p, own.x)),
-    ]:
+    for solve in (
+        lambda p, theta=None: solve_joint(p, kappa, theta),
+        lambda p, theta=None: solve_fixed(p, 0.5, theta),
+        solve_mad,
+    ):
+        cold, again = solve(problem(n=n)), problem(n=n)
+        warm = solve(again, cold.x)
         assert_allclose(warm.x, cold.x, rtol=1e-6, atol=1e-9)
-        assert warm.nit <= 1
+        assert again.control.n_iter <= 1
 
 
 TRUTH = np.array([1.0, -2.0, 0.5])

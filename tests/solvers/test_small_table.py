@@ -8,7 +8,7 @@ from robustreg.losses import Absolute, Hinge, Pinball
 from robustreg.objective import Objective
 from robustreg.penalties import L2
 from robustreg.preparation import prepare
-from robustreg.solvers import _kinked
+from robustreg.solvers import Control, _kinked
 from robustreg.solvers._small_table import CELLS, solve_small
 
 
@@ -29,10 +29,10 @@ def test_agrees_with_the_way_of_large_tables(loss, alpha, weighted, monkeypatch)
     for seed in range(4):
         problem = objective(loss, alpha, weighted=weighted, seed=seed)
         zero = np.zeros(problem.size)
-        found = solve_small(problem, zero, tol=1e-8)
+        found = solve_small(problem, zero, Control())
         with monkeypatch.context() as patch:
             patch.setattr(_kinked, "solve_small", lambda *args, **how: None)
-            other = _kinked.solve_kinked(problem, zero, tol=1e-8, max_iter=100)
+            other = _kinked.solve_kinked(problem, zero, Control())
         if found is None:
             assert loss.name == "hinge"
             continue
@@ -46,19 +46,19 @@ def test_agrees_with_the_way_of_large_tables(loss, alpha, weighted, monkeypatch)
 
 def test_rows_on_their_kinks_determine_the_point():
     problem = objective(Absolute())
-    found = solve_small(problem, np.zeros(problem.size), tol=1e-8)
+    found = solve_small(problem, np.zeros(problem.size), Control())
     assert found.determined
     assert np.count_nonzero(found.zero) == problem.size
 
 
 def test_large_tables_and_other_penalties_are_left_to_others():
     zero = np.zeros(4)
-    assert solve_small(objective(Absolute(), n=CELLS), zero, tol=1e-8) is None
+    assert solve_small(objective(Absolute(), n=CELLS), zero, Control()) is None
 
 
 def test_a_callback_stops():
     problem = objective(Absolute())
-    found = solve_small(
-        problem, np.zeros(problem.size), tol=1e-8, callback=lambda intermediate_result: True
-    )
+    control = Control(callback=lambda intermediate_result: True)
+    found = solve_small(problem, np.zeros(problem.size), control)
+    assert control.n_iter == 1
     assert found.status == 99

@@ -8,7 +8,7 @@ from robustreg.losses import Huber, LogCosh, PseudoHuber, Squared, Tukey
 from robustreg.objective import Objective
 from robustreg.penalties import L2
 from robustreg.preparation import prepare
-from robustreg.solvers import solve_smooth
+from robustreg.solvers import Control, solve_smooth
 from robustreg.solvers._smooth import choose_method, kept_metric, on_rows, on_sample
 from tests._reference import sample
 
@@ -25,22 +25,25 @@ def composed(loss=None, n=80, alpha=0.3, p=3):
 @pytest.mark.parametrize("method", METHODS)
 def test_methods_agree(method, loss):
     problem = composed(loss)
-    found = solve_smooth(problem, np.zeros(4), method=method, tol=1e-9, max_iter=500)
+    found = solve_smooth(problem, np.zeros(4), Control(tol=1e-9, max_iter=500), method=method)
     assert (found.status, found.success) == (0, True)
     assert found.optimality == np.abs(problem.evaluate(found.x)[1]).max() <= 1e-9
     assert_allclose(found.fun, problem.evaluate(found.x)[0])
-    expected = solve_smooth(problem, np.ones(4), tol=1e-12)
+    expected = solve_smooth(problem, np.ones(4), Control(tol=1e-12))
     assert_allclose(found.x, expected.x, rtol=1e-6)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_limits_are_kept_and_said(method):
-    found = solve_smooth(composed(PseudoHuber()), np.full(4, 50.0), method=method, max_iter=2)
-    assert (found.nit, found.status) == (2, 1)
+    control = Control(max_iter=2)
+    found = solve_smooth(composed(PseudoHuber()), np.full(4, 50.0), control, method=method)
+    assert (control.n_iter, found.status) == (2, 1)
     assert found.optimality > 1e-8
-    done = solve_smooth(composed(), np.zeros(4), method=method, max_iter=500)
-    assert solve_smooth(composed(), done.x, method=method, tol=1e-6).nit == 0
-    assert solve_smooth(composed(), done.x, method=method, tol=1e-6, at_least=1).nit == 1
+    done = solve_smooth(composed(), np.zeros(4), Control(max_iter=500), method=method)
+    for least in (0, 1):
+        control = Control(tol=1e-6)
+        solve_smooth(composed(), done.x, control, method=method, at_least=least)
+        assert control.n_iter == least
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -51,7 +54,9 @@ def test_callback(method):
         seen.append(intermediate_result.fun)
         return len(seen) == 2
 
-    found = solve_smooth(composed(PseudoHuber()), np.full(4, 5.0), method=method, callback=watch)
+    found = solve_smooth(
+        composed(PseudoHuber()), np.full(4, 5.0), Control(callback=watch), method=method
+    )
     assert len(seen) == 2
     assert found.status == 99
 
@@ -72,7 +77,7 @@ def test_a_sample_stands_for_all_rows():
     small = on_sample(problem)
     assert small.data.n_rows == 4000
     assert_allclose(small.penalty.alpha, 50.0 * 4000 / 25_000)
-    one, all_rows = (solve_smooth(part, np.zeros(4)).x for part in (small, problem))
+    one, all_rows = (solve_smooth(part, np.zeros(4), Control()).x for part in (small, problem))
     assert_allclose(one, all_rows, atol=0.15)
 
 
@@ -86,7 +91,7 @@ def test_parts_of_the_rows_add_up():
 
 def test_a_hessian_of_some_rows_is_nearly_that_of_all():
     problem = composed(n=25_000)
-    theta = solve_smooth(problem, np.zeros(4)).x
+    theta = solve_smooth(problem, np.zeros(4), Control()).x
     metric = kept_metric(problem, theta, "auto")
     g = np.array([1.0, -2.0, 0.5, 3.0])
     assert_allclose(metric.solve(g), np.linalg.solve(problem.hess(theta), g), rtol=0.2)
@@ -97,10 +102,10 @@ def test_a_hessian_of_some_rows_is_nearly_that_of_all():
 def test_few_passes_over_many_rows(alpha):
     # After the sample a handful of passes remain, and no Gram matrix of all rows is formed.
     problem = composed(n=100_000, alpha=alpha)
-    start = solve_smooth(on_sample(problem), np.zeros(4), tol=1e-4).x
+    start = solve_smooth(on_sample(problem), np.zeros(4), Control(tol=1e-4)).x
     metric = kept_metric(problem, start, "auto")
     before = problem.data.passes.count
-    found = solve_smooth(problem, start, metric=metric)
+    found = solve_smooth(problem, start, Control(), metric=metric)
     assert found.success
     assert problem.data.passes.count - before <= 10
     assert found.nhev == 0
