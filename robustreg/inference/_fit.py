@@ -109,6 +109,8 @@ class Fit:
         Rank of ``[1, X]``.
     kept : array of shape (n_kept,) or None
         Which rows of the user's they are; None for all.
+    given : Data
+        The same rows as the user gave them.
     n_given : float
         Number of rows as given, each repeated as often as its weight says.
     n_outlying : float or None
@@ -121,6 +123,7 @@ class Fit:
     mass: float
     rank: int
     kept: Array | None
+    given: Data
     n_given: float
     n_outlying: float | None = None
 
@@ -313,19 +316,28 @@ class Fit:
             return certain
         unit, varies = self._spreads
         basis = np.linalg.qr(self.space / unit[:, None])[0]
-        scaled = coordinates.center / unit
         certain[extra:] = varies & ((basis**2).sum(axis=1) > 1 - APART)
         if extra:
-            rest = scaled - basis @ (basis.T @ scaled)
-            certain[0] = np.linalg.norm(rest) <= APART * max(float(np.linalg.norm(scaled)), 1.0)
+            # of the columns that depend on others: one far from zero beside them would hide what they lack
+            lost = ~certain[extra:]
+            basis, center = basis[lost], coordinates.center[lost] / unit[lost]
+            rest = center - basis @ (basis.T @ center)
+            certain[0] = np.linalg.norm(rest) <= APART * max(float(np.linalg.norm(center)), 1.0)
         return certain
 
-    @property
+    @cached_property
     def space(self) -> Array:
-        """Columns that span the rows of the centred X, in the user's units."""
+        """Columns that span the rows of the centred X, in the user's units; one pass where columns are combined."""
         coordinates = self.data.coordinates
         if not coordinates.diagonal:
-            return np.linalg.pinv(coordinates.transform).T
+            # Not from the transform: what it says of rows is rounding where columns are of very unlike units.
+            live = (coordinates.transform != 0).any(axis=1)
+            plain = replace(coordinates, transform=live.astype(float))
+            rows = replace(self.given, coordinates=plain)
+            (space,) = rows.sum(
+                lambda block: (block.X.T.dot(block.X.dot(coordinates.transform)),), FEW_GRAMS
+            )
+            return np.asarray(space) / rows.n_rows
         varies = coordinates.transform != 0
         return np.diag(np.where(varies, 1 / np.where(varies, coordinates.transform, 1.0), 0.0))[
             :, varies
@@ -409,7 +421,8 @@ def look(estimator: Any, X: Any, y: Any, sample_weight: Any = None, *, every: bo
             estimate = replace(estimate, target=data.y, factor=factor, rows=mask)
         if is_sparse(data.X) and not data.explicit:
             data = replace(data, explicit=True)
-        fit = Fit(final, estimate, data, mass, rank, kept, total, outlying)
+        given = Data(rows, estimate.target, None, data.coordinates, model.fit_intercept, rows=kept)
+        fit = Fit(final, estimate, data, mass, rank, kept, given, total, outlying)
     if fit.df < 1e-9:
         raise ValueError(
             f"There are {fit.n:g} rows and {fit.n_parameters} parameters: nothing is left to tell how "

@@ -245,6 +245,26 @@ def test_dependent_columns_have_no_standard_error_and_say_so():
     assert outside[["lower", "upper"]].isna().all(axis=None)
 
 
+@pytest.mark.parametrize("unit", [1.0, 1e9], ids=["seconds", "nanoseconds"])
+@pytest.mark.parametrize("span", [3e7, 60.0, 1.0])
+@pytest.mark.parametrize("intercept", [True, False])
+def test_a_time_beside_two_factors_is_told_apart_and_nothing_else(unit, span, intercept):
+    rng = np.random.default_rng(0)
+    n, k = 300, 3
+    levels = [np.append(np.arange(k), rng.integers(0, k, n - k)) for _ in range(2)]
+    passed = rng.random(n)
+    X = np.column_stack([(1.7e9 + span * passed) * unit, *(np.eye(k)[level] for level in levels)])
+    y = 3 * passed + levels[0] + rng.normal(size=n)
+    model = L2Regressor(fit_intercept=intercept).fit(X, y)
+    with pytest.warns(UserWarning, match=r"cannot be told apart"):
+        found = summarize(model, X, y).table["std_error"]
+    # of full rank, and with the same span
+    plain = np.column_stack([passed, np.eye(k)[levels[0]], np.eye(k)[levels[1]][:, 1:]])
+    known = summarize(L2Regressor(fit_intercept=False).fit(plain, y), plain, y).table["std_error"]
+    assert found["x0"] * span * unit == pytest.approx(known["x0"], rel=1e-5)
+    assert found.drop("x0").isna().all()
+
+
 def test_sparse_rows_as_dense_ones():
     from scipy import sparse
 
