@@ -17,7 +17,7 @@ from robustreg.data import FEW, TAKE_BYTES, Block, Data, drawn
 from robustreg.orthonormal import lost_shares, orthonormal_transform
 from robustreg.preparation import LOST, is_harmless, refuse_loss
 from robustreg.sampling import EVEN
-from robustreg.tables import Part, Table, add, stack
+from robustreg.tables import Part, Table, add, refuse_not_finite, stack
 
 #: rows of the sample that is fetched, and for each column
 SAMPLE, SAMPLE_EACH = 4000, 40
@@ -288,6 +288,16 @@ class TableData(Data):
 
 
 @dataclass(frozen=True)
+class Finite:
+    """Refuses values that are not finite in parts that were not looked at when their table was made."""
+
+    def __call__(self, part: Part) -> tuple[()]:
+        where = f"in the samples from {part.start} on"
+        refuse_not_finite(part.X, range(part.X.shape[1]), where)
+        return ()
+
+
+@dataclass(frozen=True)
 class Extent:
     """Moments of the columns and their ends, and the mean square of y."""
 
@@ -422,6 +432,8 @@ def prepare_table(
     blank = View(Coordinates(*_guess(sample, intercept)), intercept, True, center, spread, mass)
     for look in range(LOOKS):
         total, inner, square, low, high = table.reduce(Seen(Extent(), blank, widest), widest)
+        if not np.isfinite(low + high).all():
+            table.reduce(Finite())
         at, unit = blank.coordinates.center, 1 / blank.coordinates.transform
         top = np.maximum(np.abs(low * unit + at), np.abs(high * unit + at))
         mean = total / n if intercept else np.zeros(p)

@@ -51,7 +51,7 @@ ALLOWED = {
     "far_rows": {"_array", "data", "even_rows", "preparation"},
     "passes": {"_array", "losses", "data"},
     "objective": {"_array", *_FORMULAS, "sampling", "coordinates", "data", "passes"},
-    "tables": {"_lazy", "_array"},
+    "tables": {"_lazy", "_array", "_threads"},
     "remote": {
         "_array",
         "_threads",

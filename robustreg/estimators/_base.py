@@ -308,7 +308,7 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
 
         ``share`` returns what fits of neighbouring parameters have in common.
         """
-        if prepare is None and is_lazy(X):
+        if prepare is None and (is_lazy(X) or self._is_mapped(X, y, sample_weight)):
             return self._fit_lazy(X, y, sample_weight)
         if prepare is None and self._is_several(y):
             return self._fit_several(X, y, sample_weight)
@@ -327,6 +327,10 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
         if not progress.stopped:
             self._warn(found)
         return self
+
+    def _is_mapped(self, X: Any, y: Any, sample_weight: Any) -> bool:
+        """Whether X is so large a file, mapped into memory, that it is fitted by passes alone."""
+        return False
 
     def _fit_lazy(self, X: Any, y: Any, sample_weight: Any) -> Self:
         """Fit collections whose rows are not in this process, or refuse them."""

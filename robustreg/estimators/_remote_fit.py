@@ -7,18 +7,23 @@ from typing import Any, Self
 
 import numpy as np
 
-from robustreg._lazy import is_rows, refuse_lazy
+from robustreg._lazy import is_lazy, is_rows, refuse_lazy
 from robustreg._threads import blas_aside
 from robustreg.estimators._answers import known_columns
 from robustreg.estimators._base import LinearModel, Prepared
 from robustreg.estimators._callbacks import Progress
 from robustreg.estimators._hints import missing
+from robustreg.estimators._labels import plain_labels
 from robustreg.estimators._tables import refuse_columns
-from robustreg.tables import Table, open_table
+from robustreg.estimators._validation import FLOATS
+from robustreg.tables import Table, open_mapped, open_table
 
 #: columns at which rows that are elsewhere are too many to be fetched for absolute errors and hinges: 16 MiB
 #: hold 6,900 rows of 300
 MANY = 300
+#: samples from which a file that is mapped into memory is fitted by passes alone. Machine: in memory a fit
+#: holds 5 to 14 numbers a sample, 20 to 56 MiB of so many; passes take as long there and hold none
+MAPPED = 500_000
 #: attributes that say something of each row
 OF_ROWS = ("outliers_", "weights_")
 
@@ -34,7 +39,9 @@ def too_many(n_features: int) -> str:
 
 
 def opened(X: Any, y: Any, sample_weight: Any, read: Any = None) -> Table:
-    """Return collections of Dask, or rows, as a table."""
+    """Return collections of Dask, a file mapped into memory, or rows, as a table."""
+    if isinstance(X, np.memmap):
+        return open_mapped(X, np.asarray(plain_labels(y)), sample_weight, read)
     if not is_rows(X):
         return open_table(X, y, sample_weight, refuse_columns, read)
     if y is not None or sample_weight is not None:
@@ -53,6 +60,30 @@ class RemoteFit(LinearModel):
         """Return why so many columns that are elsewhere cannot be fitted, and what to do; nothing if they can."""
         raise NotImplementedError
 
+    def _is_mapped(self, X: Any, y: Any, sample_weight: Any) -> bool:
+        if not (
+            isinstance(X, np.memmap) and X.ndim == 2 and len(X) >= MAPPED and X.dtype in FLOATS
+        ):
+            return False
+        if not X.shape[1]:
+            return False
+        target = np.asarray(y)
+        if len(X) != len(np.atleast_1d(target)) or self._is_several(target):
+            return False
+        if type(self)._read_remote is None and target.dtype.kind not in "biuf":
+            return False
+        if sample_weight is not None:
+            weight = np.asarray(sample_weight)
+            # the rows of positive weight alone would be a copy of X
+            if (
+                weight.shape != (len(X),)
+                or weight.dtype.kind not in "biuf"
+                or not np.all(weight > 0)
+            ):
+                return False
+        self._check_parameters()
+        return not self._why_not(X.shape[1])
+
     def _encoded(self, table: Table) -> Table:
         """Return the rows with targets as solvers read them."""
         return table
@@ -64,6 +95,9 @@ class RemoteFit(LinearModel):
     def _finish_remote(self) -> None:
         """Set what else follows from the fit."""
 
+    def _describe_parts(self, table: Any) -> None:
+        """Set what is said of each sample, where the parts are in this process."""
+
     def _fit_lazy(self, X: Any, y: Any, sample_weight: Any) -> Self:
         self._check_parameters()
         if reason := self._why_not(n_columns(X)):
@@ -71,7 +105,11 @@ class RemoteFit(LinearModel):
         known_columns(self, X, reset=True)
         read = type(self)._read_remote
         table = opened(X, y, sample_weight, read)
-        return self._fit_table(table, X, y, sample_weight)
+        self._fit_table(table, X, y, sample_weight)
+        self._remote = is_lazy(X)
+        if not self._remote:
+            self._describe_parts(table)
+        return self
 
     def _fit_table(self, table: Table, X: Any, y: Any, sample_weight: Any) -> Self:
         """Fit a table; the others are what callbacks hear of."""

@@ -269,17 +269,30 @@ class ResidualRegressor(SeveralOutputs, RemoteMixin):
         super()._store(found, prepared)
 
     def _describe(self, X: Any, y: Array, weight: Array | None, found: Result) -> None:
-        loss, scale = self._loss(), getattr(self, "scale_", None)
+        scale = getattr(self, "scale_", None)
         if scale is None and self.scale is None:
             return
         residual = self._residual(X, y, found)
         if scale is None:
             self.scale_ = scale = mad(residual, weight)
+        self.__dict__.update(self._of_rows(X, y, residual, scale))
+
+    def _describe_parts(self, table: Any) -> None:
+        scale = getattr(self, "scale_", None)
+        if scale is None:
+            return
+        for X, y, _, start in table.parts:
+            for name, values in self._of_rows(X, y, y - self._decision(X), scale).items():
+                if not start:
+                    setattr(self, name, np.empty(table.n_rows, values.dtype))
+                getattr(self, name)[start : start + len(values)] = values
+
+    def _of_rows(self, X: Any, y: Array, residual: Array, scale: Any) -> dict[str, Array]:
+        """Return the attributes that say something of each row."""
         rounding = cache(partial(self._rounding, X, y))
-        self.outliers_ = outlying(residual, scale, y, rounding)
-        weights = row_weights(loss, residual, scale, rounding)
-        if weights is not None:
-            self.weights_ = weights
+        said = {"outliers_": outlying(residual, scale, y, rounding)}
+        weights = row_weights(self._loss(), residual, scale, rounding)
+        return said if weights is None else {**said, "weights_": weights}
 
 
 def rank_of(prepared: Prepared) -> Rank:

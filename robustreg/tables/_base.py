@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from robustreg._array import Array
+from robustreg._threads import in_order
+
+#: parts of a table in this process are divided into so many, each of which is one thread's work
+CHUNKS = 16
 
 #: what a pass returns for a part, and what the sum of parts is
 Sums = tuple[Any, ...]
@@ -135,7 +140,13 @@ class Local(Table):
     def reduce(
         self, function: Callable[[Part], Sums], combine: Callable[[Sums, Sums], Sums] = add
     ) -> Sums:
-        return join(nodes_of(enumerate(map(function, self.parts)), combine), combine)
+        some = -(-len(self.parts) // CHUNKS)
+
+        def chunk(first: int) -> list[Node]:
+            parts = self.parts[first : first + some]
+            return nodes_of(((first + i, function(part)) for i, part in enumerate(parts)), combine)
+
+        return join(chain.from_iterable(in_order(chunk, range(0, len(self.parts), some))), combine)
 
     def map(self, function: Callable[[Part], Part]) -> Local:
         return Local(list(map(function, self.parts)))

@@ -21,7 +21,7 @@ def one_number(y: Any, name: str) -> Array:
         )
     if not np.isfinite(y).all():
         raise ValueError(f"Input {name.replace(' ', ' contains NaN or infinity ', 1)}.")
-    return y.astype(np.float64)
+    return y.astype(np.float64, copy=False)
 
 
 def numbers(values: Any, name: str) -> Array:
@@ -63,4 +63,4 @@ def checked_weight(y: Array, weight: Array, where: str) -> Array:
         raise ValueError(f"Input sample_weight contains NaN or infinity {where}.")
     if np.any(weight < 0):
         raise ValueError(f"Negative values in sample_weight {where}: weights must be at least 0.")
-    return weight.astype(np.float64)
+    return weight.astype(np.float64, copy=False)

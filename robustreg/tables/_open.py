@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from robustreg.tables._base import Table
+import numpy as np
+
+from robustreg._array import Array, row_slices
+from robustreg.tables._base import Local, Part, Table
+from robustreg.tables._checks import checked_weight, one_number
+
+#: bytes of X in one part of a mapped file: many blocks, so that what a part costs does not count
+MAPPED = 1 << 25
 
 
 def open_table(
@@ -34,6 +41,37 @@ def open_table(
     if read is None:
         return DaskTable.of(X, y, weight, check)
     return DaskTable.of(X, y, weight, check, read, positive=False)
+
+
+def open_mapped(
+    X: Array, y: Array, weight: Any, read: Callable[[Any, str], Any] | None = None
+) -> Local:
+    """Return rows of a file that is mapped into memory as a table whose parts are views of them.
+
+    Parameters
+    ----------
+    X : array of shape (n_samples, n_features)
+        Features.
+    y : array of shape (n_samples,) or (n_samples, n_outputs)
+        Targets or labels.
+    weight : array-like of shape (n_samples,) or None
+        Positive weights.
+    read : callable, optional
+        As of :func:`open_table`.
+    """
+    read = one_number if read is None else read
+    X = np.asarray(X)  # slices of its subclass take longer than some passes over them
+    step = max(MAPPED // (X.itemsize * X.shape[1]), 1)
+
+    weight = None if weight is None else np.asarray(weight)
+
+    def part(rows: slice) -> Part:
+        where = f"of the samples from {rows.start} on"
+        some = read(y[rows], f"y {where}")
+        mass = None if weight is None else checked_weight(some, weight[rows], where)
+        return Part(X[rows], some, mass)
+
+    return Local(list(map(part, row_slices(len(X), step))))
 
 
 def lazily(function: Callable[..., Any], like: Any, X: Any, *beside: Any) -> Any:
