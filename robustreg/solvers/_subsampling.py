@@ -50,6 +50,8 @@ ROUGHLY = 1e-4
 UNEVEN = 4.0
 #: residuals below this, in spreads of y, are rounding
 NOTHING = 1e-13
+#: and above this beyond single precision
+LARGE = 1e38
 #: a Newton step may change no residual by more than this share of a scale and of itself: farther, the next
 #: basin may begin
 NEAR = 0.5
@@ -170,8 +172,7 @@ class MScale(Criterion):
         # one is where an iteration starts, near the median.
         zero = sample.total - self.b * (sample.total - self.rank)
         if sample.weight.max() <= UNEVEN * sample.weight.min():
-            middle = min(int(m * zero / sample.total), m - 1)
-            start = np.partition(size, middle, axis=0)[middle]
+            start = ranked(size, min(int(m * zero / sample.total), m - 1))
         else:
             order = np.argsort(size, axis=0)
             half = np.cumsum(sample.weight[order], axis=0) <= zero * (1 + 1e-12)
@@ -212,6 +213,13 @@ class MScale(Criterion):
         return step, settled
 
     _least = 1e-6
+
+
+def ranked(size: Array, rank: int) -> Array:
+    """Return the entry of a rank in each column, to single precision: in half the time of double precision."""
+    single = np.minimum(size, LARGE).T.astype(np.float32, order="C")
+    single.partition(rank, axis=1)
+    return single[:, rank].astype(float)
 
 
 def search(
