@@ -102,13 +102,18 @@ class Search:
         whole: Criterion,
         optima: list[Optimum],
     ) -> list[Optimum]:
-        """Go on from the best optimum with starts at the rows that it leaves out, until that fails."""
+        """Go on from the best optimum with starts at the rows that it leaves out, until that fails.
+
+        Planes through one row more are taken beside the other optima of few rows as well: which of many far rows
+        lie on the best plane at next to no cost is not found from one of them.
+        """
         for _ in range(EXCHANGES):
             best, first = optima[0], rough or sample
             residual = first.y - first.A @ best.theta
             size = np.abs(residual) / best.value
             others = exchanges(first, size, EXCHANGED, self.rng)
-            planes = beside(first, best.theta, residual, best.value, EXCHANGED)
+            centres = optima if rough is None else optima[:1]
+            planes = np.concatenate([_beside(first, one) for one in centres])
             for thetas, near in [*others, (planes, True)]:
                 if not len(thetas):
                     continue
@@ -128,6 +133,11 @@ class Search:
             if not better and optima[0].hits > 1:
                 break
         return optima
+
+
+def _beside(sample: Sample, one: Optimum) -> Array:
+    """Coefficients of planes near an optimum through a row that it leaves out."""
+    return beside(sample, one.theta, sample.y - sample.A @ one.theta, one.value, EXCHANGED)
 
 
 def _united(
