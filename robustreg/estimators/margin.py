@@ -23,9 +23,9 @@ from robustreg.solvers import (
     middle_by_passes,
     middle_intercept,
     solve_each,
-    solve_kinked,
     solve_kinked_by_passes,
     solve_multiclass,
+    solve_piecewise,
     solve_together,
 )
 
@@ -112,7 +112,7 @@ class MarginClassifier(LinearClassifier):
     ) -> Result:
         if not objective.data.here:
             return self._exact_by_passes(objective, theta, control, **options)
-        found = solve_kinked(objective, theta, control, **options)
+        found = solve_piecewise(objective, theta, control, **options)
         if self.fit_intercept:
             found.x = middle_intercept(objective, found.x)
         return found

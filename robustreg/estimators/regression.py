@@ -29,7 +29,6 @@ from robustreg.estimators._validation import (
 from robustreg.losses import Absolute, Huber, Pinball, ResidualLoss, Squared
 from robustreg.objective import Objective
 from robustreg.penalties import Penalty
-from robustreg.penalties._applied import Applied
 from robustreg.scales import mad
 from robustreg.solvers import (
     AboutL1,
@@ -45,16 +44,11 @@ from robustreg.solvers import (
     Scale,
     Stage,
     absolute_stage,
-    affordable,
-    has_many_in_use,
-    is_sparse_in_columns,
     mad_by_passes,
     residuals_about,
     solve_by_passes,
-    solve_columns,
-    solve_kinked,
     solve_kinked_by_passes,
-    solve_program,
+    solve_piecewise,
     solve_residual,
     with_scale,
     with_scale_by_passes,
@@ -165,7 +159,16 @@ class ResidualRegressor(SeveralOutputs, RemoteMixin):
         if not prepared.data.here:
             return self._minimise_remote(prepared, start, control)
         if loss.kinks(prepared.data.y) is not None:
-            return self._minimise_kinked(loss, prepared, start, control)
+            objective, method = (
+                self._kinked_objective(prepared),
+                choose_solver(self, loss, self.alpha),
+            )
+            first = np.zeros(objective.size) if start is None else start[: objective.size]
+            found = solve_piecewise(
+                objective, first, control, method=method, warm=start is not None,
+                options=getattr(self, "solver_options", None),
+            )  # fmt: skip
+            return with_scale(objective, found, rank_of(prepared))
         problem = replace(self._problem(prepared, control), metric=metric)
         found = solve_residual(
             problem, self._scale(prepared.units), rank_of(prepared), start, stage
@@ -227,36 +230,6 @@ class ResidualRegressor(SeveralOutputs, RemoteMixin):
             return [None] * len(shares)
         some = [RowShare(share.data, rank_of(share), stage) for share, stage in shares]
         return scale.parts(parts, problem, found, rank_of(prepared), some)
-
-    def _minimise_kinked(
-        self,
-        loss: ResidualLoss,
-        prepared: Prepared,
-        start: Array | None,
-        control: Control,
-    ) -> Result:
-        method = choose_solver(self, loss, self.alpha)
-        objective = self._kinked_objective(prepared)
-        penalty = objective.penalty
-        first = np.zeros(objective.size) if start is None else start[: objective.size]
-        if penalty.by_column:
-            found = solve_kinked(objective, first, control)
-            return with_scale(objective, found, rank_of(prepared))
-        columns = is_sparse_in_columns(objective)
-        if method == "auto" and columns and has_many_in_use(objective):
-            single = replace(objective, penalty=cast(Any, Applied.to(penalty)))
-            found = solve_kinked(single, first, control)
-            if found.optimality <= self.tol or control.stopped:
-                return with_scale(objective, found, rank_of(prepared))
-        quadratic = penalty.euclidean and not penalty.empty
-        if method != "exact" and not (method == "auto" and (quadratic or affordable(objective))):
-            options = getattr(self, "solver_options", None)
-            found = solve_program(objective, control, method=method, options=options)
-            if method != "auto" or not columns or found.optimality <= self.tol:
-                return with_scale(objective, found, rank_of(prepared))
-        solve = solve_columns if columns else solve_kinked
-        found = solve(objective, first, control, warm=start is not None)
-        return with_scale(objective, found, rank_of(prepared))
 
     def _store(self, found: Result, prepared: Prepared) -> None:
         for name in (

@@ -18,7 +18,7 @@ from robustreg.inference._fit import Fit, check_rows
 from robustreg.losses import Pinball
 from robustreg.objective import Objective
 from robustreg.penalties import L2
-from robustreg.solvers import Control, Rows, rows_of, solve_kinked, solve_rows
+from robustreg.solvers import Control, Rows, rows_of, solve_piecewise, solve_rows
 
 #: residuals that count as zero, in units of their size: the root of the machine epsilon, as in quantreg
 ROOT = math.sqrt(np.finfo(float).eps)
@@ -157,7 +157,7 @@ def _beside(fit: Fit, quantile: float) -> Beside:
     if data.intercept:
         start = np.append(start[:-1], (fit.theta[-1] - units.center) / units.spread)
     model = fit.model
-    found = solve_kinked(objective, start, Control(model.tol, PROGRAMS), warm=True)
+    found = solve_piecewise(objective, start, Control(model.tol, PROGRAMS), warm=True)
     return Beside(found.x, units)
 
 

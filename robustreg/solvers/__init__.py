@@ -13,7 +13,6 @@ from robustreg.solvers._at_scale import (
 )
 from robustreg.solvers._by_passes import solve_by_passes
 from robustreg.solvers._classes import solve_each, solve_settled, solve_together
-from robustreg.solvers._columns import has_many_in_use, is_sparse_in_columns, solve_columns
 from robustreg.solvers._control import Control
 from robustreg.solvers._directions import (
     Centred,
@@ -27,7 +26,7 @@ from robustreg.solvers._high_breakdown import (
     interpolation,
     solve_s,
 )
-from robustreg.solvers._kinked import affordable, rows_of, solve_kinked
+from robustreg.solvers._kinked import rows_of
 from robustreg.solvers._kinked_by_passes import solve_kinked_by_passes
 from robustreg.solvers._middle import middle_by_passes, middle_intercept
 from robustreg.solvers._multiclass import solve_multiclass
@@ -35,6 +34,7 @@ from robustreg.solvers._newton import newton
 from robustreg.solvers._pair_problem import PairProblem, solve_pairs
 from robustreg.solvers._pairs import Pairs
 from robustreg.solvers._parts import Parts
+from robustreg.solvers._plan import solve_piecewise
 from robustreg.solvers._preliminary import (
     Rank,
     Stage,
@@ -81,14 +81,11 @@ __all__ = [
     "Stage",
     "Table",
     "absolute_stage",
-    "affordable",
     "beats_zero",
     "design_adaptive_scale",
     "discriminant_directions",
     "finite_sample",
-    "has_many_in_use",
     "interpolation",
-    "is_sparse_in_columns",
     "mad_by_passes",
     "mean_square",
     "middle_by_passes",
@@ -99,15 +96,14 @@ __all__ = [
     "reweighted",
     "rows_of",
     "solve_by_passes",
-    "solve_columns",
     "solve_each",
     "solve_fixed",
     "solve_joint",
-    "solve_kinked",
     "solve_kinked_by_passes",
     "solve_mad",
     "solve_multiclass",
     "solve_pairs",
+    "solve_piecewise",
     "solve_program",
     "solve_residual",
     "solve_rows",

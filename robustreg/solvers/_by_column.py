@@ -183,7 +183,7 @@ def solve_by_column(objective: Objective, theta: Array, control: Control) -> Res
     -------
     Result
         ``x``, ``fun``, ``status``, ``optimality``; with kinks ``slopes``, ``zero`` and ``offsets``
-        as of :func:`~robustreg.solvers.solve_kinked`.
+        as of :func:`~robustreg.solvers.solve_piecewise`.
     """
     given = objective.data.coordinates.transform
     objective = with_even_groups(objective)

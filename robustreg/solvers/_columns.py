@@ -66,7 +66,7 @@ def _limits(objective: Objective) -> Array:
 def solve_columns(
     objective: Objective, theta: Array, control: Control, *, warm: bool = False
 ) -> Result:
-    """Minimise as :func:`~robustreg.solvers.solve_kinked` does, on the columns that matter.
+    """Minimise as :func:`~robustreg.solvers.solve_piecewise` does, on the columns that matter.
 
     Parameters
     ----------
@@ -75,12 +75,12 @@ def solve_columns(
     theta : array
         Start; its nonzero coefficients are taken first.
     control, warm
-        As of :func:`~robustreg.solvers.solve_kinked`.
+        As of :func:`~robustreg.solvers.solve_piecewise`.
 
     Returns
     -------
     Result
-        As of :func:`~robustreg.solvers.solve_kinked`; ``kept`` and the like speak of all rows.
+        As of :func:`~robustreg.solvers.solve_piecewise`; ``kept`` and the like speak of all rows.
     """
     size = objective.data.size
     limit = _limits(objective)

@@ -283,14 +283,14 @@ def solve_dual(
     objective : Objective
         Its loss offers `kinks`; its penalty is L2 with ``alpha > 0``.
     control : Control
-        As of :func:`~robustreg.solvers.solve_kinked`.
+        As of :func:`~robustreg.solvers.solve_piecewise`.
     shared : dict, optional
         Keeps the inner products for objectives of the same rows and penalty with other targets.
 
     Returns
     -------
     Result or None
-        As of :func:`~robustreg.solvers.solve_kinked`; None where rows are so many, or so unlike each
+        As of :func:`~robustreg.solvers.solve_piecewise`; None where rows are so many, or so unlike each
         other, that their inner products are no way to go, or where all columns are constant.
     """
     shared = {} if shared is None else shared

@@ -61,7 +61,7 @@ def chosen_point(objective: Objective, found: Result, left_out: float) -> Array:
     objective : Objective
         Of :class:`~robustreg.losses.Absolute`, its penalty L2 or nothing.
     found : Result
-        A minimum, with ``slopes`` and ``zero``, as of :func:`~robustreg.solvers.solve_kinked`.
+        A minimum, with ``slopes`` and ``zero``, as of :func:`~robustreg.solvers.solve_piecewise`.
     left_out : float
         Weight of the smallest residuals that do not count towards the half.
 

@@ -8,7 +8,7 @@ exactly, and one more pass checks that no folded row changed sides.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,17 +17,14 @@ from robustreg.data import Block, subsample_size
 from robustreg.losses import Absolute, Smoothed
 from robustreg.objective import Objective
 from robustreg.sampling import effective, uneven
-from robustreg.solvers._by_column import solve_by_column
 from robustreg.solvers._control import Control
 from robustreg.solvers._dual import interpolated, solve_dual
-from robustreg.solvers._gap import certify
 from robustreg.solvers._kinked_proof import certified
 from robustreg.solvers._kinks import gradient_of, offsets
 from robustreg.solvers._newton import DenseMetric, newton
 from robustreg.solvers._result import Result, minimize
 from robustreg.solvers._rows import Rows, Vertex, few_rows
 from robustreg.solvers._sides import add_penalty, with_sides
-from robustreg.solvers._small_table import solve_small
 from robustreg.solvers._smooth import ROUGH, largest_move, on_drawn, on_spread
 from robustreg.solvers._solve_rows import solve_rows
 
@@ -73,11 +70,6 @@ LEVERAGE = 10.0
 MANY_COLUMNS = 100
 #: bytes of dense rows that are taken of sparse X at the most: those of a program with 2,900 columns
 PROGRAM_BYTES = 1 << 28
-#: rows for each column from which it pays to fold rows: below, to leave out columns
-ROWS_A_COLUMN = 5
-#: with more columns that depends on how many are in the fit, of which the slopes at zero give an idea: at
-#: 5,000 x 500 with 240 of them columns are nine times as quick, with 460 rows are ten times
-NARROW_ENOUGH, MOSTLY = 250, 0.6
 #: rows for each coefficient below which, with an L1 penalty, one sparse program is quicker than a few dense
 #: ones: 5,000 x 250 and 3,000 x 400 three and seven times, 20,000 x 400 as quick
 MANY_ROWS = 40
@@ -105,7 +97,7 @@ def solve_kinked(
     Parameters
     ----------
     objective : Objective
-        Its loss offers `kinks`; its penalty is L2, or any of single coefficients or groups.
+        Its loss offers `kinks`; its penalty is L2 or L1, or of sides.
     theta : array
         Start.
     control : Control
@@ -119,14 +111,8 @@ def solve_kinked(
     Returns
     -------
     Result
-        ``x``, ``fun``, ``success``, ``status``, ``optimality`` (the relative gap), ``slopes`` (each row's contribution to the gradient, the dual point), ``zero`` (the rows on
-        their kinks) and ``offsets`` (how far the raw predictions are beyond them).
+        As of :func:`~robustreg.solvers.solve_piecewise`.
     """
-    if objective.penalty.by_column:
-        return _by_column(objective, theta, control, warm)
-    few = solve_small(objective, theta, control)
-    if few is not None:
-        return few
     objective = with_sides(objective)
     data, exact = objective.data, interpolated(objective)
     if exact is not None:
@@ -177,38 +163,6 @@ def solve_kinked(
             width = max(width * 0.1, float(np.abs(now[flipped]).max()))
     found = certified(objective, rows, vertex, kept, _sides(objective, s), now, control.tol)
     return Result(x=theta, status=control.status(found["success"]), **found)
-
-
-def _by_column(objective: Objective, theta: Array, control: Control, warm: bool) -> Result:
-    """Minimise beside a penalty of single coefficients, with a certificate that knows no solver.
-
-    Where rows are many most of them can be folded, otherwise most columns can be left out.
-    """
-    data, penalty = objective.data, cast(Any, objective.penalty)
-    single = penalty.convex and penalty.labels(data.size) is None
-    if single and _many_rows(objective) and affordable(objective):
-        found = solve_kinked(with_sides(objective), theta, control, warm=warm)
-        found.x = penalty.allowed(found.x, data.size)
-        proof = certify(objective, found.x, found.slopes)
-        found.fun, found.optimality = proof.objective, proof.value
-        found.status = control.status(proof.value <= control.tol)
-        found.success = found.status == 0
-        if found.success or not control.left:
-            return found
-        theta = found.x
-    return solve_by_column(objective, theta, control)
-
-
-def _many_rows(objective: Objective) -> bool:
-    """Whether folding rows is sooner done than leaving out columns: one pass where columns are many."""
-    data, penalty = objective.data, cast(Any, objective.penalty)
-    if data.n_rows < ROWS_A_COLUMN * data.size:
-        return False
-    if data.size <= NARROW_ENOUGH:
-        return True
-    pull = look(objective, np.zeros(objective.size))[1][: data.size]
-    least = penalty.majoriser(np.zeros(data.size)).l1 * data.coordinates.transform / objective.total
-    return bool(np.count_nonzero(np.abs(pull) > least) > MOSTLY * data.size)
 
 
 def _by_dual(objective: Objective, several: bool) -> bool:

@@ -34,7 +34,6 @@ from robustreg.solvers._kinked import (
     _smooth,
     _variance,
     rows_of,
-    solve_kinked,
 )
 from robustreg.solvers._kinked_passes import (
     Balanced,
@@ -47,6 +46,7 @@ from robustreg.solvers._kinked_passes import (
 )
 from robustreg.solvers._kinked_proof import at_zero, proof
 from robustreg.solvers._newton import DenseMetric
+from robustreg.solvers._plan import solve_piecewise
 from robustreg.solvers._result import Result
 from robustreg.solvers._rows import Rows, Vertex, few_rows
 from robustreg.solvers._smooth import ROUGH, on_fetched
@@ -75,7 +75,7 @@ class _Seen(NamedTuple):
 
 
 def solve_kinked_by_passes(objective: Objective, theta: Array | None, control: Control) -> Result:
-    """Minimise as :func:`~robustreg.solvers.solve_kinked` does, by passes alone.
+    """Minimise as :func:`~robustreg.solvers.solve_piecewise` does, by passes alone.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def solve_kinked_by_passes(objective: Objective, theta: Array | None, control: C
     theta : array or None
         Warm start.
     control : Control
-        As of :func:`~robustreg.solvers.solve_kinked`.
+        As of :func:`~robustreg.solvers.solve_piecewise`.
 
     Returns
     -------
@@ -126,7 +126,7 @@ class _Search:
         """Return the minimum on the sample."""
         small = on_fetched(self.objective)
         rough = self.control.phase(tol=max(ROUGH, self.control.tol), spare=2)
-        return solve_kinked(small, np.zeros(small.size), rough).x
+        return solve_piecewise(small, np.zeros(small.size), rough).x
 
     def near_by_sample(self, theta: Array, share: float) -> float:
         """Return within which distance of their kinks a share of the sample lies."""

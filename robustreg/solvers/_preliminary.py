@@ -17,8 +17,7 @@ from robustreg.losses import Absolute
 from robustreg.objective import Objective
 from robustreg.scales import mad, weighted_median
 from robustreg.solvers._face import chosen_point, rows_with_ones
-from robustreg.solvers._kinked import affordable, solve_kinked
-from robustreg.solvers._program import solve_program
+from robustreg.solvers._plan import solve_piecewise
 from robustreg.solvers._result import Result
 from robustreg.solvers._scale import Problem
 
@@ -84,11 +83,8 @@ def absolute_stage(problem: Problem, rank: Rank, theta: Array | None = None) -> 
     """
     penalty = _penalty(problem)
     objective = Objective(Absolute(), problem.data, penalty)
-    if penalty.empty and not affordable(objective):
-        found = solve_program(objective, problem.control, method="auto")
-    else:
-        start = np.zeros(problem.size) if theta is None else theta
-        found = solve_kinked(objective, start, problem.control, warm=theta is not None)
+    start, warm = np.zeros(problem.size) if theta is None else theta, theta is not None
+    found = solve_piecewise(objective, start, problem.control, method="auto", warm=warm)
     if _fits_most(objective, found, rank):
         return Stage(found.x, 0.0, found)
     point = chosen_point(objective, found, rank.weight)
@@ -116,7 +112,7 @@ def with_scale(objective: Objective, found: Result, rank: Rank) -> Result:
     objective : Objective
         Its loss offers `kinks`.
     found : Result
-        Its minimum, as of :func:`~robustreg.solvers.solve_kinked`.
+        Its minimum, as of :func:`~robustreg.solvers.solve_piecewise`.
     rank : Rank
         What is left out of the median.
     """

@@ -28,7 +28,7 @@ def solve_program(
 ) -> Result:
     """Minimise a piecewise linear loss plus an L1 penalty by HiGHS on all rows.
 
-    Slower than :func:`~robustreg.solvers.solve_kinked` but free of dense copies, so it serves wide
+    Slower than :func:`~robustreg.solvers.solve_piecewise` but free of dense copies, so it serves wide
     sparse X as well.
 
     Parameters
@@ -46,7 +46,7 @@ def solve_program(
     Returns
     -------
     Result
-        As of :func:`~robustreg.solvers.solve_kinked`; ``message`` is the one of HiGHS.
+        As of :func:`~robustreg.solvers.solve_piecewise`; ``message`` is the one of HiGHS.
     """
     if method == "auto":
         exact = interpolated(objective)

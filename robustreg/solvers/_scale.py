@@ -19,9 +19,9 @@ from robustreg.solvers._by_column import solve_by_column
 from robustreg.solvers._certificates import ROUNDING
 from robustreg.solvers._control import Control
 from robustreg.solvers._even_slopes import least_square
-from robustreg.solvers._kinked import solve_kinked
 from robustreg.solvers._newton import DenseMetric
 from robustreg.solvers._pieces import Ahead, has_pieces, look_ahead
+from robustreg.solvers._plan import solve_piecewise
 from robustreg.solvers._result import Result
 from robustreg.solvers._smooth import ROUGH, keeps_metric, kept_metric, on_sample, solve_smooth
 from robustreg.solvers._stacked import solve_stacked
@@ -156,7 +156,7 @@ def solve_fixed(problem: Problem, sigma: float, theta: Array | None = None) -> R
             # as without noise, beside a penalty
             return solve_smooth(objective, start, control, method=problem.method, at_least=1)
         zero, slope = np.zeros(problem.size), problem.steepest(sigma)
-        first = solve_kinked(_flat(problem, slope), zero, control.phase(spare=1))
+        first = solve_piecewise(_flat(problem, slope), zero, control.phase(spare=1))
         return solve_smooth(objective, first.x, control, method=problem.method)
     small = on_sample(objective) if problem.loss.threshold else None
     if small is None:
@@ -367,7 +367,7 @@ def _below(sigma: float, theta: Array) -> bool:
 
 def solve_flat(problem: Problem, theta: Array, slope: float) -> Result:
     """Solve what the joint objective is at scale zero: epsilon * sum w |r| + penalty."""
-    return solve_kinked(_flat(problem, slope), theta, problem.control.aside(1000))
+    return solve_piecewise(_flat(problem, slope), theta, problem.control.aside(1000))
 
 
 def _flat(problem: Problem, slope: float) -> Objective:

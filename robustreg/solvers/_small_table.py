@@ -44,7 +44,7 @@ def solve_small(objective: Objective, theta: Array, control: Control) -> Result 
     Returns
     -------
     Result
-        As of :func:`~robustreg.solvers.solve_kinked`. None where the table is not small, or where it has no
+        As of :func:`~robustreg.solvers.solve_piecewise`. None where the table is not small, or where it has no
         minimum that is one point, found and proven.
 
     References

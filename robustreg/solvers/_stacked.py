@@ -16,8 +16,7 @@ from robustreg._array import Array
 from robustreg.losses import Absolute, Pinball, ResidualLoss
 from robustreg.objective import Objective
 from robustreg.solvers._control import Control
-from robustreg.solvers._kinked import affordable, solve_kinked
-from robustreg.solvers._program import solve_program
+from robustreg.solvers._plan import solve_piecewise
 from robustreg.solvers._result import Result
 
 #: what rounding leaves of residuals, y having spread one
@@ -76,11 +75,9 @@ def solve_stacked(
     Parameters
     ----------
     objective : Objective
-        Its loss has ``breakpoints``; its penalty is any that `solve_kinked` serves.
-    theta, control, warm
-        As of :func:`~robustreg.solvers.solve_kinked`.
-    method : str
-        "auto" or "exact".
+        Its loss has ``breakpoints``.
+    theta, control, method, warm
+        As of :func:`~robustreg.solvers.solve_piecewise`.
 
     Returns
     -------
@@ -88,10 +85,7 @@ def solve_stacked(
         ``optimality`` is the gap relative to the value of this objective.
     """
     problem, constant = stacked(objective)
-    if method == "auto" and problem.penalty.empty and not affordable(problem):
-        found = solve_program(problem, control, method=method)
-    else:
-        found = solve_kinked(problem, theta, control, warm=warm)
+    found = solve_piecewise(problem, theta, control, method=method, warm=warm)
     value = objective.evaluate(found.x).value
     # rows within the tube cost nothing: what is left may be much less than what was minimised
     gap = found.optimality * (value + constant)

@@ -15,7 +15,7 @@ from robustreg.losses import Absolute, Hinge, Pinball
 from robustreg.objective import Objective
 from robustreg.penalties import L2
 from robustreg.preparation import prepare
-from robustreg.solvers import Control, solve_kinked
+from robustreg.solvers import Control, solve_piecewise
 from robustreg.solvers._dual import interpolated, solve_dual
 from robustreg.solvers._products import Gram, Sparse, Tall, inner_products
 
@@ -56,7 +56,7 @@ def test_minimum_is_that_of_the_primal(loss, alpha, intercept, size):
     objective = with_alpha(table(loss, *size, weight=weight, intercept=intercept), alpha)
     start = np.zeros(objective.size)
     found = solve_dual(objective, Control(tol=1e-8, max_iter=1000))
-    other = solve_kinked(objective, start, Control(tol=1e-8, max_iter=1000))
+    other = solve_piecewise(objective, start, Control(tol=1e-8, max_iter=1000))
     if alpha == 1e-8 and size[0] > size[1]:  # more rows than columns, and hardly a penalty
         assert found is None
         return
@@ -214,7 +214,7 @@ def test_rows_that_can_all_be_fitted_are(loss, intercept):
     with patch("robustreg.preparation.MOST_ROWS", 0):
         data, _ = prepare(X, target, intercept=intercept)
     assert not data.dense
-    found = solve_kinked(
+    found = solve_piecewise(
         Objective(loss, data, L2(0.0)),
         np.zeros(data.size + intercept),
         Control(tol=1e-8, max_iter=100),

@@ -10,7 +10,7 @@ from robustreg.losses import Absolute
 from robustreg.objective import Objective
 from robustreg.penalties import L2
 from robustreg.preparation import prepare
-from robustreg.solvers import Control, solve_kinked
+from robustreg.solvers import Control, solve_piecewise
 from robustreg.solvers._even_slopes import least_square
 
 
@@ -20,7 +20,7 @@ def flat(share, seed, n=40, p=2, alpha=0.0):
     y = np.where(rng.random(n) < share, 0.0, rng.normal(size=n) + 1)
     data, _ = prepare(X, y, weight / weight.mean())
     objective = Objective(Absolute(), data, L2(alpha))
-    return objective, solve_kinked(objective, np.zeros(p + 1), Control(tol=1e-10, max_iter=1000))
+    return objective, solve_piecewise(objective, np.zeros(p + 1), Control(tol=1e-10, max_iter=1000))
 
 
 @pytest.mark.parametrize("alpha", [0.0, 1.0])

@@ -8,14 +8,14 @@ from robustreg.losses import Absolute
 from robustreg.objective import Objective
 from robustreg.penalties import L2
 from robustreg.preparation import prepare
-from robustreg.solvers import Control, solve_kinked
+from robustreg.solvers import Control, solve_piecewise
 from robustreg.solvers._face import better_part, chosen_point
 
 
 def chosen(X, y, weight=None, left_out=0.0):
     data, _ = prepare(X, y, weight)
     objective = Objective(Absolute(), data, L2(0.0))
-    found = solve_kinked(objective, np.zeros(objective.size), Control(tol=1e-8, max_iter=100))
+    found = solve_piecewise(objective, np.zeros(objective.size), Control(tol=1e-8, max_iter=100))
     return objective, found, chosen_point(objective, found, left_out)
 
 

@@ -11,7 +11,7 @@ from robustreg.losses import Absolute, Hinge, Pinball
 from robustreg.objective import Objective
 from robustreg.penalties import L1, L2
 from robustreg.preparation import prepare
-from robustreg.solvers import Control, _programs, middle_intercept, solve_kinked, solve_program
+from robustreg.solvers import Control, _programs, middle_intercept, solve_piecewise, solve_program
 from tests._reference import best_kinked, best_quadratic, objective, sample
 
 
@@ -35,7 +35,7 @@ def value(problem, theta):
 @pytest.mark.parametrize("penalty", [L2(), L2(5.0), L1(2.0)], ids=str)
 def test_certificate(penalty, n):
     problem = composed(penalty.scaled(n / 60), n=n)
-    found = solve_kinked(problem, np.zeros(problem.size), Control(tol=1e-8, max_iter=1000))
+    found = solve_piecewise(problem, np.zeros(problem.size), Control(tol=1e-8, max_iter=1000))
     assert found.success
     assert 0 <= found.optimality <= 1e-8
     assert_allclose(found.fun, value(problem, found.x), rtol=1e-12)
@@ -56,7 +56,7 @@ def test_certificate(penalty, n):
 @pytest.mark.parametrize("penalty", [L1(), L1(2.0)], ids=str)
 def test_program_is_the_exact_way(penalty, method):
     problem = composed(penalty, n=300)
-    exact = solve_kinked(problem, np.zeros(problem.size), Control(tol=1e-8, max_iter=1000))
+    exact = solve_piecewise(problem, np.zeros(problem.size), Control(tol=1e-8, max_iter=1000))
     program = solve_program(problem, Control(tol=1e-6), method=method)
     assert program.success
     assert_allclose(program.fun, exact.fun, rtol=1e-9)
@@ -68,10 +68,10 @@ def test_program_is_the_exact_way(penalty, method):
 def test_no_more_iterations_than_allowed(n, most):
     problem = composed(L1(0.0), n=n)
     control = Control(tol=1e-8, max_iter=most)
-    found = solve_kinked(problem, np.zeros(problem.size), control)
+    found = solve_piecewise(problem, np.zeros(problem.size), control)
     assert 1 <= control.n_iter <= most
     assert found.status == (0 if found.success else 1)
-    best = solve_kinked(problem, np.zeros(problem.size), Control(tol=1e-8, max_iter=1000))
+    best = solve_piecewise(problem, np.zeros(problem.size), Control(tol=1e-8, max_iter=1000))
     assert best.success
     assert found.fun >= best.fun * (1 - 1e-12)
     if found.success:
@@ -86,11 +86,11 @@ def test_rows_on_their_other_side_are_in_the_gap():
     data, _ = prepare(X, y - np.median(y))
     problem, none = Objective(Pinball(0.98), data, L1(0.0)), np.zeros(4)
     whole = Control(tol=1e-8, max_iter=1000)
-    best = solve_kinked(problem, none, whole)
+    best = solve_piecewise(problem, none, whole)
     assert best.success
     short = 0
     for most in range(4, whole.n_iter):
-        found = solve_kinked(problem, none, Control(tol=1e-8, max_iter=most))
+        found = solve_piecewise(problem, none, Control(tol=1e-8, max_iter=most))
         assert found.fun * (1 - found.optimality) <= best.fun * (1 + 1e-12)
         short += not found.success
     assert short >= 3
@@ -99,11 +99,11 @@ def test_rows_on_their_other_side_are_in_the_gap():
 @pytest.mark.parametrize("start", ["zero", "near", "far"])
 def test_any_start_will_do(start):
     problem = composed(L2(), n=3000)
-    best = solve_kinked(problem, np.zeros(4), Control(tol=1e-8, max_iter=1000))
+    best = solve_piecewise(problem, np.zeros(4), Control(tol=1e-8, max_iter=1000))
     rng = np.random.default_rng(0)
     theta = {"zero": np.zeros(4), "near": best.x + 1e-3, "far": 1e4 * rng.normal(size=4)}[start]
     for warm in (False, True):
-        found = solve_kinked(problem, theta, Control(tol=1e-8, max_iter=1000), warm=warm)
+        found = solve_piecewise(problem, theta, Control(tol=1e-8, max_iter=1000), warm=warm)
         assert_allclose(found.x, best.x, rtol=1e-9)
 
 
@@ -211,7 +211,7 @@ def test_hinge_has_kinks_as_well():
     labels = (y > np.median(y)).astype(float)
     data, _ = prepare(X, labels, weight)
     problem = Objective(Hinge(), data, L2(1.0))
-    found = solve_kinked(problem, np.zeros(4), Control(tol=1e-8, max_iter=1000))
+    found = solve_piecewise(problem, np.zeros(4), Control(tol=1e-8, max_iter=1000))
     assert found.optimality <= 1e-8
     rng = np.random.default_rng(3)
     for size in np.repeat([1e-5, 1e-2, 1.0], 20):

@@ -6,7 +6,7 @@ import scipy.sparse as sp
 from numpy.testing import assert_allclose
 
 from robustreg import HingeClassifier, HuberRegressor, L1Regressor, QuantileRegressor
-from robustreg.solvers import _kinked
+from robustreg.solvers import _plan
 
 OPTIONS = [
     {"l1_ratio": 1.0},
@@ -36,7 +36,7 @@ def test_minimum_is_that_of_the_solver_of_columns(kind, alpha, options, make, mo
         options = {name: value for name, value in options.items() if name != "l1_ratio"}
     target = (y > 0).astype(int) if kind is HingeClassifier else y
     model = kind(alpha=alpha, **options).fit(make(X), target, sample_weight=weight)
-    monkeypatch.setattr(_kinked, "ROWS_A_COLUMN", 10**9)
+    monkeypatch.setattr(_plan, "ROWS_A_COLUMN", 10**9)
     other = kind(alpha=alpha, **options).fit(make(X), target, sample_weight=weight)
     assert max(np.max(model.optimality_), np.max(other.optimality_)) <= 1e-8
     assert_allclose(model.coef_, other.coef_, atol=1e-6)
