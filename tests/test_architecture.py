@@ -229,11 +229,9 @@ def import_circles(root: Path) -> list[str]:
 LONGEST = {"file": 350, "function": 60}
 #: what is longer, and why
 LONGER = {
-    "solvers/_kinked.py": "start, steps, folding and certificate read the same offsets",
     "estimators/regression.py": "five estimators, most of it their constructors",
     "newton": "one loop, whose state is seven variables",
     "walk": "one loop, whose state is eight arrays that each vertex changes",
-    "solve_kinked": "one loop of folding, solving and checking",
 }
 
 

@@ -130,16 +130,12 @@ def solve_kinked(
         place = _approach(objective, theta, coming, warm)
         if place.proof is None and place.reach > _reach(place.s, None, MOST) and coming.left:
             place = _from_wide(objective, coming)
+    theta, s, pull, reach, known = place
+    if known is not None:
+        return Result(x=theta, status=0, **_proven(objective, theta, s, known, control.tol))
+    kept = _nearest(s, reach, len(theta))
+    width = reach / KEPT_WIDTHS if np.isfinite(reach) else _reach(s, data.weight, 0.5) or 1.0
     for attempt in range(100):
-        if place.proof is not None:
-            found = _proven(objective, place.theta, place.s, place.proof, control.tol)
-            return Result(x=place.theta, status=0, **found)
-        if attempt == 0:
-            theta, s, pull, reach, _ = place
-            kept = _nearest(s, reach, len(theta))
-            width = reach / KEPT_WIDTHS
-            if not np.isfinite(reach):
-                width = _reach(s, data.weight, 0.5) or 1.0
         rows = rows_of(objective, s, kept, pull)
         partial = len(kept) < len(s)
         vertex = solve_rows(rows, theta, width, control, partial=partial)
