@@ -27,6 +27,7 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+import scipy.sparse as sp
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from robustreg.data import Passes
@@ -58,8 +59,10 @@ class Table:
         return f"{n:,} x {p:,}"
 
     @cached_property
-    def with_ones(self) -> np.ndarray:
+    def with_ones(self) -> Any:
         """X with a column of ones, for those who fit no intercept of their own."""
+        if sp.issparse(self.X):
+            return sp.hstack([self.X, np.ones((len(self.y), 1))], format="csr")
         return np.column_stack([self.X, np.ones(len(self.y))])
 
     def head(self, n: int) -> Table:

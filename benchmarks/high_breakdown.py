@@ -1,11 +1,9 @@
-"""MM- and LTS-estimators against robustbase, their growth with rows, and what they do at normal errors.
+"""MM- and LTS-estimators against robustbase, and their growth with rows.
 
 Medians of processor time, with one thread, over rounds in which all run in turn on the same arrays, a fifth of whose
 rows is contaminated in X and in y. ``lmrob`` (MM with Tukey's loss, ``setting`` default) and ``ltsReg`` of R's package
 robustbase take part where ``Rscript`` finds it; R keeps its time, without that of reading the data, and uses its own
-BLAS. scale is what the search found: a lower S-scale is a better answer to the same question. The simulation
-compares mean square errors with those of least squares at normal errors of standard deviation one; in brackets what
-robustbase has in the simulation of Koller and Stahel (2011), of other designs of the same sizes.
+BLAS. scale is what the search found: a lower S-scale is a better answer to the same question.
 
 Run with ``python benchmarks/high_breakdown.py``.
 """
@@ -23,23 +21,12 @@ import numpy as np
 from _harness import Fit, Report, Table, in_turn, make_table, milliseconds, options, size, times
 from threadpoolctl import threadpool_limits
 
-from robustreg import HuberRegressor, L2Regressor, LTSRegressor, MMRegressor
+from robustreg import HuberRegressor, LTSRegressor, MMRegressor
 
 MM, LTS, HUBER = "MMRegressor", "LTSRegressor", "HuberRegressor"
 LMROB, LTSREG = "lmrob", "ltsReg"
 #: R needs minutes for larger tables
 LARGEST = 3_000_000
-#: efficiency and mean scale of MM, SMDM and SMDM with lqq by rows and columns, the intercept not counted, as robustbase
-#: has them: 1,000 samples each of designs of its own
-KNOWN = {
-    (25, 1): (0.922, 0.977, 0.944, 1.001, 0.947, 1.001),
-    (25, 4): (0.899, 0.901, 0.942, 0.994, 0.958, 0.997),
-    (25, 7): (0.844, 0.831, 0.909, 0.981, 0.960, 0.993),
-    (100, 4): (0.952, 0.980, 0.960, 1.002, 0.959, 1.002),
-    (100, 9): (0.937, 0.942, 0.954, 1.003, 0.956, 1.003),
-    (100, 19): (0.904, 0.867, 0.954, 1.000, 0.957, 1.001),
-    (400, 39): (0.931, 0.932, 0.949, 1.003, 0.951, 1.002),
-}
 
 R = """
 suppressMessages(library(robustbase))
@@ -119,31 +106,6 @@ def compare(table: Table, with_r: bool, quick: bool) -> list[str]:
     return cells
 
 
-def simulate(n: int, q: int, runs: int) -> list[str]:
-    """Efficiency against least squares, and the mean scale, over samples of normal errors."""
-    models = [
-        L2Regressor(), MMRegressor(), MMRegressor(method="smdm"),
-        MMRegressor(loss="lqq", method="smdm"),
-    ]  # fmt: skip
-    rng = np.random.default_rng(n + q)
-    errors, scales = np.zeros((2, len(models), runs))
-    for run in range(runs):
-        X, y = rng.standard_normal((n, q)), rng.standard_normal(n)
-        for i, model in enumerate(models):
-            model.fit(X, y)
-            errors[i, run] = model.coef_ @ model.coef_
-            scales[i, run] = getattr(model, "scale_", np.nan)
-    cells = [f"{n} x {q}"]
-    for i in range(1, len(models)):
-        ratio = errors[0].mean() / errors[i].mean()
-        spread = np.std(errors[0] - ratio * errors[i]) / errors[i].mean() / np.sqrt(runs)
-        efficiency, scale = KNOWN[n, q][2 * i - 2 : 2 * i]
-        cells += [
-            f"{ratio:.3f} ± {spread:.3f} ({efficiency:.3f})", f"{scales[i].mean():.3f} ({scale:.3f})",
-        ]  # fmt: skip
-    return cells
-
-
 def main() -> None:
     chosen = options(__doc__)
     threadpool_limits(1)  # processor time adds up over threads
@@ -164,18 +126,6 @@ def main() -> None:
     ]  # fmt: skip
     rows = [compare(contaminated(*shape), bool(version), quick) for shape in shapes]
     report.table("Time, and the scale that was found", head, rows)
-
-    head = ["rows x columns"]
-    for name in ("MM", "SMDM", "SMDM, lqq"):
-        head += [f"efficiency of {name}", "its mean scale"]
-    runs = 5 if quick else 60
-    designs = [(25, 1), (25, 4)] if quick else [
-        (25, 1), (25, 4), (25, 7), (100, 4), (100, 9), (100, 19), (400, 39),
-    ]  # fmt: skip
-    report.table(
-        f"Normal errors, {runs:,} samples (20 of 400 rows)", head,
-        [simulate(n, q, min(runs, 20) if n == 400 else runs) for n, q in designs],
-    )  # fmt: skip
     report.close()
 
 

@@ -24,6 +24,9 @@ from robustreg._array import Array
 ROUNDING = 64 * float(np.finfo(float).eps)
 #: systems that are solved at the most, per coefficient, and at least
 MOST, LEAST = 4, 200
+#: an exchange that leaves no fewer coefficients on the wrong side is followed by this share of it (machine: .7 and
+#: .85 take up to twice as many systems), down to a share at which one at a time moves
+FEWER, LEAST_SHARE = 0.8, 1e-3
 #: what is added to the diagonal, as a share of it, so that a singular system has a solution
 RIDGE = 1e-13
 
@@ -88,6 +91,9 @@ def minimise_quadratic(H: Array, c: Array, v: Array, limits: Limits) -> Array:
         The minimum, with exact zeros.
     """
     v, kinked = limits.zeroed(v), ~limits.free
+    pivoted = _pivoted(H, c, v, limits)
+    if pivoted is not None:
+        return pivoted
     active, sign = limits.free | (v != 0), np.sign(v)
     fresh, single = np.zeros(len(v), dtype=bool), False
     for _ in range(max(LEAST, MOST * len(v))):
@@ -122,6 +128,39 @@ def minimise_quadratic(H: Array, c: Array, v: Array, limits: Limits) -> Array:
         active, sign = limits.free | (v != 0), np.sign(v)
         single = False
     return v
+
+
+def _pivoted(H: Array, c: Array, v: Array, limits: Limits) -> Array | None:
+    """Return the minimum by exchanging all coefficients at once that are on the wrong side; None where that cycles.
+
+    Fewer systems than where each exchange has to lower the function. Here the number of coefficients on the
+    wrong side has to fall; where it does not, fewer of those at zero join.
+
+    References
+    ----------
+    Kim, J. and Park, H. (2010). Fast active-set-type algorithms for l1-regularized linear regression.
+    International Conference on Artificial Intelligence and Statistics, 397-404.
+    """
+    kinked, sign = ~limits.free, np.sign(v)
+    fewest, share = len(v) + 1, 1.0
+    while share > LEAST_SHARE:
+        active = ~kinked | (sign != 0)
+        A = np.flatnonzero(active)
+        x = np.zeros(len(v))
+        x[A] = solve_definite(H[np.ix_(A, A)], -(c[A] + limits.l1[A] * sign[A]))
+        leave = kinked & active & (x * sign <= 0)
+        x[leave] = 0.0
+        join = _joining(H, c, x, limits, active)
+        wrong = int(leave.sum()) + len(join)
+        if not wrong:
+            return x
+        share, fewest = (
+            (min(share / FEWER, 1.0), wrong) if wrong < fewest else (FEWER * share, fewest)
+        )
+        sign[leave] = 0.0
+        join = join[: int(np.ceil(share * len(join)))]
+        sign[join] = -np.sign((c + H @ x)[join])
+    return None
 
 
 def _joining(H: Array, c: Array, v: Array, limits: Limits, active: Array) -> Array:
