@@ -29,6 +29,7 @@ from robustreg.estimators._validation import (
     check_real,
     check_weight,
     complain,
+    level_of_user,
     refuse_infinite,
 )
 from robustreg.losses import Loss
@@ -274,7 +275,7 @@ class LinearEmbedding(
                 "iteration; the last iterate is kept. Increase max_iter, or tol if that accuracy is "
                 "enough.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=level_of_user(),
             )
         return self
 

@@ -15,6 +15,7 @@ from robustreg._threads import blas_aside
 from robustreg.data import subsample_size
 from robustreg.estimators import HuberRegressor
 from robustreg.estimators._base import LinearRegressor, Prepared
+from robustreg.estimators._validation import level_of_user
 from robustreg.model_selection._efficiency import epsilon_grid
 from robustreg.solvers import Parts, Result, Stage
 
@@ -324,9 +325,7 @@ def check_grid(name: str, values: Any, *, low: float, closed: bool, finite: bool
     return grid
 
 
-def warn_unsolved(
-    name: str, optimality: Sequence[float], model: LinearRegressor, stacklevel: int = 3
-) -> None:
+def warn_unsolved(name: str, optimality: Sequence[float], model: LinearRegressor) -> None:
     """Warn once of all fits that did not reach the accuracy asked for."""
     missed = int(np.sum(np.asarray(optimality) > model.tol))
     if missed:
@@ -335,5 +334,5 @@ def warn_unsolved(
             f"{model.tol:.1e}, the worst at {max(optimality):.1e} (max_iter={model.max_iter}); the "
             "best iterates are kept. Increase max_iter, or tol if that accuracy is enough.",
             ConvergenceWarning,
-            stacklevel=stacklevel,
+            stacklevel=level_of_user(),
         )

@@ -236,7 +236,7 @@ class _Fits:
             rows.append([np.array(getattr(fitted, name, np.nan), dtype=float) for name in names])
         coef, intercept, scale, gap = (np.stack(column) for column in zip(*rows, strict=True))
         model: Any = self.sequence.model
-        warn_unsolved("regularization_path", gap.tolist(), model, level_of_user())
+        warn_unsolved("regularization_path", gap.tolist(), model)
         for text, note in self.notes.items():
             if not (issubclass(note.category, ConvergenceWarning) and "optimality_ = " in text):
                 warnings.warn(note.message, note.category, stacklevel=level_of_user())

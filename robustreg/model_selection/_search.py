@@ -221,7 +221,7 @@ class HuberRegressorCV(LinearRegressor):
         progress.end()
         reached = [found for walk in (lead, *folds) for found in walk.reached]
         if not progress.stopped:
-            warn_unsolved(type(self).__name__, reached, self, stacklevel=4)
+            warn_unsolved(type(self).__name__, reached, self)
         return self
 
     def _chosen(self) -> HuberRegressor:
