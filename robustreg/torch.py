@@ -6,6 +6,7 @@ predictions first and targets last, as PyTorch's own.
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,9 @@ class Criterion(torch.nn.Module):
         if has_centres(self.loss_class):
             if not {"n_classes", "n_dimensions"} <= set(parameters):
                 raise TypeError(f"{type(self).__name__} needs n_classes and n_dimensions.")
-            shape = parameters.pop("n_classes"), parameters.pop("n_dimensions")
+            shape = tuple(
+                _count(name, parameters.pop(name)) for name in ("n_classes", "n_dimensions")
+            )
         self.loss = self.loss_class(**parameters)
         self.loss.validate()
         one_of("reduction", reduction, ("mean", "sum", "none"))
@@ -112,6 +115,13 @@ class Criterion(torch.nn.Module):
             own = dict(zip(("n_classes", "n_dimensions"), self.extra.shape, strict=True))
         fields = own | self.loss.get_params(deep=False) | {"reduction": self.reduction}
         return ", ".join(f"{name}={value!r}" for name, value in fields.items())
+
+
+def _count(name: str, value: Any) -> int:
+    """Return a number of rows or columns of centres."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+        raise ValueError(f"{name} must be an integer of at least 1. Got {value!r}.")
+    return int(value)
 
 
 def _criterion(kind: type[Loss]) -> type[Criterion]:

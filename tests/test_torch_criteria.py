@@ -186,6 +186,9 @@ def test_messages():
         nn.Huber()(*[torch.zeros(1)] * 3)
     with pytest.raises(TypeError, match="n_classes"):
         nn.ArcFace()
+    for size in (-1, 0, 2.5, True):
+        with pytest.raises(ValueError, match="n_classes must be an integer of at least 1"):
+            nn.ArcFace(n_classes=size, n_dimensions=2)
 
 
 def test_importing_the_package_does_not_import_torch():

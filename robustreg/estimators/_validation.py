@@ -183,13 +183,18 @@ def check_weight(sample_weight: Any, n: int) -> tuple[Array | None, float]:
     refuse_mask("sample_weight", sample_weight)
     if isinstance(sample_weight, Real):
         sample_weight = np.full(n, float(sample_weight))
-    weight = check_array(
-        sample_weight,
-        accept_sparse=False,
-        ensure_2d=False,
-        dtype=np.float64,
-        input_name="sample_weight",
-    )
+    try:
+        weight = check_array(
+            sample_weight,
+            accept_sparse=False,
+            ensure_2d=False,
+            dtype=np.float64,
+            input_name="sample_weight",
+        )
+    except ValueError as error:  # of text, NumPy names the entry alone
+        if "sample_weight" in str(error):
+            raise
+        raise ValueError(f"sample_weight must be numbers: {error}.") from error
     if weight.ndim != 1:
         raise ValueError(f"sample_weight must be 1D: one number a row. Got shape {weight.shape}.")
     if weight.shape != (n,):

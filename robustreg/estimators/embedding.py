@@ -76,8 +76,9 @@ class LinearEmbedding(
         + \frac{\alpha}{2} \sum_j s_j^2 \|c_j\|_2^2
 
     over ``components_`` C, where t are pairs, triplets or batches of rows that are drawn by their labels,
-    and :math:`s_j` is the standard deviation of column j: the units of the columns do not matter. A
-    round draws and minimises by L-BFGS; the next one draws anew, by the embedding found so far.
+    and :math:`s_j` is the standard deviation of column j: the objective does not depend on the units of
+    the columns. Which rows are drawn depends on the values of X, and so on their units. A round draws and
+    minimises by L-BFGS; the next one draws anew, by the embedding found so far.
 
     Parameters
     ----------

@@ -362,3 +362,9 @@ def test_a_query_that_is_not_computed():
         TypeError, match=r"LazyFrame, which is not computed: pass table\.collect\(\)"
     ):
         HuberRegressor().fit(pl.from_pandas(X).lazy(), y)
+
+
+@pytest.mark.parametrize("weight", ["a", ["a"] * 4])
+def test_weights_that_are_text_are_refused_by_name(weight):
+    with pytest.raises(ValueError, match=r"sample_weight must be numbers: could not convert.*'a'"):
+        HuberRegressor().fit(np.arange(4.0)[:, None], np.arange(4.0), sample_weight=weight)
