@@ -2,7 +2,7 @@
 Bigger than memory
 ==================
 
-A file that is mapped into memory is read as it is needed, some thousand samples at a time. From 500,000 samples on a fit
+A file that is mapped into memory is read as it is needed, some thousand samples at a time. With 500,000 samples or more a fit
 keeps nothing of their length but its answers, and so the memory that it needs does not grow with the file. Here the
 operating system checks that: a process that may not take the memory of the data fits them.
 """
@@ -89,11 +89,11 @@ def peak(model, X, y):
 
 sizes = [500_000, 750_000, 1_000_000]
 fig, ax = plt.subplots(layout="constrained")
-for model, colour in ((HuberRegressor(), "C0"), (L1Regressor(), "C1")):
+for model, line in ((HuberRegressor(), "C0"), (L1Regressor(), "C1")):
     array = [peak(model, np.array(X[:size]), y[:size]) for size in sizes]
     file = [peak(model, X[:size], y[:size]) for size in sizes]
-    ax.plot(sizes, array, "--o", color=colour, label=f"{type(model).__name__}, array")
-    ax.plot(sizes, file, "-o", color=colour, label=f"{type(model).__name__}, file")
+    ax.plot(sizes, array, "--o", color=line, label=f"{type(model).__name__}, array")
+    ax.plot(sizes, file, "-o", color=line, label=f"{type(model).__name__}, file")
     print(type(model).__name__, "array", np.round(array), "file", np.round(file), "MiB")
 ax.set(xlabel="samples", ylabel="MiB beside the data", ylim=(0, None), title="Peak memory of a fit")
 ax.legend()
