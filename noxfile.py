@@ -108,7 +108,12 @@ def torch(session: nox.Session) -> None:
     # One version, because its automatic differentiation still changes; and a build without CUDA,
     # which an index or a folder of wheels may offer for it, saves most of a large download.
     session.install("-e", ".[test]", "torch==2.13.0")
-    tests = ("tests/losses", "tests/test_torch_criteria.py", "robustreg/torch.py")
+    tests = (
+        "tests/losses",
+        "tests/test_torch_criteria.py",
+        "tests/estimators/test_namespace.py",
+        "robustreg/torch.py",
+    )
     session.run("pytest", "-n", "auto", *COVERED, *tests, *session.posargs)
 
 
