@@ -125,6 +125,10 @@ def prepare(
             return kept
         # few rows, made dense a block at a time
         data = replace(data, explicit=True)
+    if not is_sparse(X) and 8 * n * (n_features + 1) <= KEEP_BYTES:
+        standard = _standardised(data)
+        if standard is not None:
+            return standard, n_features + int(intercept)
     size, unseen = subsample_size(data), not is_sparse(X) and X.nbytes > BLOCK_BYTES
     if size and n_features <= NARROW and weight is None and not is_sparse(X):
         with np.errstate(over="ignore", invalid="ignore"):
@@ -134,10 +138,6 @@ def prepare(
         square = column_squares(X)
     if unseen and refuse is not None and not np.isfinite(square).all():
         refuse(X)
-    elif 8 * n * (n_features + 1) <= KEEP_BYTES and not is_sparse(X):
-        standard = _standardised(data)
-        if standard is not None:
-            return standard, n_features + int(intercept)
     known = _of_moments(data)
     if known is not None:
         data.coordinates = known
@@ -275,7 +275,7 @@ def _standardised(data: Data) -> Data | None:
     kept = np.ones((n, p + data.intercept))
     coordinates.apply(X, kept[:, :p])
     data.passes.count += data.share
-    return replace(data, X=kept, rows=None, coordinates=coordinates, ready=True, moments=None)
+    return replace(data, X=kept, rows=None, coordinates=coordinates, ready=True)
 
 
 def _extent(data: Data) -> tuple[Array, Array]:

@@ -391,7 +391,7 @@ def _on_ties(
 
     Returns the point, the shares there, and shares and slacks of either sign: a tied class whose
     share is negative should be none, and one whose slack is negative should be. A pull that no tie
-    balances, as that of a rare class on its intercept, moves the point to the next tie.
+    balances, as that of a rare class on its intercept, moves the point on.
     """
     first, tied = shares.argmax(axis=1), tied.copy()
     tied[np.arange(len(first)), first] = False
@@ -421,16 +421,27 @@ def _on_ties(
     left = np.take_along_axis(lead, first[:, None], axis=1) - lead
     left[rows, other] = 0.0
     if np.abs(rest).max() > CLOSED * problem.weight.sum() and not (left < 0).any():
-        rise = problem.lead(-rest, shift=0.0)
-        rise -= np.take_along_axis(rise, first[:, None], axis=1)
-        rise[rows, other] = 0.0
-        steps = np.divide(left, rise, out=np.full_like(left, np.inf), where=rise > 0)
-        length = float(steps.min())
-        if length < np.inf:
-            theta = theta - length * rest
-            left = np.where(steps <= length, -1.0, left - length * rise)
+        step, left = _to_next_tie(problem, -rest, first, (rows, other), left)
+        theta = theta + step
     positive = np.maximum(exact, 0.0)
     return theta, positive * (problem.weight / positive.sum(axis=1))[:, None], exact, left
+
+
+def _to_next_tie(
+    problem: _Problem, direction: Array, first: Array, tied: tuple[Array, Array], left: Array
+) -> tuple[Array, Array]:
+    """Return the step on which the next class ties with the first of a row, and the slacks after it.
+
+    That of the class is made negative, so that it is tied; where no class ever is there is no step.
+    """
+    rise = problem.lead(direction, shift=0.0)
+    rise -= np.take_along_axis(rise, first[:, None], axis=1)
+    rise[tied] = 0.0
+    reach = np.divide(left, rise, out=np.full_like(left, np.inf), where=rise > 0)
+    length = float(reach.min())
+    if not length < np.inf:
+        return np.zeros_like(direction), left
+    return length * direction, np.where(reach <= length, -1.0, left - length * rise)
 
 
 def _saddle(square: Array, ties: Array, pull: Array, level: Array, theta: Array) -> Array:

@@ -24,8 +24,8 @@ from robustreg._array import Array
 ROUNDING = 64 * float(np.finfo(float).eps)
 #: systems that are solved at the most, per coefficient, and at least
 MOST, LEAST = 4, 200
-#: an exchange that leaves no fewer coefficients on the wrong side is followed by this share of it (machine: .7 and
-#: .85 take up to twice as many systems), down to a share at which one at a time moves
+#: where an exchange leaves no fewer coefficients on the wrong side, this share of those that would join does next
+#: (machine: .7 and .85 take up to twice as many systems), down to a share at which one at a time moves
 FEWER, LEAST_SHARE = 0.8, 1e-3
 #: what is added to the diagonal, as a share of it, so that a singular system has a solution
 RIDGE = 1e-13
@@ -97,9 +97,7 @@ def minimise_quadratic(H: Array, c: Array, v: Array, limits: Limits) -> Array:
     active, sign = limits.free | (v != 0), np.sign(v)
     fresh, single = np.zeros(len(v), dtype=bool), False
     for _ in range(max(LEAST, MOST * len(v))):
-        x = np.zeros(len(v))
-        A = np.flatnonzero(active)
-        x[A] = solve_definite(H[np.ix_(A, A)], -(c[A] + limits.l1[A] * sign[A]))
+        x = _with_signs(H, c, limits, active, sign)
         wrong = active & kinked & (x * sign <= 0)
         stuck = wrong & (v == 0)
         if stuck.any():  # those that joined for nothing
@@ -145,22 +143,26 @@ def _pivoted(H: Array, c: Array, v: Array, limits: Limits) -> Array | None:
     fewest, share = len(v) + 1, 1.0
     while share > LEAST_SHARE:
         active = ~kinked | (sign != 0)
-        A = np.flatnonzero(active)
-        x = np.zeros(len(v))
-        x[A] = solve_definite(H[np.ix_(A, A)], -(c[A] + limits.l1[A] * sign[A]))
+        x = _with_signs(H, c, limits, active, sign)
         leave = kinked & active & (x * sign <= 0)
         x[leave] = 0.0
         join = _joining(H, c, x, limits, active)
         wrong = int(leave.sum()) + len(join)
         if not wrong:
             return x
-        share, fewest = (
-            (min(share / FEWER, 1.0), wrong) if wrong < fewest else (FEWER * share, fewest)
-        )
+        share = min(share / FEWER, 1.0) if wrong < fewest else FEWER * share
+        fewest = min(fewest, wrong)
         sign[leave] = 0.0
         join = join[: int(np.ceil(share * len(join)))]
         sign[join] = -np.sign((c + H @ x)[join])
     return None
+
+
+def _with_signs(H: Array, c: Array, limits: Limits, active: Array, sign: Array) -> Array:
+    """Return the minimum over the active coefficients, whose signs are known; the others are zero."""
+    x, A = np.zeros(len(c)), np.flatnonzero(active)
+    x[A] = solve_definite(H[np.ix_(A, A)], -(c[A] + limits.l1[A] * sign[A]))
+    return x
 
 
 def _joining(H: Array, c: Array, v: Array, limits: Limits, active: Array) -> Array:

@@ -81,8 +81,9 @@ def solve_piecewise(objective: Objective, theta: Array, control: Control, **how:
     Returns
     -------
     Result
-        ``x``, ``fun``, ``success``, ``status``, ``optimality`` (the relative gap), ``slopes`` (each row's contribution to the gradient, the dual point), ``zero`` (the rows on
-        their kinks) and ``offsets`` (how far the raw predictions are beyond them).
+        ``x``, ``fun``, ``success``, ``status``, ``optimality`` (the relative gap), ``slopes`` (each row's
+        contribution to the gradient, the dual point), ``zero`` (the rows on their kinks) and ``offsets`` (how
+        far the raw predictions are beyond them).
     """
     task, found = Task(objective, **how), None
     for way in WAYS[_kind(objective.penalty)]:
