@@ -174,7 +174,7 @@ def path(table: Table, quick: bool) -> list[list[str]]:
         ("`L2Regressor`", L2Regressor(l1_ratio=1.0)),
         ("`HuberRegressor(scale=1.0)`", HuberRegressor(l1_ratio=1.0, scale=1.0)),
     ):
-        top = regularization_path(model, table.X, table.y, n_alphas=2).alphas[0]
+        top = regularization_path(model, table.X, table.y, n_alphas=1).alphas[0]
         alphas = top * np.geomspace(1.0, 0.1, 5 if quick else 100)
         whole, found = timed(
             lambda model=model, alphas=alphas: regularization_path(
