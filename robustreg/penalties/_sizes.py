@@ -23,6 +23,7 @@ def sizes(coef: Array, labels: Array | None) -> Array:
     if labels is None:
         return np.abs(coef)
     largest = np.abs(coef).max(initial=0.0)
-    square = np.square(coef / largest) if largest > 0 else np.zeros_like(coef)
+    # not a number stays so
+    square = np.square(coef / largest) if largest != 0 else np.zeros_like(coef)
     square = square if coef.ndim == 1 else square.sum(axis=1)
     return np.asarray(largest * np.sqrt(np.bincount(labels, square)))

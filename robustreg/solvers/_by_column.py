@@ -28,7 +28,7 @@ from robustreg.coordinates import Coordinates
 from robustreg.data import Data
 from robustreg.objective import Objective
 from robustreg.penalties import L2
-from robustreg.penalties._applied import Majoriser
+from robustreg.solvers._column_penalty import ColumnPenalty
 from robustreg.solvers._control import Control
 from robustreg.solvers._free_columns import KEPT_BYTES, FreeColumns, dense_columns
 from robustreg.solvers._gap import Certificate, certify
@@ -59,22 +59,23 @@ LEAST = 1e-15
 class _Problem:
     """The whole problem: a smooth loss alone, over all columns, and the majoriser of its penalty.
 
-    ``labels`` are the groups of the columns; each is its own where there are none. Columns without a penalty
-    are met in ``combined`` form, if there are any.
+    Columns without a penalty are met in ``combined`` form, if there are any.
     """
 
     objective: Objective
-    part: Majoriser
-    positive: bool
-    labels: Array | None
-    live: Array
+    part: ColumnPenalty
     combined: FreeColumns | None = None
+
+    @property
+    def live(self) -> Array:
+        """Columns whose coefficients may differ from zero."""
+        return ~self.part.removed
 
     @property
     def units(self) -> Array:
         """The unit, a column or a group of them, that each column belongs to."""
         size = self.objective.data.size
-        return np.arange(size) if self.labels is None else self.labels
+        return np.arange(size) if self.part.labels is None else self.part.labels
 
     @property
     def outputs(self) -> int:
@@ -82,18 +83,18 @@ class _Problem:
 
     def free(self) -> Array:
         """Columns that must not be left out because nothing holds them at zero."""
-        if self.labels is not None:
-            bare = (self.part.l1 == 0)[self.labels]
+        if self.part.labels is not None:
+            bare = (self.part.l1 == 0)[self.part.labels]
         else:
             l1 = self.part.l1.reshape(self.objective.data.size, -1)
-            bare = (l1 == 0).any(axis=1) & (not self.positive)
+            bare = (l1 == 0).any(axis=1) & (not self.part.positive)
         return np.asarray(bare & self.live)
 
     def bare(self) -> Array:
         """Return the columns without any penalty or bound."""
         size = self.objective.data.size
         held = self.part.l2.reshape(size, -1).any(axis=1)
-        if self.labels is None:  # for one of several outputs at the least
+        if self.part.labels is None:  # for one of several outputs at the least
             held |= self.part.l1.reshape(size, -1).any(axis=1)
         return np.flatnonzero(self.free() & ~held)
 
@@ -113,17 +114,16 @@ class _Problem:
         edge = len(penalised) * outputs
         bend = np.zeros(q)
         bend[:edge] = self.part.l2.reshape(-1, outputs)[penalised].ravel()
-        if self.labels is None:
+        if self.part.labels is None:
             l1, positive = np.zeros(q), np.zeros(q, dtype=bool)
             l1[:edge] = self.part.l1.reshape(-1, outputs)[penalised].ravel()
-            positive[:edge] = self.positive
+            positive[:edge] = self.part.positive
             return few, Limits(l1, positive), bend
-        groups, inner = np.unique(self.labels[penalised], return_inverse=True)
-        labels = np.full(q, -1)
-        labels[:edge] = np.repeat(inner, outputs)
-        strength = self.part.l1[groups]
-        labels[labels >= 0] = np.where(strength[labels[labels >= 0]] > 0, labels[labels >= 0], -1)
-        return few, GroupLimits(strength, labels), bend
+        own, labels = self.part.labels[penalised], np.full(q, -1)
+        held = self.part.l1[own] > 0
+        groups, inner = np.unique(own[held], return_inverse=True)
+        labels[np.flatnonzero(np.repeat(held, outputs))] = np.repeat(inner, outputs)
+        return few, GroupLimits(self.part.even_l1[groups], labels), bend
 
     def take(self, theta: Array, kept: Array) -> Array:
         """Return the parameters of some columns, in the order that :meth:`on` gives them."""
@@ -260,27 +260,10 @@ def _solve_majorised(objective: Objective, theta: Array, control: Control) -> Re
 
 
 def _problem(objective: Objective, theta: Array) -> _Problem:
-    """Return loss and majoriser in the solver's units, per unit of weight."""
-    data, penalty = objective.data, cast(Any, objective.penalty)
+    """Return the loss alone, and the majoriser of the penalty at a point."""
     bare = replace(objective, penalty=L2(0.0))
     bare.total = objective.total
-    u = objective.split(theta)[0]
-    part = penalty.majoriser(data.coordinates.coef(u))
-    transform = data.coordinates.transform
-    each = transform if u.ndim == 1 else transform[:, None]
-    labels = penalty.labels(data.size)
-    live = (transform > 0) & ~penalty.removed(data.size)
-    l1 = part.l1 / objective.total
-    if labels is not None and u.ndim == 1 and len(np.unique(labels)) == len(labels):
-        l1, labels = l1[labels], None  # a coefficient alone is as large as its absolute value
-    if labels is None:
-        l1 = l1 * each
-    else:
-        unit = np.zeros(len(l1))
-        np.maximum.at(unit, labels, transform)
-        l1 = l1 * unit
-    l2 = part.l2 * each**2 / objective.total
-    return _Problem(bare, Majoriser(l1, l2), penalty.positive, labels, live)
+    return _Problem(bare, ColumnPenalty.of(objective, objective.split(theta)[0]))
 
 
 def _combined(problem: _Problem) -> _Problem:
@@ -323,18 +306,9 @@ def _solve_on_columns(problem: _Problem, theta: Array, control: Control) -> Resu
 
 def _excess(problem: _Problem, theta: Array) -> Array:
     """Return by how much each column violates the conditions of a minimum: one pass."""
-    objective, outputs = problem.objective, problem.outputs
-    size = objective.data.size
-    gradient = objective.evaluate(theta).gradient[: size * outputs].reshape(size, outputs)
-    u = theta[: size * outputs].reshape(size, outputs)
-    gradient = gradient + problem.part.l2.reshape(size, outputs) * u
-    if problem.labels is None:
-        l1 = problem.part.l1.reshape(size, outputs)
-        over = (-gradient if problem.positive else np.abs(gradient)) - l1
-        return np.asarray(np.where((u != 0).any(axis=1), 0.0, over.max(axis=1)))
-    norm = np.sqrt(np.bincount(problem.labels, np.square(gradient).sum(axis=1)))
-    over = (norm - problem.part.l1)[problem.labels]
-    return np.where(problem.support(theta), 0.0, over)
+    objective = problem.objective
+    pulled = objective.split(objective.evaluate(theta).gradient)[0]
+    return problem.part.excess(objective.split(theta)[0], pulled)
 
 
 def _solve_kinked(objective: Objective, theta: Array, control: Control) -> Result:

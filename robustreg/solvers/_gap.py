@@ -20,15 +20,11 @@ from robustreg._array import Array
 from robustreg.objective import Objective
 from robustreg.penalties import L2
 from robustreg.penalties._applied import Applied
-from robustreg.penalties._sizes import sizes
+from robustreg.solvers._column_penalty import ColumnPenalty, Squares
 from robustreg.solvers._free_columns import FreeColumns
 from robustreg.solvers._kinks import gradient_of, more_than_rounding
 
 EPS = float(np.finfo(float).eps)
-#: a penalty that lets coefficients be this many times as large as the data ask for says nothing of where they are
-WEAK = 1e3
-#: columns that are decomposed for it at the most
-MANY = 500
 
 
 class Certificate(NamedTuple):
@@ -98,10 +94,9 @@ def certify(objective: Objective, theta: Array, dual: Array | None = None) -> Ce
         value, missed = float(lost.sum()) / objective.total, float(gaps.sum())
         gradient = gradient_of(objective, slopes / objective.total)
     pulled, rest_intercept, rest_extra = bare.split(gradient)
-    penalty = _Penalty.of(objective, u)
-    primal = value + penalty.value
-    if not (penalty.convex and objective.loss.convex):
-        excess = penalty.excess(u, pulled)
+    own, apart, penalty = _penalty(objective, u)
+    primal, excess = value + own, penalty.excess(u, pulled)
+    if not (objective.penalty.convex and objective.loss.convex):
         worst = max(
             float(excess.max(initial=0.0)),
             float(np.abs(rest_intercept).max(initial=0.0)) if objective.data.intercept else 0.0,
@@ -111,15 +106,13 @@ def certify(objective: Objective, theta: Array, dual: Array | None = None) -> Ce
     size = max(1.0, primal)
     gap = missed + float(np.abs(rest_extra) @ (size + np.abs(extra)))
     loose = penalty.loose(u, pulled, primal)
-    rest = penalty.violation(u, pulled)[loose], rest_intercept
+    rest = penalty.least_subgradient(u, pulled)[loose], rest_intercept
     here, there = _orthonormal(objective, loose, (u[loose], intercept), rest)
     gap += float(np.sum(np.abs(there) * (size + np.abs(here))))
-    gap += penalty.gap(u, pulled, primal, loose) + penalty.apart
+    gap += penalty.gap(u, pulled, primal, loose) + apart
     # neither loss nor penalty is ever negative; where overflow leaves no number that is all there is to say
     gap = min(primal, gap)
-    return Certificate(
-        "gap", gap / max(primal, EPS * objective.unit), primal, penalty.excess(u, pulled)
-    )
+    return Certificate("gap", gap / max(primal, EPS * objective.unit), primal, excess)
 
 
 def _orthonormal(
@@ -140,171 +133,17 @@ def _orthonormal(
     return free.back @ own, free.transform.T @ rest
 
 
-class _Penalty(NamedTuple):
-    """A penalty in the solver's coordinates, per unit of weight, at a point."""
-
-    value: float
-    convex: bool
-    l1: Array
-    l2: Array
-    positive: bool
-    labels: Array | None
-    removed: Array
-    #: norms of groups are of coefficients times these
-    unit: Array
-    #: of an L2 penalty in coordinates that are combined
-    quadratic: Array | None = None
-    #: by how much its value and that of its majoriser disagree
-    apart: float = 0.0
-
-    @classmethod
-    def of(cls, objective: Objective, u: Array) -> _Penalty:
-        data, penalty = objective.data, objective.penalty
-        applied: Any = penalty if penalty.by_column else Applied.to(penalty)
-        coef = data.coordinates.coef(u)
-        parts, value = applied.majoriser(coef), applied.value(coef) / objective.total
-        labels, removed = applied.labels(len(coef)), applied.removed(len(coef))
-        if not data.coordinates.diagonal:
-            bend = np.asarray(parts.l2).reshape(len(coef), -1)[:, 0] / objective.total
-            quadratic = data.coordinates.quadratic(bend)
-            none = np.zeros(u.shape)
-            return cls(value, True, none, none, False, None, none > 0, none + 1, quadratic)
-        transform = data.coordinates.transform
-        each = transform if u.ndim == 1 else transform[:, None]
-        l1 = parts.l1 / objective.total
-        l1 = l1 * each if labels is None else l1
-        l2 = parts.l2 * each**2 / objective.total
-        found = cls(
-            value,
-            applied.convex,
-            l1,
-            l2,
-            applied.positive,
-            labels,
-            removed | (transform == 0),
-            each,
-        )
-        if applied.convex:
-            # what a majoriser says of another penalty than its own is no bound
-            t = sizes(coef, labels)
-            own = float(np.sum(parts.l1 * t) + 0.5 * np.sum(parts.l2 * coef**2)) / objective.total
-            apart = abs(value - own)
-            apart = apart if apart > 64 * EPS * max(abs(value), abs(own)) else 0.0
-            found = found._replace(value=max(value, own), apart=apart)
-        return found
-
-    def excess(self, u: Array, pulled: Array) -> Array:
-        """Return the violation of each column, the largest of its outputs."""
-        if self.quadratic is not None:
-            return np.abs((pulled + self.quadratic @ u).reshape(len(u), -1)).max(axis=1)
-        gradient = pulled + self.l2 * u
-        if self.labels is None:
-            over = np.abs(gradient) if not self.positive else -gradient
-            at_zero = np.maximum(over - self.l1, 0.0)
-            found = np.where(u == 0, at_zero, np.abs(gradient + self.l1 * np.sign(u)))
-            found = found.reshape(len(u), -1).max(axis=1)
-            return np.where(self.removed, 0.0, found)
-        norm = sizes(self.unit * u, self.labels)
-        live = norm > 0
-        unit = (self.unit * u) / np.where(live, norm, 1.0)[self._spread(u)]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            user = np.where(self.unit > 0, gradient / self.unit, 0.0)
-        pull = user + self.l1[self._spread(u)] * unit
-        off = np.where(
-            live, sizes(pull, self.labels), np.maximum(sizes(user, self.labels) - self.l1, 0)
-        )
-        return np.where(self.removed, 0.0, off[self.labels] * np.reshape(self.unit, len(u)))
-
-    def _spread(self, u: Array) -> Any:
-        """Return the index that gives each coefficient what its group has."""
-        assert self.labels is not None
-        return self.labels if u.ndim == 1 else (self.labels[:, None] + np.zeros(u.shape[1], int))
-
-    def loose(self, u: Array, gradient: Array, primal: float) -> Array:
-        """Return the columns that no penalty holds, or hardly one, and no bound."""
-        size = len(u)
-        if self.quadratic is not None:
-            return np.arange(0)
-        if self.labels is not None:
-            return np.flatnonzero((self.l1 == 0)[self.labels] & ~self.removed)
-        far = WEAK * (max(1.0, primal) + np.abs(u))
-        weak = (
-            (self.l1 * far <= primal) & (self.l2 * far**2 <= 2 * primal) & (self.l1 + self.l2 > 0)
-        )
-        weak &= (u != 0) | (self.violation(u, gradient) != 0)
-        weak = weak.reshape(size, -1).any(axis=1) & ~self.removed
-        bare = ((self.l1 == 0) & (self.l2 == 0)).reshape(size, -1).all(axis=1) & ~self.removed
-        if self.positive:
-            bare &= ((u != 0) | (gradient < 0)).reshape(size, -1).any(axis=1)
-        return np.flatnonzero(bare | weak if np.count_nonzero(weak) <= MANY else bare)
-
-    def violation(self, u: Array, pulled: Array) -> Array:
-        """Return the gradient with the subgradient of the penalty that makes it smallest.
-
-        Of groups only those without a penalty are asked for.
-        """
-        if self.labels is not None:
-            return pulled
-        gradient = pulled + self.l2 * u
-        shrunk = np.sign(gradient) * np.maximum(np.abs(gradient) - self.l1, 0.0)
-        at_zero = np.minimum(gradient + self.l1, 0.0) if self.positive else shrunk
-        return np.where(u == 0, at_zero, gradient + self.l1 * np.sign(u))
-
-    def gap(self, u: Array, pulled: Array, primal: float, loose: Array) -> float:
-        """Return the gap of the penalty between a point and what is carried back to it.
-
-        Coefficients that are ``loose`` are left out.
-        """
-        if self.quadratic is not None:
-            rest = pulled + self.quadratic @ u
-            solved = np.linalg.lstsq(self.quadratic, rest, rcond=None)[0]
-            lost = float(np.abs(rest - self.quadratic @ solved).sum()) * max(1.0, primal)
-            return 0.5 * float(np.sum(rest * solved)) + lost
-        left_out = self.removed.copy()
-        left_out[loose] = True
-        pulled = np.where(_columns(left_out, u), 0.0, pulled)
-        if self.labels is not None:
-            return self._grouped_gap(u, pulled, primal)
-        u = np.where(_columns(left_out, u), 0.0, u)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            far = np.minimum(
-                np.where(self.l1 > 0, primal / self.l1, np.inf),
-                np.where(self.l2 > 0, np.sqrt(2 * primal / self.l2), np.inf),
-            )
-        # at a bound with its gradient it stays there
-        far = np.maximum(np.where(np.isfinite(far), far, 0.0), np.abs(u))
-        own = self.l1 * np.abs(u) + 0.5 * self.l2 * u**2 + pulled * u
-        sums = own + self._conjugate(-pulled, far)
-        apart = float(np.maximum(sums, 0.0).sum())
-        held = ~_columns(left_out, u) & np.ones(u.shape, dtype=bool)
-        if not np.all(self.l1[held] > 0) or np.any(self.l2[held] > 0):
-            return apart
-        over = -pulled[held] if self.positive else np.abs(pulled[held])
-        share = float(np.max(over / self.l1[held], initial=0.0))
-        together = max(float(own.sum()), 0.0) + max(share - 1, 0.0) * primal
-        return min(apart, together)
-
-    def _conjugate(self, q: Array, far: Array) -> Array:
-        """Return the largest of ``q v - l1 |v| - l2 v^2 / 2`` for v no further than ``far``."""
-        over = np.maximum((q if self.positive else np.abs(q)) - self.l1, 0.0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            v = np.where(self.l2 > 0, np.minimum(over / self.l2, far), far)
-        return np.where(over > 0, v * (over - 0.5 * self.l2 * v), 0.0)
-
-    def _grouped_gap(self, u: Array, pulled: Array, primal: float) -> float:
-        assert self.labels is not None
-        with np.errstate(divide="ignore", invalid="ignore"):
-            user = np.where(self.unit > 0, pulled / self.unit, 0.0)
-        coef = self.unit * u
-        norm, force = sizes(coef, self.labels), sizes(user, self.labels)
-        if np.any(self.l2):
-            raise ValueError("A group penalty with a square is not certified.")
-        match = np.bincount(self.labels, (user * coef).reshape(len(u), -1).sum(axis=1))
-        own = np.maximum(self.l1 * norm + match, 0.0)
-        held = self.l1 > 0
-        share = float(np.max(force[held] / self.l1[held], initial=0.0))
-        return float(own[held].sum()) + max(share - 1, 0.0) * primal
-
-
-def _columns(flags: Array, u: Array) -> Array:
-    return flags if u.ndim == 1 else flags[:, None]
+def _penalty(objective: Objective, u: Array) -> tuple[float, float, ColumnPenalty | Squares]:
+    """Return the value of the penalty, what its majoriser disagrees with it by, and that majoriser."""
+    penalty, total = objective.penalty, objective.total
+    applied: Any = penalty if penalty.by_column else Applied.to(penalty)
+    value = applied.value(objective.data.coordinates.coef(u)) / total
+    if not objective.data.coordinates.diagonal:
+        return value, 0.0, Squares.of(objective, u)
+    part = ColumnPenalty.of(objective, u)
+    if not applied.convex:
+        return value, 0.0, part
+    # what a majoriser says of another penalty than its own is no bound
+    own = part.value(u)
+    apart = abs(value - own)
+    return max(value, own), apart if apart > 64 * EPS * max(abs(value), abs(own)) else 0.0, part

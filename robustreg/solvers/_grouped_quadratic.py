@@ -15,6 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from robustreg._array import Array
+from robustreg.penalties._sizes import sizes
+from robustreg.solvers._column_penalty import least_group_subgradient
 from robustreg.solvers._penalised_quadratic import ROUNDING, solve_definite
 
 #: rounds of proximal and Newton steps at the most
@@ -34,7 +36,7 @@ class GroupLimits(NamedTuple):
     l1 : array of shape (n_groups,)
         Weight of the norm of each group.
     labels : array of int, of shape (q,)
-        The group of each coefficient, -1 for those without a penalty.
+        The group of each coefficient, -1 for those without a penalty; each group has one.
     """
 
     l1: Array
@@ -49,8 +51,7 @@ class GroupLimits(NamedTuple):
     def norms(self, v: Array) -> Array:
         """Return the norm of each group."""
         inside = ~self.free
-        square = np.bincount(self.labels[inside], v[inside] ** 2, minlength=len(self.l1))
-        return np.asarray(np.sqrt(square))
+        return sizes(v[inside], self.labels[inside])
 
     def value(self, v: Array) -> float:
         """Return the penalty of coefficients."""
@@ -58,21 +59,19 @@ class GroupLimits(NamedTuple):
 
     def excess(self, v: Array, gradient: Array) -> Array:
         """Return how far minus the gradient is from the subdifferential: of groups, then of the others."""
-        norm = self.norms(v)
-        pull = gradient + self._slopes(v, norm)
-        off, at_zero = self.norms(pull), np.maximum(self.norms(gradient) - self.l1, 0.0)
-        return np.concatenate([np.where(norm > 0, off, at_zero), np.abs(gradient[self.free])])
+        return np.concatenate([self.norms(self._least(v, gradient)), np.abs(gradient[self.free])])
+
+    def _least(self, v: Array, gradient: Array) -> Array:
+        """Return the smallest sum of the gradient and a subgradient."""
+        least, inside = gradient.copy(), ~self.free
+        least[inside] = least_group_subgradient(
+            v[inside], gradient[inside], self.l1, self.labels[inside]
+        )
+        return least
 
     def zeroed(self, v: Array) -> Array:
         """Return the coefficients: all are allowed."""
         return v
-
-    def _slopes(self, v: Array, norm: Array) -> Array:
-        inside = ~self.free
-        slopes = np.zeros(len(v))
-        scale = self.l1 / np.where(norm > 0, norm, np.inf)
-        slopes[inside] = scale[self.labels[inside]] * v[inside]
-        return slopes
 
     def minimise(self, H: Array, c: Array, v: Array) -> Array:
         """Minimise ``c @ v + v @ H @ v / 2 + value(v)``, from ``v`` on."""
@@ -147,7 +146,6 @@ class GroupLimits(NamedTuple):
             at = np.flatnonzero(self.labels[A] == g)
             unit = v[A[at]] / norm[g]
             inner[np.ix_(at, at)] += self.l1[g] / norm[g] * (np.eye(len(at)) - np.outer(unit, unit))
-        pull = (gradient + self._slopes(v, norm))[A]
         step = np.zeros(len(v))
-        step[A] = -solve_definite(inner, pull)
+        step[A] = -solve_definite(inner, self._least(v, gradient)[A])
         return step

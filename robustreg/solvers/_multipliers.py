@@ -121,8 +121,6 @@ class _Columns(Protocol):
 
     @property
     def part(self) -> Any: ...
-    @property
-    def labels(self) -> Array | None: ...
     def support(self, theta: Array) -> Array: ...
     def take(self, theta: Array, kept: Array) -> Array: ...
     def whole(self, few: Array, kept: Array) -> Array: ...
@@ -137,7 +135,7 @@ def vertex(
     left is a linear system. Nothing is returned for groups, whose norms bend, or where that is too large.
     """
     data = objective.data
-    if problem.labels is not None:
+    if problem.part.labels is not None:
         return []
     columns = np.flatnonzero(problem.support(theta))
     s = offsets(objective, theta)

@@ -19,6 +19,7 @@ import numpy as np
 import scipy.linalg
 
 from robustreg._array import Array
+from robustreg.solvers._column_penalty import least_subgradient
 
 #: a gradient beyond the penalty by this share of what it is computed from is rounding
 ROUNDING = 64 * float(np.finfo(float).eps)
@@ -56,11 +57,7 @@ class Limits(NamedTuple):
 
     def excess(self, v: Array, gradient: Array) -> Array:
         """Return how far minus the gradient is from the subdifferential, for each coefficient."""
-        pulled = np.where(
-            v > 0, np.abs(gradient + self.l1), np.where(v < 0, np.abs(gradient - self.l1), 0.0)
-        )
-        over = np.where(self.positive, -gradient, np.abs(gradient)) - self.l1
-        return np.where(v == 0, np.maximum(over, 0.0), pulled)
+        return np.abs(least_subgradient(v, gradient, self.l1, self.positive))
 
     def zeroed(self, v: Array) -> Array:
         """Return coefficients with those that must not be negative cut off at zero."""
