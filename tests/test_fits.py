@@ -2,9 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
+from sklearn.base import clone
 
-from tests._fits import FITS, RECORD, measure
+from robustreg import RobustRegressor
+from tests._fits import FITS, RECORD, Fit, measure, regression
 
 RECORDED = json.loads(RECORD.read_text(encoding="utf-8"))
 
@@ -22,3 +25,19 @@ def test_fit_costs_no_more_than_recorded(name):
     assert found["n_iter"] <= 1.1 * before["n_iter"] + 1
     assert found["passes"] <= 1.1 * before["passes"] + 0.5
     assert found["calls"] <= 1.1 * before["calls"] + 100
+
+
+LIMITED = {name: fit for name, fit in FITS.items() if "max_iter" in fit.model.get_params()}
+# a scale of its own from an exact fit that is followed by another
+LIMITED["epsilon-insensitive"] = Fit(
+    RobustRegressor(loss="epsilon_insensitive"), lambda: regression(200, 5)
+)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("max_iter", [1, 2])
+@pytest.mark.parametrize("name", LIMITED)
+def test_no_fit_takes_more_iterations_than_it_may(name, max_iter):
+    fit = LIMITED[name]
+    model = clone(fit.model).set_params(max_iter=max_iter).fit(*fit.data())
+    assert np.max(model.n_iter_) <= max_iter

@@ -20,6 +20,7 @@ from robustreg.solvers._directions import (
     principal_directions,
 )
 from robustreg.solvers._embedding import Embedding, mean_square
+from robustreg.solvers._fixed_scale import solve_fixed
 from robustreg.solvers._high_breakdown import (
     Descent,
     design_adaptive_scale,
@@ -42,10 +43,11 @@ from robustreg.solvers._preliminary import (
     residuals_about,
     with_scale,
 )
+from robustreg.solvers._problem import Problem
 from robustreg.solvers._program import solve_program
 from robustreg.solvers._result import Result
 from robustreg.solvers._rows import Rows
-from robustreg.solvers._scale import Problem, solve_fixed, solve_joint, solve_mad
+from robustreg.solvers._scale import solve_joint, solve_mad
 from robustreg.solvers._search import Search
 from robustreg.solvers._smooth import solve_smooth
 from robustreg.solvers._solve_rows import solve_rows

@@ -14,10 +14,12 @@ from robustreg.data import Data
 from robustreg.losses import Huber
 from robustreg.objective import Objective
 from robustreg.scales import huber_consistency
+from robustreg.solvers._fixed_scale import solve_fixed
 from robustreg.solvers._parts import Parts
 from robustreg.solvers._preliminary import Rank, Stage, absolute_stage
+from robustreg.solvers._problem import Problem
 from robustreg.solvers._result import Result
-from robustreg.solvers._scale import Problem, solve_fixed, solve_joint, solve_mad
+from robustreg.solvers._scale import solve_joint, solve_mad
 
 
 class Share(NamedTuple):
@@ -220,7 +222,10 @@ class AboutL1(Scale):
     ) -> Result:
         theta = None if theta is None else theta[: problem.size]
         if stage is None:
-            stage = absolute_stage(problem.phase(spare=1), rank, theta)
+            one = int(
+                problem.control.left > 1
+            )  # an L1 fit is better than one step at a scale without it
+            stage = absolute_stage(problem.phase(spare=one), rank, theta)
         flat, sigma = stage.found, stage.sigma
         if sigma == 0 or problem.control.stopped:
             found = Result(x=stage.theta, status=flat.status, optimality=0.0)

@@ -12,8 +12,9 @@ from robustreg.objective import Objective
 from robustreg.solvers._at_scale import Given, Scale
 from robustreg.solvers._newton import DenseMetric
 from robustreg.solvers._preliminary import Rank
+from robustreg.solvers._problem import Problem
 from robustreg.solvers._result import Result
-from robustreg.solvers._scale import SUSPECT, Problem
+from robustreg.solvers._scale import SUSPECT
 from robustreg.solvers._smooth import ROUGH, keeps_metric, solve_smooth
 from robustreg.solvers._stage_by_passes import stage_by_passes
 

@@ -18,8 +18,8 @@ from robustreg.objective import Objective
 from robustreg.scales import mad, weighted_median
 from robustreg.solvers._face import chosen_point, rows_with_ones
 from robustreg.solvers._plan import solve_piecewise
+from robustreg.solvers._problem import Problem
 from robustreg.solvers._result import Result
-from robustreg.solvers._scale import Problem
 
 #: a slope this share of its range inside its bounds is inside
 INSIDE = 1e-6

@@ -1,8 +1,8 @@
-"""Residual losses together with their scale: given, estimated jointly, or an iterated MAD."""
+"""Residual losses together with their scale: estimated jointly, or an iterated MAD."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -10,32 +10,19 @@ import numpy as np
 import scipy.optimize
 
 from robustreg._array import Array
-from robustreg.data import Data, subsample_size
-from robustreg.losses import Absolute, Concomitant, ResidualLoss, Squared
 from robustreg.objective import Objective
-from robustreg.penalties import L2, Penalty
 from robustreg.scales import huber_scale, mad, weighted_median
 from robustreg.solvers._by_column import solve_by_column
 from robustreg.solvers._certificates import ROUNDING
-from robustreg.solvers._control import Control
 from robustreg.solvers._even_slopes import least_square
-from robustreg.solvers._newton import DenseMetric
-from robustreg.solvers._pieces import Ahead, has_pieces, look_ahead
+from robustreg.solvers._fixed_scale import nearer, solve_fixed, with_raw
 from robustreg.solvers._plan import solve_piecewise
+from robustreg.solvers._problem import NARROW, Problem
 from robustreg.solvers._result import Result
-from robustreg.solvers._smooth import ROUGH, keeps_metric, kept_metric, on_sample, solve_smooth
-from robustreg.solvers._stacked import solve_stacked
+from robustreg.solvers._smooth import on_sample, solve_smooth
 
-#: y beyond this many of its spreads does not move the least-squares start
-CLIP = 10.0
-#: gradient that says that a look ahead missed more rows than Newton, whose steps are passes, should find
-MISSED = 1e-5
-#: thresholds are approached from wide ones in steps of this factor
-NARROWER = 0.2
 #: scales, in spreads of y, at which it is asked whether the scale is zero
 SUSPECT = (1e-6, 1e-12)
-#: thresholds, in spreads of y, at which the L1 fit is the start to take
-NARROW = 0.02
 #: epsilon below which the joint objective starts from the L1 fit
 NARROW_JOINT = 0.4
 #: iterations after which Newton has missed a scale in units of which few rows are near
@@ -44,185 +31,6 @@ PATIENCE = 60
 FARTHEST = 80.0
 #: a scale, in spreads of y, below which rounding of y would be all that it measures
 NOTHING = 1e-11
-
-
-@dataclass
-class Problem:
-    """A residual loss on data whose y has spread about one, and how to solve it.
-
-    Parameters
-    ----------
-    loss : ResidualLoss
-        Thresholds in units of the scale.
-    data : Data
-        Prepared rows.
-    penalty : Penalty
-        In the units of the data.
-    control : Control
-        Tolerance, and iterations that are left.
-    method, metric
-        As of :func:`~robustreg.solvers.solve_smooth`; the metric serves warm starts.
-    """
-
-    loss: ResidualLoss
-    data: Data
-    penalty: Penalty
-    control: Control
-    method: str = "auto"
-    metric: Any = None
-
-    def at(self, sigma: float) -> Objective:
-        """Return the objective at a given scale."""
-        loss = self.loss.rescaled(sigma)
-        widths = [getattr(loss, name) for name in loss.threshold]
-        unit = min([1.0, *widths]) if loss.degree == 2 else 1.0
-        return Objective(loss, self.data, self.penalty, unit=unit)
-
-    def phase(self, **how: Any) -> Problem:
-        """Return the problem as a part of the work; see :meth:`Control.phase`."""
-        return replace(self, control=self.control.phase(**how))
-
-    def on(self, small: Objective) -> Problem:
-        """Return the problem on a sample, to be solved roughly and with an iteration to spare."""
-        rough = self.control.phase(tol=ROUGH, spare=1)
-        return replace(self, data=small.data, penalty=small.penalty, control=rough)
-
-    def joint(self, kappa: float) -> Objective:
-        """Return the objective of coefficients and scale."""
-        unit = min(self.threshold, 1.0)
-        return Objective(Concomitant(self.loss, kappa), self.data, self.penalty, None, 1, unit)
-
-    def residual(self, theta: Array) -> Array:
-        """Residuals of all rows: one pass."""
-        return self.data.y - Objective(self.loss, self.data, self.penalty).raw(theta[: self.size])
-
-    @property
-    def size(self) -> int:
-        """Number of coefficients and intercept."""
-        return self.data.size + int(self.data.intercept)
-
-    @property
-    def threshold(self) -> float:
-        """The one threshold of the loss."""
-        (name,) = self.loss.threshold
-        return float(getattr(self.loss, name))
-
-    def steepest(self, sigma: float = 1.0) -> float:
-        """Slope of the loss far out, which is that of the L1 problem it becomes at scale zero."""
-        loss = self.loss.rescaled(sigma)
-        far = 1e8 * max([1.0, *(getattr(loss, name) for name in loss.threshold)])
-        slope = float(loss.psi(np.array([min(far, 1e100)]))[0]) if loss.convex else 1.0
-        return min(slope, 1e6)
-
-    def narrow(self, sigma: float) -> bool:
-        """Whether the loss is so close to an absolute error that the L1 fit is the start to take."""
-        widths = [getattr(self.loss, name) * sigma for name in self.loss.threshold]
-        return bool(widths) and self.loss.convex and self.data.dense and max(widths) < NARROW
-
-    def start(self) -> Array:
-        """Least squares with y cut to a bounded range: close where no y is far out, never absurd."""
-        data = self.data.with_target(np.clip(self.data.y, -CLIP, CLIP), self.data.weight)
-        penalty = self.penalty if self.penalty.euclidean else L2(0.0)
-        objective, zero = Objective(Squared(), data, penalty), np.zeros(self.size)
-        if keeps_metric(objective, "auto") and self.method != "newton-cg":
-            start = objective.evaluate(zero, 2)
-            return -DenseMetric(start.hessian).solve(start.gradient)
-        method = "newton" if self.method == "lbfgs" else self.method
-        return solve_smooth(objective, zero, Control(1e-3, 1), method=method, at_least=1).x
-
-
-def solve_fixed(problem: Problem, sigma: float, theta: Array | None = None) -> Result:
-    """Minimise at a given scale; ``theta`` is a warm start.
-
-    A loss with a threshold is approached from wider thresholds, each the start of the next, so
-    that Newton never meets a band without rows.
-    """
-    objective, control = problem.at(sigma), problem.control
-    if problem.loss.breakpoints:
-        start = problem.start() if theta is None else theta
-        return solve_stacked(
-            objective, start, control, method=problem.method, warm=theta is not None
-        )
-    if problem.penalty.by_column:
-        start = np.zeros(problem.size) if theta is None else theta
-        return solve_by_column(objective, start, control)
-    if problem.loss.line == (-np.inf, np.inf) and keeps_metric(objective, problem.method):
-        return _solve_squares(problem, objective)
-    if theta is not None:
-        return _from_near(problem, objective, theta, warm=True)
-    if problem.narrow(sigma):
-        start = problem.start()
-        if mad(problem.residual(start), problem.data.weight) <= sigma * (1 + 1e-9):
-            # as without noise, beside a penalty
-            return solve_smooth(objective, start, control, method=problem.method, at_least=1)
-        zero, slope = np.zeros(problem.size), problem.steepest(sigma)
-        first = solve_piecewise(_flat(problem, slope), zero, control.phase(spare=1))
-        return solve_smooth(objective, first.x, control, method=problem.method)
-    small = on_sample(objective) if problem.loss.threshold else None
-    if small is None:
-        return _from_wide(problem, sigma, problem.start())
-    inner = problem.on(small)
-    return _from_near(problem, objective, _from_wide(inner, sigma, inner.start()).x)
-
-
-def _solve_squares(problem: Problem, objective: Objective) -> Result:
-    """Minimise a parabola of each residual: a Newton step from zero, and one that removes its rounding."""
-    here = objective.evaluate(np.zeros(problem.size), 2)
-    metric = DenseMetric(here.hessian)
-    theta = -metric.solve(here.gradient)
-    known = objective.evaluate(theta)
-    if np.abs(known.gradient).max(initial=0.0) > ROUNDING:
-        theta = theta - metric.solve(known.gradient)
-        known = objective.evaluate(theta)
-    problem.control.count()
-    return solve_smooth(
-        objective, theta, problem.control, method=problem.method, metric=metric, known=known
-    )
-
-
-def _from_near(problem: Problem, objective: Objective, theta: Array, warm: bool = False) -> Result:
-    ahead = _nearer(problem, objective, theta, warm)
-    control = problem.control.phase()
-    found = solve_smooth(objective, ahead.theta, control, method=problem.method, **ahead.options)
-    return _with_raw(found, ahead, control)
-
-
-def _nearer(problem: Problem, objective: Objective, theta: Array, warm: bool) -> Ahead:
-    """Return a better start where psi is a line cut off, or else a Hessian of some rows."""
-    control = problem.control
-    pieces = keeps_metric(objective, problem.method) and has_pieces(objective)
-    if pieces and control.left:
-        tol, most = 0.1 * control.tol, control.left
-        ahead = look_ahead(objective, theta, tol, most)
-        if ahead.norm > MISSED and 0 < ahead.steps < most:
-            again = look_ahead(objective, ahead.theta, tol, most - ahead.steps)
-            ahead = again._replace(steps=ahead.steps + again.steps)
-        # one that found nothing to gain was one, too
-        control.count(ahead.steps or int(ahead.norm <= control.tol))
-        return ahead
-    metric = problem.metric if warm else None
-    if control.left and metric is None and subsample_size(problem.data):
-        metric = kept_metric(objective, theta, problem.method)
-    return Ahead(theta, metric)
-
-
-def _with_raw(found: Result, ahead: Ahead, control: Control) -> Result:
-    """Add the raw predictions of a start that was the minimum."""
-    if control.n_iter == 0 and ahead.raw is not None and np.array_equal(found.x, ahead.theta):
-        found.raw = ahead.raw
-    return found
-
-
-def _from_wide(problem: Problem, sigma: float, theta: Array) -> Result:
-    control, method = problem.control.phase(), problem.method
-    if problem.loss.threshold and np.isfinite(sigma):
-        wide = mad(problem.residual(theta), problem.data.weight)
-        while wide > sigma / NARROWER and control.left > 1:
-            part = control.phase(tol=1e-4)
-            theta = solve_smooth(problem.at(wide), theta, part, method=method).x
-            wide *= NARROWER
-    first = int(control.n_iter == 0)
-    return solve_smooth(problem.at(sigma), theta, control, method=method, at_least=first)
 
 
 def solve_joint(problem: Problem, kappa: float, theta: Array | None = None) -> Result:
@@ -244,11 +52,11 @@ def solve_joint(problem: Problem, kappa: float, theta: Array | None = None) -> R
     begun = control.n_iter
     start = theta if warm else _joint_start(problem, objective, kappa)
     at_least = int(control.n_iter == begun and not warm)
-    ahead = _nearer(problem, objective, start, warm)
+    ahead = nearer(problem, objective, start, warm)
     hard = problem.narrow(NARROW / NARROW_JOINT)
     part = problem.phase(most=PATIENCE if hard else None)
     found = _joint(part, objective, kappa, ahead.theta, at_least, **ahead.options)
-    found = _with_raw(found, ahead, part.control)
+    found = with_raw(found, ahead, part.control)
     if hard and found.status in (1, 2) and found.x[-1] > 0:
         found = _balanced_scale(problem, objective, kappa, found)
     return found
@@ -367,11 +175,7 @@ def _below(sigma: float, theta: Array) -> bool:
 
 def solve_flat(problem: Problem, theta: Array, slope: float) -> Result:
     """Solve what the joint objective is at scale zero: epsilon * sum w |r| + penalty."""
-    return solve_piecewise(_flat(problem, slope), theta, problem.control.aside(1000))
-
-
-def _flat(problem: Problem, slope: float) -> Objective:
-    return Objective(Absolute(), problem.data, problem.penalty.scaled(1 / slope))
+    return solve_piecewise(problem.flat(slope), theta, problem.control.aside(1000))
 
 
 def _scale_is_zero(problem: Problem, flat: Result, kappa: float) -> bool:
@@ -383,7 +187,7 @@ def _scale_is_zero(problem: Problem, flat: Result, kappa: float) -> bool:
     slope at a sigma as small as rounding allows to look at decides.
     """
     steep = problem.steepest()
-    low, high = least_square(_flat(problem, steep), flat)
+    low, high = least_square(problem.flat(steep), flat)
     if high * steep**2 <= kappa * (1 + 1e-6):
         return True
     if low * steep**2 > kappa * (1 + 1e-6) and flat.success:

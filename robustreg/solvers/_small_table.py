@@ -44,8 +44,8 @@ def solve_small(objective: Objective, theta: Array, control: Control) -> Result 
     Returns
     -------
     Result
-        As of :func:`~robustreg.solvers.solve_piecewise`. None where the table is not small, or where it has no
-        minimum that is one point, found and proven.
+        As of :func:`~robustreg.solvers.solve_piecewise`. None where the table is not small, no iteration is left,
+        or there is no minimum that is one point, found and proven.
 
     References
     ----------
@@ -54,7 +54,7 @@ def solve_small(objective: Objective, theta: Array, control: Control) -> Result 
     """
     data = objective.data
     small = data.single and objective.penalty.euclidean and data.X.size <= CELLS
-    if not small or objective.size > WIDE:
+    if not small or objective.size > WIDE or not control.left:
         return None
     kinks: Any = objective.loss.kinks(data.y)
     X, n = data.whole().X, data.n_rows

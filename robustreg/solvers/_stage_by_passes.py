@@ -13,8 +13,8 @@ from robustreg.order_statistics import Residuals, mass_at_zero, median
 from robustreg.scales import MAD_FACTOR
 from robustreg.solvers._kinked_by_passes import solve_kinked_by_passes
 from robustreg.solvers._preliminary import Rank, Stage, left_out
+from robustreg.solvers._problem import Problem
 from robustreg.solvers._result import Result
-from robustreg.solvers._scale import Problem
 
 
 def stage_by_passes(problem: Problem, rank: Rank, theta: Any = None) -> Stage:

@@ -1,0 +1,173 @@
+"""A residual loss at a given scale: one table says how it is minimised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from robustreg._array import Array
+from robustreg.data import subsample_size
+from robustreg.objective import Objective
+from robustreg.scales import mad
+from robustreg.solvers._by_column import solve_by_column
+from robustreg.solvers._certificates import ROUNDING
+from robustreg.solvers._control import Control
+from robustreg.solvers._newton import DenseMetric
+from robustreg.solvers._pieces import Ahead, has_pieces, look_ahead
+from robustreg.solvers._plan import solve_piecewise
+from robustreg.solvers._problem import Problem
+from robustreg.solvers._result import Result
+from robustreg.solvers._smooth import keeps_metric, kept_metric, on_sample, solve_smooth
+from robustreg.solvers._stacked import solve_stacked
+
+#: gradient that says that a look ahead missed more rows than Newton, whose steps are passes, should find
+MISSED = 1e-5
+#: thresholds are approached from wide ones in steps of this factor
+NARROWER = 0.2
+
+
+class AtScale(NamedTuple):
+    """A problem at a scale, its objective there, and a start that is close, if there is one."""
+
+    problem: Problem
+    sigma: float
+    objective: Objective
+    warm: Array | None = None
+
+
+def solve_fixed(problem: Problem, sigma: float, theta: Array | None = None) -> Result:
+    """Minimise at a given scale, by the first way of the table that serves; ``theta`` is a warm start."""
+    task = AtScale(problem, sigma, problem.at(sigma), theta)
+    for solve, serves in WAYS:
+        found = solve(task) if serves(task) else None
+        if found is not None:
+            return found
+    raise AssertionError("The last way serves any task.")
+
+
+def _stacked(task: AtScale) -> Result:
+    problem = task.problem
+    start = problem.start() if task.warm is None else task.warm
+    return solve_stacked(
+        task.objective, start, problem.control, method=problem.method, warm=task.warm is not None
+    )
+
+
+def _by_column(task: AtScale) -> Result:
+    start = np.zeros(task.problem.size) if task.warm is None else task.warm
+    return solve_by_column(task.objective, start, task.problem.control)
+
+
+def _is_parabola(task: AtScale) -> bool:
+    line = task.problem.loss.line
+    return line == (-np.inf, np.inf) and keeps_metric(task.objective, task.problem.method)
+
+
+def _squares(task: AtScale) -> Result:
+    """Minimise a parabola of each residual: a Newton step from zero, and one that removes its rounding."""
+    problem, objective = task.problem, task.objective
+    here = objective.evaluate(np.zeros(problem.size), 2)
+    metric = DenseMetric(here.hessian)
+    theta = -metric.solve(here.gradient)
+    known = objective.evaluate(theta)
+    if np.abs(known.gradient).max(initial=0.0) > ROUNDING:
+        theta = theta - metric.solve(known.gradient)
+        known = objective.evaluate(theta)
+    problem.control.count()
+    return solve_smooth(
+        objective, theta, problem.control, method=problem.method, metric=metric, known=known
+    )
+
+
+def _near(task: AtScale) -> Result:
+    """Minimise from the start, which is close."""
+    problem, objective, theta = task.problem, task.objective, task.warm
+    assert theta is not None
+    ahead = nearer(problem, objective, theta, True)
+    control = problem.control.phase()
+    found = solve_smooth(objective, ahead.theta, control, method=problem.method, **ahead.options)
+    return with_raw(found, ahead, control)
+
+
+def _by_l1(task: AtScale) -> Result:
+    """Minimise from the L1 fit, to which a narrow threshold is close; without noise from least squares."""
+    problem, objective, control = task.problem, task.objective, task.problem.control
+    start = problem.start()
+    if mad(problem.residual(start), problem.data.weight) <= task.sigma * (1 + 1e-9):
+        # as without noise, beside a penalty
+        return solve_smooth(objective, start, control, method=problem.method, at_least=1)
+    flat, zero = problem.flat(problem.steepest(task.sigma)), np.zeros(problem.size)
+    first = solve_piecewise(flat, zero, control.phase(spare=1))
+    return solve_smooth(objective, first.x, control, method=problem.method)
+
+
+def _by_sample(task: AtScale) -> Result | None:
+    """Minimise from the minimum on a sample, None where there is no need of one."""
+    small = on_sample(task.objective)
+    if small is None:
+        return None
+    inner = task.problem.on(small)
+    theta = _narrowing(inner, task.sigma, inner.start()).x
+    return _near(task._replace(problem=replace(task.problem, metric=None), warm=theta))
+
+
+def _from_wide(task: AtScale) -> Result:
+    return _narrowing(task.problem, task.sigma, task.problem.start())
+
+
+def _narrowing(problem: Problem, sigma: float, theta: Array) -> Result:
+    """Minimise at ever narrower thresholds, each the start of the next: Newton never meets a band without rows."""
+    control, method = problem.control.phase(), problem.method
+    if problem.loss.threshold and np.isfinite(sigma):
+        wide = mad(problem.residual(theta), problem.data.weight)
+        while wide > sigma / NARROWER and control.left > 1:
+            part = control.phase(tol=1e-4)
+            theta = solve_smooth(problem.at(wide), theta, part, method=method).x
+            wide *= NARROWER
+    first = int(control.n_iter == 0)
+    return solve_smooth(problem.at(sigma), theta, control, method=method, at_least=first)
+
+
+def nearer(problem: Problem, objective: Objective, theta: Array, warm: bool) -> Ahead:
+    """Return a better start where psi is a line cut off, or else a Hessian of some rows."""
+    control = problem.control
+    pieces = keeps_metric(objective, problem.method) and has_pieces(objective)
+    if pieces and control.left:
+        tol, most = 0.1 * control.tol, control.left
+        ahead = look_ahead(objective, theta, tol, most)
+        if ahead.norm > MISSED and 0 < ahead.steps < most:
+            again = look_ahead(objective, ahead.theta, tol, most - ahead.steps)
+            ahead = again._replace(steps=ahead.steps + again.steps)
+        # one that found nothing to gain was one, too
+        control.count(ahead.steps or int(ahead.norm <= control.tol))
+        return ahead
+    metric = problem.metric if warm else None
+    if control.left and metric is None and subsample_size(problem.data):
+        metric = kept_metric(objective, theta, problem.method)
+    return Ahead(theta, metric)
+
+
+def with_raw(found: Result, ahead: Ahead, control: Control) -> Result:
+    """Add the raw predictions of a start that was the minimum."""
+    if control.n_iter == 0 and ahead.raw is not None and np.array_equal(found.x, ahead.theta):
+        found.raw = ahead.raw
+    return found
+
+
+def _any(task: AtScale) -> bool:
+    return True
+
+
+#: ways and the tasks that they serve, the first that finds a minimum counting
+WAYS: tuple[tuple[Callable[[AtScale], Result | None], Callable[[AtScale], bool]], ...] = (
+    (_stacked, lambda task: bool(task.problem.loss.breakpoints)),
+    (_by_column, lambda task: task.problem.penalty.by_column),
+    (_squares, _is_parabola),
+    (_near, lambda task: task.warm is not None),
+    (_by_l1, lambda task: task.problem.narrow(task.sigma)),
+    (_by_sample, lambda task: bool(task.problem.loss.threshold)),
+    (_from_wide, _any),
+)
