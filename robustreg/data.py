@@ -154,6 +154,13 @@ class Passes:
 
 
 @dataclass
+class WorkingSet:
+    """Columns that a fit with exact zeros has looked at, with which the next fit to the same rows begins."""
+
+    columns: Array = field(default_factory=lambda: np.zeros(0, dtype=int))
+
+
+@dataclass
 class Data:
     """Rows and the coordinates they are looked at in.
 
@@ -176,6 +183,8 @@ class Data:
         From the columns as they are held to the solver's, where the former are not the user's.
     null : array of shape (n_features, k), optional
         Orthonormal coefficients of the user's columns that do nothing, of which a fit is to hold none.
+    working : WorkingSet, optional
+        Where several fits to the same rows follow one another.
     """
 
     X: Any
@@ -191,6 +200,7 @@ class Data:
     moments: Array | None = None
     stored: Coordinates | None = None
     null: Array | None = None
+    working: WorkingSet | None = None
     passes: Passes = field(default_factory=Passes)
 
     @property
@@ -423,8 +433,9 @@ class Data:
         stored = None if self.stored is None else self.stored.columns(kept)
         held = np.append(kept, self.size) if self.ready and self.intercept else kept
         return replace(
-            self, X=self.X[:, held], coordinates=coordinates, stored=stored, null=None, moments=None
-        )
+            self, X=self.X[:, held], coordinates=coordinates, stored=stored, null=None, moments=None,
+            working=None,
+        )  # fmt: skip
 
     def uncentred(self) -> Data:
         """Return the same rows in coordinates that only scale."""

@@ -22,6 +22,7 @@ from robustreg import (
 )
 from robustreg.datasets import load_stackloss
 from robustreg.model_selection import regularization_path
+from robustreg.objective import Objective
 from robustreg.penalties import MCP, GroupLasso
 
 
@@ -181,3 +182,32 @@ def test_a_session_without_a_name_is_told_of_as_any_other():
         exec(  # noqa: S102
             code, names | {"model": HuberRegressor(max_iter=1, tol=1e-15, scale=1.0, l1_ratio=0.5)}
         )
+
+
+@pytest.mark.parametrize("loss", ["squared", "logistic"])
+def test_a_path_over_many_columns_takes_hardly_more_than_a_pass_for_each_strength(
+    loss, monkeypatch
+):
+    """Each fit begins with the columns near the last one's penalty, and its last pass is its certificate."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 600))
+    y = X[:, :10] @ rng.choice([-1.0, 1.0], 10) + rng.normal(size=200)
+    model = L2Regressor(l1_ratio=1.0)
+    if loss == "logistic":
+        model, y = LogisticClassifier(l1_ratio=1.0), (y > 0).astype(int)
+    top = regularization_path(model, X, y, n_alphas=1).alpha_max
+    evaluate, asked = Objective.evaluate, []
+
+    def counted(self, *args, **kwargs):
+        asked.append(self.data.size)
+        return evaluate(self, *args, **kwargs)
+
+    monkeypatch.setattr(Objective, "evaluate", counted)
+    grid = top * np.geomspace(1.0, 0.05, 60)
+    path = regularization_path(model, X, y, alphas=grid)
+    assert path.gap.max() <= 1e-8
+    assert path.df[-1] >= 60
+    assert asked.count(600) <= 1.25 * len(grid)  # 1.07: 180 before
+    for i in (20, 59):
+        alone = clone(model).set_params(alpha=grid[i]).fit(X, y)
+        assert_allclose(path.coefficients[i], np.ravel(alone.coef_), rtol=1e-6, atol=1e-8)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from sklearn.base import clone
 
 from robustreg._array import Array
+from robustreg.data import WorkingSet
 from robustreg.estimators._base import LinearModel, Prepared
 
 
@@ -64,7 +66,8 @@ class FitSequence:
         how = self.model._preparation()
         key = self.model._units(y, weight, mass), how["reduce"], how["resolve"]
         if self._prepared is None or key != self._key:
-            self._prepared = self.model._prepare(X, y, weight, mass)
+            found = self.model._prepare(X, y, weight, mass)
+            self._prepared = found._replace(data=replace(found.data, working=WorkingSet()))
             # rows that were set aside belong to one fit
             self._key = key if getattr(self.model, "_far", None) is None else None
         return self._prepared

@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from robustreg._array import Array
-from robustreg.objective import Objective
+from robustreg.objective import Evaluation, Objective
 from robustreg.penalties import L2
 from robustreg.penalties._applied import Applied
 from robustreg.solvers._column_penalty import ColumnPenalty, Squares
@@ -50,7 +50,12 @@ class Certificate(NamedTuple):
     excess: Array
 
 
-def certify(objective: Objective, theta: Array, dual: Array | None = None) -> Certificate:
+def certify(
+    objective: Objective,
+    theta: Array,
+    dual: Array | None = None,
+    known: Evaluation | None = None,
+) -> Certificate:
     """Certify a point: one pass, by loss, penalty and rows alone.
 
     Parameters
@@ -62,6 +67,8 @@ def certify(objective: Objective, theta: Array, dual: Array | None = None) -> Ce
         The point.
     dual : array of shape (n,), optional
         Slopes of the rows of a loss with kinks, times their weights.
+    known : Evaluation, optional
+        Of a smooth loss alone, per unit of weight, where that pass has been made at the point.
 
     Returns
     -------
@@ -77,7 +84,7 @@ def certify(objective: Objective, theta: Array, dual: Array | None = None) -> Ce
     bare.total = objective.total
     kinks = objective.loss.kinks(objective.data.y)
     if kinks is None:
-        value, gradient = bare.evaluate(theta)[:2]
+        value, gradient = (known or bare.evaluate(theta))[:2]
         missed = 0.0
     else:
         assert dual is not None

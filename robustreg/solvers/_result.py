@@ -42,6 +42,8 @@ class Result(OptimizeResult):
         Predictions of all rows at ``x``.
     fitted_values : array
         The same in the units of y, which an estimator makes of them.
+    known : Evaluation
+        The loss alone at ``x``, where the last pass has told it.
     slopes : array
         Each row's contribution to the gradient, the dual point.
     zero : array of bool
@@ -92,6 +94,7 @@ class Result(OptimizeResult):
     metric: Any
     raw: Array
     fitted_values: Array
+    known: Any
     slopes: Array
     zero: Array
     determined: bool
