@@ -1,24 +1,22 @@
-"""Equal rows put together, and all rows in an order that depends on their values alone."""
+"""Equal rows put together, and all rows in an order that the units of the columns do not change."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.utils import gen_batches
 
 from robustreg._array import Array, is_sparse
-from robustreg.data import floats
-
-#: rows looked at together
-STEP = 4096
 
 
 def distinct(X: Any, labels: Array, weight: Array | None) -> tuple[Array, Array | None]:
     """Return numbers of rows that differ, sorted by their labels, and their weights of mean one.
 
-    A fit to these rows is the same for weights and for repeated rows, in whatever order.
+    A fit to these rows is the same for weights and for repeated rows, in whatever order. Rows of one label
+    are sorted by the first column, then by the second, and so on: their order is the same in all units.
 
     Parameters
     ----------
@@ -37,53 +35,57 @@ def distinct(X: Any, labels: Array, weight: Array | None) -> tuple[Array, Array 
     """
     weight = np.ones(len(labels)) if weight is None else np.asarray(weight, dtype=float)
     weight = weight / 2.0 ** np.frexp(weight.max())[1]  # exact, and sums cannot overflow
-    print_ = _fingerprints(X)
-    order = np.lexsort((print_, labels))
-    order = order[weight[order] > 0]
-    same = np.flatnonzero(
-        (print_[order[1:]] == print_[order[:-1]]) & (labels[order[1:]] == labels[order[:-1]])
-    )
-    equal = np.zeros(len(order), dtype=bool)
-    equal[same + 1] = _equal(X, order[same], order[same + 1])
-    first = np.flatnonzero(~equal)
-    weight = np.add.reduceat(weight[order], first)
-    rows = order[first]
-    return rows, None if np.all(weight == weight[0]) else weight / weight.mean()
+    rows = np.argsort(labels, kind="stable")
+    rows = rows[weight[rows] > 0]
+    differs = np.append(True, labels[rows][1:] != labels[rows][:-1])
+    for keys in _entries(X) if is_sparse(X) else _columns(X):
+        follows = ~differs
+        if not follows.any():
+            break
+        tied = np.flatnonzero(follows | np.append(follows[1:], False))
+        some = rows[tied]
+        values = keys(some)
+        if not any((key[1:] != key[:-1])[follows[tied[1:]]].any() for key in values):
+            continue
+        order = np.lexsort((*values[::-1], np.cumsum(differs)[tied]))
+        rows[tied] = some[order]
+        for key in values:
+            differs[tied[1:]] |= key[order[1:]] != key[order[:-1]]
+    first = np.flatnonzero(differs)
+    weight = np.add.reduceat(weight[rows], first)
+    return rows[first], None if np.all(weight == weight[0]) else weight / weight.mean()
 
 
-def _fingerprints(X: Any) -> Array:
-    """Return a number of each row that is the same for equal rows, dense or sparse, and hardly for others."""
-    odd = np.random.default_rng(0).integers(1 << 63, size=X.shape[1], dtype=np.uint64) * 2 + 1
-    odd = odd.astype(np.uint64)
-    if is_sparse(X):
-        X = sp.csr_array(X)
-        if not X.has_canonical_format:
-            X = X.copy()
-            X.sum_duplicates()
-        mixed = np.append(_mixed(floats(X, dense=False).data, odd[X.indices]), np.uint64(0))
-        # running sums wrap around, and their differences with them
-        sums = np.append(np.uint64(0), np.cumsum(mixed, dtype=np.uint64))
-        return np.asarray(sums[X.indptr[1:]] - sums[X.indptr[:-1]])
-    found = np.empty(len(X), dtype=np.uint64)
-    for part in gen_batches(len(X), STEP):
-        found[part] = _mixed(floats(X[part], dense=True), odd).sum(axis=1, dtype=np.uint64)
-    return found
+Keys = Callable[[Array], tuple[Array, ...]]
+"""What some rows are sorted by, the most important first."""
 
 
-def _mixed(values: Array, odd: Array) -> Array:
-    """Bits of numbers, spread over a word in a way of each column; zero for zero."""
-    bits = (values + 0.0).view(np.uint64)  # the sum makes minus zero zero
-    bits = (bits ^ (bits >> np.uint64(32))) * odd
-    return np.asarray((bits ^ (bits >> np.uint64(29))) * odd)
+def _columns(X: Array) -> Iterator[Keys]:
+    """Sort by one column after the other."""
+
+    def keys(j: int, rows: Array) -> tuple[Array, ...]:
+        return (X[rows, j],)
+
+    for j in range(X.shape[1]):
+        yield partial(keys, j)
 
 
-def _equal(X: Any, one: Array, other: Array) -> Array:
-    """Whether rows are equal in every entry."""
-    found = np.empty(len(one), dtype=bool)
-    for part in gen_batches(max(len(one), 1), STEP):
-        a, b = X[one[part]], X[other[part]]
-        if is_sparse(X):
-            found[part] = np.asarray(abs(a - b).sum(axis=1)).ravel() == 0
-        else:
-            found[part] = (a == b).all(axis=1)
-    return found
+def _entries(X: Any) -> Iterator[Keys]:
+    """Sort by one entry after the other that is not zero, into the order of `_columns`.
+
+    Where rows have been equal up to an entry, the earlier a positive one stands the greater is its row.
+    """
+    X = sp.csr_array(X, copy=True)
+    X.sum_duplicates()
+    X.eliminate_zeros()
+    # after the last entry a row has zeros alone, between rows of a negative entry and of a positive one
+    place = np.append(np.sign(X.data) * (X.shape[1] - X.indices), 0.0)
+    data = np.append(X.data, 0.0)
+
+    def keys(k: int, rows: Array) -> tuple[Array, ...]:
+        at = X.indptr[rows] + k
+        at = np.where(at < X.indptr[rows + 1], at, len(X.data))
+        return place[at], data[at]
+
+    for k in range(int(np.diff(X.indptr).max(initial=0))):
+        yield partial(keys, k)

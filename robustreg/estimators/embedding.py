@@ -76,9 +76,9 @@ class LinearEmbedding(
         + \frac{\alpha}{2} \sum_j s_j^2 \|c_j\|_2^2
 
     over ``components_`` C, where t are pairs, triplets or batches of rows that are drawn by their labels,
-    and :math:`s_j` is the standard deviation of column j: the objective does not depend on the units of
-    the columns. Which rows are drawn depends on the values of X, and so on their units. A round draws and
-    minimises by L-BFGS; the next one draws anew, by the embedding found so far.
+    and :math:`s_j` is the standard deviation of column j. Neither the objective nor what is drawn depends
+    on the units of the columns or on the order of the rows. A round draws and minimises by L-BFGS; the next
+    one draws anew, by the embedding found so far.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ class LinearEmbedding(
         Groups in a batch at the least, where there are as many; 64 by default.
     n_rounds : int, default=3
         Maximum number of rounds of drawing: the first that lowers the objective by less than ``10 * tol`` of
-        its unit is the last.
+        its unit, or leaves less than that, is the last.
     max_iter : int, default=500
         Maximum number of iterations, those of all rounds together; rounds before the last take up to 10.
     tol : float, default=1e-3

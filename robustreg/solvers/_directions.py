@@ -24,6 +24,9 @@ ENOUGH = 20_000
 #: variance that is added to that within groups, in units of a column's: what a few rows of each group
 #: tell of directions of less variance is mostly chance
 SHRINKAGE = 1e-3
+#: size, in that of discriminant directions, of principal ones that join them: labels do not speak for these.
+#: At 8 dimensions of wine and breast cancer a quarter takes a quarter less time than one, for the same accuracy
+JOINING = 0.25
 #: variance, in units of a column's, of a direction without data
 NOTHING = 1e-12
 
@@ -75,7 +78,7 @@ def discriminant_directions(rows: Centred, labelled: Labelled, size: int) -> Arr
     """Directions that separate groups best (Fisher, 1936), of variance one within them.
 
     Groups have one direction less than their number: the others are principal directions of what these
-    leave, of variance one.
+    leave, and smaller.
 
     Parameters
     ----------
@@ -106,7 +109,8 @@ def discriminant_directions(rows: Centred, labelled: Labelled, size: int) -> Arr
     if separate < size:
         product = total @ found
         explained = product @ np.linalg.pinv(found.T @ product, hermitian=True) @ product.T
-        found = np.column_stack([found, _principal(total - explained, size - separate)])
+        joining = JOINING * _principal(total - explained, size - separate)
+        found = np.column_stack([found, joining])
     return _signed(basis @ found)
 
 

@@ -18,9 +18,9 @@ from robustreg.solvers._result import Result, minimize
 
 #: iterations of each round but the last, whose pairs are drawn anew anyway
 ROUND = 10
-#: a round that lowers the objective by fewer units of the tolerance than this is the last. Digits, whose
-#: embedding the next rounds still improve, lower it by 12 to 100 in each, wine and breast cancer by 7 or less
-#: in their last
+#: a round that converges and lowers the objective by fewer units of the tolerance than this, or leaves fewer,
+#: is the last. Digits, whose embedding the next rounds still improve, lower it by 12 to 100 in each, wine and
+#: breast cancer by 7 or less in their last
 SETTLED = 10
 #: factors of two by which a start may be too large or too small for the loss
 FACTORS = 20
@@ -210,7 +210,8 @@ class Embedding:
             most = None if last else max(min(ROUND, control.left // left), 1)
             found = self._descend(objective, np.append(u, extra), own, control.phase(most=most))
             u, extra = objective.split(found.x)
-            if last or control.stopped or found.lowered < SETTLED * control.tol:
+            settled = found.status == 0 and found.to_gain < SETTLED * control.tol
+            if last or control.stopped or settled:
                 break
         found.n_tuples = sum(some.rows[0].size for some in drawn)
         return found
@@ -239,7 +240,7 @@ class Embedding:
         """
         start = objective.fun_jac(theta)
         if start[0] == 0.0:
-            return Result(x=theta, fun=start[0], jac=start[1], status=0, lowered=0.0)
+            return Result(x=theta, fun=start[0], jac=start[1], status=0, to_gain=0.0)
         first: Array | None = theta.copy()
         u, extra = objective.split(theta)
         value = max(start[0], objective.at(0.0 * objective.rows.project(u), 0.0 * u, extra)[0])
@@ -267,7 +268,7 @@ class Embedding:
             # No lower value along the line, as where a loss has a corner: once more without memory.
         # a value that no line search lowers has converged as far as a loss with corners does
         found.status = control.status(found.status not in (1, 99))
-        found.lowered = start[0] / value - found.fun
+        found.to_gain = min(start[0] / value - found.fun, found.fun)
         found.fun *= value
         return found
 

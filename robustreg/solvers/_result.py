@@ -58,8 +58,9 @@ class Result(OptimizeResult):
         Sum of the weights of the pairs that a ranking loss sums over.
     n_tuples : int
         How many pairs, triplets or rows in batches an embedding was fitted to.
-    lowered : float
-        By what share of its unit the objective of an embedding went down.
+    to_gain : float
+        What another round of an embedding may lower its objective by at the most, in units of it: what this one
+        did, or what is left.
     growing : bool
         Whether the coefficients still grow, as where no finite optimum exists.
     parts : list of Result
@@ -103,7 +104,7 @@ class Result(OptimizeResult):
     slack: Array
     n_pairs: float
     n_tuples: int
-    lowered: float
+    to_gain: float
     growing: bool
     parts: list[Result]
     theta: Array
