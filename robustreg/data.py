@@ -359,13 +359,6 @@ class Data:
         inner = gram[:-1, :-1] - outer - outer.T + total * np.outer(center, center)
         return _edged(inner * np.outer(scale, scale), scale * (cross - total * center), total)
 
-    def user(self, u: Array, intercept: Any) -> tuple[Array, Any]:
-        """Coefficients and intercept for X as the user gave it."""
-        coef = self.coordinates.coef(u)
-        if self.null is not None:
-            coef = coef - self.null @ (self.null.T @ coef)
-        return coef, intercept - self.coordinates.center @ coef if self.intercept else intercept
-
     def take(self, rows: Array, *, dense: bool = True) -> Any:
         """Return the given rows of X in the solver's coordinates, without ones for an intercept.
 

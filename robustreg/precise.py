@@ -7,12 +7,16 @@ multiplication by using fast routines of matrix multiplication). All of it is ma
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from robustreg._array import Array
 
 #: bits of a floating-point number
 BITS = 53
+#: splits a floating-point number into two of half the bits (Veltkamp)
+SPLITTER = 2.0**27 + 1
 #: numbers of the left factor at a time, so that its parts stay in cache
 CACHED = 1 << 15
 
@@ -74,6 +78,25 @@ class Factor:
         # the largest terms, which are exact, cancel by themselves
         product: Array = both[:, :m] + (both[:, m:] + rest @ self.scaled)
         return product
+
+
+def dot(left: Array, right: Array) -> float:
+    """Inner product of two vectors, rounded once where no product is beyond 1e290 or below 1e-290.
+
+    Each product is taken apart into two numbers without error (Dekker, T. J. (1971). A floating-point technique for
+    extending the available precision).
+    """
+    product = left * right
+    a, b = (_halves(side) for side in (left, right))
+    lost = ((a[0] * b[0] - product) + a[0] * b[1] + a[1] * b[0]) + a[1] * b[1]
+    return math.fsum([*product.tolist(), *np.where(np.isfinite(lost), lost, 0.0).tolist()])
+
+
+def _halves(numbers: Array) -> tuple[Array, Array]:
+    """Return two numbers of half the bits that add up to each of the given ones."""
+    large = SPLITTER * numbers
+    upper = large - (large - numbers)
+    return upper, numbers - upper
 
 
 def _powers(size: Array) -> Array:

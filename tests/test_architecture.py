@@ -21,7 +21,7 @@ _FORMULAS = {
 }
 _CORE = {
     "_lazy", "_array", "_parameters", *_FORMULAS, "sampling", "coordinates", "data", "passes",
-    "objective", "tables", "remote", "order_statistics",
+    "objective", "tables", "remote", "order_statistics", "stored",
 }  # fmt: skip
 ALLOWED = {
     "_lazy": set(),
@@ -35,6 +35,7 @@ ALLOWED = {
     "row_space": {"_array"},
     "sampling": {"_array"},
     "data": {"_array", "_threads", "coordinates"},
+    "stored": {"_array", "data", "precise"},
     "orthonormal": {"_array"},
     "sparse_columns": {"_array", "coordinates", "data", "orthonormal"},
     "even_rows": {"_array", "data"},

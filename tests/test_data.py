@@ -16,6 +16,7 @@ from robustreg.losses import Squared
 from robustreg.objective import Objective
 from robustreg.penalties import L2
 from robustreg.preparation import prepare
+from robustreg.stored import in_units_of_user
 from tests._reference import UNPENALISED, sample
 
 RNG = np.random.default_rng(0)
@@ -216,7 +217,7 @@ def test_raw_predictions_and_gradients(way):
     X, ways = views()
     data, theta = ways[way], np.array([0.3, -1.0, 2.0, 0.5, 0.7])
     objective = Objective(Squared(), data, L2(0.4))
-    coef, intercept = data.user(theta[:4], theta[4])
+    coef, intercept = in_units_of_user(data, theta[:4], theta[4])
     assert_allclose(objective.raw(theta), X @ coef + intercept, rtol=1e-11, atol=1e-11)
     plain = Objective(Squared(), ways["kept"], L2(0.4))
     for one, other in zip(objective.evaluate(theta)[:2], plain.evaluate(theta)[:2], strict=True):

@@ -24,6 +24,7 @@ from robustreg.objective import Objective
 from robustreg.penalties import L2
 from robustreg.preparation import prepare
 from robustreg.solvers._sides import Sides
+from robustreg.stored import in_units_of_user
 from tests._reference import sample
 
 LOSSES = {
@@ -137,7 +138,7 @@ def test_value_is_the_mean_loss_and_the_penalty_in_the_users_units(name, way):
     objective, theta = composed(name, way)
     weight = np.ones(80) if way == "unweighted" else weight
     intercept = way != "no intercept"
-    coef, offset = objective.data.user(theta[:3], theta[3] if intercept else 0.0)
+    coef, offset = in_units_of_user(objective.data, theta[:3], theta[3] if intercept else 0.0)
     loss = LOSSES[name](y, X @ coef + offset, sample_weight=weight, reduction="sum")
     expected = (loss + 0.3 * coef @ coef) / weight.sum()
     assert_allclose(objective.evaluate(theta)[0], expected, rtol=1e-11)

@@ -39,6 +39,7 @@ from robustreg.penalties import PENALTIES, Penalty
 from robustreg.preparation import prepare
 from robustreg.scales import MAD_FACTOR, weighted_median
 from robustreg.solvers import Control, Result
+from robustreg.stored import in_units_of_user
 
 #: values of y from which its centre and spread are known well enough
 ENOUGH = 5_000
@@ -322,6 +323,7 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
             shared = {} if share is None else share(prepared)
             found = self._solve_from(self._start(prepared), prepared, progress, **shared)
             self._store(found, prepared)
+            self._count_rounding(rows, weight, found, prepared)
             self._describe(rows, target, weight, found)
         progress.end()
         if not progress.stopped:
@@ -402,6 +404,11 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
         self.__dict__.update(self._fitted(prepared, found.x))
         self.n_iter_ = int(found.nit)
         self.optimality_ = float(found.optimality)
+
+    def _count_rounding(
+        self, X: Any, weight: Array | None, found: Result, prepared: Prepared
+    ) -> None:
+        """Let `optimality_` say what it costs that coefficients are rounded, where it costs more than ``tol``."""
 
     def _describe(self, X: Any, y: Array, weight: Array | None, found: Result) -> None:
         """Set what else follows from the fit."""
@@ -500,11 +507,11 @@ class LinearRegressor(ScoreMixin, LinearModel):
 
     def _fitted(self, prepared: Prepared, x: Array) -> dict[str, Any]:
         data, units, _ = prepared
-        coef, intercept = data.user(x[: data.size], x[data.size] if data.intercept else 0.0)
-        fitted = {
-            "coef_": coef * units.spread,
-            "intercept_": float(intercept * units.spread + units.center),
-        }
+        at = x[data.size] if data.intercept else 0.0
+        coef, intercept = in_units_of_user(
+            data, x[: data.size], at, units.spread, units.center
+        )
+        fitted = {"coef_": coef, "intercept_": float(intercept)}
         if len(x) > data.size + data.intercept:
             fitted["scale_"] = float(x[-1] * units.spread)
         return fitted

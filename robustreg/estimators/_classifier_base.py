@@ -33,12 +33,14 @@ from robustreg.estimators._remote_labels import (
     read_labels,
     union,
 )
+from robustreg.estimators._stored import CountsRounding
 from robustreg.estimators._validation import check_data, check_option, check_weight
 from robustreg.far_rows import FarRows, prepare_beside_far_rows
 from robustreg.losses import Loss, log_sigmoid, log_softmax
 from robustreg.objective import Objective
 from robustreg.remote import prepare_table, sample_of
 from robustreg.solvers import Control, Result, solve_settled
+from robustreg.stored import in_units_of_user
 from robustreg.tables import Part, Table
 
 #: score of a class without weight: its probability is 0, and sums and squares of it are finite
@@ -57,7 +59,7 @@ def _inside(data: Data, coef: Array, intercept: Array) -> Array:
     return np.column_stack([u.T, offset])
 
 
-class LinearScores(RemoteFit):
+class LinearScores(CountsRounding, RemoteFit):
     """A linear model of one or several scores; inside, ``x`` has a row of parameters for each."""
 
     coef_: Array
@@ -104,7 +106,7 @@ class LinearScores(RemoteFit):
         data = prepared.data
         x = np.atleast_2d(x)
         offset = x[:, data.size] if data.intercept else np.zeros(len(x))
-        coef, intercept = data.user(x[:, : data.size].T, offset)
+        coef, intercept = in_units_of_user(data, x[:, : data.size].T, offset)
         return {"coef_": np.ascontiguousarray(coef.T), "intercept_": np.asarray(intercept, float)}
 
     def _scores(self, X: Any) -> Array:
@@ -273,7 +275,12 @@ class LinearClassifier(ClassifierMixin, LinearScores):
         return other
 
     def _store(self, found: Result, prepared: Prepared) -> None:
-        super()._store(found, found.pop("prepared", prepared))
+        super()._store(found, found.get("prepared", prepared))
+
+    def _count_rounding(
+        self, X: Any, weight: Array | None, found: Result, prepared: Prepared
+    ) -> None:
+        super()._count_rounding(X, weight, found, found.pop("prepared", prepared))
 
     def _describe(self, X: Any, y: Array, weight: Array | None, found: Result) -> None:
         self._far = None

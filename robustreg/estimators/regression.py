@@ -21,6 +21,7 @@ from robustreg.estimators._outputs import SeveralOutputs, Share, SharedRows
 from robustreg.estimators._penalised import make_penalty
 from robustreg.estimators._remote import RemoteMixin
 from robustreg.estimators._remote_fit import MANY, too_many
+from robustreg.estimators._stored import CountsRounding
 from robustreg.estimators._validation import (
     check_bool,
     check_real,
@@ -60,6 +61,8 @@ from robustreg.solvers import (
 SMOOTH_SOLVERS = ("newton", "newton-cg", "lbfgs")
 PROGRAM_SOLVERS = ("highs", "highs-ds", "highs-ipm")
 KINKED_SOLVERS = ("exact", *PROGRAM_SOLVERS)
+#: rounding: in spreads of y, a residual that is seen, whatever it is made of
+SEEN = 1e-6
 #: how a scale is found, by its name
 SCALES: dict[str, Scale] = {
     "l1": AboutL1(),
@@ -69,7 +72,7 @@ SCALES: dict[str, Scale] = {
 }
 
 
-class ResidualRegressor(SeveralOutputs, RemoteMixin):
+class ResidualRegressor(CountsRounding, SeveralOutputs, RemoteMixin):
     """A loss of residuals with an L2 penalty, at a scale that is given or estimated."""
 
     solver: str
@@ -240,6 +243,12 @@ class ResidualRegressor(SeveralOutputs, RemoteMixin):
         ):  # of another quantile they say nothing
             self.__dict__.pop(name, None)
         super()._store(found, prepared)
+
+    def _is_exact(self, X: Any, prepared: Prepared) -> bool:
+        units = prepared.units
+        y = units.outward(prepared.data.y.copy())
+        most = np.minimum(self._rounding(X, y), SEEN * units.spread)
+        return bool(np.all(np.abs(y - self._decision(X)) <= most))
 
     def _describe(self, X: Any, y: Array, weight: Array | None, found: Result) -> None:
         scale = getattr(self, "scale_", None)

@@ -29,6 +29,7 @@ from robustreg.solvers._smooth import (
     on_spread,
     solve_smooth,
 )
+from robustreg.stored import in_units_of_user
 
 #: on few rows one Newton step more costs little, so the gradient is made as small as this
 EXACT = 1e-12
@@ -214,7 +215,7 @@ def _whole_scores(
         u, intercept, _ = problem.split(theta)
         if not problem.data.intercept:
             return np.ascontiguousarray(u.T)
-        return np.column_stack([u.T, intercept - np.mean(problem.data.user(u, intercept)[1])])
+        return np.column_stack([u.T, intercept - np.mean(in_units_of_user(problem.data, u, intercept)[1])])
 
     found = solve(problem, start.T.ravel(), control.phase(view=outputs))
     found.x = outputs(found.x)

@@ -279,7 +279,11 @@ def test_differences_of_some_last_places_of_y_are_no_rounding(model, power, heav
         if isinstance(model, QuantileRegressor) and model.alpha:
             here.alpha = there.alpha = 0.1 * unit
         here.fit(X, y, sample_weight=weight)
-        there.fit(X, base + y, sample_weight=weight)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            there.fit(X, base + y, sample_weight=weight)
+        # a heavy row feels that the intercept has no more places than y
+        assert not caught or (heavy and there.optimality_ > there.tol)
         tau = getattr(model, "quantile", 0.5)
 
         def value(coef, intercept, X=X, y=y, weight=weight, alpha=here.alpha, tau=tau):
@@ -287,7 +291,10 @@ def test_differences_of_some_last_places_of_y_are_no_rounding(model, power, heav
             lost = np.average(np.maximum(tau * r, (tau - 1) * r), weights=weight)
             return lost + alpha * np.abs(coef).sum()
 
-        least = value(here.coef_, here.intercept_)
-        assert value(there.coef_, there.intercept_ - base) <= least * (1 + 1e-7) + 4 * np.spacing(
-            base
+        least, found = (
+            value(here.coef_, here.intercept_),
+            value(there.coef_, there.intercept_ - base),
         )
+        assert found <= least * (1 + 1e-7) + 4 * np.spacing(base)
+        if heavy and not caught:
+            assert found <= least * (1 + 1e-7)

@@ -18,6 +18,7 @@ from robustreg.preparation import prepare
 from robustreg.solvers import Control, solve_piecewise
 from robustreg.solvers._dual import interpolated, solve_dual
 from robustreg.solvers._products import Gram, Sparse, Tall, inner_products
+from robustreg.stored import in_units_of_user
 
 LOSSES = [Hinge(), Absolute(), Pinball(0.9)]
 
@@ -220,7 +221,7 @@ def test_rows_that_can_all_be_fitted_are(loss, intercept):
         Control(tol=1e-8, max_iter=100),
     )
     assert found.optimality == 0.0
-    coef, _ = data.user(found.x[: data.size], 0.0)
+    coef, _ = in_units_of_user(data, found.x[: data.size], 0.0)
     dense = X.toarray() - intercept * X.mean(axis=0)
     shortest = np.linalg.lstsq(dense, target - intercept * target.mean(), rcond=None)[0]
     assert_allclose(coef, shortest, atol=1e-9)

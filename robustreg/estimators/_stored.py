@@ -1,0 +1,67 @@
+"""A certificate of the coefficients as they are stored: rounded to floating point, in the user's units."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from robustreg._array import Array
+from robustreg.estimators._base import LinearModel, Prepared
+from robustreg.estimators._estimate import Estimate
+from robustreg.solvers import Result
+from robustreg.stored import Stored
+
+ADVICE = (
+    "The objective is {share:.1e} of its value above its minimum because coef_ and intercept_ are rounded to "
+    "floating point, which is felt by rows of heavy weight and beside nearly dependent columns. Subtract a "
+    "typical value from each column of X and from y, or give less extreme weights."
+)
+
+
+class CountsRounding(LinearModel):
+    """A model whose `optimality_` is that of the coefficients as they are stored."""
+
+    coef_: Array
+    intercept_: Any
+
+    def _is_exact(self, X: Any, prepared: Prepared) -> bool:
+        """Whether nothing but rounding is left of the residuals."""
+        return False
+
+    def _count_rounding(
+        self, X: Any, weight: Array | None, found: Result, prepared: Prepared
+    ) -> None:
+        data, units, _ = prepared
+        if self.optimality_ > self.tol or not data.here:
+            return
+        x = found.x[None, : data.size + data.intercept] if found.x.ndim == 1 else found.x
+        if weight is not None and data.n_rows < len(weight):
+            X = X[weight > 0]
+        stored = Stored(
+            data, x, X, np.atleast_2d(self.coef_), np.atleast_1d(self.intercept_), units.spread, units.center
+        )  # fmt: skip
+        if not stored.felt() or self._is_exact(X, prepared):
+            return
+        estimate = self._estimate(data.y, data.weight, data.total * units.mass)
+        share = _rise(stored, estimate, units.mass) if estimate.loss.additive else 0.0
+        if share > self.tol:
+            self.optimality_ = share
+            found.advice = found.get("advice") or ADVICE.format(share=share)
+
+
+def _rise(stored: Stored, estimate: Estimate, mass: float) -> float:
+    """Return by which share the objective is higher at the stored coefficients than where the fit ended."""
+    ended, rounded = stored.predictions()
+    if estimate.target.ndim == 1 and ended.shape[1] == 1:
+        ended, rounded = ended[:, 0], rounded[:, 0]
+    target = estimate.target * stored.unit
+
+    def value(raw: Array) -> float:
+        raw = raw * stored.unit
+        found = estimate.loss.value_gradient(target, raw, stored.data.weight, np.zeros(0))
+        return float(found[0])
+
+    least = value(ended)
+    total = least + estimate.penalty.value_gradient(stored.coef)[0] / mass
+    return (value(rounded) - least) / total if total > 0 else 0.0

@@ -1,0 +1,129 @@
+"""Coefficients and intercept in the user's units, and what it costs that they are rounded there.
+
+A fit ends in coordinates in which columns are centred and of size one. In the user's units the intercept may be 1e9
+times as large as the residuals, and beside a row of weight 1e9 one unit in its last place is felt; so is one of
+coefficients that nearly cancel.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from robustreg._array import Array, is_sparse
+from robustreg.data import Data, floats
+from robustreg.precise import Factor, dot
+
+#: statistics: a row of so many times the median weight is heavy. Where rows count alike the rounding of X and y
+#: moves the minimum as much as that of the intercept
+HEAVY = 100.0
+#: statistics: predictions that change by less, y having spread one, change no objective of rows that count alike
+UNFELT = 1e-11
+#: rows that tell how large columns are
+SOME = 4096
+#: rounding
+EPS = float(np.finfo(float).eps)
+
+
+def in_units_of_user(
+    data: Data, u: Array, intercept: Any, unit: float = 1.0, base: float = 0.0
+) -> tuple[Array, Any]:
+    """Return coefficients and intercept for X as the user gave it.
+
+    Parameters
+    ----------
+    data : Data
+        Rows in the solver's coordinates.
+    u : array of shape (size,) or (size, n_outputs)
+        In these.
+    intercept : float or array of shape (n_outputs,)
+        In the same.
+    unit, base : float
+        Of y, which the solver sees as ``(y - base) / unit``.
+    """
+    coef = data.coordinates.coef(u)
+    if data.null is not None:
+        coef = coef - data.null @ (data.null.T @ coef)
+    if not data.intercept:
+        return coef * unit, intercept * unit + base
+    center = data.coordinates.center
+    if not (data.here and has_heavy_rows(data.weight)):
+        return coef * unit, (intercept - center @ coef) * unit + base
+    # they feel the last place: the intercept is that of the coefficients as they are rounded
+    coef = coef * unit
+    left = np.concatenate([[unit, 1.0], -center])
+    columns = coef.reshape(len(coef), -1).T
+    found = [
+        dot(left, np.concatenate([[at, base], column]))
+        for at, column in zip(np.ravel(intercept), columns, strict=True)
+    ]
+    return coef, np.reshape(found, np.shape(intercept))[()]
+
+
+def has_heavy_rows(weight: Array | None) -> bool:
+    """Whether some rows weigh much more than most."""
+    if weight is None or weight.max() <= HEAVY * weight.min():
+        return False
+    return bool(weight.max() > HEAVY * np.median(weight))
+
+
+class Stored(NamedTuple):
+    """Coefficients as they are stored, and where the fit ended.
+
+    Parameters
+    ----------
+    data : Data
+        The rows as the solver saw them.
+    x : array of shape (n_scores, size + intercept)
+        In its coordinates.
+    X : array or sparse array of shape (n, n_features)
+        The rows as they are given, those of weight zero left out.
+    coef : array of shape (n_scores, n_features)
+        In the user's units.
+    intercept : array of shape (n_scores,)
+        In the same.
+    unit, base : float
+        Of y, which the solver sees as ``(y - base) / unit``.
+    """
+
+    data: Data
+    x: Array
+    X: Any
+    coef: Array
+    intercept: Array
+    unit: float
+    base: float
+
+    def felt(self) -> bool:
+        """Whether any row may feel the rounding."""
+        data = self.data
+        if has_heavy_rows(data.weight):
+            return True
+        if data.coordinates.diagonal:
+            size = data.size * float(np.abs(self.x).max(initial=0.0))
+        elif is_sparse(self.X):
+            return False
+        else:
+            some = floats(self.X[:SOME], dense=True) - data.coordinates.center
+            size = float((np.abs(self.coef) @ np.abs(some).mean(axis=0)).max()) / self.unit
+        return EPS * size > UNFELT
+
+    def predictions(self) -> tuple[Array, Array]:
+        """Return predictions of all rows where the fit ended and as they are stored, both in the solver's unit.
+
+        Where no rows are heavy the intercept is the one that is meant.
+        """
+        data, unit = self.data, self.unit
+        at = data.outward(np.ascontiguousarray(self.x.T))
+        ended = data.rowwise(lambda block: block.raw(at))
+        meant = self.x[:, data.size] if data.intercept else np.zeros(len(self.x))
+        offset, center = meant * unit, data.coordinates.center
+        if has_heavy_rows(data.weight):
+            beside = np.concatenate([[1.0, -1.0], center])
+            terms = zip(self.intercept, self.coef, strict=True)
+            offset = np.array([dot(beside, np.array([b, self.base, *coef])) for b, coef in terms])
+        if is_sparse(self.X):
+            return ended, ended + (offset / unit - meant)
+        inner = Factor(np.ascontiguousarray(self.coef.T)).after(floats(self.X, dense=True), center)
+        return ended, (inner + offset) / unit
