@@ -60,6 +60,10 @@ class _Blas:
         if max(self.before, default=1) > 1:
             for library, number in zip(self.libraries, numbers, strict=True):
                 library.set_num_threads(number)
+                # A newer threadpoolctl obeys the first thread that asks, for as long as it lives: the last to
+                # leave may be another, and so may be whoever limits threads afterwards.
+                if hasattr(library, "clear_controlling_thread"):
+                    library.clear_controlling_thread()
 
 
 @cache

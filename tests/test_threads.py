@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from robustreg import HuberRegressor, L1Regressor
-from robustreg._threads import in_order
+from robustreg._threads import blas_aside, in_order
 from robustreg.data import FEW, Block
 
 ROWS = np.random.default_rng(0).normal(size=(30_000, 12))
@@ -129,6 +129,38 @@ def test_fits_in_threads_of_the_user():
     for model in models:
         assert_allclose(model.coef_, lone.coef_, rtol=1e-9)
     assert blas_threads() == before
+
+
+def test_who_begins_first_may_end_first():
+    before = blas_threads()
+    inside, leave = threading.Event(), threading.Event()
+
+    def other():
+        with blas_aside():
+            inside.set()
+            leave.wait(30)
+
+    thread = threading.Thread(target=other)
+    with blas_aside():
+        thread.start()
+        inside.wait(30)
+    leave.set()
+    thread.join()
+    assert blas_threads() == before
+
+
+def test_a_fit_leaves_other_threads_their_limits():
+    HuberRegressor().fit(ROWS, TARGET)
+    seen = []
+
+    def limited():
+        with threadpool_limits(1, user_api="blas"):
+            seen.extend(blas_threads())
+
+    thread = threading.Thread(target=limited)
+    thread.start()
+    thread.join()
+    assert set(seen) == {1}
 
 
 def _fit(sender):

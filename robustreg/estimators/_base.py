@@ -508,9 +508,7 @@ class LinearRegressor(ScoreMixin, LinearModel):
     def _fitted(self, prepared: Prepared, x: Array) -> dict[str, Any]:
         data, units, _ = prepared
         at = x[data.size] if data.intercept else 0.0
-        coef, intercept = in_units_of_user(
-            data, x[: data.size], at, units.spread, units.center
-        )
+        coef, intercept = in_units_of_user(data, x[: data.size], at, units.spread, units.center)
         fitted = {"coef_": coef, "intercept_": float(intercept)}
         if len(x) > data.size + data.intercept:
             fitted["scale_"] = float(x[-1] * units.spread)

@@ -215,7 +215,9 @@ def _whole_scores(
         u, intercept, _ = problem.split(theta)
         if not problem.data.intercept:
             return np.ascontiguousarray(u.T)
-        return np.column_stack([u.T, intercept - np.mean(in_units_of_user(problem.data, u, intercept)[1])])
+        return np.column_stack(
+            [u.T, intercept - np.mean(in_units_of_user(problem.data, u, intercept)[1])]
+        )
 
     found = solve(problem, start.T.ravel(), control.phase(view=outputs))
     found.x = outputs(found.x)
