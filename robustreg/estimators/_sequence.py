@@ -51,13 +51,14 @@ class FitSequence:
         if asked is not None:
             model.warm_start = self._prepared is not None and model._has_one_minimum()
         try:
-            model._fit(*self._given, self._read, self._prepare, self._share)
+            model._fit(*self._given, self.read, self._prepare, self._share)
             return model
         finally:
             if asked is not None:
                 model.warm_start = asked
 
-    def _read(self, X: Any, y: Any) -> tuple[Any, Array]:
+    def read(self, X: Any, y: Any) -> tuple[Any, Array]:
+        """Return the rows and targets as all fits see them."""
         if self._rows is None:
             self._rows = self.model._read(X, y)
         return self._rows

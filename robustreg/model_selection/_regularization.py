@@ -292,18 +292,15 @@ class _Fits:
         """Return what the gradient of the fit without penalised coefficients says, and which these are."""
         X, y, sample_weight = self.given
         model = self.model
-        rows, target = model._read(X, y)
+        rows, target = self.sequence.read(X, y)
         p = rows.shape[1]
         given = model.penalty_weights
         weights = np.ones(p) if given is None else np.asarray(given, dtype=float)
         penalised = (weights > 0) & np.isfinite(weights)
-        none = clone(model).set_params(
-            alpha=1.0,
-            penalty_weights=np.where(weights > 0, np.inf, 0.0) if penalised.any() else weights,
-        )
+        removed = np.where(weights > 0, np.inf, 0.0) if penalised.any() else weights
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            none.fit(X, y, sample_weight)
+            none: Any = self.sequence.fit(alpha=1.0, penalty_weights=removed)
         none.penalty_weights = given
         weight, mass = none._weigh(target, sample_weight)
         total = mass * len(target) if weight is None else mass * float(np.sum(weight))
