@@ -10,10 +10,11 @@ import pandas as pd
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted
 
-from robustreg._array import Array
+from robustreg._array import Array, is_sparse
 from robustreg._lazy import refuse_lazy
 from robustreg.estimators._base import LinearModel, Prepared, Units
 from robustreg.estimators._callbacks import with_callbacks
+from robustreg.estimators._penalised import check_columns
 from robustreg.estimators._validation import (
     check_data,
     check_option,
@@ -22,9 +23,21 @@ from robustreg.estimators._validation import (
     refuse_mask,
 )
 from robustreg.losses import Hinge, Logistic, PointwiseLoss, SquaredHinge
+from robustreg.objective import Objective
 from robustreg.penalties import L2
-from robustreg.solvers import Control, PairProblem, Pairs, Result, solve_pairs
+from robustreg.preparation import prepare
+from robustreg.solvers import (
+    Control,
+    PairProblem,
+    Pairs,
+    Result,
+    solve_pairs,
+    solve_piecewise,
+    solve_settled,
+)
 
+#: differences of rows, one a pair, that are held at the most (machine: a GiB)
+LISTED_BYTES = 1 << 30
 LOSSES = ("margin_ranking", "hinge", "squared_hinge", "logistic")
 
 
@@ -48,7 +61,17 @@ class MarginRanker(LinearModel):
     margin : float, default=1.0
         Difference of scores from which a pair costs nothing, above 0; "logistic" has none.
     alpha : float, default=1.0
-        Strength of the L2 penalty on the sum over all pairs, above 0.
+        Strength of the penalty on the sum over all pairs, above 0.
+    l1_ratio : float, default=0.0
+        Share of the absolute values in the penalty, in [0, 1]:
+        ``alpha * (l1_ratio * ||coef||_1 + (1 - l1_ratio) / 2 * ||coef||_2^2)``. Above 0 coefficients
+        can be exactly zero. With this, `positive` or `penalty_weights` the pairs are listed: their
+        differences may take 1 GiB.
+    positive : bool, default=False
+        Whether coefficients must be at least 0.
+    penalty_weights : array-like of shape (n_features,), default=None
+        A factor of the penalty for each feature, at least 0: 0 leaves its coefficients free and infinity
+        makes them 0.
     max_iter : int, default=1000
         Largest number of iterations, those on a subsample included.
     tol : float, default=1e-8
@@ -65,8 +88,8 @@ class MarginRanker(LinearModel):
     n_iter_ : int
         Iterations.
     optimality_ : float
-        Relative duality gap of the hinge loss; otherwise the largest gradient entry per unit of
-        weight of the pairs, in standardised units.
+        Relative duality gap of the hinge loss, and with another penalty than the L2 of any; otherwise the
+        largest gradient entry per unit of weight of the pairs, in standardised units.
     n_features_in_ : int
         Number of columns seen in fit.
     feature_names_in_ : array of shape (n_features,)
@@ -102,6 +125,9 @@ class MarginRanker(LinearModel):
         loss: str = "margin_ranking",
         margin: float = 1.0,
         alpha: float = 1.0,
+        l1_ratio: float = 0.0,
+        positive: bool = False,
+        penalty_weights: Any = None,
         max_iter: int = 1000,
         tol: float = 1e-8,
         warm_start: bool = False,
@@ -109,6 +135,9 @@ class MarginRanker(LinearModel):
         self.loss = loss
         self.margin = margin
         self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.positive = positive
+        self.penalty_weights = penalty_weights
         self.max_iter = max_iter
         self.tol = tol
         self.warm_start = warm_start
@@ -173,14 +202,45 @@ class MarginRanker(LinearModel):
     def _units(self, y: Array, weight: Array | None, mass: float) -> Units:
         return Units(0.0, 1.0, mass)
 
+    def _prepare(self, X: Any, y: Array, weight: Array | None, mass: float) -> Prepared:
+        if not self._penalty(1.0).by_column:
+            return super()._prepare(X, y, weight, mass)
+        check_columns(self, X.shape)
+        up, down = self._listed(X, y, weight)
+        difference = X[up]
+        difference -= X[down]
+        each = np.ones(len(up)) if weight is None else weight[up] * weight[down]
+        share = float(each.mean())
+        how = self._preparation()
+        data, rank = prepare(difference, np.ones(len(up)), each / share, intercept=False, **how)
+        return Prepared(data, Units(0.0, 1.0, share * mass**2), rank)
+
+    def _listed(self, X: Any, y: Array, weight: Array | None) -> tuple[Array, Array]:
+        """Return the rows (higher, lower) of all pairs of positive weight."""
+        kept = np.arange(len(y)) if weight is None else np.flatnonzero(weight)
+        most = int(LISTED_BYTES / (8 * max(X.nnz / X.shape[0] if is_sparse(X) else X.shape[1], 1)))
+        listed = pairs_of(y[kept], None).listed(np.zeros(len(kept)), -1.0, 1.0, most)
+        if listed is None:
+            raise ValueError(
+                f"There are more than {most:,} pairs, whose differences l1_ratio, positive and penalty_weights "
+                "have listed and which would take more than 1 GiB: rank fewer rows or smaller queries, or use the "
+                "L2 penalty (l1_ratio=0, positive=False, penalty_weights=None), which lists none."
+            )
+        return kept[listed[0]], kept[listed[1]]
+
     def _minimise(self, prepared: Prepared, start: Array | None, control: Control) -> Result:
         data, units, _ = prepared
-        grade, query = data.y.T
-        pairs = Pairs(grade, np.unique(query, return_inverse=True)[1].reshape(-1), data.weight)
-        penalty = L2(float(self.alpha) / units.mass**2)
-        problem = PairProblem(self._loss(), pairs, data, penalty)
         start = np.zeros(data.size) if start is None else start
-        found = solve_pairs(problem, start, control)
+        if self._penalty(1.0).by_column:
+            penalty = units.penalty(self._penalty(data.total * units.mass), 0)
+            objective = Objective(self._loss(), data, penalty)
+            solve = solve_settled if objective.loss.smooth else solve_piecewise
+            found = solve(objective, start, control)
+            found.n_pairs = data.total * units.mass
+            return found
+        pairs = pairs_of(data.y, data.weight)
+        penalty = L2(float(self.alpha) / units.mass**2)
+        found = solve_pairs(PairProblem(self._loss(), pairs, data, penalty), start, control)
         found.n_pairs = pairs.total * units.mass**2
         return found
 
@@ -245,6 +305,12 @@ class MarginRanker(LinearModel):
         weight, _ = self._weigh(codes, sample_weight)
         pairs = Pairs(grade, codes[:, 1].astype(np.int64), weight)
         return pairs.concordance(scores)
+
+
+def pairs_of(y: Array, weight: Array | None) -> Pairs:
+    """Return all pairs of rows with the given grades and queries."""
+    grade, query = y.T
+    return Pairs(grade, np.unique(query, return_inverse=True)[1].reshape(-1), weight)
 
 
 def queries(qid: Any, y: Array) -> Array:

@@ -23,6 +23,35 @@ from tests.solvers.test_passes import passes
 
 LOSSES = ["margin_ranking", "squared_hinge", "logistic"]
 
+#: objectives of elastic nets by cvxpy 1.7 with Clarabel at tolerances of 1e-12: of loss, l1_ratio, positive, and
+#: whether features have weights of their own
+LEAST = {
+    ("margin_ranking", 1.0, False, False): 399.996323079,
+    ("margin_ranking", 1.0, False, True): 486.853966035,
+    ("margin_ranking", 1.0, True, False): 697.435905134,
+    ("margin_ranking", 1.0, True, True): 696.536755358,
+    ("margin_ranking", 0.5, False, False): 431.817819539,
+    ("margin_ranking", 0.5, False, True): 557.326076819,
+    ("margin_ranking", 0.5, True, False): 741.020500235,
+    ("margin_ranking", 0.5, True, True): 740.150665266,
+    ("squared_hinge", 1.0, False, False): 407.901251152,
+    ("squared_hinge", 1.0, False, True): 501.199668279,
+    ("squared_hinge", 1.0, True, False): 725.474321634,
+    ("squared_hinge", 1.0, True, True): 725.030205195,
+    ("squared_hinge", 0.5, False, False): 502.894428922,
+    ("squared_hinge", 0.5, False, True): 612.751858066,
+    ("squared_hinge", 0.5, True, False): 794.566070802,
+    ("squared_hinge", 0.5, True, True): 794.309618337,
+    ("logistic", 1.0, False, False): 408.113919446,
+    ("logistic", 1.0, False, True): 475.72736839,
+    ("logistic", 1.0, True, False): 584.305236065,
+    ("logistic", 1.0, True, True): 583.274391476,
+    ("logistic", 0.5, False, False): 407.098755373,
+    ("logistic", 0.5, False, True): 481.001084485,
+    ("logistic", 0.5, True, False): 584.335872153,
+    ("logistic", 0.5, True, True): 583.701581726,
+}
+
 
 def sample(n=60, p=3, n_queries=4, n_grades=4, seed=0):
     """Return X, grades that depend on it, queries in no order, and weights."""
@@ -237,6 +266,64 @@ def test_many_rows_start_from_a_sample():
     assert passes(model.fit, X, grade, qid=query) < 20
 
 
+@pytest.mark.parametrize("free", [False, True])
+@pytest.mark.parametrize("positive", [False, True])
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.5])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_elastic_nets_are_minimal_over_the_listed_pairs(loss, l1_ratio, positive, free):
+    X, grade, query, weight = sample(p=6, seed=3)
+    X = X * [0.01, 1.0, 100.0, 1.0, 1.0, 1.0] + 1000.0
+    weight[::7] = 0.0
+    D, w = differences(X, grade, query, weight)
+    factor = np.array([1.0, 0.0, 1.0, 2.0, np.inf, 0.5]) if free else np.ones(6)
+    kept = np.isfinite(factor)
+    unit = D.std(axis=0)
+    alpha = 0.05 * np.abs(D.T @ w / unit).max() * 0.1
+    model = MarginRanker(
+        loss=loss, alpha=alpha, l1_ratio=l1_ratio, positive=positive, penalty_weights=factor
+    ).fit(X, grade, query, weight)
+    assert model.optimality_ <= 1e-11
+    assert model.n_pairs_ == pytest.approx(w.sum())
+    assert not model.coef_[~kept].any()
+    assert not positive or model.coef_.min() >= 0
+    d = D @ model.coef_
+    value = (
+        w
+        @ {
+            "margin_ranking": lambda: np.maximum(0, 1 - d),
+            "squared_hinge": lambda: np.maximum(0, 1 - d) ** 2,
+            "logistic": lambda: np.logaddexp(0, -d),
+        }[loss]()
+    )
+    size = np.abs(model.coef_[kept])
+    value += alpha * factor[kept] @ (l1_ratio * size + (1 - l1_ratio) / 2 * size**2)
+    assert value <= LEAST[loss, l1_ratio, positive, free] * (1 + 1e-8)
+
+
+def test_an_elastic_net_knows_sparse_rows_repetitions_and_a_warm_start():
+    X, grade, query, weight = sample(p=6)
+    rows = np.repeat(np.arange(len(X)), weight.astype(int))
+    model = MarginRanker(alpha=150.0, l1_ratio=0.8)
+    one = clone(model).fit(X, grade, query, weight)
+    assert 0 < np.count_nonzero(one.coef_) < 6
+    for other in (
+        clone(model).fit(sp.csr_array(X), grade, query, weight),
+        clone(model).fit(X[rows], grade[rows], query[rows]),
+    ):
+        assert_allclose(other.coef_, one.coef_, rtol=1e-7, atol=1e-10)
+    again = clone(model).set_params(warm_start=True).fit(X, grade, query, weight)
+    again.fit(X, grade, query, weight)
+    assert_allclose(again.coef_, one.coef_, rtol=1e-9, atol=1e-12)
+
+
+def test_more_pairs_than_can_be_listed_are_refused(monkeypatch):
+    monkeypatch.setattr("robustreg.estimators.ranking.LISTED_BYTES", 8 * 3 * 100)
+    X, grade, query, _ = sample()
+    with pytest.raises(ValueError, match=r"more than 100 pairs.*or use the L2 penalty"):
+        MarginRanker(l1_ratio=0.5).fit(X, grade, query)
+    MarginRanker().fit(X, grade, query)
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_too_few_iterations_warn(loss):
     X, grade, query, _ = sample()
@@ -250,6 +337,8 @@ def test_too_few_iterations_warn(loss):
         ({"loss": "huber"}, {}, "'loss' parameter of MarginRanker must be one of 'margin_ranking'"),
         ({"margin": 0.0}, {}, "'margin' parameter"),
         ({"alpha": 0.0}, {}, "'alpha' parameter"),
+        ({"l1_ratio": 1.5}, {}, "'l1_ratio' parameter of MarginRanker"),
+        ({"penalty_weights": [1.0, 2.0]}, {}, "one number for each of the 1 features"),
         ({}, {"qid": [1, 2]}, "qid must have one entry for each row"),
         ({}, {"qid": [[1], [2], [3]]}, "qid must have one entry for each row"),
         ({}, {"qid": ["a", None, "b"]}, "qid has missing values"),
