@@ -92,3 +92,17 @@ def test_an_inner_product_is_rounded_once():
         left[-1] = -(left[:-1] @ right[:-1]) / right[-1]
         exact = sum(Fraction(a) * Fraction(b) for a, b in zip(left, right, strict=True))
         assert dot(left, right) == float(exact)
+
+
+@pytest.mark.parametrize("n_classes", [0, 2, 3])
+def test_penalties_with_weights_of_their_own_are_asked_in_the_shape_they_know(n_classes):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 3)) + 1e4
+    y = X[:, 0] - 1e4 + rng.normal(size=40)
+    weight = np.ones(40)
+    weight[0] = 1e5
+    model = HuberRegressor(scale=1.0)
+    if n_classes:
+        model, y = LogisticClassifier(), np.digitize(y, [0.0] if n_classes == 2 else [-0.5, 0.5])
+    model.set_params(alpha=1.0, l1_ratio=0.5, penalty_weights=[1.0, 2.0, 0.5])
+    assert model.fit(X, y, weight).optimality_ <= model.tol

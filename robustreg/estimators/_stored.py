@@ -63,5 +63,6 @@ def _rise(stored: Stored, estimate: Estimate, mass: float) -> float:
         return float(found[0])
 
     least = value(ended)
-    total = least + estimate.penalty.value_gradient(stored.coef)[0] / mass
+    coef = stored.coef[0] if len(stored.coef) == 1 else stored.coef.T
+    total = least + estimate.penalty.value_gradient(coef)[0] / mass
     return (value(rounded) - least) / total if total > 0 else 0.0
