@@ -118,10 +118,13 @@ def torch(session: nox.Session) -> None:
 
 
 @nox.session
-def jax(session: nox.Session) -> None:
+@nox.parametrize(
+    "pins", [("jax==0.10.2",), ("jax==0.4.36", "numpy<2.3", "scipy<1.16")], ["newest", "oldest"]
+)
+def jax(session: nox.Session, pins: tuple[str, ...]) -> None:
     """Run the tests of the losses with JAX, without which they are left out."""
-    # One version, as for PyTorch: the rules of a primitive are not of the stable part of its interface.
-    session.install("-e", ".[test]", "jax==0.10.2")
+    # Fixed versions, as for PyTorch: the rules of a primitive are not of the stable part of its interface.
+    session.install("-e", ".[test]", *pins)
     session.run("pytest", "-n", "auto", *COVERED, "tests/losses/test_jax.py", *session.posargs)
 
 

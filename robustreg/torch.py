@@ -37,7 +37,8 @@ class Criterion(torch.nn.Module):
     loss : Loss
         The loss.
     extra : torch.nn.Parameter or None
-        The loss's own parameters: centres of ``ArcFace``, w and b of ``GE2E``.
+        The loss's own parameters: centres of ``ArcFace``, w and b of ``GE2E``. A step that makes w negative
+        is taken to the bound of 1e-6 by the next call.
 
     Examples
     --------
@@ -69,8 +70,10 @@ class Criterion(torch.nn.Module):
         if shape is not None:
             self.extra = torch.nn.Parameter(torch.nn.init.xavier_normal_(torch.empty(*shape)))
         elif self.loss.target.formation == "group_batches":
-            start = self.loss.extra(None, np.ones((2, 2, 1)), None).start
-            self.extra = torch.nn.Parameter(torch.tensor(start, dtype=torch.get_default_dtype()))
+            own = self.loss.extra(None, np.ones((2, 2, 1)), None)
+            self.extra = torch.nn.Parameter(_tensor(own.start))
+            for name in ("lower", "upper"):
+                self.register_buffer(name, _tensor(getattr(own, name)), persistent=False)
             own = Argument("extra", "extra", "tensor", "The loss's own parameters.")
             vars(self.loss)["arguments"] = (*self.loss.arguments, own)
 
@@ -99,9 +102,19 @@ class Criterion(torch.nn.Module):
             raise TypeError(f"{type(self).__name__} takes {len(names)} inputs: {', '.join(names)}.")
         named = dict(zip(names, inputs, strict=False))
         own = next((a.name for a in self.loss.arguments if a.role == "extra"), None)
+        if hasattr(self, "lower") and isinstance(self.extra, torch.nn.Parameter):
+            self._project()
         if own is not None:
             named[own] = self.extra
         return self.loss(**named, sample_weight=sample_weight, reduction=self.reduction)
+
+    def _project(self) -> None:
+        """Move parameters that a step of an optimiser took beyond their bounds back onto these."""
+        with torch.no_grad():
+            inside = torch.clamp(self.extra, self.lower, self.upper)
+            # only where they are beyond: a graph of an earlier call still holds what is in place
+            if bool((self.extra != inside).any()):
+                self.extra.copy_(inside)
 
     def extra_repr(self) -> str:
         """Describe the fields of the loss, and the reduction.
@@ -115,6 +128,11 @@ class Criterion(torch.nn.Module):
             own = dict(zip(("n_classes", "n_dimensions"), self.extra.shape, strict=True))
         fields = own | self.loss.get_params(deep=False) | {"reduction": self.reduction}
         return ", ".join(f"{name}={value!r}" for name, value in fields.items())
+
+
+def _tensor(array: Any) -> Any:
+    """Return numbers in PyTorch's default precision."""
+    return torch.tensor(array, dtype=torch.get_default_dtype())
 
 
 def _count(name: str, value: Any) -> int:

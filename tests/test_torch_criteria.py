@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from robustreg.losses import LOSSES
+from robustreg.losses import LOSSES, ge2e_loss
 
 torch = pytest.importorskip("torch")
 nn = pytest.importorskip("robustreg.torch")
@@ -72,6 +72,23 @@ def test_pickled_copied_and_saved(name):
     assert other(*moving, *target).item() == value
     assert repr(criterion).startswith(f"{LOSSES[name].__name__}(")
     assert "reduction='mean'" in repr(criterion)
+
+
+@pytest.mark.parametrize("variant", ["softmax", "contrast"])
+def test_the_slope_of_ge2e_stays_positive(variant):
+    # members nearer to the other group's centroid than to their own: a smaller w is always better
+    far = torch.tensor([[[1.0, 0.0], [-1.0, 0.1]], [[0.9, 0.1], [-0.9, 0.1]]], dtype=torch.float64)
+    criterion = nn.GE2E(w=1.0, variant=variant).double()
+    optimiser = torch.optim.SGD(criterion.parameters(), lr=1e3)
+    first = criterion(far)
+    (first + criterion(far)).backward()  # two graphs of one value of the parameters
+    optimiser.step()
+    assert criterion.extra[0] < 0
+    value = criterion(far).item()
+    assert criterion.extra[0].item() == pytest.approx(1e-6)
+    w, b = criterion.extra.tolist()
+    assert value == pytest.approx(ge2e_loss(far.numpy(), w=w, b=b, variant=variant))
+    assert set(criterion.state_dict()) == {"extra"}
 
 
 def both(mine, theirs, moving, target, **weights):
