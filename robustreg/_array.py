@@ -29,6 +29,9 @@ FEW = 16
 #: memory that a processor reads, as DLPack numbers devices: its own, and what CUDA and ROCm pin in it
 HOST = (1, 3, 11)
 
+#: what may be read as real numbers
+NUMBERS = ("bool", "integral", "real floating")
+
 EMPTY = np.empty(0)
 EMPTY.setflags(write=False)
 
@@ -289,10 +292,44 @@ def here(value: Any, name: str) -> Any:
     except (AttributeError, RuntimeError, TypeError, ValueError) as error:
         problem, reason = ValueError, f"NumPy cannot read in place ({error})"
     raise problem(
-        f"{name} is an array of {name_of(array)}, of type {array.dtype}, which {reason}. Fits and predictions "
-        "are computed by NumPy, and nothing is copied from a device unasked: pass a dense array of float64 or "
-        f"float32 in the memory of this process, such as {name}.cpu() of PyTorch."
+        f"{name} is an array of {name_of(array)}, of type {array.dtype}, which {reason}. This is computed by NumPy, and "
+        "nothing is copied from a device unasked: pass a dense array of float64 or float32 in the memory of this "
+        f"process, such as {name}.cpu() of PyTorch. What is fitted to Dask collections is fitted to an X on a device, "
+        "too, where scikit-learn's array_api_dispatch is set."
     )
+
+
+def is_on_device(value: Any) -> bool:
+    """Whether a value is a dense array of real numbers that NumPy reads a copy of, and not in place."""
+    if not is_foreign(value) or not value.ndim:
+        return False
+    array = value.detach() if hasattr(value, "detach") else value
+    try:
+        if not array_namespace(array).isdtype(array.dtype, NUMBERS):
+            return False
+        if array.__dlpack_device__()[0] in HOST and _is_readable(array):
+            return False
+        to_host(array[: min(array.shape[0], 1), ...])
+    except (AttributeError, BufferError, RuntimeError, TypeError, ValueError):
+        return False
+    return True
+
+
+def _is_readable(array: Array) -> bool:
+    try:
+        np.asarray(array)
+    except (RuntimeError, TypeError, ValueError):
+        return False
+    return True
+
+
+def to_host(array: Array) -> np.ndarray:
+    """Return an array of any device as one of NumPy that may be written to."""
+    if array.__dlpack_device__()[0] in HOST:
+        found = np.from_dlpack(array)
+    else:
+        found = np.asarray(array_api_compat.to_device(array, "cpu"))
+    return found if found.flags.writeable else found.copy()
 
 
 def moved(values: np.ndarray, like: Array) -> Array:

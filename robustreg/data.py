@@ -18,6 +18,7 @@ import scipy.sparse as sp
 from robustreg._array import Array, is_sparse
 from robustreg._threads import in_order
 from robustreg.coordinates import MAX_CONDITION, Coordinates, condition_number
+from robustreg.device_rows import DeviceRows
 
 #: bytes of X in one block at the most: little enough to stay in cache through raw, loss and pullback,
 #: and enough for threads, which hand over Python's lock between any two steps, not to wait for it
@@ -91,6 +92,8 @@ class Block(NamedTuple):
     def _gram(self, curvature: Array) -> Array:
         if is_sparse(self.X):
             return (self.X.T @ (diagonal(curvature) @ self.X)).toarray()
+        if isinstance(self.X, DeviceRows):
+            return self.X.gram(curvature)
         X, bent = self.X, np.flatnonzero(curvature != 0)
         if not len(bent):
             return np.zeros((X.shape[1], X.shape[1]))
@@ -110,7 +113,7 @@ class Block(NamedTuple):
 
     def grams(self, curvatures: Array) -> Array:
         """Return :meth:`gram` of each column of curvatures, stacked."""
-        if curvatures.shape[1] == 1 or is_sparse(self.X):
+        if curvatures.shape[1] == 1 or not isinstance(self.X, np.ndarray):
             return np.stack([self.gram(curvature) for curvature in curvatures.T])
         n, k = curvatures.shape
         bent = (curvatures[:, :, None] * self.X[:, None, :]).reshape(n, -1)
@@ -268,7 +271,7 @@ class Data:
 
     def _parts(self) -> list[slice]:
         n, p = self.n_rows, max(self.X.shape[1], 1)
-        whole = is_sparse(self.X) and not self.explicit
+        whole = isinstance(self.X, DeviceRows) or (is_sparse(self.X) and not self.explicit)
         # A Gram matrix has to be made of more rows than it has itself to be worth its memory.
         most = max(n, 1) if whole else max(256, p, BLOCK_BYTES // (8 * p))
         step = -(-n // max(-(-n // most), 1)) or 1
@@ -281,7 +284,9 @@ class Data:
         X = self.X if rows is None else take_rows(self.X, rows)
         if not self.ready:
             X = floats(X, dense=self.explicit)
-            if self.explicit:
+            if self.explicit and isinstance(X, DeviceRows):
+                X = X.through(self.held.center, self.held.transform)
+            elif self.explicit:
                 out = _scratch("centred", X.shape) if brief else None
                 combined = brief and not self.coordinates.diagonal
                 last = _scratch("combined", (X.shape[0], self.size)) if combined else None

@@ -14,6 +14,7 @@ from robustreg._array import Array
 from robustreg._threads import blas_aside
 from robustreg.coordinates import MAX_CONDITION, Coordinates, condition_number
 from robustreg.data import FEW, TAKE_BYTES, Block, Data, drawn
+from robustreg.device_rows import DeviceRows, in_process
 from robustreg.orthonormal import lost_shares, orthonormal_transform
 from robustreg.preparation import LOST, is_harmless, refuse_loss
 from robustreg.sampling import EVEN
@@ -293,7 +294,7 @@ class Finite:
 
     def __call__(self, part: Part) -> tuple[()]:
         where = f"in the samples from {part.start} on"
-        refuse_not_finite(part.X, range(part.X.shape[1]), where)
+        refuse_not_finite(in_process(part.X), range(part.X.shape[1]), where)
         return ()
 
 
@@ -319,7 +320,8 @@ class Triangle:
     """R of the QR decomposition of the rows of a block."""
 
     def __call__(self, block: Block) -> tuple[Array]:
-        return (_r_factor(block.X),)
+        rows = block.X
+        return (rows.triangle() if isinstance(rows, DeviceRows) else _r_factor(rows),)
 
 
 def triangle(one: tuple[Array], other: tuple[Array]) -> tuple[Array]:

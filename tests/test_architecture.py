@@ -20,8 +20,8 @@ _FORMULAS = {
     "scales": {"_array"},
 }
 _CORE = {
-    "_lazy", "_array", "_parameters", *_FORMULAS, "sampling", "coordinates", "data", "passes",
-    "objective", "tables", "remote", "order_statistics", "stored",
+    "_lazy", "_array", "_parameters", *_FORMULAS, "sampling", "coordinates", "device_rows", "data",
+    "passes", "objective", "tables", "remote", "order_statistics", "stored",
 }  # fmt: skip
 ALLOWED = {
     "_lazy": set(),
@@ -34,7 +34,8 @@ ALLOWED = {
     "coordinates": {"_array", "precise"},
     "row_space": {"_array"},
     "sampling": {"_array"},
-    "data": {"_array", "_threads", "coordinates"},
+    "device_rows": {"_array"},
+    "data": {"_array", "_threads", "coordinates", "device_rows"},
     "stored": {"_array", "data", "precise"},
     "orthonormal": {"_array"},
     "sparse_columns": {"_array", "coordinates", "data", "orthonormal"},
@@ -58,6 +59,7 @@ ALLOWED = {
         "_threads",
         "coordinates",
         "data",
+        "device_rows",
         "orthonormal",
         "preparation",
         "sampling",

@@ -19,6 +19,7 @@ from robustreg._array import Array, is_sparse, row_slices
 from robustreg._lazy import is_lazy, refuse_lazy
 from robustreg._threads import blas_aside, in_order
 from robustreg.data import FEW, Data, drawn
+from robustreg.device_rows import DeviceRows
 from robustreg.estimators._answers import ScoreMixin, answers
 from robustreg.estimators._callbacks import CallbackSupportMixin, Progress, with_callbacks
 from robustreg.estimators._estimate import Estimate
@@ -309,7 +310,8 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
 
         ``share`` returns what fits of neighbouring parameters have in common.
         """
-        if prepare is None and (is_lazy(X) or self._is_mapped(X, y, sample_weight)):
+        elsewhere = is_lazy(X) or isinstance(X, DeviceRows)
+        if prepare is None and (elsewhere or self._is_mapped(X, y, sample_weight)):
             return self._fit_lazy(X, y, sample_weight)
         if prepare is None and self._is_several(y):
             return self._fit_several(X, y, sample_weight)
@@ -521,7 +523,7 @@ class LinearRegressor(ScoreMixin, LinearModel):
         """
         rounding = np.empty_like(y)
         for part in row_slices(len(y), 4096):
-            size = np.asarray(safe_sparse_dot(abs(X[part]), np.abs(self.coef_)))
+            size = np.asarray(abs(X[part]).dot(np.abs(self.coef_)))
             rounding[part] = size + abs(self.intercept_) + np.abs(y[part])
         with np.errstate(over="ignore"):
             return 256 * np.finfo(float).eps * np.maximum(rounding, np.mean(rounding))
@@ -541,6 +543,9 @@ def linear(X: Any, coef: Array, intercept: Any) -> Array:
     """
     if is_sparse(X):
         return np.asarray(safe_sparse_dot(X, coef.T)) + intercept
+
+    if isinstance(X, DeviceRows):
+        return np.asarray(X.dot(coef.T)) + intercept
 
     # in parts, or NumPy would make a copy of all of a single-precision X in double precision
     def part(rows: slice) -> Array:

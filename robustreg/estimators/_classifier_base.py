@@ -7,7 +7,6 @@ from typing import Any, cast
 
 import numpy as np
 from sklearn.base import ClassifierMixin
-from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted
 
 from robustreg._array import Array
@@ -113,7 +112,7 @@ class LinearScores(CountsRounding, RemoteFit):
         """Scores of shape (n, n_scores)."""
         check_is_fitted(self)
         X = check_data(self, X)
-        return np.asarray(safe_sparse_dot(X, self.coef_.T)) + self.intercept_
+        return np.asarray(X.dot(self.coef_.T)) + self.intercept_
 
     def _objective(self, loss: Loss, data: Data, mass: float, **options: Any) -> Objective:
         """Return the objective of a loss on the rows."""

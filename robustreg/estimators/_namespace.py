@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from sklearn import get_config
 
-from robustreg._array import Array, here, is_foreign, kind_of, moved, name_of
+from robustreg._array import Array, here, is_foreign, is_on_device, kind_of, moved, name_of, to_host
+from robustreg.device_rows import DeviceRows
 
 #: methods that take rows
 METHODS = (
@@ -28,6 +29,9 @@ class AcceptsArrays:
     With scikit-learn's ``array_api_dispatch`` answers and fitted arrays are of the namespace of X, on its
     device; without it they are NumPy's.
     """
+
+    #: whether an X that NumPy cannot read may stay on its device
+    _serves_devices = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -48,8 +52,9 @@ def _in_kind(method: Callable[..., Any]) -> Callable[..., Any]:
             return method(self, *args, **named)
         X = args[0] if args else named.get("X")
         kind = kind_of(X) if is_foreign(X) and get_config()["array_api_dispatch"] else None
-        args = tuple(here(value, "".join(names[i : i + 1])) for i, value in enumerate(args))
-        named = {name: here(value, name) for name, value in named.items()}
+        read = _read if kind is not None and self._serves_devices and is_on_device(X) else here
+        args = tuple(read(value, "".join(names[i : i + 1])) for i, value in enumerate(args))
+        named = {name: read(value, name) for name, value in named.items()}
         if method.__name__ != "fit":
             _refuse_other(self, X, fitted)
             return _outward(method(in_numpy(self), *args, **named), kind)
@@ -62,13 +67,21 @@ def _in_kind(method: Callable[..., Any]) -> Callable[..., Any]:
     return answer
 
 
+def _read(value: Any, name: str) -> Any:
+    """Return X where it is, and what has one number a row, beside it, in this process."""
+    if not is_on_device(value):
+        return here(value, name)
+    return DeviceRows.of(value) if name == "X" else to_host(value)
+
+
 def in_numpy(model: Any) -> Any:
     """Return a model whose fitted arrays are NumPy's: itself, or a shallow copy."""
     if "_kind" not in model.__dict__:
         return model
     bare = copy(model)
     del bare._kind
-    bare.__dict__.update({name: here(value, name) for name, value in _fitted(bare)})
+    arrays = {name: to_host(value) for name, value in _fitted(bare) if is_foreign(value)}
+    bare.__dict__.update(arrays)
     return bare
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
+from sklearn.utils.validation import check_consistent_length
 
-from robustreg._lazy import is_lazy, is_rows, refuse_lazy
+from robustreg._lazy import is_rows, refuse_lazy
 from robustreg._threads import blas_aside
+from robustreg.device_rows import DeviceRows, refuse_device
 from robustreg.estimators._answers import known_columns
 from robustreg.estimators._base import LinearModel, Prepared
 from robustreg.estimators._callbacks import Progress
@@ -16,7 +19,7 @@ from robustreg.estimators._hints import missing
 from robustreg.estimators._labels import plain_labels
 from robustreg.estimators._tables import refuse_columns
 from robustreg.estimators._validation import FLOATS
-from robustreg.tables import Table, open_mapped, open_table
+from robustreg.tables import Table, open_here, open_table
 
 #: columns at which rows that are elsewhere are too many to be fetched for absolute errors and hinges: 16 MiB
 #: hold 6,900 rows of 300
@@ -39,9 +42,15 @@ def too_many(n_features: int) -> str:
 
 
 def opened(X: Any, y: Any, sample_weight: Any, read: Any = None) -> Table:
-    """Return collections of Dask, a file mapped into memory, or rows, as a table."""
+    """Return collections of Dask, a file mapped into memory, an array on a device, or rows, as a table."""
     if isinstance(X, np.memmap):
-        return open_mapped(X, np.asarray(plain_labels(y)), sample_weight, read)
+        return open_here(X, np.asarray(plain_labels(y)), sample_weight, read)
+    if isinstance(X, DeviceRows):
+        y = np.asarray(plain_labels(y))
+        if isinstance(sample_weight, Real):
+            sample_weight = np.full(len(X), float(sample_weight))
+        check_consistent_length(X, y, sample_weight)
+        return open_here(X, y, sample_weight, read)
     if not is_rows(X):
         return open_table(X, y, sample_weight, refuse_columns, read)
     if y is not None or sample_weight is not None:
@@ -51,8 +60,9 @@ def opened(X: Any, y: Any, sample_weight: Any, read: Any = None) -> Table:
 
 
 class RemoteFit(LinearModel):
-    """A linear model that may be fitted to collections of Dask."""
+    """A linear model that may be fitted to rows that are elsewhere."""
 
+    _serves_devices = True
     #: reads a partition of y; None where it is one number a row
     _read_remote: Any = None
 
@@ -101,12 +111,14 @@ class RemoteFit(LinearModel):
     def _fit_lazy(self, X: Any, y: Any, sample_weight: Any) -> Self:
         self._check_parameters()
         if reason := self._why_not(n_columns(X)):
-            refuse_lazy(f"{type(self).__name__} ({reason})", X=X)
+            who = f"{type(self).__name__} ({reason})"
+            refuse_lazy(who, X=X)
+            refuse_device(who, X)
         known_columns(self, X, reset=True)
         read = type(self)._read_remote
         table = opened(X, y, sample_weight, read)
         self._fit_table(table, X, y, sample_weight)
-        self._remote = is_lazy(X)
+        self._remote = not isinstance(X, np.memmap)
         if not self._remote:
             self._describe_parts(table)
         return self

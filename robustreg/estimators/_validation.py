@@ -14,6 +14,8 @@ from sklearn.utils.validation import assert_all_finite, check_array, validate_da
 from robustreg._array import NUMPY, Array, all_finite, here
 from robustreg._lazy import refuse_lazy
 from robustreg.data import BLOCK_BYTES, column_squares
+from robustreg.device_rows import DeviceRows
+from robustreg.estimators._answers import known_columns
 from robustreg.estimators._tables import (
     as_frame,
     infinite_columns,
@@ -92,6 +94,11 @@ def check_data(estimator: Any, X: Any, y: Any = None, *, fit: bool = False, **op
     if _is_plain(X, y, fit) and _has_columns(estimator, X.shape[1], fit):
         return (X, y) if fit else X
     refuse_lazy(type(estimator).__name__, X=X, y=y)
+    if isinstance(X, DeviceRows) and not fit:
+        known_columns(estimator, X, reset=False)
+        if not X.all_finite():
+            raise ValueError("Input X contains NaN or infinity.")
+        return X
     X, y = here(X, "X"), here(y, "y")
     for name, part in (("X", X), ("y", y)):
         refuse_mask(name, part)

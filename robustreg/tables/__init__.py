@@ -2,7 +2,7 @@
 
 from robustreg.tables._base import Local, Part, Table, add, join, nodes_of, stack
 from robustreg.tables._checks import one_number, refuse_not_finite
-from robustreg.tables._open import lazily, open_mapped, open_parquet, open_table
+from robustreg.tables._open import lazily, open_here, open_parquet, open_table
 
 __all__ = [
     "Local",
@@ -13,7 +13,7 @@ __all__ = [
     "lazily",
     "nodes_of",
     "one_number",
-    "open_mapped",
+    "open_here",
     "open_parquet",
     "open_table",
     "refuse_not_finite",

@@ -43,24 +43,25 @@ def open_table(
     return DaskTable.of(X, y, weight, check, read, positive=False)
 
 
-def open_mapped(
-    X: Array, y: Array, weight: Any, read: Callable[[Any, str], Any] | None = None
+def open_here(
+    X: Any, y: Array, weight: Any, read: Callable[[Any, str], Any] | None = None
 ) -> Local:
-    """Return rows of a file that is mapped into memory as a table whose parts are views of them.
+    """Return rows of a file that is mapped into memory, or of a device, as a table whose parts are views of them.
 
     Parameters
     ----------
-    X : array of shape (n_samples, n_features)
+    X : array or DeviceRows of shape (n_samples, n_features)
         Features.
     y : array of shape (n_samples,) or (n_samples, n_outputs)
         Targets or labels.
     weight : array-like of shape (n_samples,) or None
-        Positive weights.
+        Weights; positive ones of a file, as others would copy it.
     read : callable, optional
         As of :func:`open_table`.
     """
-    read = one_number if read is None else read
-    X = np.asarray(X)  # slices of its subclass take longer than some passes over them
+    positive, read = read is None, one_number if read is None else read
+    if isinstance(X, np.ndarray):
+        X = np.asarray(X)  # slices of its subclass take longer than some passes over them
     step = max(MAPPED // (X.itemsize * X.shape[1]), 1)
 
     weight = None if weight is None else np.asarray(weight)
@@ -69,9 +70,15 @@ def open_mapped(
         where = f"of the samples from {rows.start} on"
         some = read(y[rows], f"y {where}")
         mass = None if weight is None else checked_weight(some, weight[rows], where)
-        return Part(X[rows], some, mass)
+        found = Part(X[rows], some, mass)
+        return found.positive() if positive else found
 
-    return Local(list(map(part, row_slices(len(X), step))))
+    table = Local(list(map(part, row_slices(len(X), step))))
+    if not table.total > 0:
+        raise ValueError(
+            "Found array with 0 sample(s) of positive weight while a minimum of 1 is required."
+        )
+    return table
 
 
 def lazily(function: Callable[..., Any], like: Any, X: Any, *beside: Any) -> Any:

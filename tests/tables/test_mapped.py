@@ -10,28 +10,16 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
 from robustreg import (
-    FocalClassifier,
-    HingeClassifier,
     HuberRegressor,
-    KLRegressor,
     L1Regressor,
     L2Regressor,
-    LogisticClassifier,
-    QuantileRegressor,
     RobustRegressor,
     SRegressor,
     remote,
 )
 from robustreg.estimators import _remote_fit
 from robustreg.tables import _base, _open
-
-N, P = 3000, 3
-RNG = np.random.default_rng(0)
-X = RNG.normal(size=(N, P)) * [1.0, 10.0, 0.1] + [0.0, 5.0, 1.0]
-Y = X @ [1.0, 0.2, 3.0] + RNG.standard_t(2, size=N)
-LABELS = np.array(["high", "low", "none"])[np.digitize(Y, [2.0, 6.0])]
-WEIGHT = RNG.uniform(0.1, 2.0, size=N)
-SHARES = RNG.dirichlet(np.ones(3), size=N)
+from tests.tables._data import LABELS, MODELS, WEIGHT, N, P, X, Y
 
 
 @pytest.fixture
@@ -56,21 +44,6 @@ def mapped(folder, values, order="C"):
     file = folder / "X.npy"
     np.save(file, np.asarray(values, order=order))
     return np.load(file, mmap_mode="r")
-
-
-MODELS = [
-    (L2Regressor(), Y),
-    (HuberRegressor(), Y),
-    (HuberRegressor(scale="proposal2"), Y),
-    (HuberRegressor(scale=1.0, alpha=3.0, fit_intercept=False), Y),
-    (L1Regressor(), list(Y)),
-    (QuantileRegressor(quantile=0.8, alpha=0.01), Y),
-    (RobustRegressor(loss="pseudo_huber"), np.round(Y).astype(int)),
-    (LogisticClassifier(class_weight="balanced"), LABELS),
-    (HingeClassifier(), LABELS),
-    (FocalClassifier(), LABELS == "low"),
-    (KLRegressor(), SHARES),
-]
 
 
 @pytest.mark.parametrize(("model", "y"), MODELS, ids=lambda one: repr(one)[:40])
