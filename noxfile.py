@@ -112,6 +112,7 @@ def torch(session: nox.Session) -> None:
         "tests/losses",
         "tests/test_torch_criteria.py",
         "tests/estimators/test_namespace.py",
+        "tests/tables/test_device.py",
         "robustreg/torch.py",
     )
     session.run("pytest", "-n", "auto", *COVERED, *tests, *session.posargs)
