@@ -70,10 +70,10 @@ class Criterion(torch.nn.Module):
         if shape is not None:
             self.extra = torch.nn.Parameter(torch.nn.init.xavier_normal_(torch.empty(*shape)))
         elif self.loss.target.formation == "group_batches":
-            own = self.loss.extra(None, np.ones((2, 2, 1)), None)
-            self.extra = torch.nn.Parameter(_tensor(own.start))
+            known = self.loss.extra(None, np.ones((2, 2, 1)), None)
+            self.extra = torch.nn.Parameter(_tensor(known.start))
             for name in ("lower", "upper"):
-                self.register_buffer(name, _tensor(getattr(own, name)), persistent=False)
+                self.register_buffer(name, _tensor(getattr(known, name)), persistent=False)
             own = Argument("extra", "extra", "tensor", "The loss's own parameters.")
             vars(self.loss)["arguments"] = (*self.loss.arguments, own)
 
