@@ -127,9 +127,11 @@ class DeviceRows:
         bent = rows if weight is None else rows * self._there(weight)[:, None]
         return to_host(rows.T @ bent)
 
-    def triangle(self) -> Array:
-        """Return R of the QR decomposition."""
-        return to_host(self.xp.linalg.qr(self.array, mode="reduced")[1])
+    def triangle(self, ones: int) -> Array:
+        """Return R of the QR decomposition, with so many columns of ones before."""
+        before = self.xp.ones_like(self.array[:, :ones])
+        rows = self.xp.concat((before, self.array), axis=1)
+        return to_host(self.xp.linalg.qr(rows, mode="reduced")[1])
 
     def sum(self, axis: int) -> Array:
         return to_host(self.xp.sum(self.array, axis=axis))

@@ -428,22 +428,27 @@ def refuse_loss(columns: Array) -> None:
 
 
 def _few_rows(scaled: Data, live: Array) -> Array:
-    """Return the columns that vary, or the triangle of their QR decomposition if that is less."""
+    """Return the columns that vary, or the triangle of their QR decomposition if that is less.
+
+    Beside an intercept without what rounding of centres leaves of their means: it would be a direction.
+    """
     if len(live) >= scaled.n_rows:
-        return np.concatenate([block.X[:, live] for block in scaled.blocks()])
+        rows = np.concatenate([block.X[:, live] for block in scaled.blocks()])
+        return rows - rows.mean(axis=0) if scaled.intercept else rows
     return _triangle(scaled)[:, live]
 
 
 def _triangle(scaled: Data) -> Array:
-    """R of the QR decomposition of all rows, some at a time."""
-    n_features = scaled.X.shape[1]
-    waiting, count = [np.zeros((0, n_features))], 0
+    """R of the QR decomposition of all rows, some at a time; beside an intercept of what ones leave of them."""
+    ones = int(scaled.intercept)
+    n_columns = len(scaled.coordinates.center) + ones
+    waiting, count = [np.zeros((0, n_columns))], 0
     for block in scaled.blocks():
-        waiting.append(block.X)
+        waiting.append(np.column_stack([np.ones((len(block.y), ones)), block.X]))
         count += len(block.y)
-        if count > 4 * n_features:
+        if count > 4 * n_columns:
             waiting, count = [_r_factor(np.concatenate(waiting))], 0
-    return _r_factor(np.concatenate(waiting))
+    return _r_factor(np.concatenate(waiting))[ones:, ones:]
 
 
 def _r_factor(rows: Array) -> Array:

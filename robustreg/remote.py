@@ -317,11 +317,13 @@ def widest(one: tuple[Any, ...], other: tuple[Any, ...]) -> tuple[Any, ...]:
 
 @dataclass(frozen=True)
 class Triangle:
-    """R of the QR decomposition of the rows of a block."""
+    """R of the QR decomposition of the rows of a block, with a one before each where there is an intercept."""
 
     def __call__(self, block: Block) -> tuple[Array]:
-        rows = block.X
-        return (rows.triangle() if isinstance(rows, DeviceRows) else _r_factor(rows),)
+        rows, ones = block.X, int(block.apart)
+        if isinstance(rows, DeviceRows):
+            return (rows.triangle(ones),)
+        return (_r_factor(np.column_stack([np.ones((len(block.y), ones)), rows])),)
 
 
 def triangle(one: tuple[Array], other: tuple[Array]) -> tuple[Array]:
@@ -463,6 +465,7 @@ def prepare_table(
     rank = len(live) + int(intercept)
     if reduce and len(live) and (n <= len(live) or not condition_number(gram) < MAX_CONDITION**2):
         (rows,) = table.reduce(Seen(Triangle(), view, triangle), triangle)
+        rows = rows[int(intercept) :, int(intercept) :]  # what rounding of centres leaves is no direction
         sizes = (safe * unit)[live]
         found = orthonormal_transform(rows[:, live], sizes, n)
         refuse_loss(live[lost_shares(rows[:, live], sizes, found) > LOST])

@@ -2,9 +2,13 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
+from numpy.testing import assert_allclose
 
-from robustreg import L2Regressor, preparation
+from robustreg import HuberRegressor, L2Regressor, preparation
 from robustreg.orthonormal import lost_shares, orthonormal_transform
+from robustreg.preparation import prepare
+from tests._parts import fit, table
 
 N = 60
 
@@ -106,3 +110,32 @@ def test_a_part_that_is_lost_is_told(monkeypatch):
     z, w, x = columns(5, 3).T
     with pytest.warns(UserWarning, match=r"columns \(.*2.*\) that are nearly dependent"):
         L2Regressor().fit(np.column_stack([z, z, x, w]), x)
+
+
+def repeated_rows(seed):
+    """A few distinct rows of zeros and ones, each column at an offset of its own, and the rank of [1, X]."""
+    rng = np.random.default_rng(seed)
+    k, p = int(rng.integers(2, 9)), int(rng.integers(2, 15))
+    few = rng.integers(0, 2, (k, p)) + rng.integers(0, 1000, p) * 10.0 ** rng.integers(0, 6)
+    X = few[rng.integers(0, k, int(rng.integers(k, 30)))]
+    weight = None if seed % 2 else 10.0 ** rng.uniform(-3, 3, len(X))
+    return X, weight, np.linalg.matrix_rank(X - X[0]) + 1
+
+
+@pytest.mark.parametrize("form", [np.asarray, sp.csr_array], ids=["dense", "sparse"])
+def test_what_rounding_of_centres_leaves_is_no_direction(form):
+    for seed in range(100):
+        X, weight, rank = repeated_rows(seed)
+        assert prepare(form(X), np.zeros(len(X)), weight)[1] == rank
+
+
+def test_nor_is_it_one_of_rows_elsewhere():
+    for seed in range(1, 40, 2):
+        X, _, _ = repeated_rows(seed)
+        X = np.tile(X, (20, 1))
+        y = np.random.default_rng(seed).normal(size=len(X))
+        here = HuberRegressor(scale="proposal2").fit(X, y)
+        there = fit(HuberRegressor(scale="proposal2"), table(X, y))
+        assert_allclose(there.scale_, here.scale_, rtol=1e-7)
+        centred = HuberRegressor(scale="proposal2").fit(X - X[0], y)
+        assert_allclose(here.scale_, centred.scale_, rtol=1e-7)
