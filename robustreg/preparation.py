@@ -440,9 +440,8 @@ def _few_rows(scaled: Data, live: Array) -> Array:
 
 def _triangle(scaled: Data) -> Array:
     """R of the QR decomposition of all rows, some at a time; beside an intercept of what ones leave of them."""
-    ones = int(scaled.intercept)
-    n_columns = len(scaled.coordinates.center) + ones
-    waiting, count = [np.zeros((0, n_columns))], 0
+    ones, n_columns = int(scaled.intercept), len(scaled.coordinates.center)
+    waiting, count = [np.zeros((0, n_columns + ones))], 0
     for block in scaled.blocks():
         waiting.append(np.column_stack([np.ones((len(block.y), ones)), block.X]))
         count += len(block.y)

@@ -465,7 +465,9 @@ def prepare_table(
     rank = len(live) + int(intercept)
     if reduce and len(live) and (n <= len(live) or not condition_number(gram) < MAX_CONDITION**2):
         (rows,) = table.reduce(Seen(Triangle(), view, triangle), triangle)
-        rows = rows[int(intercept) :, int(intercept) :]  # what rounding of centres leaves is no direction
+        rows = rows[
+            int(intercept) :, int(intercept) :
+        ]  # what rounding of centres leaves is no direction
         sizes = (safe * unit)[live]
         found = orthonormal_transform(rows[:, live], sizes, n)
         refuse_loss(live[lost_shares(rows[:, live], sizes, found) > LOST])

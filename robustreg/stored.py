@@ -95,10 +95,15 @@ class Stored(NamedTuple):
     unit: float
     base: float
 
+    @property
+    def heavy(self) -> bool:
+        """Whether some rows are heavy."""
+        return has_heavy_rows(self.data.weight)
+
     def felt(self) -> bool:
         """Whether any row may feel the rounding."""
         data = self.data
-        if has_heavy_rows(data.weight):
+        if self.heavy:
             return True
         if data.coordinates.diagonal:
             size = data.size * float(np.abs(self.x).max(initial=0.0))
@@ -119,7 +124,7 @@ class Stored(NamedTuple):
         ended = data.rowwise(lambda block: block.raw(at))
         meant = self.x[:, data.size] if data.intercept else np.zeros(len(self.x))
         offset, center = meant * unit, data.coordinates.center
-        if has_heavy_rows(data.weight):
+        if self.heavy:
             beside = np.concatenate([[1.0, -1.0], center])
             terms = zip(self.intercept, self.coef, strict=True)
             offset = np.array([dot(beside, np.array([b, self.base, *coef])) for b, coef in terms])

@@ -244,11 +244,12 @@ class ResidualRegressor(CountsRounding, SeveralOutputs, RemoteMixin):
             self.__dict__.pop(name, None)
         super()._store(found, prepared)
 
-    def _is_exact(self, X: Any, prepared: Prepared) -> bool:
+    def _is_exact(self, X: Any, prepared: Prepared, loss: Any) -> bool:
         units = prepared.units
         y = units.outward(prepared.data.y.copy())
-        most = np.minimum(self._rounding(X, y), SEEN * units.spread)
-        return bool(np.all(np.abs(y - self._decision(X)) <= most))
+        rounding = np.minimum(self._rounding(X, y), SEEN * units.spread)
+        beyond = np.maximum(np.abs(y - self._decision(X)) - rounding, 0.0)
+        return not loss.rho(beyond).any()
 
     def _describe(self, X: Any, y: Array, weight: Array | None, found: Result) -> None:
         scale = getattr(self, "scale_", None)
