@@ -222,8 +222,10 @@ class SRegressor(BoundedRegressor):
     ``n_starts="auto"`` there are 500 random starts (100 from 30 parameters on, 1,000 for 13 to 29), and for 7 to 12
     parameters up to 5,000, so that a clean
     subset is among them but for one search in a thousand where half of the rows are contaminated (to 9
-    parameters). Then the search goes on from the rows that the best optimum leaves out, and from planes near it that pass
-    through one of them, until nothing better is found.
+    parameters). Of more than some thousand rows a sample is searched, from 250 random starts in each round with 13 to 29
+    parameters, until the best optimum was found from ten starts or for five rounds. Then the search goes on
+    from the rows that the best optimum leaves out, and from planes near it that pass through one of them, until nothing better
+    is found.
 
     Parameters
     ----------
@@ -514,7 +516,8 @@ class LTSRegressor(HighBreakdownRegressor):
     squares, which increases the efficiency.
 
     The search is FAST-LTS: from many starts each step fits the h rows with the smallest residuals by least
-    squares, which never makes the sum larger. Starts are those of `SRegressor`.
+    squares, which never makes the sum larger. Starts are those of `SRegressor`. On samples of many rows they are improved for
+    an M-scale that leaves out as many rows: it varies less from sample to sample than the trimmed sum does.
 
     Parameters
     ----------

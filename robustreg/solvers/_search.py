@@ -9,7 +9,14 @@ import numpy as np
 
 from robustreg._array import Array
 from robustreg.solvers._subsampling import OPTIMA, Criterion, Optimum, columns, distinct, search
-from robustreg.solvers._subsets import Sample, beside, exchanges, merged, starts
+from robustreg.solvers._subsets import (
+    Sample,
+    beside,
+    deterministic_starts,
+    exchanges,
+    merged,
+    starts,
+)
 from robustreg.solvers._table import Table
 
 #: rows of a large table among which is searched, and this many for each column
@@ -26,7 +33,8 @@ COMPARED = 5
 ROUNDS = 5
 #: times that a search goes on from its best optimum, while that is new or found once, and starts of each time
 EXCHANGES, EXCHANGED = 6, 150
-#: hits after which nothing near an optimum is looked for
+#: hits on a part of the rows after which no further round is needed, and after which nothing near an optimum is
+#: looked for
 EASY = 10
 
 
@@ -76,12 +84,15 @@ class Search:
             rough = _part(sample, np.sort(self.rng.choice(len(sample.y), few, replace=False)))
             rough = _completed(rough, lambda v: sample.A @ v, lambda rows: _part(sample, rows))
         optima: list[Optimum] = []
+        first = rough or sample
         for _ in range(ROUNDS if self.n_starts == "auto" else 1):
-            thetas, exhaustive = starts(rough or sample, self.n_starts, self.rng)
+            thetas, exhaustive = starts(first, self.n_starts, self.rng, part=rough is not None)
+            if not exhaustive and not optima:
+                thetas = np.concatenate([thetas, deterministic_starts(first)])
             found = search(criterion, sample, thetas, rough, whole)
             optima = _united(criterion, sample, found, optima)
             exhaustive = exhaustive and rough is None
-            if optima[0].hits >= (criterion.enough if rough is None else 2) or exhaustive:
+            if optima[0].hits >= (criterion.enough if rough is None else EASY) or exhaustive:
                 break
         if self.n_starts == "auto" and not exhaustive:
             optima = self._exchanged(criterion, sample, rough, whole, optima)

@@ -22,6 +22,8 @@ from robustreg.solvers._subsets import Sample
 SCREENED, STEPS = 1000, 2
 #: the same on a part of many rows
 SCREENED_ROUGH, KEPT_ROUGH, STEPS_ROUGH = 250, 60, 1
+#: and those of these that are followed there until they settle
+FOLLOWED = 20
 #: numbers in the residuals of the finalists at the most, but for a few of them
 FINAL, FEWEST = 20_000, 8
 #: different optima that a search returns
@@ -29,9 +31,9 @@ OPTIMA = 25
 #: after t steps a finalist above the best by more than this share over t is given up
 HOPELESS = 3.0
 #: steps until a finalist settles, at the most; on a part of the rows, from which all rows go on
-SETTLE, SETTLE_ON_PART = 60, 10
+SETTLE, SETTLE_ON_PART = 60, 8
 #: steps after which those finalists that have met go on as one
-MEET = 4
+MEET = 3
 #: numbers in one matrix of residuals at the most, so that it stays in cache
 BATCH = 1 << 16
 #: columns from which products of pairs of columns take too much memory
@@ -45,13 +47,18 @@ SPARE = 3.0
 #: steps of the equation of an M-scale where optima are compared, and where starts are
 MEASURED, SCREENING = 3, 2
 #: gradient at which a candidate has settled on a part of the rows
-ROUGHLY = 1e-4
+ROUGHLY = 1e-2
 #: weights may vary by this factor before a median has to count them
 UNEVEN = 4.0
+#: eigenvalues of a Gram matrix below this share of the largest are rounding
+SINGULAR = 1e-14
 #: residuals below this, in spreads of y, are rounding
 NOTHING = 1e-13
 #: and above this beyond single precision
 LARGE = 1e38
+#: factor of steps that are not the last: below 2 a step of reweighted least squares never leads up, since its
+#: quadratic majorises a concave function of the squares, and near an optimum a step of one is several times too short
+STRETCH = 1.8
 #: a Newton step may change no residual by more than this share of a scale and of itself: farther, the next
 #: basin may begin
 NEAR = 0.5
@@ -136,8 +143,14 @@ class Grams:
         p = gram.shape[1]
         diagonal = gram[:, range(p), range(p)]
         gram[:, range(p), range(p)] += 1e-15 * diagonal.max(axis=1, keepdims=True) + 1e-290
-        solved: Array = np.linalg.solve(gram, right.T[:, :, None])[:, :, 0].T
-        return solved
+        columns = right.T[:, :, None]
+        try:
+            solved: Array = np.linalg.solve(gram, columns)
+        except (
+            np.linalg.LinAlgError
+        ):  # a pivot of exactly zero, as where the rows that count are equal
+            solved = np.linalg.pinv(gram, rcond=SINGULAR, hermitian=True) @ columns
+        return solved[:, :, 0].T
 
 
 class MScale(Criterion):
@@ -201,15 +214,20 @@ class MScale(Criterion):
         pull = sample.A.T @ (sample.weight[:, None] * self.loss.psi(U))
         settled = np.abs(pull).max(axis=0) <= self.tol * sample.total
         settled |= size <= NOTHING
-        step = grams.solve(grams(self.loss.weights(U)), pull) * size
+        step, rest = np.zeros_like(pull), ~settled
         if newton:
             hessian = grams(self.loss.psi_prime(U))
             convex = np.linalg.eigvalsh(hessian)[:, 0] > 1e-3 * sample.total * self._least
+            convex &= rest
             if convex.any():
                 quick = grams.solve(hessian[convex], pull[:, convex]) * size[convex]
                 reach = NEAR * (size[convex] + np.abs(R[:, convex]))
-                short = (np.abs(sample.A @ quick) <= reach).all(axis=0)
-                step[:, np.flatnonzero(convex)[short]] = quick[:, short]
+                short = np.flatnonzero(convex)[(np.abs(sample.A @ quick) <= reach).all(axis=0)]
+                step[:, convex], rest[short] = quick, False
+        if rest.any():
+            weights = grams(self.loss.weights(U[:, rest]))
+            longer = STRETCH if self.settle <= SETTLE_ON_PART or not newton else 1.0
+            step[:, rest] = grams.solve(weights, pull[:, rest]) * (longer * size[rest])
         return step, settled
 
     _least = 1e-6
@@ -262,12 +280,18 @@ def search(
         theta, size = _improved(early, first, *_best(theta, size, criterion.kept), STEPS)
         found = distinct(first, theta, size, close=ALIKE, most=finalists)
     else:
-        strict = strict or criterion
+        strict, early.close = strict or criterion, ALIKE
         for most, steps in ((SCREENED_ROUGH, STEPS_ROUGH), (KEPT_ROUGH, STEPS)):
             kept = _either(size, _screened(strict, first, theta.T)[1], most)
             theta, size = _improved(early, first, theta[:, kept], size[kept], steps)
         found = distinct(first, theta, size, close=ALIKE, most=len(size))
+        size = np.array([one.value for one in found])
         theta = np.column_stack([one.theta for one in found])
+        order = _either(size, _screened(strict, first, theta.T)[1], FOLLOWED)
+        found = _settled(early, first, [found[k] for k in order], math.inf)
+        theta, size, hits = columns(found)
+        found = distinct(first, theta, size, hits, close=early.close, most=len(size))
+        theta, _, hits = columns(found)
         size = _screened(criterion, sample, theta.T)[1]
         order = _either(size, _screened(strict, sample, theta.T)[1], len(size))
         found = [found[k]._replace(value=size[k]) for k in order]
@@ -359,6 +383,7 @@ def _settled(
     done += optima_of(theta, size, hits, np.ones(len(size), dtype=bool))
     theta, size, hits = columns(done)
     R = _residuals(sample, theta)
+    size = criterion.sizes(R, sample)  # that of one given up may be of an earlier step
     for _ in range(MEASURED):
         size = criterion.refined(R, size, sample)
     return optima_of(theta, size, hits, np.ones(len(size), dtype=bool))

@@ -23,6 +23,8 @@ SEVERAL, MOST_OF_SEVERAL = 12, 1000
 #: and where the parameters are many each costs much, and deterministic starts have to serve
 RANDOM_WIDE = 100
 WIDE = 30
+#: of several parameters in each round on a part of many rows: a subset without contaminated rows is rare anyway
+RANDOM_ON_PART = 250
 #: a plane through one more row may cost as much as this many residuals of the scale
 CHEAP = 25.0
 #: singular values below this share of the largest are rounding
@@ -59,7 +61,9 @@ class Sample(_Rows):
     def pairs(self) -> Array:
         """Weighted products of pairs of columns, of shape (p (p + 1) / 2, m)."""
         first, second = np.triu_indices(self.A.shape[1])
-        found = np.ascontiguousarray((self.A[:, first] * self.A[:, second]).T)
+        columns = np.ascontiguousarray(self.A.T)
+        found = columns[first]
+        found *= columns[second]
         found *= self.weight
         return found
 
@@ -88,16 +92,23 @@ def merged(A: Array, y: Array, weight: Array | None) -> Sample:
     return Sample(A[first], y[first], np.add.reduceat(weight, first))
 
 
-def random_starts(p: int) -> int:
-    """Return how many random subsets of p rows a search takes."""
+def random_starts(p: int, *, part: bool = False) -> int:
+    """Return how many random subsets of p rows a search takes, of all rows or in each round on a part of many."""
     if p >= WIDE:
         return RANDOM_WIDE
+    if part and p > SEVERAL:
+        return RANDOM_ON_PART
     needed = math.log(MISSED) / math.log1p(-(0.5**p))
     return int(min(max(needed, RANDOM), MOST if p <= SEVERAL else MOST_OF_SEVERAL))
 
 
-def starts(sample: Sample, n_starts: int | str, rng: np.random.Generator) -> tuple[Array, bool]:
-    """Return coefficients of starts, (k, p), and whether all subsets of p rows are among them."""
+def starts(
+    sample: Sample, n_starts: int | str, rng: np.random.Generator, *, part: bool = False
+) -> tuple[Array, bool]:
+    """Return coefficients of starts, (k, p), and whether they are those of all subsets of p rows.
+
+    Others are at random, of the rows of a small table or of a part of many.
+    """
     m, p = sample.A.shape
     count = math.comb(m, p)
     most = ALL if n_starts == "auto" else int(n_starts)
@@ -107,8 +118,8 @@ def starts(sample: Sample, n_starts: int | str, rng: np.random.Generator) -> tup
         found, sound = _through(sample, rows)
         return found[sound], True
     if n_starts == "auto":
-        most = random_starts(p)
-    return np.concatenate([_elemental(sample, most, rng), deterministic_starts(sample)]), False
+        most = random_starts(p, part=part)
+    return _elemental(sample, most, rng), False
 
 
 def exchanges(

@@ -24,7 +24,7 @@ def test_rows_drawn_are_independent_whatever_the_factor():
     assert whole.all()
     assert np.linalg.matrix_rank(sample.A[rows]).min() == 9
     found, _ = starts(sample, 300, rng)
-    assert len(found) == 300 + 6
+    assert len(found) == 300
 
 
 def test_rows_that_span_too_little_are_told():
