@@ -3,8 +3,10 @@
 import math
 
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from robustreg.solvers._subsampling import Grams
 from robustreg.solvers._subsets import (
     Sample,
     beside,
@@ -80,3 +82,18 @@ def test_planes_beside_a_fit_pass_through_rows_that_it_leaves_out():
     assert_allclose(found, np.tile(theta, (2, 1)), atol=1e-6)
     assert beside(sample, theta, residual, 0.1, 1).shape == (1, 3)
     assert beside(sample, theta, residual, 1e3, 10).shape == (0, 3)
+
+
+def test_a_pivot_of_exactly_zero_is_no_error():
+    rng = np.random.default_rng(4)
+    grams = Grams(Sample(rng.normal(size=(9, 2)), np.zeros(9), np.ones(9)))
+    right = rng.normal(size=(2, 2))
+    right[:, 0] = 3.0
+    gram = grams(np.ones((9, 2)))
+    gram[0] = 1.0 + 1e-15 * (1.0 - np.eye(2))  # off the diagonal what is added to it
+    sound = gram[1].copy()
+    with pytest.raises(np.linalg.LinAlgError):
+        np.linalg.solve(gram[0] + 1e-15 * np.eye(2), right[:, 0])
+    found = grams.solve(gram, right)
+    assert_allclose(found[:, 0], 1.5)
+    assert_allclose(sound @ found[:, 1], right[:, 1])
