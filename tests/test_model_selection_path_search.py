@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.compose import make_column_transformer
 from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import Ridge
@@ -328,3 +328,21 @@ def test_unknown_names_are_told_at_once():
     X, y, _, _ = table()
     with pytest.raises(ValueError, match="alphaa"):
         PathSearchCV(HuberRegressor(), {"alphaa": [1.0]}).fit(X, y)
+
+
+@pytest.mark.parametrize("short", [{"tol": 1e-2}, {"max_iter": 1}, {"max_iter": 3}])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    "model", [HuberRegressor(), HuberRegressor(scale="proposal2"), LogisticClassifier()]
+)
+def test_fits_that_stop_short_of_their_minimum_are_those_of_a_grid_search(model, short):
+    X, y, labels, _ = table()
+    model = clone(model).set_params(**short)
+    grid, scoring = {"alpha": ALPHAS}, None
+    if isinstance(model, LogisticClassifier):
+        y, scoring = labels, "neg_log_loss"
+    ours, theirs = (
+        kind(model, grid, cv=3, scoring=scoring).fit(X, y) for kind in (PathSearchCV, GridSearchCV)
+    )
+    name = "mean_test_score"
+    assert_array_equal(ours.cv_results_[name], theirs.cv_results_[name])

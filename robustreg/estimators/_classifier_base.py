@@ -116,7 +116,7 @@ class LinearScores(CountsRounding, RemoteFit):
 
     def _objective(self, loss: Loss, data: Data, mass: float, **options: Any) -> Objective:
         """Return the objective of a loss on the rows."""
-        penalty = Units(0.0, 1.0, mass).penalty(self._penalty(1.0), 0)
+        penalty = Units(0.0, 1.0, mass).penalty(self._penalty(data.total * mass), 0)
         return Objective(loss, data, penalty, **options)
 
     def _settle(

@@ -183,6 +183,29 @@ def test_labels_together_hear_of_callbacks_and_start_warm():
     assert_allclose(model.coef_, before, atol=1e-7)
 
 
+@pytest.mark.parametrize("copies", [1, 4])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_mcp_sees_alpha_per_unit_of_weight_as_in_regression(n_classes, copies):
+    """Beyond gamma times alpha per unit of weight a coefficient is not shrunk: its gradient is zero."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 5))
+    signal = X[:, 0] - X[:, 1] + rng.logistic(size=300)
+    y = np.digitize(signal, [0.0] if n_classes == 2 else [-0.8, 0.8])
+    alpha, gamma = 12.0 * copies, 3.0
+    model = RobustClassifier(alpha=alpha, penalty=MCP(gamma=gamma))
+    model.fit(X, y, np.full(300, copies))
+    gradient = model.predict_proba(X) - np.eye(n_classes)[y]
+    gradient = X.T @ gradient[:, -len(model.coef_) :] / 300
+    coef, each = model.coef_.T, alpha / copies / 300
+    slope = np.maximum(each - np.abs(coef) / gamma, 0.0)
+    assert np.any(np.abs(coef) > gamma * each)
+    assert np.any(coef == 0)
+    off = np.abs(gradient + slope * np.sign(coef))
+    off[coef == 0] = np.maximum(np.abs(gradient[coef == 0]) - each, 0.0)
+    assert off.max() <= 1e-7
+    assert model.optimality_ <= model.tol
+
+
 def test_fields_of_loss_and_penalty_are_parameters_of_a_grid():
     model = RobustClassifier(loss=Focal(), penalty=MCP())
     grid = {"loss__gamma": [0.0, 2.0], "penalty__gamma": [2.0, 5.0]}
