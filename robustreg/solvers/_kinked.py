@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robustreg._array import Array
-from robustreg.data import Block, subsample_size
+from robustreg.data import Block, drawn, subsample_size
 from robustreg.losses import Absolute, Smoothed
 from robustreg.objective import Objective
 from robustreg.sampling import effective, uneven
@@ -403,9 +403,11 @@ def _reach(s: Array, weight: Array | None, share: float) -> float:
 
     Some of many offsets tell.
     """
-    # few rows of those that have nearly all of the weight are in a part of them
-    step = 1 if weight is not None and uneven(weight) else max(len(s) // ENOUGH_ROWS, 1)
-    size, weight = np.abs(s[::step]), None if weight is None else weight[::step]
+    if len(s) > ENOUGH_ROWS and (weight is None or not uneven(weight)):
+        # by chance: every tenth row may be of a kind
+        some = drawn(len(s), ENOUGH_ROWS)
+        s, weight = s[some], None if weight is None else weight[some]
+    size = np.abs(s)
     if weight is None:
         k = min(int(share * len(size)), len(size) - 1)
         reach = float(np.partition(size, k)[k])
