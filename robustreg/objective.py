@@ -83,6 +83,14 @@ class Objective:
         """Length of ``theta``."""
         return self._edge + self.n_extra
 
+    @property
+    def without_data(self) -> Array:
+        """Which entries of ``theta`` are coefficients of columns that do not vary: they change no prediction."""
+        coordinates = self.data.coordinates
+        if not coordinates.diagonal:
+            return np.zeros(0, dtype=int)
+        return np.flatnonzero(np.repeat(coordinates.transform == 0, self._outputs))
+
     def linear(self, theta: Array) -> Array:
         """Coefficients and, last, the intercept; a column for each output where there are several."""
         every = theta[: self._edge] if self.n_extra else theta

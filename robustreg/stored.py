@@ -48,9 +48,11 @@ def in_units_of_user(
     if not data.intercept:
         return coef * unit, intercept * unit + base
     center = data.coordinates.center
-    if not (data.here and has_heavy_rows(data.weight)):
-        return coef * unit, (intercept - center @ coef) * unit + base
-    # they feel the last place: the intercept is that of the coefficients as they are rounded
+    moved = center @ coef
+    heavy = data.here and has_heavy_rows(data.weight)
+    if not heavy and EPS * np.max(np.abs(moved)) <= UNFELT:
+        return coef * unit, (intercept - moved) * unit + base
+    # the last place is felt: the intercept is that of the coefficients as they are rounded
     coef = coef * unit
     left = np.concatenate([[unit, 1.0], -center])
     columns = coef.reshape(len(coef), -1).T
@@ -103,7 +105,8 @@ class Stored(NamedTuple):
     def felt(self) -> bool:
         """Whether any row may feel the rounding."""
         data = self.data
-        if self.heavy:
+        far = float(np.abs(self.intercept).max()) / self.unit
+        if self.heavy or EPS * far > UNFELT:
             return True
         if data.coordinates.diagonal:
             size = data.size * float(np.abs(self.x).max(initial=0.0))
@@ -117,17 +120,19 @@ class Stored(NamedTuple):
     def predictions(self) -> tuple[Array, Array]:
         """Return predictions of all rows where the fit ended and as they are stored, both in the solver's unit.
 
-        Where no rows are heavy the intercept is the one that is meant.
+        Where no rows are heavy an intercept is as good as the one that is meant if it differs by what rounding of y may.
         """
         data, unit = self.data, self.unit
         at = data.outward(np.ascontiguousarray(self.x.T))
         ended = data.rowwise(lambda block: block.raw(at))
         meant = self.x[:, data.size] if data.intercept else np.zeros(len(self.x))
-        offset, center = meant * unit, data.coordinates.center
-        if self.heavy:
-            beside = np.concatenate([[1.0, -1.0], center])
-            terms = zip(self.intercept, self.coef, strict=True)
-            offset = np.array([dot(beside, np.array([b, self.base, *coef])) for b, coef in terms])
+        center = data.coordinates.center
+        beside = np.concatenate([[1.0, -1.0], center])
+        terms = zip(self.intercept, self.coef, strict=True)
+        offset = np.array([dot(beside, np.array([b, self.base, *coef])) for b, coef in terms])
+        if not self.heavy:
+            near = np.abs(offset - meant * unit) <= EPS * abs(self.base)
+            offset = np.where(near, meant * unit, offset)
         if is_sparse(self.X):
             return ended, ended + (offset / unit - meant)
         inner = Factor(np.ascontiguousarray(self.coef.T)).after(floats(self.X, dense=True), center)
