@@ -82,6 +82,21 @@ class Coordinates:
             return diagonal[0] * self._inner
         return self.transform.T @ (diagonal[:, None] * self.transform)
 
+    def squares(self, squares: Array, cross: Array | None = None) -> Array:
+        """Return weighted sums of squares of the centred columns, of each column of weights; these must be diagonal.
+
+        Parameters
+        ----------
+        squares : array of shape (n_features,) or (n_features, n_weights)
+            Those of the user's columns.
+        cross : array of shape (n_features + 1,) or (n_features + 1, n_weights), optional
+            Weighted sums of the user's columns, and of the weights; None where nothing is subtracted.
+        """
+        summed, center = squares.T, self.center
+        if cross is not None:
+            summed = summed + center * (center * cross.T[..., -1:] - 2 * cross.T[..., :-1])
+        return (self.transform**2 * summed).T
+
     @cached_property
     def _inner(self) -> Array:
         """Inner products of the transform's columns, which an L2 penalty asks for again and again."""

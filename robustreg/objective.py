@@ -8,6 +8,7 @@ by row where there are several outputs), the intercepts and the loss's own param
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -15,10 +16,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robustreg._array import Array
-from robustreg.data import FEW, FEW_GRAMS, Data, Whole
+from robustreg.data import FEW, FEW_GRAMS, TAKE_BYTES, Data, Whole
 from robustreg.losses import Loss
 from robustreg.passes import Along, Curvature, Slopes
 from robustreg.penalties import Penalty
+
+#: outputs from which on ``theta`` is turned for a pass instead of the rows (machine: with 30 classes the sums
+#: over classes of each row take longer than the rest of the pass)
+MANY = 24
 
 
 class Evaluation(NamedTuple):
@@ -31,7 +36,8 @@ class Evaluation(NamedTuple):
     gradient : array of shape (q,)
         Its gradient.
     raw : array or None
-        Raw predictions, where all rows are one block or they were asked for: they serve the Hessian there.
+        Raw predictions, where all rows are one block or they were asked for: they serve the Hessian there. Of
+        many outputs those of which the loss's own are combinations.
     hessian : array of shape (q, q) or None
         Its Hessian, where it was asked for.
     """
@@ -77,6 +83,10 @@ class Objective:
         #: where coefficients, and coefficients and intercepts, end in ``theta``
         self._size = self.data.size * self._outputs
         self._edge = self._size + self.data.intercept * self._outputs
+        #: the loss of what raw predictions of many outputs are combinations of, and these
+        self._unmixed, self._basis = self.loss, None
+        if self._outputs >= MANY:
+            self._unmixed, self._basis = self.loss.unmixed(self.n_outputs)
 
     @property
     def size(self) -> int:
@@ -122,7 +132,13 @@ class Objective:
         return self.data.rowwise(lambda block: block.raw(at))
 
     def evaluate(
-        self, theta: Array, order: int = 1, out: Array | None = None, *, whole: bool = True
+        self,
+        theta: Array,
+        order: int = 1,
+        out: Array | None = None,
+        *,
+        whole: bool = True,
+        keep: bool = False,
     ) -> Evaluation:
         """Value, gradient and, for ``order=2``, the Hessian: one pass.
 
@@ -136,19 +152,27 @@ class Objective:
             Takes the raw predictions of a sum over rows.
         whole : bool, default=True
             Whether with the penalty and per unit of weight; otherwise it is the sum of the losses.
+        keep : bool, default=False
+            Whether predictions are worth some memory, as they are for products with the Hessian.
 
         Returns
         -------
         Evaluation
         """
-        if self.data.single and out is None and self.loss.additive:
+        if self.data.single and out is None and self.loss.additive and self._basis is None:
             return self._at_once(theta, order, whole)
         second = self._curvature(theta) if order > 1 else None
-        part = Slopes(self.loss, self.at(theta), theta[self._edge :], second, out)
+        loss, at, basis = self.loss, self.at(theta), None
+        if order == 1 and out is None:
+            loss, basis = self._unmixed, self._basis
+            at = at if basis is None else at @ basis
+            out = self._room(at) if keep else None
+        part = Slopes(loss, at, theta[self._edge :], second, out)
         if self.loss.additive:
             value, pulled, d_extra, *more = self.data.sum(part, FEW_GRAMS if order > 1 else FEW)
         else:
             value, pulled, d_extra, *more = part(Whole(self.data))  # type: ignore[arg-type]
+        pulled = pulled if basis is None else pulled @ basis.T
         gradient = np.ravel(self.data.inward(pulled))
         if self.n_extra:
             gradient = np.concatenate([gradient, d_extra])
@@ -174,6 +198,13 @@ class Objective:
             value, gradient, hessian = self.penalised(theta, value, gradient, hessian)
         return Evaluation(float(value), gradient, raw, hessian)
 
+    def _room(self, at: Array) -> Array | None:
+        """Return where raw predictions go, None where they would take much memory beside X."""
+        shape = (self.data.n_rows, *at.shape[1:])
+        few = at.ndim == 1 or at.shape[1] < self.data.n_columns
+        affordable = few or 8 * math.prod(shape) <= TAKE_BYTES
+        return np.empty(shape) if self.data.here and self.loss.additive and affordable else None
+
     def penalised(
         self, theta: Array, value: float, gradient: Array, hessian: Array | None = None
     ) -> tuple[float, Array, Any]:
@@ -194,13 +225,17 @@ class Objective:
             hessian = self.with_penalty(theta, hessian) / self.total
         return float(value + penalty) / self.total, gradient, hessian
 
-    def hessp(self, theta: Array, direction: Array) -> Array:
-        """Hessian times a direction: one pass."""
+    def hessp(self, theta: Array, direction: Array, raw: Array | None = None) -> Array:
+        """Hessian times a direction: one pass; ``raw`` are the predictions of :meth:`evaluate`."""
         extra, d_extra = theta[self._edge :], direction[self._edge :]
-        part = Along(self.loss, self.at(theta), extra, self.at(direction), d_extra)
+        at, d_at, basis = self.at(theta), self.at(direction), self._basis
+        if basis is not None:
+            at, d_at = at @ basis, d_at @ basis
+        part = Along(self._unmixed, at, extra, d_at, d_extra, raw)
         pulled, c_extra = (
             self.data.sum(part) if self.loss.additive else part(Whole(self.data))  # type: ignore[arg-type]
         )
+        pulled = pulled if basis is None else pulled @ basis.T
         product = np.ravel(self.data.inward(pulled))
         if self.n_extra:
             product = np.concatenate([product, c_extra])
@@ -220,7 +255,7 @@ class Objective:
             columns = np.column_stack([self.hessp(theta, unit) for unit in np.eye(self.size)])
             return 0.5 * (columns + columns.T)
         part = self._curvature(theta)
-        if raw is None:
+        if raw is None or self._basis is not None:
             sums = self.data.sum(part, FEW_GRAMS)
         else:
             sums = part.of(self.data.whole(), raw)

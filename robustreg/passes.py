@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
-from robustreg._array import Array
+from robustreg._array import Array, is_sparse
 from robustreg.data import Block
 from robustreg.losses import Loss
+
+#: share of the mean curvature up to which a row may be left out: all of these have no more than that of the sum
+LITTLE = 0.05
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,41 @@ class Curvature:
 
 
 @dataclass(frozen=True)
+class OwnCurvature:
+    """Gram matrices of each output by itself, or their diagonals.
+
+    Matrices are about those: rows that hold little of the curvature of an output are left out of it.
+
+    Parameters
+    ----------
+    loss, at, extra
+        As of :class:`Curvature`.
+    whole : bool
+        Whether whole matrices: one array of shape (n_outputs, q, q). Otherwise their diagonals, and the
+        curvatures pulled back, both of the shape of ``at``.
+    """
+
+    loss: Loss
+    at: Array
+    extra: Array
+    whole: bool
+
+    def __call__(self, block: Block) -> tuple[Any, ...]:
+        bends = self.loss.own_curvature(block.y, block.raw(self.at), block.weight, self.extra)
+        if not self.whole:
+            X, cross = block.X, block.pullback(bends)
+            square = (
+                sp.csr_array((X.data**2, X.indices, X.indptr), X.shape) if is_sparse(X) else X**2
+            )
+            squares = square.T.dot(bends)
+            return np.concatenate([squares, cross[-1:]]) if block.apart else squares, cross
+        least = LITTLE * bends.mean(axis=0)[:, None]
+        bends = np.ascontiguousarray(bends.T)
+        bends[bends < least] = 0.0
+        return (np.stack([block.gram(bend) for bend in bends]),)
+
+
+@dataclass(frozen=True)
 class Slopes:
     """Value and gradient, and with ``second`` also what it returns.
 
@@ -99,6 +138,8 @@ class Along:
         As of :class:`Curvature`.
     d_at, d_extra
         The direction, of the shapes of ``at`` and ``extra``.
+    known : array, optional
+        Raw predictions of all rows at the point, where they are in this process.
     """
 
     loss: Loss
@@ -106,9 +147,11 @@ class Along:
     extra: Array
     d_at: Array
     d_extra: Array
+    known: Array | None = None
 
     def __call__(self, block: Block) -> tuple[Any, ...]:
-        raw, d_raw = block.raw(self.at), block.raw(self.d_at)
+        raw = block.raw(self.at) if self.known is None else self.known[block.part]
+        d_raw = block.raw(self.d_at)
         slope, c_extra = self.loss.curvature(
             block.y, raw, block.weight, self.extra, d_raw, self.d_extra
         )

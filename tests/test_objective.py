@@ -20,6 +20,7 @@ from robustreg.losses import (
     Squared,
     Tukey,
 )
+from robustreg.losses._contrasts import Contrasts
 from robustreg.objective import Objective
 from robustreg.penalties import L2
 from robustreg.preparation import prepare
@@ -174,3 +175,22 @@ def test_many_blocks_are_one(name, way, monkeypatch):
     parts = (*many.evaluate(theta)[:2], many.hess(theta))
     for one, other in zip(whole, parts, strict=True):
         assert_allclose(other, one, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize("n_classes", [5, 40])
+def test_turned_outputs_change_nothing(n_classes, keep):
+    rng = np.random.default_rng(0)
+    y = rng.integers(n_classes, size=500)
+    data, _ = prepare(sp.csr_array(rng.normal(size=(500, 6)) + 3.0), y, rng.uniform(1, 2, 500))
+    problem = Objective(Contrasts(), data, L2(0.4), n_outputs=n_classes - 1)
+    theta, v = rng.normal(size=(2, problem.size))
+    expected, out = problem.evaluate(theta, 2), np.empty((500, n_classes - 1))
+    found = problem.evaluate(theta, keep=keep)
+    for one in (found, problem.evaluate(theta, out=out)):
+        assert_allclose(one.value, expected.value, rtol=1e-12)
+        assert_allclose(one.gradient, expected.gradient, atol=1e-12)
+    assert_allclose(out, problem.raw(theta))
+    for raw in (None, found.raw):
+        assert_allclose(problem.hessp(theta, v, raw), expected.hessian @ v, atol=1e-11)
+        assert_allclose(problem.hess(theta, raw), expected.hessian, atol=1e-12)

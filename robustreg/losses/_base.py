@@ -6,6 +6,8 @@ import math
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Literal, NamedTuple
 
+import numpy as np
+
 from robustreg._array import EMPTY, Array, total
 from robustreg._parameters import Parameters
 from robustreg.losses._evaluate import evaluate
@@ -221,6 +223,44 @@ class Loss(Parameters, ABC):
         c_raw : array or tuple of arrays
         c_extra : array
         """
+
+    def own_curvature(self, y: Any, raw: Any, weight: Array | None, extra: Array | None) -> Array:
+        """Diagonal of the Hessian of the weighted sum in ``raw``, an array; the loss is a sum over rows.
+
+        Parameters
+        ----------
+        y, raw, weight, extra
+            As in `value_gradient`.
+
+        Returns
+        -------
+        bends : array
+            Of the shape of ``raw``.
+        """
+        if raw.ndim == 1:
+            bend: Array = self.curvature(y, raw, weight, extra, 1.0, None)[0]
+            return bend
+        bends = np.empty_like(raw)
+        for k, unit in enumerate(np.eye(raw.shape[1])):
+            bends[:, k] = self.curvature(y, raw, weight, extra, unit, None)[0][:, k]
+        return bends
+
+    def unmixed(self, n_outputs: int | None) -> tuple[Loss, Array | None]:
+        """Return the loss of what its raw predictions are combinations of, and how; itself and None otherwise.
+
+        Parameters
+        ----------
+        n_outputs : int or None
+            Columns of the raw predictions; None for a single one.
+
+        Returns
+        -------
+        loss : Loss
+            Takes ``raw @ basis``.
+        basis : array of shape (n_outputs, n_scores) or None
+            With orthonormal rows.
+        """
+        return self, None
 
     def slope_along(
         self,

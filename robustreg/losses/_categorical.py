@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from robustreg._array import Array, array_namespace, clip, row_max, row_sum
+import numpy as np
+
+from robustreg._array import Array, array_namespace, clip, row_max, row_sum, weigh
 from robustreg._parameters import choice, flag, real
 from robustreg.losses import _softmax
 from robustreg.losses._base import Argument, Loss
@@ -50,6 +52,14 @@ class SoftmaxLoss(ProbabilityLoss, SeparableLoss):
         p = e / row_sum(e)
         bend = p * (d_raw - row_sum(p * d_raw))
         return bend if y.ndim == 1 else row_sum(y) * bend  # labels have mass one
+
+    def own_curvature(self, y: Any, raw: Any, weight: Array | None, extra: Array | None) -> Array:
+        if not self.from_logits:
+            return super().own_curvature(y, raw, weight, extra)
+        p = np.exp(raw - row_max(raw))
+        p /= row_sum(p)
+        p *= 1.0 - p
+        return weigh(p if y.ndim == 1 else row_sum(y) * p, weight)
 
 
 @dataclass(eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -16,8 +16,6 @@ from robustreg.losses._targets import Target
 
 #: scores that stay in cache beside what is computed from them
 PART = 1 << 14
-#: with more classes running sums take less time than a product with the basis
-MANY = 24
 
 
 @lru_cache(maxsize=32)
@@ -40,6 +38,9 @@ class Contrasts(Loss):
     ----------
     base : Loss, default=CrossEntropy()
         The loss of the whole row.
+    whole : bool, default=False
+        Whether raw predictions are whole rows of scores all the same, because what predicts contrasts has
+        been turned into what predicts scores.
 
     References
     ----------
@@ -48,6 +49,11 @@ class Contrasts(Loss):
     """
 
     base: Loss = field(default_factory=CrossEntropy)
+    whole: bool = False
+
+    def unmixed(self, n_outputs: int | None) -> tuple[Loss, Array | None]:
+        assert n_outputs is not None
+        return replace(self, whole=True), helmert(n_outputs + 1)
 
     @property
     def additive(self) -> bool:  # type: ignore[override]
@@ -70,7 +76,7 @@ class Contrasts(Loss):
         return self.base.target
 
     def values(self, y: Any, raw: Any, weight: Array | None, extra: Array | None) -> Array:
-        return self.base.values(y, _scores(raw), weight, extra)
+        return self.base.values(y, self._scores(raw), weight, extra)
 
     def value_gradient(
         self, y: Any, raw: Any, weight: Array | None, extra: Array | None
@@ -78,10 +84,12 @@ class Contrasts(Loss):
         value, slopes = 0.0, np.empty_like(raw) if isinstance(raw, np.ndarray) else None
         for rows in self._parts(raw):
             part = None if weight is None else weight[rows]
-            one, slope, d_extra = self.base.value_gradient(y[rows], _scores(raw[rows]), part, extra)
+            one, slope, d_extra = self.base.value_gradient(
+                y[rows], self._scores(raw[rows]), part, extra
+            )
             if slopes is None:
-                return one, _contrasts(slope), d_extra
-            value, slopes[rows] = value + one, _contrasts(slope)
+                return one, self._contrasts(slope), d_extra
+            value, slopes[rows] = value + one, self._contrasts(slope)
         return value, slopes, d_extra
 
     def curvature(
@@ -96,52 +104,37 @@ class Contrasts(Loss):
         bends = np.empty_like(raw) if isinstance(raw, np.ndarray) else None
         for rows in self._parts(raw):
             part = None if weight is None else weight[rows]
-            along = _scores(d_raw[rows]) if d_raw.ndim == 2 else d_raw @ _basis(raw)
+            along = self._scores(d_raw[rows] if d_raw.ndim == 2 else d_raw[None])
             bend, c_extra = self.base.curvature(
-                y[rows], _scores(raw[rows]), part, extra, along, d_extra
+                y[rows], self._scores(raw[rows]), part, extra, along, d_extra
             )
             if bends is None:
-                return _contrasts(bend), c_extra
-            bends[rows] = _contrasts(bend)
+                return self._contrasts(bend), c_extra
+            bends[rows] = self._contrasts(bend)
         return bends, c_extra
+
+    def own_curvature(self, y: Any, raw: Any, weight: Array | None, extra: Array | None) -> Array:
+        if not self.whole:
+            return super().own_curvature(y, raw, weight, extra)
+        bends = np.empty_like(raw)
+        for rows in self._parts(raw):
+            part = None if weight is None else weight[rows]
+            bends[rows] = self.base.own_curvature(y[rows], raw[rows], part, extra)
+        return bends
+
+    def _scores(self, raw: Any) -> Any:
+        """Scores of the classes."""
+        return raw if self.whole else raw @ _basis(raw)
+
+    def _contrasts(self, slope: Any) -> Any:
+        """Slopes in the contrasts."""
+        return slope if self.whole else slope @ _basis(slope[:, 1:]).T
 
     def _parts(self, raw: Any) -> list[slice]:
         """Rows whose scores stay in cache from one step to the next, where their losses are added."""
         n, size = raw.shape
         step = max(PART // (size + 1), 1) if self.additive and isinstance(raw, np.ndarray) else n
         return [slice(start, start + step) for start in range(0, max(n, 1), max(step, 1))]
-
-
-def _scores(raw: Any) -> Any:
-    """Scores of the classes, ``raw @ basis``; of many by sums, as the basis is nearly a triangle of ones."""
-    n_classes = raw.shape[1] + 1
-    if n_classes < MANY or not isinstance(raw, np.ndarray):
-        return raw @ _basis(raw)
-    scaled = raw * _lengths(n_classes)
-    scores = np.zeros((len(raw), n_classes))
-    np.cumsum(scaled[:, ::-1], axis=1, out=scores[:, -2::-1])
-    scores[:, 1:] -= np.arange(1, n_classes) * scaled
-    return scores
-
-
-def _contrasts(slope: Any) -> Any:
-    """Slopes in the contrasts, ``slope @ basis.T``."""
-    n_classes = slope.shape[1]
-    if n_classes < MANY or not isinstance(slope, np.ndarray):
-        return slope @ _basis(slope[:, 1:]).T
-    sums = np.cumsum(slope[:, :-1], axis=1)
-    sums -= np.arange(1, n_classes) * slope[:, 1:]
-    sums *= _lengths(n_classes)
-    return sums
-
-
-@lru_cache(maxsize=32)
-def _lengths(n_classes: int) -> Array:
-    """Entries of the rows of the basis that are alike."""
-    k = np.arange(1.0, n_classes)
-    lengths: Array = 1 / np.sqrt(k * (k + 1))
-    lengths.setflags(write=False)
-    return lengths
 
 
 def _basis(raw: Array) -> Array:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from robustreg._array import Array, array_like, array_namespace, clip
+from robustreg._array import Array, array_like, array_namespace, clip, weigh
 from robustreg._parameters import Interval, Nothing, Sequence, flag, parameter, real
 from robustreg.losses import _softmax
 from robustreg.losses._activations import Sigmoid
@@ -103,13 +103,9 @@ class ModulatedLoss(ProbabilityLoss, MarginLoss):
     def product(self, y: Array, raw: Array, d_raw: Any) -> Array:
         xp, row = array_namespace(raw), self._row(y, raw)
         d_raw = d_raw + 0.0 * raw
-        share = self.class_weight(y, raw)
-        bend, slope = self.bend(row) / clip(row.q, _tiny(row.q), _INF), self.slope(row)
-        if share is not None:
-            bend, slope = bend * share, slope * share
+        bend, slope = self._derivatives(y, raw, row)
         if raw.ndim == 2:
             along = xp.sum(row.slope * d_raw, axis=-1, keepdims=True)
-            bend, slope = bend[:, None], slope[:, None]
         else:
             along = row.slope * d_raw
         if not self.from_logits:
@@ -119,6 +115,22 @@ class ModulatedLoss(ProbabilityLoss, MarginLoss):
         else:
             inner = row.p * row.q * d_raw
         return bend * along * row.slope + slope * inner
+
+    def own_curvature(self, y: Any, raw: Any, weight: Array | None, extra: Array | None) -> Array:
+        if raw.ndim == 1 or not self.from_logits:
+            return super().own_curvature(y, raw, weight, extra)
+        row = self._row(y, raw)
+        bend, slope = self._derivatives(y, raw, row)
+        size, square = np.abs(row.slope), row.slope**2  # the slope is p, or -q of the true class
+        return weigh(bend * square + slope * (size - square), weight)
+
+    def _derivatives(self, y: Array, raw: Array, row: TrueClass) -> tuple[Array, Array]:
+        """Return f'' and f' of each row with the weight of its class, as columns beside a matrix of predictions."""
+        bend, slope = self.bend(row) / clip(row.q, _tiny(row.q), _INF), self.slope(row)
+        share = self.class_weight(y, raw)
+        if share is not None:
+            bend, slope = bend * share, slope * share
+        return (bend[:, None], slope[:, None]) if raw.ndim == 2 else (bend, slope)
 
 
 def _margin_row(m: Array) -> TrueClass:

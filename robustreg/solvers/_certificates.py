@@ -27,6 +27,7 @@ from robustreg._array import Array
 from robustreg.data import NARROW, spread_rows
 from robustreg.objective import Objective
 from robustreg.solvers._newton import DenseMetric, conjugate_gradients
+from robustreg.solvers._preconditioner import own_curvature
 
 #: work of a Gram matrix below which a Hessian of all rows costs nothing that is felt
 LITTLE_WORK = 2e7
@@ -134,8 +135,9 @@ def decrement(objective: Objective, theta: Array, gradient: Array, metric: Any =
     if metric is None and has_hessian(objective):
         metric = DenseMetric(objective.hess(theta))
     if metric is None:
+        near = own_curvature(objective, theta)
         step = conjugate_gradients(
-            lambda v: objective.hessp(theta, v), gradient, 0.1, most=PRODUCTS
+            lambda v: objective.hessp(theta, v), gradient, 0.1, PRODUCTS, near
         )
         square = float(gradient @ step)
     else:

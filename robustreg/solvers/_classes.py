@@ -19,6 +19,7 @@ from robustreg.objective import Objective
 from robustreg.solvers._by_column import solve_by_column
 from robustreg.solvers._control import Control
 from robustreg.solvers._newton import DenseMetric, IterativeMetric
+from robustreg.solvers._preconditioner import own_curvature
 from robustreg.solvers._result import Result
 from robustreg.solvers._separation import separated
 from robustreg.solvers._smooth import (
@@ -111,7 +112,8 @@ def _next_step(objective: Objective, found: Result, method: str) -> Array:
         return found.metric.solve(found.jac)
     if method in ("auto", "newton") and choose_method(objective) == "newton":
         return DenseMetric(objective.hess(found.x)).solve(found.jac)
-    metric = IterativeMetric(lambda v: objective.hessp(found.x, v), 0.1)
+    near = own_curvature(objective, found.x)
+    metric = IterativeMetric(lambda v: objective.hessp(found.x, v), 0.1, near)
     return metric.solve(found.jac)
 
 

@@ -79,26 +79,40 @@ class DenseMetric:
 
 
 class IterativeMetric:
-    """A Hessian known by its products: ``solve(g)`` runs conjugate gradients.
+    """A Hessian known by its products: ``solve(g)`` runs conjugate gradients, with a preconditioner where there is one.
 
     It stops at the accuracy that a Newton step of the present gradient can use, or where the
     Hessian shows no curvature.
     """
 
-    def __init__(self, product: Callable[[Array], Array], forcing: float) -> None:
-        self.product, self.forcing = product, forcing
+    def __init__(
+        self,
+        product: Callable[[Array], Array],
+        forcing: float,
+        precondition: Callable[[Array], Array] | None = None,
+    ) -> None:
+        self.product, self.forcing, self.precondition = product, forcing, precondition
         self.lift = 0.0
 
     def solve(self, gradient: Array) -> Array:
-        return conjugate_gradients(self.product, gradient, self.forcing)
+        return conjugate_gradients(self.product, gradient, self.forcing, 200, self.precondition)
 
 
 def conjugate_gradients(
-    product: Callable[[Array], Array], gradient: Array, forcing: float, most: int = 200
+    product: Callable[[Array], Array],
+    gradient: Array,
+    forcing: float,
+    most: int = 200,
+    precondition: Callable[[Array], Array] | None = None,
 ) -> Array:
-    """Return about ``H^-1 g``, to a residual of ``forcing`` times the gradient."""
+    """Return about ``H^-1 g``, to a residual of ``forcing`` times the gradient in the preconditioner's norm."""
+
+    def solved(residual: Array) -> Array:
+        return residual if precondition is None else precondition(residual)
+
     step, residual = np.zeros_like(gradient), gradient.copy()
-    direction, square = residual.copy(), float(gradient @ gradient)
+    direction = solved(residual).copy()
+    square = float(residual @ direction)
     target = forcing**2 * square
     for _ in range(min(most, 2 * len(gradient))):
         if square <= target:
@@ -110,8 +124,9 @@ def conjugate_gradients(
         length = square / curvature
         step += length * direction
         residual -= length * bent
-        square, before = float(residual @ residual), square
-        direction = residual + square / before * direction
+        ahead = solved(residual)
+        square, before = float(residual @ ahead), square
+        direction = ahead + square / before * direction
     return step if step.any() else gradient
 
 
@@ -151,6 +166,7 @@ def newton(
     at_least: int = 0,
     lazy: bool = False,
     settled: Callable[[float, float], bool] | None = None,
+    precondition: Callable[[Array], Any] | None = None,
     **unused: Any,
 ) -> Result:
     """Minimise a function with a damped, lazily renewed Newton iteration.
@@ -185,6 +201,8 @@ def newton(
         Whether a Hessian is worth keeping (it costs much more than a gradient).
     settled : callable, optional
         Asked with a small gradient whether the Newton decrement is small beside the value, too.
+    precondition : callable, optional
+        Asked at a point for about the inverse of the Hessian, a callable or None, for products.
 
     Returns
     -------
@@ -207,7 +225,9 @@ def newton(
             return DenseMetric(state.hessian, lift)
         assert hessp is not None
         forcing = min(0.1, np.sqrt(state.norm))
-        return IterativeMetric(lambda v: hessp(state.x, v, *args), forcing)
+        held = () if state.raw is None else (state.raw,)
+        near = None if precondition is None else precondition(state.x)
+        return IterativeMetric(lambda v: hessp(state.x, v, *args, *held), forcing, near)
 
     x0 = np.array(x0, dtype=float)
     state = _State(x0, *(evaluate(x0, *args) if known is None else known))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from robustreg.sampling import draw_by, uneven
 from robustreg.solvers._certificates import DISTANCE, has_hessian, optimality, relative_decrement
 from robustreg.solvers._control import Control
 from robustreg.solvers._newton import DenseMetric, newton
+from robustreg.solvers._preconditioner import own_curvature
 from robustreg.solvers._result import Result, minimize
 
 #: most coefficients for which a dense Hessian is formed
@@ -89,7 +91,8 @@ def solve_smooth(
     else:
         more = {"at_least": at_least, "metric": metric, "known": known}
         options = _newton_options(objective, method, tol, inner, lower, **more)
-        found = minimize(objective.evaluate, theta, method=newton, **options)
+        value = partial(objective.evaluate, keep=method != "newton")
+        found = minimize(value, theta, method=newton, **options)
     _judge(objective, found, method, tol)
     for _ in range(AGAIN):
         rounded = cheap and found.status == 0 and _unsettled(objective, found, tol)
@@ -102,7 +105,8 @@ def solve_smooth(
         method = "newton" if cheap else "newton-cg"
         target = tol if norm > tol or method == "newton" else TIGHTER * norm
         options = _newton_options(objective, method, target, control, lower)
-        found = minimize(objective.evaluate, found.x, method=newton, **options)
+        value = partial(objective.evaluate, keep=method != "newton")
+        found = minimize(value, found.x, method=newton, **options)
         _judge(objective, found, method, tol)
         if found.optimality > before.optimality and found.status != 99:
             return before
@@ -146,6 +150,7 @@ def _newton_options(
         "metric": metric, "known": known,
     }  # fmt: skip
     if method != "newton":
+        options["precondition"] = partial(own_curvature, objective)
         return {"hessp": objective.hessp, "options": options}
     work = objective.data.n_rows * objective.size**2
     options["lazy"] = work > KEEP_WORK or metric is not None or tol >= ROUGH

@@ -130,6 +130,20 @@ def test_curvature_is_symmetric(loss, rng):
     np.testing.assert_allclose(inner(b, ha) + inner(q, hp), inner(a, hb) + inner(p, hq), rtol=1e-9)
 
 
+def test_own_curvature_is_the_diagonal_of_the_hessian(loss, rng):
+    data = draw(loss, rng)
+    if not loss.additive or not isinstance(data.raw, np.ndarray) or data.raw.ndim > 2:
+        pytest.skip("no sum over rows of scores")
+    args = (data.y, data.raw, data.weight, data.extra)
+    found = loss.own_curvature(*args)
+    expected = np.empty_like(data.raw)
+    for at in np.ndindex(data.raw.shape):
+        unit = np.zeros_like(data.raw)
+        unit[at] = 1.0
+        expected[at] = loss.curvature(*args, unit, None)[0][at]
+    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-14)
+
+
 def test_number_stands_for_a_constant_direction(loss, rng):
     data = draw(loss, rng)
     if isinstance(data.raw, tuple) or data.raw.ndim > 1:

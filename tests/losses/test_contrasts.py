@@ -5,7 +5,6 @@ import pytest
 from numpy.testing import assert_allclose
 
 from robustreg.losses import CrossEntropy
-from robustreg.losses import _contrasts as module
 from robustreg.losses._contrasts import Contrasts, helmert
 
 
@@ -29,11 +28,18 @@ def test_values_and_derivatives_are_those_of_the_basis(n, n_classes):
     assert_allclose(bend, expected @ basis.T, atol=1e-13)
 
 
-@pytest.mark.parametrize("n_classes", [2, 5, 100])
-def test_running_sums_are_products_with_the_basis(n_classes, monkeypatch):
-    monkeypatch.setattr(module, "MANY", 0)
+@pytest.mark.parametrize("n_classes", [3, 60])
+def test_one_that_takes_whole_scores_is_its_base(n_classes):
     rng = np.random.default_rng(1)
-    raw, slope = rng.normal(size=(4, n_classes - 1)), rng.normal(size=(4, n_classes))
-    basis = helmert(n_classes)
-    assert_allclose(module._scores(raw), raw @ basis, atol=1e-13)
-    assert_allclose(module._contrasts(slope), slope @ basis.T, atol=1e-13)
+    loss, basis = Contrasts().unmixed(n_classes - 1)
+    assert_allclose(basis, helmert(n_classes))
+    raw, d_raw = rng.normal(size=(2, 700, n_classes))
+    y, weight = rng.integers(n_classes, size=700), rng.uniform(0.5, 2.0, size=700)
+    rest = (y, raw, weight, None)
+    for found, expected in [
+        (loss.value_gradient(*rest)[:2], CrossEntropy().value_gradient(*rest)[:2]),
+        (loss.curvature(*rest, d_raw, None)[:1], CrossEntropy().curvature(*rest, d_raw, None)[:1]),
+        ([loss.own_curvature(*rest)], [CrossEntropy().own_curvature(*rest)]),
+    ]:
+        for one, other in zip(found, expected, strict=True):
+            assert_allclose(one, other, atol=1e-13)

@@ -1,0 +1,116 @@
+"""Preconditioners are inverses of the parts of the Hessian that they say, and spare products with it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from numpy.testing import assert_allclose
+
+from robustreg.losses import CrossEntropy, Dice, Logistic, Squared
+from robustreg.losses._contrasts import Contrasts, helmert
+from robustreg.objective import Objective
+from robustreg.penalties import L2
+from robustreg.preparation import prepare
+from robustreg.solvers import Control, solve_smooth
+from robustreg.solvers._newton import conjugate_gradients
+from robustreg.solvers._preconditioner import own_curvature
+
+
+def rare_columns(n=300, p=80):
+    """Columns of some entries to nearly all, in units that differ, the first far from zero."""
+    rng = np.random.default_rng(0)
+    density = np.geomspace(0.8, 6 / n, p)
+    X = (rng.random((n, p)) < density) * rng.normal(size=(n, p)) * np.geomspace(1.0, 0.1, p)
+    X[:, 0] += 20.0
+    return X, rng
+
+
+def held_sparse(X, y, weight=None, intercept=True):
+    """Return rows that stay sparse, as larger tables of them do."""
+    data, _ = prepare(X, y, weight, intercept=intercept)
+    assert data.coordinates.diagonal
+    return replace(data, X=sp.csr_array(X), ready=False, explicit=False)
+
+
+def two_classes(intercept=True, n=300, p=80, alpha=0.7):
+    X, rng = rare_columns(n, p)
+    y = (rng.random(n) < 0.3).astype(float)
+    data = held_sparse(X, y, rng.uniform(0.5, 2.0, n), intercept)
+    return Objective(Logistic(), data, L2(alpha))
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+def test_one_output_of_many_columns_has_its_diagonal(intercept):
+    problem = two_classes(intercept)
+    rng = np.random.default_rng(1)
+    theta, gradient = rng.normal(size=(2, problem.size)) * 0.1
+    step = own_curvature(problem, theta)(gradient)
+    assert_allclose(step, gradient / problem.hess(theta).diagonal(), rtol=1e-7)
+
+
+@pytest.mark.parametrize("n_classes", [4, 30])  # the rows are turned, and theta is
+@pytest.mark.parametrize("p", [30, 90])
+def test_classes_have_their_own_curvatures(p, n_classes):
+    X, rng = rare_columns(p=p)
+    y = rng.integers(n_classes, size=300)
+    data = prepare(X, y)[0] if p == 30 else held_sparse(X, y)
+    scores = Objective(CrossEntropy(), data, L2(0.7), n_outputs=n_classes)
+    problem = Objective(Contrasts(), data, L2(0.7), n_outputs=n_classes - 1)
+    basis = helmert(n_classes)
+    theta, gradient = rng.normal(size=(2, problem.size)) * 0.1
+
+    def turned(at):
+        return np.ravel(at.reshape(-1, n_classes - 1) @ basis)
+
+    hessian = scores.hess(turned(theta)).reshape(-1, n_classes, data.size + 1, n_classes)
+    own = np.stack([hessian[:, k, :, k] for k in range(n_classes)])
+    if p == 90:
+        own *= np.eye(data.size + 1)
+    pulled = turned(gradient).reshape(-1, n_classes)
+    steps = np.stack([np.linalg.solve(own[k], pulled[:, k]) for k in range(n_classes)], axis=1)
+    step = own_curvature(problem, theta)(gradient)
+    expected = np.ravel(steps @ basis.T)
+    # of blocks rows of next to no curvature are left out
+    close = 0.1 if p == 30 else 1e-6
+    assert np.linalg.norm(step - expected) <= close * np.linalg.norm(expected)
+
+
+def test_none_where_single_outputs_say_nothing():
+    X, rng = rare_columns()
+    data, _ = prepare(X, rng.integers(2, size=300).astype(float), None)
+    assert own_curvature(Objective(Dice(), data, L2()), np.zeros(81)) is None  # no sum over rows
+    few, _ = prepare(X[:, :5], np.zeros(300), None)
+    assert own_curvature(Objective(Squared(), few, L2()), np.zeros(6)) is None
+
+
+def test_rare_columns_beside_a_penalty_take_few_products():
+    problem = two_classes(n=1000, p=200, alpha=1.0)
+    theta = np.zeros(problem.size)
+    gradient, count = problem.evaluate(theta).gradient, []
+
+    def product(v):
+        count.append(1)
+        return problem.hessp(theta, v)
+
+    plain = conjugate_gradients(product, gradient, 1e-6)
+    before = len(count)
+    step = conjugate_gradients(product, gradient, 1e-6, 200, own_curvature(problem, theta))
+    assert len(count) - before < before / 4
+    assert_allclose(step, plain, atol=1e-4 * np.abs(plain).max())
+
+
+@pytest.mark.parametrize("n_classes", [4, 30])
+def test_products_lead_to_the_minimum_of_a_dense_hessian(n_classes):
+    X, rng = rare_columns(p=10)
+    y = np.r_[np.arange(n_classes), rng.integers(n_classes // 2, size=300 - n_classes)]
+    data, _ = prepare(X, y, None)
+    problem = Objective(Contrasts(), data, L2(0.1), n_outputs=n_classes - 1)
+    start = np.zeros(problem.size)
+    found, expected = (
+        solve_smooth(problem, start, Control(tol=1e-10), method=method)
+        for method in ("newton-cg", "newton")
+    )
+    assert (found.status, expected.status) == (0, 0)
+    assert_allclose(found.fun, expected.fun, rtol=1e-12)
+    assert_allclose(found.x, expected.x, atol=1e-5 * np.abs(expected.x).max())
