@@ -22,7 +22,7 @@ from robustreg.solvers import Control, Result, beats_zero, solve_each, solve_tog
 
 SEPARABLE = (
     "A hyperplane separates the classes, or some of their samples, so the optimum is not finite: the "
-    "loss falls as long as the coefficients grow. Set alpha above 0 (or higher): a penalty bounds them."
+    "loss falls as long as the coefficients grow. Set alpha above 0 (or higher), or penalty_weights above 0: a penalty bounds them."
 )
 
 

@@ -8,7 +8,9 @@ for here; the step that Newton would take next tells whether there is an end.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
+from typing import Any, cast
 
 import numpy as np
 
@@ -16,6 +18,7 @@ from robustreg._array import Array
 from robustreg.losses import Loss
 from robustreg.losses._contrasts import Contrasts, helmert
 from robustreg.objective import Objective
+from robustreg.penalties import L2
 from robustreg.solvers._by_column import solve_by_column
 from robustreg.solvers._control import Control
 from robustreg.solvers._newton import DenseMetric, IterativeMetric
@@ -36,6 +39,8 @@ from robustreg.stored import in_units_of_user
 EXACT = 1e-12
 #: a step of this size next to a gradient that is nearly zero is one of many on the way to infinity
 GROWING = 1e-4
+#: rounding: a mean loss of classes that are separated, as far as numbers go
+LOSSLESS = 1e-12
 #: a subsample is solved to this gradient
 ROUGH = 1e-4
 
@@ -74,7 +79,10 @@ def solve_settled(
     """
     if objective.penalty.by_column:
         found = solve_by_column(objective, theta, control)
-        found.growing = False
+        single = objective.n_outputs is None and found.status != 99
+        found.growing = (
+            endless and single and _free_separate(objective, *objective.split(found.x)[:2])
+        )
         return found
     control, metric, tol = control.phase(), None, control.tol
     many = objective.data.n_rows * objective.size**2 > KEEP_WORK
@@ -104,6 +112,20 @@ def solve_settled(
     if endless and not found.growing and found.status != 99:
         found.growing = separated(objective, found.x)
     return found
+
+
+def _free_separate(objective: Objective, u: Array, intercept: Any) -> bool:
+    """Whether columns that a penalty of single columns leaves free separate the classes."""
+    penalty, data = cast(Any, objective.penalty), objective.data
+    free = np.flatnonzero(penalty.strength(data.size) == 0)
+    if not len(free):
+        return False
+    if (
+        penalty.positive
+    ):  # a program that finds a direction has no signs: only where all rows are right is it known
+        return objective.evaluate(objective.join(u, intercept)).value <= LOSSLESS
+    part = replace(objective, data=data.columns(free), penalty=L2(0.0))
+    return separated(part, part.join(u[free], intercept))
 
 
 def _next_step(objective: Objective, found: Result, method: str) -> Array:
@@ -222,5 +244,9 @@ def _whole_scores(
         )
 
     found = solve(problem, start.T.ravel(), control.phase(view=outputs))
+    if loss.endless and found.status != 99:
+        basis, (u, intercept, _) = helmert(len(start)), problem.split(found.x)
+        differences = objective(Contrasts(loss), n_outputs=len(basis))
+        found.growing = _free_separate(differences, u @ basis.T, intercept @ basis.T)
     found.x = outputs(found.x)
     return found

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 from scipy.optimize import linprog
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from robustreg import (
@@ -99,3 +100,29 @@ def test_squared_hinge_has_a_minimum():
     model = HingeClassifier(alpha=0.0, squared=True)
     assert not warns(model, X, y)
     assert model.optimality_ <= model.tol
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        LogisticClassifier(penalty_weights=[0.0, 1.0]),
+        FocalClassifier(penalty_weights=[0.0, 1.0]),
+        PolyClassifier(penalty_weights=[0.0, 1.0]),
+        LogisticClassifier(alpha=0.0, positive=True),
+        FocalClassifier(alpha=0.0, positive=True),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_columns_that_no_penalty_holds_separate(model, n_classes):
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % n_classes
+    X = np.column_stack([5.0 * y + rng.uniform(-1, 1, 60), rng.normal(size=60)])
+    if n_classes == 3 and model.positive:
+        y = (y > 0).astype(int)  # no column is larger in the middle class
+    with pytest.warns(ConvergenceWarning, match="separates the classes"):
+        model.fit(X, y)
+    X[:, 0] = rng.normal(size=60)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        clone(model).fit(X, y)
