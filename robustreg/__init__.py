@@ -11,6 +11,7 @@ from robustreg import (
     penalties,
     plotting,
 )
+from robustreg._versions import show_versions
 from robustreg.estimators import (
     DiceClassifier,
     FocalClassifier,
@@ -78,4 +79,5 @@ __all__ = [
     "onnx",
     "penalties",
     "plotting",
+    "show_versions",
 ]

@@ -17,6 +17,7 @@ import pandas as pd
 
 __all__ = [
     "load_coleman",
+    "load_condroz",
     "load_engel",
     "load_grunfeld",
     "load_hbk",
@@ -204,6 +205,38 @@ def load_hbk() -> pd.DataFrame:
     20   2.6   2.2   1.9  0.9
     """
     return _read("hbk")
+
+
+def load_condroz() -> pd.DataFrame:
+    """Return acidity and calcium of 428 samples of soil from the Condroz in Belgium.
+
+    Contaminated and heavy-tailed: most samples have some hundred units of calcium, some up to 3,880. The more
+    alkaline the soil, the more outliers there are, so that they nearly double the slope of least squares.
+
+    Returns
+    -------
+    pandas.DataFrame of shape (428, 2)
+        ``ph``: pH value, from 7.0 to 7.5. ``calcium``, the target: calcium content.
+
+    References
+    ----------
+    Y. Goegebeur, V. Planchon, J. Beirlant and R. Oger (2005), *Quality assessment of pedochemical data using
+    extreme value methodology*, Journal of Applied Sciences 5, 1092-1102. R's package robustbase has it as
+    ``condroz``.
+
+    Examples
+    --------
+    >>> from robustreg import L2Regressor, MMRegressor
+    >>> from robustreg.datasets import load_condroz
+    >>> soil = load_condroz()
+    >>> X, y = soil[["ph"]], soil["calcium"]
+    >>> L2Regressor().fit(X, y).coef_.round().tolist()
+    [592.0]
+    >>> model = MMRegressor().fit(X, y)
+    >>> model.coef_.round().tolist(), int(model.outliers_.sum())
+    ([319.0], 33)
+    """
+    return _read("condroz")
 
 
 def load_stars() -> pd.DataFrame:

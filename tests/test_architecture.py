@@ -28,6 +28,7 @@ ALLOWED = {
     "_array": {"_lazy"},
     "_parameters": set(),
     "_threads": set(),
+    "_versions": set(),
     **_FORMULAS,
     "datasets": set(),
     "precise": {"_array"},

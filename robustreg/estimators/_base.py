@@ -440,6 +440,7 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.target_tags.required = True
         return tags
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -53,7 +54,7 @@ def table_columns(X: Any) -> list[tuple[Any, Any]]:
 
 
 def refuse_columns(X: Any) -> None:
-    """Refuse dates, text and other objects by the name of their column.
+    """Refuse dates, text and other objects by the name of their column, and names of several columns.
 
     Raises
     ------
@@ -65,7 +66,16 @@ def refuse_columns(X: Any) -> None:
             raise ValueError(f"X holds dates or times ({X.dtype}): {_ADVICE}.")
         if X.dtype.kind == "O":
             _refuse_moments(X)
-    for name, column in table_columns(X):
+    columns = table_columns(X)
+    again = next(
+        (name for name, count in Counter(name for name, _ in columns).items() if count > 1), None
+    )
+    if again is not None:
+        raise ValueError(
+            f"X has more than one column of the name {again!r}. Rename them, or pass X.to_numpy() to do without "
+            "names."
+        )
+    for name, column in columns:
         kind = _kind(column)
         if _says(kind, _WORDS):
             raise ValueError(f"Column {name!r} of X holds dates or times ({kind}): {_ADVICE}.")

@@ -217,7 +217,7 @@ class LinearEmbedding(
             check_option(self, "init", tuple(STARTS))
 
     @with_callbacks  # type: ignore[untyped-decorator]
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit the map.
 
         Parameters

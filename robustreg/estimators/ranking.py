@@ -154,7 +154,7 @@ class MarginRanker(LinearModel):
         return (SquaredHinge if self.loss == "squared_hinge" else Hinge)(float(self.margin))
 
     @with_callbacks  # type: ignore[untyped-decorator]
-    def fit(self, X: Any, y: Any, qid: Any = None, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, qid: Any = None, sample_weight: Any = None) -> Self:
         """Fit the model.
 
         Parameters

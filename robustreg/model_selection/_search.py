@@ -158,7 +158,7 @@ class HuberRegressorCV(LinearRegressor):
         model._check_parameters()
 
     @with_callbacks  # type: ignore[untyped-decorator]
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None) -> Self:
         """Fit the grid on every fold, choose, and keep the choice's fit to all rows.
 
         A callback that asks to stop ends the search after the candidate it was told of; the choice

@@ -368,3 +368,27 @@ def test_a_query_that_is_not_computed():
 def test_weights_that_are_text_are_refused_by_name(weight):
     with pytest.raises(ValueError, match=r"sample_weight must be numbers: could not convert.*'a'"):
         HuberRegressor().fit(np.arange(4.0)[:, None], np.arange(4.0), sample_weight=weight)
+
+
+@each
+def test_a_name_of_two_columns_is_named_and_so_is_a_missing_target(model):
+    X, y = table()
+    y = target(model, y)
+    again = X.set_axis(["size", "size"], axis=1)
+    with pytest.raises(ValueError, match="more than one column of the name 'size'"):
+        quick(model).fit(again, y)
+    for arguments in ((X,), (X, None)):
+        with pytest.raises(ValueError, match=f"{type(model).__name__} estimator requires y"):
+            quick(model).fit(*arguments)
+    fitted = quick(model).fit(X, y)
+    answer = fitted.transform if hasattr(fitted, "transform") else fitted.predict
+    with pytest.raises(ValueError, match="more than one column of the name 'size'"):
+        answer(again)
+
+
+@pytest.mark.parametrize("kind", ["Int64", "boolean", "Float64"])
+def test_a_missing_value_of_a_nullable_column_is_told_by_its_name(kind):
+    X, y = table()
+    X["age"] = pd.array([1, None] * (N // 2), dtype=kind)
+    with pytest.raises(ValueError, match="Columns with missing values: 'age'"):
+        HuberRegressor().fit(X, y)
