@@ -13,16 +13,9 @@ import numpy as np
 from scipy.linalg.lapack import dgesv
 
 from robustreg._array import Array
-from robustreg.solvers._cholesky import cholesky, solve_factored
 from robustreg.solvers._programs import solve_equations
 from robustreg.solvers._rows import Rows
 
-#: width of the envelope to begin with, in mean offsets: most rows are within it
-WIDE = 2.0
-#: the next is this much narrower
-NARROWER = 0.1
-#: steps to the minimum of an envelope: it is only a start
-PATIENCE = 6
 #: steps, for each coefficient and beyond some, after which others are asked
 MOST, SOME = 12, 60
 #: curvature of coefficients without a penalty, as a share of the largest, in directions that no held row bounds
@@ -35,7 +28,7 @@ ON = 1e-12
 BEYOND, INSIDE = 1e-10, 1e-9
 
 
-def descend(rows: Rows, theta: Array) -> tuple[Array, Array] | None:
+def descend(rows: Rows, theta: Array, held: Array) -> tuple[Array, Array] | None:
     """Return the minimum and the slopes of the rows there.
 
     Parameters
@@ -44,6 +37,8 @@ def descend(rows: Rows, theta: Array) -> tuple[Array, Array] | None:
         Dense, with a square term.
     theta : array of shape (q,)
         Start.
+    held : array of int
+        Rows that are likely to be on their kinks at the minimum, and are held there at first.
 
     Returns
     -------
@@ -54,42 +49,28 @@ def descend(rows: Rows, theta: Array) -> tuple[Array, Array] | None:
     ----------
     Nocedal, J. and Wright, S. J. (2006). Numerical Optimization, section 16.5.
     """
-    mu = WIDE * float(np.abs(rows.offsets(theta)).mean())
-    for width in (mu, NARROWER * mu):
-        if width > 0:  # not all rows are on their kinks
-            theta = _within(rows, theta, width)
-    found = _steps(rows, theta)
+    found = _steps(rows, theta, held)
     return None if found is None else _exact(rows, *found[1:])
 
 
-def _within(rows: Rows, theta: Array, mu: float) -> Array:
-    """Return a point near the minimum of the envelope of width ``mu``, by Newton steps as long as they pay."""
-    value, gradient, s = rows.evaluate(theta, mu)
-    square = np.asarray(rows.quadratic)
-    for _ in range(PATIENCE):
-        bend = rows.curvature(s, mu)
-        within = bend.nonzero()[0]
-        X = rows.X[within]
-        factor = cholesky(square + X.T.dot(bend[within, None] * X))
-        if factor is None:
-            break
-        trial = theta - solve_factored(factor, gradient)
-        now, gradient, s = rows.evaluate(trial, mu)
-        if not now < value:
-            break
-        theta, value = trial, now
-    return theta
-
-
-def _steps(rows: Rows, theta: Array) -> tuple[Array, Array, Array] | None:
+def _steps(rows: Rows, theta: Array, held: Array) -> tuple[Array, Array, Array] | None:
     """Return the minimum, which rows are held there, and the slopes of the others."""
-    X, q, square = rows.X, len(theta), np.asarray(rows.quadratic)
-    jump, held = rows.upper - rows.lower, np.zeros(0, dtype=int)
+    X, q, square, jump = rows.X, len(theta), np.asarray(rows.quadratic), rows.upper - rows.lower
     typical, top = float(jump.mean()), float(square.max())
     bend = square + np.diag(np.where(square.diagonal() == 0, SLIGHT * top, 0.0))
     s = rows.offsets(theta)
+    if len(held):
+        ends: Array = np.where(s > 0, rows.upper, rows.lower)
+        ends[held] = 0.0
+        pull = rows.linear + ends @ X
+        at, _ = _saddle(bend, X[held], -pull, rows.position[held], _solve)
+        if np.isfinite(at).all():
+            theta, s = at, rows.offsets(at)
+        else:
+            held = held[:0]
     side: Array = np.where(s > 0, 1.0, -1.0)
     slopes: Array = np.where(side > 0, rows.upper, rows.lower)
+    s[held] = side[held] = slopes[held] = 0.0
     for _ in range(MOST * q + SOME):
         pull = rows.linear + square @ theta + slopes @ X
         step, own = _saddle(bend, X[held], -pull, np.zeros(len(held)), _solve)
@@ -133,6 +114,10 @@ def _follow(
     ahead = (nearing > 0).nonzero()[0]
     speed = nearing[ahead]
     when = np.maximum(side[ahead] * s[ahead] / speed, 0.0)
+    length = descent / curved if curved > 0 else np.inf
+    # rows beyond the end that there would be without any are not reached
+    within = when <= length
+    ahead, speed, when = ahead[within], speed[within], when[within]
     order = when.argsort(kind="stable")
     ahead, when = ahead[order], when[order]
     taken = (jump[ahead] * speed[order]).cumsum()

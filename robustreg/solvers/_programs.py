@@ -7,14 +7,14 @@ those rows alone, to rounding.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from scipy.linalg.lapack import dgeqp3, dgetrf, dgetrs
 from scipy.optimize import lsq_linear
 
 from robustreg._array import Array, is_sparse
-from robustreg.solvers._cholesky import cholesky, solve_factored
+from robustreg.solvers._central_path import Inside, further
 from robustreg.solvers._control import Control
 from robustreg.solvers._result import Result, linprog, minimize
 from robustreg.solvers._rows import Rows
@@ -38,7 +38,7 @@ NEAR = 1e-4
 NARROWEST, PATIENT = 1e-12, 100
 #: a slope this share of its range inside its bounds is inside
 UNIQUE = 1e-9
-#: rows this share of the mean distance from their kinks are as good as on them, to begin with
+#: rows this share of the median distance from their kinks are as good as on them, to begin with
 NEARER = 1e-3
 #: rows this many times longer than the median one can have tiny slopes inside their bounds
 FAR = 1e3
@@ -71,23 +71,23 @@ def _proven(rows: Rows, found: tuple[Array, Array]) -> bool:
 
 def _walked(rows: Rows, theta: Array) -> tuple[Array, Array] | None:
     """Return the proven end of a walk that begins near a point."""
-    found = None if is_sparse(rows.X) else vertex_near(rows, theta)
+    if is_sparse(rows.X):
+        return None
+    size = np.abs(rows.offsets(theta))
+    found = vertex_near(rows, 1 / (size + (NEARER * float(np.median(size)) or 1.0)))
     return found if found is not None and _proven(rows, found) else None
 
 
-def vertex_near(rows: Rows, theta: Array) -> tuple[Array, Array] | None:
-    """Return the end of a walk that begins at the kinks of the rows that are nearest to them.
+def vertex_near(rows: Rows, near: Array) -> tuple[Array, Array] | None:
+    """Return the end of a walk that begins at the kinks of the rows that are ``near`` to theirs.
 
-    None where it has none, or where it may be one of several minima: of these the one of the simplex method is
-    taken. They are where a slope is at its bound.
+    The larger the number of a row, the nearer it is. None where the walk has no end, or where it may be one of several
+    minima: of these the one of the simplex method is taken. They are where a slope is at its bound.
     """
-    q, size = len(theta), np.abs(rows.offsets(theta))
-    order = size.argsort(kind="stable")
-    for few in (3 * q + 10, len(size)):
+    q, order = len(rows.linear), (-near).argsort(kind="stable")
+    for few in (3 * q + 10, len(near)):
         nearest = order[:few]
-        near = size[nearest]
-        floor = NEARER * float(near.mean()) or 1.0
-        basis = nearest[spanning(rows.X[nearest] / (near + floor)[:, None])]
+        basis = nearest[spanning(near[nearest, None] * rows.X[nearest])]
         if len(basis) == q:
             break
     else:
@@ -344,8 +344,7 @@ def interior_point(
 ) -> Result:
     """Primal-dual interior point method for :class:`Rows` with a square term.
 
-    A ``method`` for :func:`scipy.optimize.minimize`. Offsets are split into positive parts ``up``
-    and ``down`` whose complements are the distances of the slopes from their bounds.
+    A ``method`` for :func:`scipy.optimize.minimize`, along the central path.
 
     Parameters
     ----------
@@ -362,119 +361,30 @@ def interior_point(
     -------
     Result
         ``x``, ``slopes``, ``fun``, ``nit``, ``success``.
-
-    References
-    ----------
-    Mehrotra, S. (1992). On the implementation of a primal-dual interior point method. Portnoy, S.
-    and Koenker, R. (1997). The Gaussian hare and the Laplacian tortoise.
     """
-    point = best = _Point.start(rows, np.array(x0, dtype=float))
-    least, nearest, nit, stalled = np.inf, np.inf, 0, 0
-    while nit < maxiter:
+    theta = np.array(x0, dtype=float)
+    middle = 0.5 * (rows.lower + rows.upper)
+    wide = float(np.abs(rows.offsets(theta)).mean()) or 1.0
+    point: Inside | None = Inside.start(rows, theta, middle, wide)
+    assert point is not None
+    best, least, nearest, nit, stalled = point, np.inf, np.inf, 0, 0
+    width = rows.upper - rows.lower
+    while nit < maxiter and point is not None:
         nit += 1
-        system = _System(rows, point)
-        merit = system.merit()
+        dual, primal = point.dual(), point.primal()
+        # gap and what the equations miss, both in the units of the objective
+        merit = float(point.gap + np.abs(dual) @ np.abs(point.theta) + np.abs(primal) @ width)
         # The merit of a start at zero is too good to last: while the dual equations still come
         # nearer that is progress too. A few steps without any are the end.
-        missed = float(np.abs(system.dual).max())
-        stalled = 0 if merit < 0.999 * least or missed < 0.95 * nearest else stalled + 1
-        nearest = min(nearest, missed)
+        lacking = float(np.abs(dual).max())
+        stalled = 0 if merit < 0.999 * least or lacking < 0.95 * nearest else stalled + 1
+        nearest = min(nearest, lacking)
         if stalled > PATIENCE or not np.isfinite(merit):
             break
         if merit < least:
             least, best = merit, point
-        if merit <= GAP * abs(rows.value(point.theta)) or system.factor is None:
+        if merit <= GAP * abs(rows.value(point.theta)):
             break
-        affine = system.direction(0.0, 0.0, 0.0)
-        ahead = point.moved(affine, point.room(affine)).gap
-        center = point.gap / point.inside.size * 2 * min((ahead / point.gap) ** 3, 1.0)
-        # Mehrotra's second order: what the affine step adds to the products it should make zero
-        _, (_, d_slopes, d_up, d_down) = affine
-        step = system.direction(d_slopes * d_up, -d_slopes * d_down, center)
-        point = point.moved(step, 0.9995 * point.room(step))
-    theta, slopes = best.theta, best.slopes(rows)
+        point = further(point, dual, primal)
+    theta, slopes = best.theta, best.slopes()
     return Result(x=theta, slopes=slopes, fun=rows.value(theta), nit=nit, success=True)
-
-
-class _Point(NamedTuple):
-    """A point inside: coefficients, and what stays positive.
-
-    ``inside`` has four rows: distances of the slopes from their upper and lower bounds, and the positive and
-    negative parts of the offsets. A step is a pair of changes of both.
-    """
-
-    theta: Array
-    inside: Array
-
-    @classmethod
-    def start(cls, rows: Rows, theta: Array) -> _Point:
-        s = rows.offsets(theta)
-        wide = np.abs(s).mean() or 1.0
-        half = 0.5 * (rows.upper - rows.lower)
-        return cls(theta, np.stack([half, half, np.maximum(s, 0) + wide, np.maximum(-s, 0) + wide]))
-
-    @property
-    def gap(self) -> float:
-        return float(np.vdot(self.inside[:2], self.inside[2:]))
-
-    def slopes(self, rows: Rows) -> Array:
-        """Taken from the nearer bound, a slope keeps the digits of its distance from it."""
-        above, below = self.inside[:2]
-        return np.where(above < below, rows.upper - above, rows.lower + below)
-
-    def room(self, step: tuple[Array, Array]) -> float:
-        """Longest step, up to one, that keeps everything positive."""
-        steepest = float((step[1] / self.inside).min())
-        return -1.0 / steepest if steepest < -1.0 else 1.0
-
-    def moved(self, step: tuple[Array, Array], length: float) -> _Point:
-        return _Point(self.theta + length * step[0], self.inside + length * step[1])
-
-
-class _System:
-    """The Newton equations at a point, reduced to the coefficients and factored."""
-
-    def __init__(self, rows: Rows, point: _Point) -> None:
-        self.X, self.point = rows.X, point
-        _, _, up, down = point.inside
-        pull = rows.linear if rows.quadratic is None else rows.linear + rows.quadratic @ point.theta
-        self.dual = -(pull + rows.X.T @ point.slopes(rows))
-        self.primal = -(rows.offsets(point.theta) - up + down)
-        self.width = rows.upper - rows.lower
-        self.ratio = point.inside[2:] / point.inside[:2]
-        self.spread = self.ratio[0] + self.ratio[1]
-        root = rows.X / np.sqrt(self.spread)[:, None]
-        lifted = root.T @ root  # the same array twice: half the work
-        if rows.quadratic is not None:
-            lifted += rows.quadratic
-        self.scale = 1 / np.sqrt(np.maximum(lifted.diagonal(), 1e-300))
-        self.factor = _factor(lifted * np.outer(self.scale, self.scale))
-
-    def merit(self) -> float:
-        """Gap and what the equations miss, both in the units of the objective."""
-        missed = np.abs(self.dual) @ np.abs(self.point.theta) + np.abs(self.primal) @ self.width
-        return float(self.point.gap + missed)
-
-    def direction(self, second_up: Any, second_down: Any, center: float) -> tuple[Array, Array]:
-        """Step towards products of ``center``."""
-        above, below, up, down = self.point.inside
-        c_up = (center + second_up) / above - up
-        c_down = (center + second_down) / below - down
-        shift = self.primal + c_up - c_down
-        right = self.dual + self.X.T @ (shift / self.spread)
-        d_theta = self.scale * solve_factored(self.factor, self.scale * right)
-        d_slopes = (self.X @ d_theta - shift) / self.spread
-        d_up = c_up + self.ratio[0] * d_slopes
-        d_down = c_down - self.ratio[1] * d_slopes
-        return d_theta, np.stack([-d_slopes, d_slopes, d_up, d_down])
-
-
-def _factor(matrix: Array) -> Any:
-    """Cholesky factor of a matrix of unit diagonal, lifted by rounding where it is singular."""
-    if not np.isfinite(matrix).all():
-        return None
-    for lift in (0.0, 1e-15, 1e-13, 1e-11):
-        factor = cholesky(matrix, lift)
-        if factor is not None:
-            return factor
-    return None

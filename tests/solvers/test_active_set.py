@@ -25,13 +25,15 @@ def problem(kind, seed, strength, k=60, q=4):
     return Rows(X, position, weight * lower, weight * upper, weight, linear, square)
 
 
+@pytest.mark.parametrize("held", [[], [0], [3, 17], [5, 5]], ids=str)
 @pytest.mark.parametrize("strength", [1e-8, 1e-4, 1e-2, 1.0])
 @pytest.mark.parametrize("kind", ["absolute", "hinge", "quantile", "folded"])
-def test_ends_at_the_minimum(kind, strength):
+def test_ends_at_the_minimum(kind, strength, held):
+    """Whatever rows it begins with, also ones that depend on each other."""
     ended = 0
     for seed in range(8):
         rows = problem(kind, seed, strength)
-        found = descend(rows, np.zeros(4))
+        found = descend(rows, np.zeros(4), np.array(held, dtype=int))
         if found is None:
             continue
         ended += 1
@@ -48,4 +50,4 @@ def test_leaves_a_minimum_with_more_rows_on_their_kinks_to_others():
     """Which of them are held is chance, and so are the slopes."""
     rows = problem("absolute", 0, 1e-3)
     rows.position[:40] = 0.0
-    assert descend(rows, np.zeros(4)) is None
+    assert descend(rows, np.zeros(4), np.zeros(0, dtype=int)) is None

@@ -10,7 +10,7 @@ from robustreg.penalties import L2
 from robustreg.preparation import prepare
 from robustreg.solvers import Control
 from robustreg.solvers._kinked import solve_kinked
-from robustreg.solvers._small_table import CELLS, solve_small
+from robustreg.solvers._small_table import ROWS, solve_small
 
 
 def objective(loss, alpha=0.0, n=61, p=3, weighted=False, seed=0):
@@ -52,7 +52,7 @@ def test_rows_on_their_kinks_determine_the_point():
 
 def test_large_tables_and_other_penalties_are_left_to_others():
     zero = np.zeros(4)
-    assert solve_small(objective(Absolute(), n=CELLS), zero, Control()) is None
+    assert solve_small(objective(Absolute(), n=ROWS + 1), zero, Control()) is None
 
 
 def test_a_callback_stops():

@@ -1,0 +1,133 @@
+"""The central path of :class:`Rows`, from inside their bounds to where each row is on its kink or its slope at a bound.
+
+Offsets are split into positive parts ``up`` and ``down`` whose complements are the distances of the slopes from their
+bounds. Steps are those of Mehrotra: one that looks ahead, and one that is corrected by what it has seen.
+
+Mehrotra, S. (1992). On the implementation of a primal-dual interior point method. SIAM Journal on Optimization 2,
+575-601. Portnoy, S. and Koenker, R. (1997). The Gaussian hare and the Laplacian tortoise. Statistical Science 12, 279-300.
+"""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from robustreg._array import Array
+from robustreg.solvers._cholesky import cholesky, solve_factored
+from robustreg.solvers._rows import Rows
+
+#: share of the way to a bound that a step may go
+TO_BOUND = 0.9995
+#: what singular equations, their diagonal made one, are lifted by: rounding
+LIFTS = (0.0, 1e-15, 1e-13, 1e-11)
+
+
+class Inside(NamedTuple):
+    """A point of the path.
+
+    Parameters
+    ----------
+    rows : Rows
+        The problem.
+    theta : array of shape (q,)
+        Coefficients.
+    room : array of shape (2, k)
+        Distances of the slopes from their upper and lower bounds, all positive.
+    offset : array of shape (2, k)
+        Positive and negative parts of the offsets, all positive.
+    """
+
+    rows: Rows
+    theta: Array
+    room: Array
+    offset: Array
+
+    @classmethod
+    def start(cls, rows: Rows, theta: Array, slopes: Array, wide: float) -> Inside:
+        """Return a point with slopes strictly between their bounds, ``wide`` away from all kinks."""
+        s = rows.offsets(theta)
+        up = np.maximum(s, 0.0)
+        room = np.array([rows.upper - slopes, slopes - rows.lower])
+        return cls(rows, theta, room, np.array([up, up - s]) + wide)
+
+    @property
+    def gap(self) -> float:
+        """Sum of the products that are zero at the end: the duality gap where the equations hold."""
+        return float(np.vdot(self.room, self.offset))
+
+    def slopes(self) -> Array:
+        """Taken from the nearer bound, a slope keeps the digits of its distance from it."""
+        above, below = self.room
+        return np.where(above < below, self.rows.upper - above, self.rows.lower + below)
+
+    def dual(self) -> Array:
+        """What the equations of the slopes miss."""
+        rows = self.rows
+        pull = rows.linear + (rows.lower + self.room[1]) @ rows.X
+        return -(pull if rows.quadratic is None else pull + rows.quadratic @ self.theta)
+
+    def primal(self) -> Array:
+        """What those of the offsets miss: rounding, since they hold at the start."""
+        primal: Array = self.offset[0] - self.offset[1] - self.rows.offsets(self.theta)
+        return primal
+
+
+def further(at: Inside, dual: Array, primal: Any = 0.0) -> Inside | None:
+    """Return the next point; None where the equations are not finite.
+
+    ``dual`` and ``primal`` are what they miss at this one, as methods of it say.
+    """
+    rows, theta, room, offset = at
+    X = rows.X
+    ratio = offset / room
+    bend = 1 / (ratio[0] + ratio[1])
+    root = np.sqrt(bend)[:, None] * X
+    inner = root.T @ root  # the same array twice: half the work
+    if rows.quadratic is not None:
+        inner += rows.quadratic
+    solve = _solver(inner)
+    if solve is None:
+        return None
+    shift = primal + offset[1] - offset[0]
+    d_slopes = (X @ solve(dual + (shift * bend) @ X) - shift) * bend
+    d_room = np.array([-d_slopes, d_slopes])
+    d_offset = -offset - ratio * d_room
+    a, b = _lengths(at, d_room, d_offset, 1.0)
+    gap = at.gap
+    ahead = float(np.vdot(room + a * d_room, offset + b * d_offset))
+    center = gap / room.size * min((ahead / gap) ** 3, 1.0)
+    # second order: what the step ahead adds to the products that it should make zero
+    goal = (center - d_room * d_offset) / room - offset
+    shift = primal + goal[0] - goal[1]
+    d_theta = solve(dual + (shift * bend) @ X)
+    d_slopes = (X @ d_theta - shift) * bend
+    d_room = np.array([-d_slopes, d_slopes])
+    d_offset = goal - ratio * d_room
+    a, b = _lengths(at, d_room, d_offset, TO_BOUND)
+    return Inside(rows, theta + b * d_theta, room + a * d_room, offset + b * d_offset)
+
+
+def _lengths(at: Inside, d_room: Array, d_offset: Array, most: float) -> tuple[float, float]:
+    """Return how far slopes and offsets can go, one at the most; a square term ties both together."""
+    a, b = float((d_room / at.room).min()), float((d_offset / at.offset).min())
+    if at.rows.quadratic is not None:
+        a = b = min(a, b)
+    return -most / a if a < -most else 1.0, -most / b if b < -most else 1.0
+
+
+def _solver(matrix: Array) -> Any:
+    """Return what solves equations, lifted by rounding where they are singular; None where they are not finite."""
+    if not isfinite(matrix.sum()):
+        return None
+    factor = cholesky(matrix)
+    if factor is not None:
+        return lambda right: solve_factored(factor, right)
+    scale = 1 / np.sqrt(np.maximum(matrix.diagonal(), 1e-300))
+    scaled = matrix * np.outer(scale, scale)
+    for lift in LIFTS:
+        lifted = cholesky(scaled, lift)
+        if lifted is not None:
+            return lambda right, lifted=lifted: scale * solve_factored(lifted, scale * right)
+    return None

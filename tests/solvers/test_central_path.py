@@ -1,0 +1,66 @@
+"""The central path against linear programs and against walks from active set to active set."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.optimize import linprog
+
+from robustreg.solvers._central_path import Inside, further
+from robustreg.solvers._rows import Rows
+from tests.solvers.test_active_set import problem
+
+
+def follow(rows, steps=40):
+    """Return points of the path from slopes in the middle of their bounds."""
+    middle = 0.5 * (rows.lower + rows.upper)
+    points = [Inside.start(rows, np.zeros(rows.X.shape[1]), middle, 1.0)]
+    for _ in range(steps):
+        at = points[-1]
+        if at.gap <= 1e-13:
+            break
+        points.append(further(at, at.dual(), at.primal()))
+    return points
+
+
+@pytest.mark.parametrize("strength", [1e-6, 1e-2, None])
+@pytest.mark.parametrize("kind", ["absolute", "hinge", "quantile", "folded"])
+@pytest.mark.parametrize("seed", range(3))
+def test_ends_at_the_minimum(kind, strength, seed):
+    rows = problem(kind, seed, strength or 0.0)
+    if strength is None:
+        rows.quadratic = None
+    points = follow(rows)
+    last = points[-1]
+    assert len(points) < 40
+    assert rows.gap(last.theta, last.slopes()) <= 1e-10
+    for point in points:
+        assert point.room.min() > 0
+        assert point.offset.min() > 0
+        assert_allclose(point.room.sum(axis=0), rows.upper - rows.lower, rtol=1e-12)
+        assert np.abs(point.primal()).max() <= 1e-12 * (1 + np.abs(point.theta).max())
+    if strength is None:
+        dual = linprog(
+            rows.position, A_eq=rows.X.T, b_eq=-rows.linear,
+            bounds=np.column_stack([rows.lower, rows.upper]),
+        )  # fmt: skip
+        assert_allclose(rows.value(last.theta), -dual.fun, rtol=1e-9)
+
+
+@pytest.mark.parametrize("strength", [0.0, 1e-4])
+def test_columns_that_depend_on_each_other(strength):
+    """Equations that are singular are lifted by rounding."""
+    rows = problem("absolute", 1, strength)
+    twice = Rows(
+        np.column_stack([rows.X, rows.X[:, :2]]), rows.position, rows.lower, rows.upper, rows.weight,
+        np.append(rows.linear, rows.linear[:2]), None if strength == 0 else strength * np.eye(6),
+    )  # fmt: skip
+    last = follow(twice)[-1]
+    assert twice.gap(last.theta, last.slopes()) <= 1e-9
+
+
+def test_says_so_where_numbers_are_not_finite():
+    rows = problem("absolute", 0, 1.0)
+    rows.X[0, 0] = np.inf
+    with np.errstate(all="ignore"):
+        start = Inside.start(rows, np.zeros(4), 0.5 * (rows.lower + rows.upper), 1.0)
+        assert further(start, start.dual()) is None
