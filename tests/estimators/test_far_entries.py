@@ -269,3 +269,14 @@ def test_the_nearest_coefficients_have_columns_of_any_size():
     u = np.array([3e3, -2.0, 1e-4])
     found = Coordinates(np.zeros(3), transform).solver(transform @ u)
     assert_allclose(found, u, rtol=1e-9)
+
+
+def test_a_coefficient_of_a_column_of_zeros_excuses_no_residual():
+    """Beside columns of 1e18 it was -2e7, and rounding in proportion to it hid that the constant is the fit."""
+    rng = np.random.default_rng(0)
+    X = np.exp(rng.normal(size=(44, 5))) * 2e10 + [8e12, 0.0, -1.4e18, -3.3e18, -8e12]
+    X[:, 1] = 0.0
+    for seed in range(20):
+        y = np.full(44, np.random.default_rng(seed).normal())
+        model = L1Regressor(alpha=1.1).fit(X, y)
+        assert np.abs(y - model.predict(X)).max() <= 1e-12 * np.abs(y[0])

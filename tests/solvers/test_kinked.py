@@ -12,6 +12,7 @@ from robustreg.objective import Objective
 from robustreg.penalties import L1, L2
 from robustreg.preparation import prepare
 from robustreg.solvers import Control, _programs, middle_intercept, solve_piecewise, solve_program
+from robustreg.solvers._kinked import _reach
 from tests._reference import best_kinked, best_quadratic, objective, sample
 
 
@@ -264,3 +265,16 @@ def test_few_programs_are_solved_where_many_rows_tie(n, p, share, zeros, monkeyp
     model = QuantileRegressor(quantile=share, alpha=0.0).fit(X, y)
     assert model.optimality_ <= model.tol
     assert len(asked) <= 5
+
+
+@pytest.mark.parametrize("period", [10, 25, 50, 7])
+def test_rows_of_a_kind_in_a_period_are_no_sample(period):
+    s = np.random.default_rng(0).normal(size=1_000_000)
+    s[::period] = 50.0
+    weight = np.where(s == 50.0, 2.0, 1.0)
+    usual = np.abs(s[s != 50.0])
+    for share in (0.06, 0.3):
+        k = int(share * len(s))
+        assert _reach(s, None, share) == pytest.approx(np.partition(usual, k)[k], rel=0.15)
+        k = int(share * weight.sum())
+        assert _reach(s, weight, share) == pytest.approx(np.partition(usual, k)[k], rel=0.15)
