@@ -18,6 +18,7 @@ from robustreg.estimators._validation import check_bool, check_option
 from robustreg.losses import Hinge, Loss, MulticlassHinge, SquaredHinge
 from robustreg.objective import Objective
 from robustreg.solvers import (
+    LOSSLESS,
     Control,
     Result,
     middle_by_passes,
@@ -29,8 +30,6 @@ from robustreg.solvers import (
     solve_together,
 )
 
-#: a loss per unit of weight that is none
-LOSSLESS = 1e-12
 SEPARABLE = (
     "A hyperplane separates the classes: without a penalty many hyperplanes have zero loss, and the "
     "fit is an arbitrary one of them. Set alpha above 0 for the one with the largest margin."

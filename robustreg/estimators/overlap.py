@@ -15,10 +15,8 @@ from robustreg.estimators._classifier_base import LinearClassifier
 from robustreg.estimators._validation import check_real
 from robustreg.losses import Dice, Logistic, Loss
 from robustreg.objective import Objective
-from robustreg.solvers import Control, Result, beats_zero, solve_each
+from robustreg.solvers import LOSSLESS, Control, Result, beats_zero, solve_each
 
-#: a loss that is none
-LOSSLESS = 1e-12
 #: a score beyond which a sigmoid is 0 or 1 to all digits
 DECIDED = 37.0
 #: starts that are tried until one leads to more overlap than to call no row positive

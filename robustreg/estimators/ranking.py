@@ -36,6 +36,10 @@ from robustreg.solvers import (
     solve_settled,
 )
 
+ENDLESS = (
+    "Features without a penalty rank all pairs as their grades, so that the optimum is not finite: the loss falls as "
+    "long as their coefficients grow. Set penalty_weights above 0."
+)
 #: differences of rows, one a pair, that are held at the most (machine: a GiB)
 LISTED_BYTES = 1 << 30
 LOSSES = ("margin_ranking", "hinge", "squared_hinge", "logistic")
@@ -234,8 +238,13 @@ class MarginRanker(LinearModel):
         if self._penalty(1.0).by_column:
             penalty = units.penalty(self._penalty(data.total * units.mass), 0)
             objective = Objective(self._loss(), data, penalty)
-            solve = solve_settled if objective.loss.smooth else solve_piecewise
-            found = solve(objective, start, control)
+            if objective.loss.smooth:
+                endless = objective.loss.endless
+                found = solve_settled(objective, start, control, endless=endless)
+            else:
+                found = solve_piecewise(objective, start, control)
+            if found.get("growing"):
+                found.advice = ENDLESS
             found.n_pairs = data.total * units.mass
             return found
         pairs = pairs_of(data.y, data.weight)

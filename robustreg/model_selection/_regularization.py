@@ -172,7 +172,7 @@ def regularization_path(
     if not {"alpha", "l1_ratio"} <= set(params):
         raise TypeError(
             f"{type(estimator).__name__} has no path along alpha: pass a linear estimator of robustreg with "
-            "alpha and l1_ratio."
+            "alpha and l1_ratio that is fitted to X and y alone."
         )
     model: Any = clone(estimator)
     if l1_ratio is not None:

@@ -12,7 +12,7 @@ from robustreg.solvers._at_scale import (
     solve_residual,
 )
 from robustreg.solvers._by_passes import solve_by_passes
-from robustreg.solvers._classes import solve_each, solve_settled, solve_together
+from robustreg.solvers._classes import LOSSLESS, solve_each, solve_settled, solve_together
 from robustreg.solvers._control import Control
 from robustreg.solvers._directions import (
     Centred,
@@ -61,6 +61,7 @@ from robustreg.solvers._trimmed import (
 )
 
 __all__ = [
+    "LOSSLESS",
     "AboutL1",
     "Centred",
     "Control",

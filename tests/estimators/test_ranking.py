@@ -316,6 +316,13 @@ def test_an_elastic_net_knows_sparse_rows_repetitions_and_a_warm_start():
     assert_allclose(again.coef_, one.coef_, rtol=1e-9, atol=1e-12)
 
 
+def test_a_free_feature_that_ranks_all_pairs_has_no_finite_optimum():
+    X, _, query, _ = sample()
+    model = MarginRanker(loss="logistic", l1_ratio=1.0, penalty_weights=[0.0, 1.0, 1.0])
+    with pytest.warns(ConvergenceWarning, match=r"optimum is not finite.*penalty_weights above 0"):
+        model.fit(X, np.digitize(X[:, 0], [-0.5, 0.5]), query)
+
+
 def test_more_pairs_than_can_be_listed_are_refused(monkeypatch):
     monkeypatch.setattr("robustreg.estimators.ranking.LISTED_BYTES", 8 * 3 * 100)
     X, grade, query, _ = sample()

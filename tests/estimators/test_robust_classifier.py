@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 
 from robustreg import (
@@ -181,6 +182,21 @@ def test_labels_together_hear_of_callbacks_and_start_warm():
     before = model.coef_
     model.fit(X, y)
     assert_allclose(model.coef_, before, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("cuts", "options"),
+    [
+        ([0.0], {"alpha": 0.0, "positive": True}),
+        ([0.0], {"l1_ratio": 1.0, "penalty_weights": [0.0, 1.0, 1.0]}),
+        ([-0.5, 0.5], {"l1_ratio": 1.0, "penalty_weights": [0.0, 0.0, 1.0]}),
+    ],
+)
+def test_what_no_penalty_holds_and_separates_has_no_finite_optimum(cuts, options):
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    X[:, 1] = np.abs(X[:, 0])  # with it each of three classes has the largest score somewhere
+    with pytest.warns(ConvergenceWarning, match="A hyperplane separates the classes"):
+        RobustClassifier(**options).fit(X, np.digitize(X[:, 0], cuts))
 
 
 @pytest.mark.parametrize("copies", [1, 4])
