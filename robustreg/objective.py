@@ -297,6 +297,10 @@ class Objective:
         if not curvature.any():
             return hessian
         hessian, outputs, end = hessian.copy(), self._outputs, self._size
+        if coordinates.diagonal:
+            step = len(hessian) + 1
+            hessian.reshape(-1)[: end * step : step] += coordinates.squares(curvature).ravel()
+            return hessian
         columns = curvature.reshape(len(curvature), -1)
         for k in range(outputs):
             part = slice(k, end, outputs)
