@@ -76,7 +76,7 @@ class Coordinates:
     def quadratic(self, diagonal: Array) -> Array:
         """Return ``transform.T @ diag(diagonal) @ transform``."""
         if self.diagonal:
-            return np.diag(self.squares(diagonal))
+            return np.diag(self.along_diagonal(diagonal))
         if diagonal.min() == diagonal.max():
             return diagonal[0] * self._inner
         return self.transform.T @ (diagonal[:, None] * self.transform)
@@ -96,7 +96,7 @@ class Coordinates:
             summed = summed + center * (center * cross.T[..., -1:] - 2 * cross.T[..., :-1])
         return (self.transform**2 * summed).T
 
-    def squares(self, diagonal: Array) -> Array:
+    def along_diagonal(self, diagonal: Array) -> Array:
         """Return the diagonal of :meth:`quadratic`, all of it where these are diagonal; a column for each of several."""
         # a column so small that this is beyond floating point is of no use beside any penalty
         bent: Array = np.minimum(diagonal.T * self.transform**2, LARGEST).T

@@ -299,7 +299,7 @@ class Objective:
         hessian, outputs, end = hessian.copy(), self._outputs, self._size
         if coordinates.diagonal:
             step = len(hessian) + 1
-            hessian.reshape(-1)[: end * step : step] += coordinates.squares(curvature).ravel()
+            hessian.reshape(-1)[: end * step : step] += coordinates.along_diagonal(curvature).ravel()
             return hessian
         columns = curvature.reshape(len(curvature), -1)
         for k in range(outputs):
