@@ -298,8 +298,8 @@ class Objective:
             return hessian
         hessian, outputs, end = hessian.copy(), self._outputs, self._size
         if coordinates.diagonal:
-            step = len(hessian) + 1
-            hessian.reshape(-1)[: end * step : step] += coordinates.along_diagonal(curvature).ravel()
+            step, bent = len(hessian) + 1, coordinates.along_diagonal(curvature)
+            hessian.reshape(-1)[: end * step : step] += bent.ravel()
             return hessian
         columns = curvature.reshape(len(curvature), -1)
         for k in range(outputs):
