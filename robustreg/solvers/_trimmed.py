@@ -15,7 +15,6 @@ from robustreg.solvers._result import Result
 from robustreg.solvers._search import Search
 from robustreg.solvers._subsampling import (
     NOTHING,
-    STRETCH,
     Criterion,
     Grams,
     MScale,
@@ -106,8 +105,7 @@ class TrimmedSquares(Criterion):
         pull = sample.A.T @ (kept * R)
         settled = np.abs(pull).max(axis=0) <= self.tol * sample.total * size
         settled |= size <= NOTHING
-        longer = 1.0 if newton else STRETCH
-        return longer * grams.solve(grams(kept / sample.weight[:, None]), pull), settled
+        return grams.solve(grams(kept / sample.weight[:, None]), pull), settled
 
 
 def solve_trimmed(
