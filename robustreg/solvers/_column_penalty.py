@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robustreg._array import Array
+from robustreg.coordinates import LARGEST
 from robustreg.objective import Objective
 from robustreg.penalties._applied import Applied
 from robustreg.penalties._sizes import sizes
+from robustreg.solvers._cholesky import cholesky, solve_factored
 
 #: a penalty that lets coefficients be this many times as large as the data ask for says nothing of where they are
 WEAK = 1e3
@@ -131,7 +133,7 @@ class ColumnPenalty(NamedTuple):
         """
         least = self.least_subgradient(u, pulled)
         if self.labels is None:
-            found = np.abs(least).reshape(len(u), -1).max(axis=1)
+            found = np.abs(least) if u.ndim == 1 else np.abs(least).max(axis=1)
         else:
             found = sizes(self.by_unit(least), self.labels)[self.labels] * self.unit.ravel()
         return np.where(self.removed, 0.0, found)
@@ -152,14 +154,21 @@ class ColumnPenalty(NamedTuple):
         weak = self.l1 * far <= primal
         weak &= (self.l2 * far**2 <= 2 * primal) & (self.l1 + self.l2 > 0)
         weak &= (u != 0) | (self.least_subgradient(u, pulled) != 0)
-        weak = weak.reshape(size, -1).any(axis=1) & ~self.removed
-        bare = ((self.l1 == 0) & (self.l2 == 0)).reshape(size, -1).all(axis=1) & ~self.removed
+        outputs = np.size(u[:1]) or 1
+        weak = weak.reshape(size, outputs).any(axis=1) & ~self.removed
+        bare = ((self.l1 == 0) & (self.l2 == 0)).reshape(size, outputs).all(axis=1) & ~self.removed
         if self.positive:
-            bare &= ((u != 0) | (pulled < 0)).reshape(size, -1).any(axis=1)
+            bare &= ((u != 0) | (pulled < 0)).reshape(size, outputs).any(axis=1)
         return np.flatnonzero(bare | weak if np.count_nonzero(weak) <= MANY else bare)
 
-    def gap(self, u: Array, pulled: Array, primal: float, loose: Array) -> float:
-        """Return the gap between a point and what is carried back to it; columns that are ``loose`` are left out."""
+    def gap(
+        self, u: Array, pulled: Array, primal: float, loose: Array, most: Array | None
+    ) -> float:
+        """Return the gap between a point and what is carried back to it.
+
+        Columns that are ``loose`` are left out; ``most`` is how far the minimum can be, where that is known without
+        the penalty.
+        """
         left_out = self.removed.copy()
         left_out[loose] = True
         each = left_out if u.ndim == 1 else left_out[:, None]
@@ -172,6 +181,7 @@ class ColumnPenalty(NamedTuple):
                 np.where(self.l1 > 0, primal / self.l1, np.inf),
                 np.where(self.l2 > 0, np.sqrt(2 * primal / self.l2), np.inf),
             )
+        far = far if most is None else np.minimum(far, most)
         # at a bound with its gradient it stays there
         far = np.maximum(np.where(np.isfinite(far), far, 0.0), np.abs(u))
         own = self.l1 * np.abs(u) + 0.5 * self.l2 * u**2 + pulled * u
@@ -206,39 +216,81 @@ class ColumnPenalty(NamedTuple):
 
 
 class Squares(NamedTuple):
-    """An L2 penalty per unit of weight, in coordinates that are combined; see :class:`ColumnPenalty`.
+    """A multiple of the squared norm per unit of weight, in any coordinates; see :class:`ColumnPenalty`.
 
     Parameters
     ----------
-    quadratic : array of shape (n_columns, n_columns)
-        Its Hessian.
+    bend : array of shape (n_columns,) or (n_columns, n_columns)
+        Its Hessian, or the diagonal of one.
     """
 
-    quadratic: Array
+    bend: Array
 
     @classmethod
-    def of(cls, objective: Objective, u: Array) -> Squares:
+    def of(cls, objective: Objective) -> Squares:
         """Return that of an objective's penalty."""
-        coordinates, penalty = objective.data.coordinates, objective.penalty
-        bend = penalty.curvature(coordinates.coef(u)).reshape(len(coordinates.center), -1)[:, 0]
-        return cls(coordinates.quadratic(bend / objective.total))
+        coordinates = objective.data.coordinates
+        bend = objective.penalty.curvature(np.zeros(len(coordinates.center))) / objective.total
+        if coordinates.diagonal:
+            transform = coordinates.transform  # its square may be beyond floating point
+            return cls(np.minimum(bend * transform * transform, LARGEST))
+        return cls(coordinates.quadratic(bend))
 
     def least_subgradient(self, u: Array, pulled: Array) -> Array:
         """Return the gradient with that of the penalty."""
-        return np.asarray(pulled + self.quadratic @ u)
+        own = (self.bend * u.T).T if self.bend.ndim == 1 else self.bend @ u
+        return np.asarray(pulled + own)
 
     def excess(self, u: Array, pulled: Array) -> Array:
         """Return the size of the gradient in each column, the largest of its outputs."""
-        least = self.least_subgradient(u, pulled)
-        return np.asarray(np.abs(least).reshape(len(u), -1).max(axis=1))
+        least = np.abs(self.least_subgradient(u, pulled))
+        return least if u.ndim == 1 else np.asarray(least.max(axis=1))
 
     def loose(self, u: Array, pulled: Array, primal: float) -> Array:
-        """Return no columns: in combinations none is loose by itself."""
+        """Return no columns: the coordinates of such a penalty are chosen so that none is."""
         return np.arange(0)
 
-    def gap(self, u: Array, pulled: Array, primal: float, loose: Array) -> float:
+    def gap(
+        self, u: Array, pulled: Array, primal: float, loose: Array, most: Array | None
+    ) -> float:
         """Return the gap between a point and what is carried back to it."""
         rest = self.least_subgradient(u, pulled)
-        solved = np.linalg.lstsq(self.quadratic, rest, rcond=None)[0]
-        lost = float(np.abs(rest - self.quadratic @ solved).sum()) * max(1.0, primal)
-        return 0.5 * float(np.sum(rest * solved)) + lost
+        far = max(1.0, primal) + np.abs(u) if most is None else most
+        if u.ndim == 1:
+            return unbalanced(self.bend, rest, far)
+        columns = zip(rest.T, far.T, strict=True)
+        return sum(unbalanced(self.bend, one, reach) for one, reach in columns)
+
+
+def unbalanced(quadratic: Array, rest: Array, far: Array) -> float:
+    """Bound how much lower an objective with a quadratic term can be because ``rest`` is not zero.
+
+    Along each axis of the term, in units in which its diagonal is one: ``rest**2 / 2`` over the
+    curvature there, or ``|rest|`` times ``far``, how far the minimum is at the most, if that is
+    less. A penalty that hardly bends an axis says nothing of it, so no axis is left out.
+
+    Parameters
+    ----------
+    quadratic : array of shape (q,) or (q, q)
+        Its Hessian, or the diagonal of one.
+    rest, far : array of shape (q,)
+        The gradient, and distances.
+    """
+    diagonal = quadratic if quadratic.ndim == 1 else np.diag(quadratic)
+    unit = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+    rest, far = rest / unit, unit * far
+    bend = diagonal / unit**2
+    if quadratic.ndim > 1 and np.count_nonzero(quadratic) > np.count_nonzero(diagonal):
+        even = quadratic / np.outer(unit, unit)
+        factor = cholesky(even, 0.0)
+        if factor is not None:
+            whole = 0.5 * float(rest @ solve_factored(factor, rest))
+            if whole <= np.finfo(float).eps:  # too little for axes to matter
+                return max(whole, 0.0)
+        bend, axes = np.linalg.eigh(even)
+        rest, far = axes.T @ rest, np.abs(axes).T @ far
+    # an eigenvalue of rounding is none
+    bend = np.where(bend > len(bend) * np.finfo(float).eps, bend, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        square = np.where(bend > 0, 0.5 * rest**2 / bend, np.inf)
+    return float(np.minimum(square, np.abs(rest) * far).sum())

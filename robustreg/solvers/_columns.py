@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from robustreg._array import Array
 from robustreg.objective import Objective
 from robustreg.solvers._control import Control
+from robustreg.solvers._gap import Certificate, at_best_constant, judged, seen_at
 from robustreg.solvers._kinked import solve_kinked
 from robustreg.solvers._kinks import gradient_of
 from robustreg.solvers._result import Result
@@ -95,8 +97,8 @@ def solve_columns(
         inner = control.phase(view=partial(_whole, kept, size))
         found = solve_kinked(small, np.append(theta[kept], edge), inner, warm=warm)
         theta = _whole(kept, size, found.x)
-        pull = np.abs(gradient_of(objective, found.slopes / objective.total)[:size])
-        share = np.divide(pull, limit, out=np.zeros(size), where=limit > 0)
+        pull = gradient_of(objective, found.slopes / objective.total)
+        share = np.divide(np.abs(pull[:size]), limit, out=np.zeros(size), where=limit > 0)
         out = np.ones(size, dtype=bool)
         out[kept] = False
         excess = share[out & (share > 1 + EXCESS)]
@@ -107,11 +109,22 @@ def solve_columns(
             best, kept = found.fun, used
         pulled = np.argsort(-share, kind="stable")[: len(used) + max(FIRST, len(used))]
         kept = np.union1d(kept, pulled)
-    if len(excess):
-        found.optimality = max(found.optimality, float(excess.max()) - 1)
-        found.status = control.status(False)
-    found.x = theta
+    proof = _in_whole(objective, theta, found, pull)
+    found.x, found.fun, found.optimality = theta, proof.objective, proof.value
+    found.success = bool(proof.value <= control.tol)
+    found.status = control.status(found.success)
     return found
+
+
+def _in_whole(objective: Objective, theta: Array, found: Result, pull: Array) -> Certificate:
+    """Certify the end with all columns, given what its slopes pull."""
+    kinks: Any = objective.loss.kinks(objective.data.y)
+    weight = 1.0 if objective.data.weight is None else objective.data.weight
+    s, slopes = found.offsets, found.slopes / objective.total
+    lost = weight / objective.total * np.maximum(kinks.lower * s, kinks.upper * s)
+    seen = seen_at(lost, slopes * s, found.zero, objective.data.base, pull)
+    seen = seen._replace(constant=partial(at_best_constant, objective))
+    return judged(objective, theta, seen, lambda at, size: size + np.abs(at))
 
 
 def _whole(kept: Array, size: int, few: Array) -> Array:

@@ -17,7 +17,8 @@ import scipy.linalg
 from robustreg._array import Array
 from robustreg.objective import Objective
 from robustreg.solvers._control import Control
-from robustreg.solvers._kinks import gradient_of, more_than_rounding, offsets
+from robustreg.solvers._gap import judged, seen_at
+from robustreg.solvers._kinks import gradient_of, offsets
 from robustreg.solvers._products import Products, inner_products, sparse_products
 from robustreg.solvers._result import Result, minimize
 
@@ -356,28 +357,17 @@ def _certified(
     # The coefficients are those of the slopes as they were found: cutting off what rounding has left of
     # them beyond their bounds changes these by as much, and the gap by its square.
     theta = primal(objective, problem.products, found.x, found.intercept)
-    u = objective.split(theta)[0]
-    coef = data.coordinates.coef(u)
     found_at = offsets(objective, theta)
     eps = np.finfo(float).eps
     size = np.sqrt(problem.products.diagonal * max(float(g @ problem.products.apply(g)), 0.0))
     size += np.abs(problem.position) + data.base + np.abs(theta[data.size :]).sum()
     zero = np.abs(found_at) <= 256 * eps * size
     s = np.where(zero, 0.0, found_at)
-    penalty, pull = objective.penalty.value_gradient(coef)
-    value = float(problem.losses(s).sum()) + penalty / objective.total
-    rest = gradient_of(objective, g)
-    missed, edge = (
-        rest[: data.size] + data.coordinates.adjoint(pull) / objective.total,
-        rest[data.size :],
-    )
-    gap = float((problem.losses(s) - g * s).sum() + 0.5 * missed @ _over_penalty(objective, missed))
-    gap += more_than_rounding(problem.losses(found_at) - g * found_at, zero, data.base)
-    # an intercept is not penalised, but the minimum is no further: see `Rows.gap`
-    gap += float(np.abs(edge).sum() * (max(value, 1.0) + np.abs(theta[data.size :]).sum()))
-    gap = min(gap, value)  # no loss is negative
-    gap = gap if gap > 64 * eps * (value <= 64 * eps) else 0.0
-    optimality = gap / max(value, eps)
+    lost, pull = problem.losses(found_at), gradient_of(objective, g)
+    seen = seen_at(lost, g * found_at, zero, data.base, pull)
+    seen = seen._replace(constant=lambda: 1.0)
+    proof = judged(objective, theta, seen, lambda at, size: size + np.abs(at))
+    optimality = proof.value
     # at the minimum a row whose slope is inside its bounds is on its kink; what is left is the solver's tolerance
     edge = INSIDE * (problem.upper - problem.lower)
     inside = (g > problem.lower + edge) & (g < problem.upper - edge)
@@ -385,7 +375,7 @@ def _certified(
     s = np.where(zero, 0.0, s)
     status = control.status(optimality <= control.tol)
     return Result(
-        x=theta, fun=value, status=status, success=status == 0, optimality=optimality,
+        x=theta, fun=proof.objective, status=status, success=status == 0, optimality=optimality,
         slopes=g * objective.total, zero=zero, offsets=s,
     )  # fmt: skip
 

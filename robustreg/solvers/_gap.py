@@ -6,12 +6,15 @@ coefficient is set against the conjugate of the penalty, taken where the minimum
 negative, so a penalty at the minimum is no larger than the objective here. That bounds coefficients under
 an L1 penalty, too, for which the conjugate itself would be infinite. Nothing here depends on how the
 point was found, which rows or columns a solver looked at, or in which form it met the penalty: its value is
-asked at the point, and its majoriser is believed only as far as that value agrees.
+asked at the point, and its majoriser is believed only as far as that value agrees. Solvers that know what rows
+say of their end, a part of them being folded or elsewhere, hand that in.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -20,6 +23,7 @@ from robustreg._array import Array
 from robustreg.objective import Evaluation, Objective
 from robustreg.penalties import L2
 from robustreg.penalties._applied import Applied
+from robustreg.scales import weighted_median
 from robustreg.solvers._column_penalty import ColumnPenalty, Squares
 from robustreg.solvers._free_columns import FreeColumns
 from robustreg.solvers._kinks import gradient_of, more_than_rounding
@@ -39,15 +43,32 @@ class Certificate(NamedTuple):
         It.
     objective : float
         The objective per unit of weight.
-    excess : array of shape (n_columns,)
-        By how much each of the solver's columns, or its group, violates the conditions of a minimum, in
-        units of the gradient.
     """
 
     kind: Literal["gap", "stationary"]
     value: float
     objective: float
-    excess: Array
+
+
+class Seen(NamedTuple):
+    """What rows say of a point and of slopes, per unit of weight: all that a certificate asks of them.
+
+    Parameters
+    ----------
+    value : float
+        The loss at the point.
+    missed : float
+        By how much the slopes fall short of it, row by row, by Fenchel's inequality.
+    pull : array of shape (q,)
+        What the slopes carry back: the gradient of a smooth loss.
+    constant : callable, optional
+        Returns the value of a loss with kinks at the best constant.
+    """
+
+    value: float
+    missed: float
+    pull: Array
+    constant: Callable[[], float] | None = None
 
 
 def certify(
@@ -79,47 +100,108 @@ def certify(
     Nothing bounds a coefficient that no penalty, or hardly one, holds. In orthonormal columns, y having spread
     one, it is assumed to be no further than the larger of one and the value, and the point itself.
     """
-    u, intercept, extra = objective.split(theta)
-    bare = replace(objective, penalty=L2(0.0))
-    bare.total = objective.total
-    kinks = objective.loss.kinks(objective.data.y)
+    data, total, kinks = objective.data, objective.total, objective.loss.kinks(objective.data.y)
     if kinks is None:
+        bare = replace(objective, penalty=L2(0.0))
+        bare.total = total
         value, gradient = (known or bare.evaluate(theta))[:2]
-        missed = 0.0
-    else:
-        assert dual is not None
-        weight = 1.0 if objective.data.weight is None else objective.data.weight
-        s = objective.raw(theta) - kinks.position
-        rounding = 256 * EPS * (np.abs(kinks.position) + np.abs(s) + 1.0 + objective.data.base)
-        slopes = np.clip(dual, weight * kinks.lower, weight * kinks.upper)
-        lost = weight * np.maximum(kinks.lower * s, kinks.upper * s)
-        gaps = np.maximum(lost - slopes * s, 0.0) / objective.total
-        zeroed = np.abs(s) <= rounding
-        # heavy rows whose offsets may be zero are believed only as far as that matters little
-        if not more_than_rounding(gaps, zeroed, objective.data.base):
-            lost, gaps = np.where(zeroed, 0.0, lost), np.where(zeroed, 0.0, gaps)
-        value, missed = float(lost.sum()) / objective.total, float(gaps.sum())
-        gradient = gradient_of(objective, slopes / objective.total)
-    pulled, rest_intercept, rest_extra = bare.split(gradient)
+        return judged(objective, theta, Seen(value, 0.0, gradient))
+    assert dual is not None
+    weight = 1.0 if data.weight is None else data.weight
+    s = objective.raw(theta) - kinks.position
+    zeroed = np.abs(s) <= 256 * EPS * (np.abs(kinks.position) + np.abs(s) + 1.0 + data.base)
+    slopes = np.clip(dual, weight * kinks.lower, weight * kinks.upper)
+    lost = weight * np.maximum(kinks.lower * s, kinks.upper * s) / total
+    seen = seen_at(
+        lost, slopes / total * s, zeroed, data.base, gradient_of(objective, slopes / total)
+    )
+    return judged(objective, theta, seen._replace(constant=partial(at_best_constant, objective)))
+
+
+def seen_at(lost: Array, bound: Array, zeroed: Array, base: float, pull: Array) -> Seen:
+    """Return what rows of a loss with kinks say.
+
+    Parameters
+    ----------
+    lost : array of shape (n,)
+        The loss of each row.
+    bound : array of shape (n,)
+        What its slope bounds it by from below: their product with the offset.
+    zeroed : array of bool, of shape (n,)
+        Rows whose offsets may be zero. Heavy ones are believed only as far as that matters little.
+    base : float
+        How exact y is; see :func:`~robustreg.solvers._kinks.more_than_rounding`.
+    pull : array of shape (q,)
+        As of :class:`Seen`.
+    """
+    gaps = np.maximum(lost - bound, 0.0)
+    missed = float(gaps[~zeroed].sum()) + more_than_rounding(gaps, zeroed, base)
+    return Seen(float(lost[~zeroed].sum()), missed, pull)
+
+
+def at_best_constant(objective: Objective) -> float:
+    """Return the value of a loss with kinks at the best constant prediction."""
+    kinks: Any = objective.loss.kinks(objective.data.y)
+    weight = objective.data.weight
+    position = np.broadcast_to(kinks.position, objective.data.y.shape)
+    s = weighted_median(position, weight) - position
+    lost = np.maximum(kinks.lower * s, kinks.upper * s)
+    return float(lost.sum() if weight is None else weight @ lost) / objective.total
+
+
+def judged(
+    objective: Objective,
+    theta: Array,
+    seen: Seen,
+    farthest: Callable[[Array, float], Array] | None = None,
+) -> Certificate:
+    """Certify a point by what rows say there; in what form a solver met the penalty is not asked.
+
+    Parameters
+    ----------
+    objective : Objective
+        As of :func:`certify`.
+    theta : array of shape (q,)
+        The point.
+    seen : Seen
+        What the rows say.
+    farthest : callable, optional
+        Returns how far the minimum can be along each axis, given the point and the size of y, where that is
+        known. Otherwise columns that no penalty holds are made orthonormal.
+    """
+    u, intercept, _ = objective.split(theta)
+    pulled, rest_intercept, rest_extra = objective.split(seen.pull)
     own, apart, penalty = _penalty(objective, u)
-    primal, excess = value + own, penalty.excess(u, pulled)
+    primal = seen.value + own
     if not (objective.penalty.convex and objective.loss.convex):
         worst = max(
-            float(excess.max(initial=0.0)),
+            float(penalty.excess(u, pulled).max(initial=0.0)),
             float(np.abs(rest_intercept).max(initial=0.0)) if objective.data.intercept else 0.0,
             float(np.abs(rest_extra).max(initial=0.0)),
         )
-        return Certificate("stationary", worst, primal, excess)
+        return Certificate("stationary", worst, primal)
     size = max(1.0, primal)
-    gap = missed + float(np.abs(rest_extra) @ (size + np.abs(extra)))
-    loose = penalty.loose(u, pulled, primal)
-    rest = penalty.least_subgradient(u, pulled)[loose], rest_intercept
-    here, there = _orthonormal(objective, loose, (u[loose], intercept), rest)
-    gap += float(np.sum(np.abs(there) * (size + np.abs(here))))
-    gap += penalty.gap(u, pulled, primal, loose) + apart
+    far = size + np.abs(theta) if farthest is None else farthest(theta, size)
+    most, most_intercept, most_extra = objective.split(far)
+    gap = seen.missed + apart + float(np.abs(rest_extra) @ most_extra)
+    loose = np.arange(0) if farthest is not None else penalty.loose(u, pulled, primal)
+    if len(loose):
+        rest = penalty.least_subgradient(u, pulled)[loose], rest_intercept
+        here, there = _orthonormal(objective, loose, (u[loose], intercept), rest)
+        gap += float(np.sum(np.abs(there) * (size + np.abs(here))))
+    elif objective.data.intercept:
+        gap += float(np.sum(np.abs(rest_intercept) * most_intercept))
+    gap += penalty.gap(u, pulled, primal, loose, None if farthest is None else most)
     # neither loss nor penalty is ever negative; where overflow leaves no number that is all there is to say
     gap = min(primal, gap)
-    return Certificate("gap", gap / max(primal, EPS * objective.unit), primal, excess)
+    least = EPS * objective.unit
+    if seen.constant is not None:
+        # y has spread one; only beside a tiny loss does it matter how much exactly
+        least = EPS * (1.0 if primal >= 1e-3 else max(seen.constant(), EPS))
+        # What rounding leaves of a gap is none: on an exact fit there is nothing to compare it with, or only
+        # a penalty that may be as tiny.
+        gap = 0.0 if gap <= 64 * least * (seen.value <= 64 * least) else gap
+    return Certificate("gap", gap / max(primal, least), primal)
 
 
 def _orthonormal(
@@ -130,24 +212,19 @@ def _orthonormal(
     some = int(data.intercept)
     own, rest = (
         np.vstack([part[0].reshape(k, -1), np.reshape(part[1], (1, -1))[:some]])
-        if k
-        else np.reshape(part[1], (1, -1))[:some]
         for part in (at, gradient)
     )
-    if not k:
-        return own, rest
     free = FreeColumns.of(data, columns)
     return free.back @ own, free.transform.T @ rest
 
 
 def _penalty(objective: Objective, u: Array) -> tuple[float, float, ColumnPenalty | Squares]:
     """Return the value of the penalty, what its majoriser disagrees with it by, and that majoriser."""
-    penalty, total = objective.penalty, objective.total
+    penalty, total, coef = objective.penalty, objective.total, objective.data.coordinates.coef(u)
+    if penalty.euclidean:
+        return penalty.value_gradient(coef)[0] / total, 0.0, Squares.of(objective)
     applied: Any = penalty if penalty.by_column else Applied.to(penalty)
-    value = applied.value(objective.data.coordinates.coef(u)) / total
-    if not objective.data.coordinates.diagonal:
-        return value, 0.0, Squares.of(objective, u)
-    part = ColumnPenalty.of(objective, u)
+    value, part = applied.value(coef) / total, ColumnPenalty.of(objective, u)
     if not applied.convex:
         return value, 0.0, part
     # what a majoriser says of another penalty than its own is no bound

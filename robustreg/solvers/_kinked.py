@@ -113,7 +113,7 @@ def solve_kinked(
     Result
         As of :func:`~robustreg.solvers.solve_piecewise`.
     """
-    objective = with_sides(objective)
+    given, objective = objective, with_sides(objective)
     data, exact = objective.data, interpolated(objective)
     if exact is not None:
         control.step(exact.x, exact.fun)
@@ -157,7 +157,7 @@ def solve_kinked(
         else:
             kept = np.union1d(kept, np.flatnonzero(flipped))
             width = max(width * 0.1, float(np.abs(now[flipped]).max()))
-    found = certified(objective, rows, vertex, kept, _sides(objective, s), now, control.tol)
+    found = certified(given, rows, vertex, kept, _sides(objective, s), now, control.tol)
     return Result(x=theta, status=control.status(found["success"]), **found)
 
 

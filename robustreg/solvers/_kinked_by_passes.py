@@ -15,6 +15,7 @@ from robustreg._array import Array
 from robustreg.objective import Objective
 from robustreg.scales import weighted_median
 from robustreg.solvers._control import Control
+from robustreg.solvers._gap import Seen, judged
 from robustreg.solvers._kinked import (
     BAND,
     BENT,
@@ -149,15 +150,12 @@ class _Search:
         smooth = _smooth(objective, width)
         _, gradient, _ = smooth.penalised(theta, 0.0, data.inward(pull))
         hessian = smooth.with_penalty(theta, data.gram_inward(gram)) / objective.total
-        user = data.coordinates.coef(objective.split(theta)[0])
-        value = (float(value) + objective.penalty.value_gradient(user)[0]) / objective.total
-        if value < self.least:
-            # slopes by sides are a dual point, for what they leave unbalanced see `Rows.gap`
-            _, rest, _ = objective.penalised(theta, 0.0, data.inward(pull))
-            self.least, self.theta = value, theta
-            missed = float(np.abs(rest) @ (max(value, 1.0) + np.abs(theta)))
-            self.bound = 1.0 if objective.penalty.kinked else min(missed / max(value, 1e-300), 1.0)
-        return _Seen(value, gradient, hessian, Spread(counts, masses))
+        # slopes by sides are a dual point that misses nothing of any row
+        seen = Seen(float(value) / objective.total, 0.0, data.inward(pull) / objective.total)
+        proof = judged(objective, theta, seen, lambda at, size: size + np.abs(at))
+        if proof.objective < self.least:
+            self.least, self.theta, self.bound = proof.objective, theta, proof.value
+        return _Seen(proof.objective, gradient, hessian, Spread(counts, masses))
 
     def share(self) -> float:
         """Share of the rows in a band as wide as rounding off so many kinks moves the minimum."""
@@ -294,20 +292,16 @@ class _Search:
         total, count = self.objective.total, few.data.n_rows
         at_zero(few, rows, vertex.theta, count)
         near = rows.offsets(vertex.theta)[:count]
-        least, most = rows.lower[:count], rows.upper[:count]
-        found, exact = proof(
-            few, rows, vertex, near,
-            lambda at: lost / total + float(np.maximum(least * at, most * at).sum()),
-            beyond / total, self._constant,
-        )  # fmt: skip
+        folded = Seen(lost / total, beyond / total, rows.linear, self._constant)
+        found, exact = proof(few, rows, vertex, near, folded)
         zero = exact == 0
         if mass is None:
             weight = few.data.weight
             mass = zero.sum() if weight is None else weight[zero].sum()
-        success = bool(found.optimality <= self.control.tol)
+        success = bool(found.value <= self.control.tol)
         return Result(
-            x=vertex.theta, fun=found.value, status=self.control.status(success), success=success,
-            optimality=found.optimality, few=few, zero=zero, exact=float(mass),
+            x=vertex.theta, fun=found.objective, status=self.control.status(success), success=success,
+            optimality=found.value, few=few, zero=zero, exact=float(mass),
             slopes=vertex.slopes[:count] * total,
         )  # fmt: skip
 

@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from robustreg._array import Array
 from robustreg.objective import Objective
-from robustreg.scales import weighted_median
-from robustreg.solvers._kinks import more_than_rounding
+from robustreg.solvers._gap import Certificate, Seen, at_best_constant, judged, seen_at
 from robustreg.solvers._rows import Rows, Vertex
 from robustreg.solvers._sides import penalised_columns
-
-
-class Proof(NamedTuple):
-    """How far an end point is from the minimum.
-
-    Parameters
-    ----------
-    value : float
-        Of the objective.
-    optimality : float
-        The duality gap as a share of it.
-    """
-
-    value: float
-    optimality: float
 
 
 def proof(
@@ -35,51 +19,33 @@ def proof(
     rows: Rows,
     vertex: Vertex,
     near: Array,
-    loss: Callable[[Array], float],
-    beyond: float,
-    constant: Callable[[], float],
-) -> tuple[Proof, Array]:
-    """Return value and relative gap of an end point, and the exact offsets of the rows that were kept.
+    folded: Seen,
+) -> tuple[Certificate, Array]:
+    """Return the certificate of an end point, and the exact offsets of the rows that were kept.
 
     Parameters
     ----------
     objective : Objective
-        Of all rows.
+        Of all rows, with the penalty of the problem, in whatever form the rows hold it.
     rows : Rows
         Those that were kept, then those of the penalty.
     vertex : Vertex
         The end point, and the slopes of these rows there.
     near : array of shape (n_kept,)
         Offsets of the rows that were kept.
-    loss : callable
-        Sum of the losses of all rows, per unit of weight, given exact offsets of those that were kept.
-    beyond : float
-        What rows that were folded add to the gap.
-    constant : callable
-        Returns the loss of the best constant.
+    folded : Seen
+        What the other rows say; their pull is that of ``rows``.
     """
     theta, k = vertex.theta, len(near)
     theta[objective.without_data] = 0.0  # or rounding in proportion to it would excuse everything
     zeroed = np.abs(near) <= rows.rounding(theta)[:k]
-    exact = np.where(zeroed, 0.0, near)
-    lost = loss(exact)
-    u = objective.split(theta)[0]
-    penalty = objective.penalty.value_gradient(objective.data.coordinates.coef(u))[0]
-    primal = lost + penalty / objective.total
-    # y has spread one; only beside a tiny loss does it matter how much exactly
-    most = 1.0 if primal >= 1e-3 else constant()
-    # y may be larger than its spread says, where that is of the better half of the rows
-    gap = rows.gap(theta, vertex.slopes, max(primal, 1.0)) + beyond
-    losses = np.maximum(rows.lower[:k] * near, rows.upper[:k] * near)
-    gap += more_than_rounding(losses - vertex.slopes[:k] * near, zeroed, objective.data.base)
-    gap = min(gap, primal)  # no loss is negative
-    eps = np.finfo(float).eps
-    # What rounding leaves of a gap is none: on an exact fit there is nothing to compare it with, or only
-    # a penalty that may be as tiny.
-    most = max(most, eps)
-    rounding = 64 * eps * most
-    gap = 0.0 if gap <= rounding * (lost <= rounding) else gap
-    return Proof(primal, float(gap / max(primal, eps * most))), exact
+    slopes = vertex.slopes[:k]
+    lost = np.maximum(rows.lower[:k] * near, rows.upper[:k] * near)
+    pull = rows.linear + rows.X[:k].T @ slopes
+    seen = seen_at(lost, slopes * near, zeroed, objective.data.base, pull)
+    value, missed = seen.value + folded.value, seen.missed + folded.missed
+    seen = Seen(value, missed, pull, folded.constant)
+    return judged(objective, theta, seen, rows.farthest), np.where(zeroed, 0.0, near)
 
 
 def at_zero(objective: Objective, rows: Rows, theta: Array, kept: int) -> None:
@@ -105,39 +71,27 @@ def certified(
     not kept were folded. A row that has changed sides since keeps its slope as a dual point, and adds
     to the gap.
     """
-    kinks = objective.loss.kinks(objective.data.y)
-    assert kinks is not None
+    kinks: Any = objective.loss.kinks(objective.data.y)
     theta = vertex.theta
     at_zero(objective, rows, theta, len(kept))
     weight = 1.0 if objective.data.weight is None else objective.data.weight
     weight = weight / objective.total
-
-    def loss(offsets: Array) -> float:
-        return float((weight * np.maximum(kinks.lower * offsets, kinks.upper * offsets)).sum())
-
-    def with_exact(near: Array) -> float:
-        offsets[kept] = near
-        return loss(offsets)
-
-    def constant() -> float:
-        middle = weighted_median(kinks.position + 0 * s, objective.data.weight)
-        return loss(middle - kinks.position)
-
-    offsets = s.copy()
-    beyond = weight * (np.maximum(kinks.lower * s, kinks.upper * s) - sides * s)
-    beyond[kept] = 0.0
-    near = rows.offsets(theta)[: len(kept)]
-    found, exact = proof(
-        objective, rows, vertex, near, with_exact, float(beyond.sum()), constant
-    )  # fmt: skip
+    lost = weight * np.maximum(kinks.lower * s, kinks.upper * s)
     slopes = weight * sides
+    beyond = lost - slopes * s
+    lost[kept] = beyond[kept] = 0.0
     slopes[kept] = vertex.slopes[: len(kept)]
-    zero = np.zeros(len(s), dtype=bool)
-    zero[kept] = exact == 0
+    near = rows.offsets(theta)[: len(kept)]
+    folded = Seen(
+        float(lost.sum()), float(beyond.sum()), rows.linear, partial(at_best_constant, objective)
+    )
+    found, exact = proof(objective, rows, vertex, near, folded)
+    zero, offsets = np.zeros(len(s), dtype=bool), s.copy()
+    zero[kept], offsets[kept] = exact == 0, exact
     return {
-        "fun": found.value,
-        "optimality": found.optimality,
-        "success": bool(found.optimality <= tol),
+        "fun": found.objective,
+        "optimality": found.value,
+        "success": bool(found.value <= tol),
         "slopes": slopes * objective.total,
         "zero": zero,
         "offsets": offsets,

@@ -19,7 +19,6 @@ from robustreg.solvers._gap import certify
 from robustreg.solvers._kinked import affordable, look, solve_kinked
 from robustreg.solvers._program import solve_program
 from robustreg.solvers._result import Result
-from robustreg.solvers._sides import with_sides
 from robustreg.solvers._small_table import solve_small
 
 #: rows for each column from which it pays to fold rows: below, to leave out columns
@@ -126,7 +125,7 @@ def _folds_rows(task: Task) -> bool:
 def _beside_sides(task: Task, theta: Array, control: Control) -> Result:
     """Fold rows, the penalty being some more of them; the certificate knows nothing of that."""
     objective, penalty = task.objective, cast(Any, task.objective.penalty)
-    found = solve_kinked(with_sides(objective), theta, control, warm=task.warm)
+    found = solve_kinked(objective, theta, control, warm=task.warm)
     found.x = penalty.allowed(found.x, objective.data.size)
     proof = certify(objective, found.x, found.slopes)
     found.fun, found.optimality = proof.objective, proof.value

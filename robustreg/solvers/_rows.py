@@ -15,6 +15,7 @@ import numpy as np
 
 from robustreg._array import Array, row_slices
 from robustreg.data import Block, take_rows
+from robustreg.solvers._column_penalty import unbalanced
 from robustreg.solvers._control import Control
 from robustreg.solvers._kinks import GIVEN
 from robustreg.solvers._newton import newton
@@ -100,7 +101,7 @@ class Rows:
         if self.quadratic is None:
             return float(gap.sum() + np.abs(rest) @ (size + np.abs(theta)))
         rest = rest + self.quadratic @ theta
-        return float(gap.sum() + _unbalanced(self.quadratic, rest, self.farthest(theta, size)))
+        return float(gap.sum() + unbalanced(self.quadratic, rest, self.farthest(theta, size)))
 
     def farthest(self, theta: Array, size: float) -> Array:
         """How far the minimum can be along each axis, where y has a ``size`` and columns size one.
@@ -190,27 +191,6 @@ class Rows:
         return minimize(
             self.evaluate, theta, args=(mu,), hess=self.hess, method=newton, options=options
         )
-
-
-def _unbalanced(quadratic: Array, rest: Array, far: Array) -> float:
-    """Bound how much lower the objective can be because ``rest`` is not zero.
-
-    Along each axis of the penalty, in units in which its diagonal is one: ``rest**2 / 2`` over the
-    curvature there, or ``|rest|`` times ``far``, how far the minimum is at the most, if that is
-    less. A penalty that hardly bends an axis says nothing of it, so no axis is left out.
-    """
-    diagonal = np.diag(quadratic)
-    unit = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
-    rest, far = rest / unit, unit * far
-    bend = diagonal / unit**2
-    if np.count_nonzero(quadratic) > np.count_nonzero(diagonal):
-        bend, axes = np.linalg.eigh(quadratic / np.outer(unit, unit))
-        rest, far = axes.T @ rest, np.abs(axes).T @ far
-    # an eigenvalue of rounding is none
-    bend = np.where(bend > len(bend) * np.finfo(float).eps, bend, 0.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        square = np.where(bend > 0, 0.5 * rest**2 / bend, np.inf)
-    return float(np.minimum(square, np.abs(rest) * far).sum())
 
 
 @dataclass

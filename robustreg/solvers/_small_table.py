@@ -5,17 +5,18 @@ All rows are one program there, and folding, envelopes and samples cost more cal
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from robustreg._array import Array
 from robustreg.objective import Objective
-from robustreg.scales import weighted_median
 from robustreg.solvers._active_set import descend
 from robustreg.solvers._central_path import Inside, further
 from robustreg.solvers._cholesky import cholesky, solve_factored
 from robustreg.solvers._control import Control
+from robustreg.solvers._gap import Seen, at_best_constant
 from robustreg.solvers._kinked_proof import proof
 from robustreg.solvers._programs import WIDE, vertex_near
 from robustreg.solvers._result import Result
@@ -89,20 +90,14 @@ def solve_small(objective: Objective, theta: Array, control: Control) -> Result 
         return None
     theta, slopes = end
 
-    def loss(s: Array) -> float:
-        return float(np.maximum(lower * s, upper * s).sum())
-
-    def constant() -> float:
-        return loss(weighted_median(position, data.weight) - position)
-
-    s = rows.offsets(theta)
-    found, exact = proof(objective, rows, Vertex(theta, slopes, True), s, loss, 0.0, constant)
-    if not found.optimality <= control.tol:
+    folded = Seen(0.0, 0.0, rows.linear, partial(at_best_constant, objective))
+    found, exact = proof(objective, rows, Vertex(theta, slopes, True), rows.offsets(theta), folded)
+    if not found.value <= control.tol:
         return None
-    ended = Result(x=theta, fun=found.value, status=0, success=True, optimality=found.optimality)
+    ended = Result(x=theta, fun=found.objective, status=0, success=True, optimality=found.value)
     ended.slopes, ended.offsets, ended.zero = slopes * objective.total, exact, exact == 0
     ended.determined = rows.quadratic is None and np.count_nonzero(ended.zero) == len(theta)
-    if control.step(theta, found.value):
+    if control.step(theta, found.objective):
         ended.status = 99
     return ended
 

@@ -1,17 +1,20 @@
 """A small gradient is called a minimum only where the curvature says that it is one."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
 from robustreg import HuberRegressor, RobustRegressor
 from robustreg.data import Data
-from robustreg.losses import Fair, Huber, Logistic, Squared
+from robustreg.losses import Absolute, Fair, Huber, Logistic, Squared
 from robustreg.objective import Objective
-from robustreg.penalties import L2
+from robustreg.penalties import L1, L2
 from robustreg.preparation import prepare
-from robustreg.solvers import Control, _certificates, solve_smooth
+from robustreg.solvers import Control, _certificates, solve_piecewise, solve_smooth
 from robustreg.solvers._certificates import NOISE, decrement, optimality, relative_decrement
+from robustreg.solvers._gap import certify
 from robustreg.solvers._newton import DenseMetric
 from tests._reference import objective as value_of
 from tests._reference import sample
@@ -155,3 +158,35 @@ def test_a_far_entry_is_not_certified_by_a_gradient():
     assert found.fun * 60 > 36.1
     assert np.abs(found.jac).max() < 1e-3
     assert found.optimality > 1e-6
+
+
+@pytest.mark.parametrize(
+    ("n", "p", "penalty"),
+    [
+        (60, 4, L2(0.0)),
+        (60, 4, L2(3.0)),
+        (60, 4, L1(3.0)),
+        (30_000, 4, L2(0.0)),
+        (30_000, 4, L2(300.0)),
+        (30_000, 4, L1(300.0)),
+        (80, 150, L2(3.0)),
+        (150, 320, L1(8.0)),
+        (150, 320, L1(2.0)),
+    ],
+    ids=repr,
+)
+def test_every_way_of_a_loss_with_kinks_ends_in_the_certificate_of_the_whole_problem(n, p, penalty):
+    rng = np.random.default_rng(n + p)
+    X, noise = rng.standard_normal((n, p)), rng.standard_t(3, size=n)
+    data, _ = prepare(X, X[:, 0] + noise, None, intercept=True, reduce=penalty.euclidean)
+    objective = Objective(Absolute(), data, penalty)
+    found = solve_piecewise(
+        objective, np.zeros(objective.size), Control(max_iter=500), method="auto"
+    )
+    assert found.optimality <= 1e-10
+    proof = certify(objective, found.x, found.slopes)
+    assert abs(proof.value - found.optimality) <= 1e-10
+    assert_allclose(proof.objective, found.fun, rtol=1e-10)
+    # another problem, nearly the same, is not at its minimum there
+    more = replace(objective, penalty=replace(penalty, alpha=1.5 * penalty.alpha + 0.01 * n))
+    assert certify(more, found.x, found.slopes).value > 1e-5
