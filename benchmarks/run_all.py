@@ -15,7 +15,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
 SCRIPTS = (
-    "huber", "l1", "classification", "penalties", "high_breakdown", "small", "tuning", "growth",
+    "huber", "l1", "classification", "penalties", "embedding", "high_breakdown", "small", "tuning", "growth",
     "memory",
 )  # fmt: skip
 #: page, data and column of the speed-up in its summary; then how README.md names fit, data and peer
