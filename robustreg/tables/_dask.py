@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import dask
@@ -98,9 +99,16 @@ class Bundle:
         )
 
 
-def make_bundle(numbers: Sequence[int], *parts: Part) -> Bundle:
+def make_bundle(numbers: Sequence[int], parts: Sequence[Part]) -> Bundle:
     """Put parts together on a worker."""
     return Bundle(zip(numbers, parts, strict=True))
+
+
+def read_bundle(ready: Ready, numbers: Sequence[int], *columns: Sequence[Any]) -> Bundle:
+    """Make parts of partitions that a worker has, and put them together."""
+    return Bundle(
+        (number, ready(number, *row)) for number, *row in zip(numbers, *columns, strict=True)
+    )
 
 
 def aligned(array: Any) -> Any:
@@ -175,16 +183,22 @@ class DaskTable(Table):
         weights = [None] * len(partitions)
         if weight is not None:
             weights = beside(partitions, X, weight, "sample_weight")
-        ready = dask.delayed(Ready(check, read, positive), pure=False)
-        parts = [
-            ready(i, *three)
-            for i, three in enumerate(zip(partitions, targets, weights, strict=True))
-        ]
-        client = find_client()
+        ready, client = Ready(check, read, positive), find_client()
+        if client is not None:
+            require_version(client)
+            given = [(X, partitions), (y, targets), (weight, weights)]
+            there = [held(*one) for one in given[: 2 + (weight is not None)]]
+            if all(there):  # a task for each partition would take longer than some fits
+                columns = [*there, weights][:3]
+                found = bundled(client, there[0], partial(read_bundle, ready), columns, own=False)
+                return cls(found, n_features, client)
+        one = dask.delayed(ready, pure=False)
+        rows = zip(partitions, targets, weights, strict=True)
+        parts = [one(i, *row) for i, row in enumerate(rows)]
         if client is None:
             return cls(parts, n_features, None)
-        require_version(client)
-        return cls(bundled(client, client.compute(parts)), n_features, client)
+        parts = client.compute(parts)
+        return cls(bundled(client, parts, make_bundle, [parts]), n_features, client)
 
     def map(self, function: Callable[[Part], Part]) -> DaskTable:
         if self.client is None:
@@ -216,9 +230,36 @@ class DaskTable(Table):
 ANYWHERE = {"pure": False, "allow_other_workers": True}
 
 
-def bundled(client: Any, parts: list[Any]) -> list[tuple[Any, list[str]]]:
-    """Put parts together where they are: bundles, and where those are."""
-    with watched(client, parts):
+def held(collection: Any, partitions: list[Any]) -> list[Any]:
+    """Return the partitions as futures where the cluster of a client holds all of them, else nothing."""
+    from distributed import futures_of
+
+    if not is_lazy(collection):
+        return []
+    known = {future.key: future for future in futures_of(collection)}
+    found = [known[part.key] for part in partitions if part.key in known]
+    return found if len(found) == len(partitions) else []
+
+
+def bundled(
+    client: Any, parts: list[Any], make: Any, columns: list[list[Any]], *, own: bool = True
+) -> list[tuple[Any, list[str]]]:
+    """Put parts together where they are: bundles, and where those are.
+
+    Parameters
+    ----------
+    client : Client
+        Of the cluster.
+    parts : list of futures
+        They are waited for, and called off where that is interrupted and they are ``own``.
+    make : callable
+        Returns a bundle of numbers of parts and their entries of each column.
+    columns : list of lists
+        What it is made of.
+    own : bool, default=True
+        Whether nobody else holds the parts.
+    """
+    with watched(client, parts if own else []):
         settled(client, parts)
     holders = client.who_has(parts)
     threads = {at: w["nthreads"] for at, w in client.scheduler_info(-1)["workers"].items()}
@@ -231,8 +272,8 @@ def bundled(client: Any, parts: list[Any]) -> list[tuple[Any, list[str]]]:
         share = -(-len(mine) // max(threads.get(address, 1), 1))
         for first in range(0, len(mine), share):
             some = mine[first : first + share]
-            those = [parts[i] for i in some]
-            bundle = client.submit(make_bundle, some, *those, workers=[address], **ANYWHERE)
+            those = [[column[i] for i in some] for column in columns]
+            bundle = client.submit(make, some, *those, workers=[address], **ANYWHERE)
             bundles.append((bundle, [address]))
     return bundles
 

@@ -399,6 +399,33 @@ def test_worker_killed_during_a_fit_changes_no_bit(cluster, delay):
 
 
 @slow
+def test_partitions_that_are_there_become_bundles_at_once_and_stay_the_user_s(cluster):
+    client = cluster(2)
+    model = HuberRegressor(scale="proposal2")
+    lazy = many(parts=64)
+    X, y = client.persist(lazy)
+    weight = client.persist(da.ones(y.shape, chunks=y.chunks))
+    distributed.wait([X, y, weight])
+    table = Rows.from_dask(X, y)
+    names = client.run_on_scheduler(lambda dask_scheduler: list(map(str, dask_scheduler.tasks)))
+    assert sum("read_bundle" in name for name in names) == 2
+    assert not any("Ready" in name for name in names)  # one for each partition
+    expected = clone(model).fit(*lazy).coef_
+    assert_array_equal(clone(model).fit(table).coef_, expected)
+    assert_array_equal(clone(model).fit(X, y).coef_, expected)
+    assert_allclose(clone(model).fit(X, y, weight).coef_, expected, rtol=1e-9)
+    holed = X.copy()
+    holed[-1, 2] = np.inf
+    holed = client.persist(holed)
+    with pytest.raises(ValueError, match="infinity in partition 63, column 2"):
+        clone(model).fit(holed, y)
+    with pytest.raises(ValueError, match="Negative values in sample_weight in partition 0"):
+        clone(model).fit(X, y, client.persist(-weight))
+    assert float(X.sum().compute() + y.sum().compute()) != 0  # nobody has called them off
+    assert all(future.status == "finished" for future in distributed.futures_of([X, y, weight]))
+
+
+@slow
 def test_rows_that_are_lost_for_good_end_a_fit_with_an_error(cluster):
     client = cluster(2)
     X, y, _ = rows()
