@@ -1,6 +1,7 @@
 """Run every benchmark of speed and memory in turn, then put the four headlines in README.md.
 
-Run with ``python benchmarks/run_all.py`` on a quiet machine; options are passed on. They
+Run with ``python benchmarks/run_all.py`` on a quiet machine; options are passed on. Where Dask is installed
+fits on a cluster of this machine are printed last. The headlines
 stand between two comments in README.md, ``<!-- benchmarks -->`` and ``<!-- end of benchmarks -->``.
 """
 
@@ -10,6 +11,7 @@ import re
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -76,6 +78,9 @@ def main() -> None:
         print(f"--- {name}: {time.perf_counter() - start:.0f} s\n", flush=True)
     if not sys.argv[1:]:
         quote()
+    if find_spec("distributed") is not None:
+        few = ["20000", "10"] if "--quick" in sys.argv else []
+        subprocess.run([sys.executable, HERE / "scale_out.py", *few], check=True)
 
 
 if __name__ == "__main__":
