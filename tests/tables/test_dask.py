@@ -352,7 +352,7 @@ def cluster():
     with dask.config.set(quiet):
         yield start
         for each in started:
-            each.close(timeout=20)
+            each.close(timeout=60)
 
 
 def many(n=40_000, p=10, parts=16):
@@ -372,7 +372,7 @@ def test_same_bits_on_any_number_of_workers(cluster):
         fitted = [clone(model).fit(*arrays(*rows())) for model in models]
         found.append([np.append(model.coef_, model.intercept_) for model in fitted])
         client.close()
-        client.cluster.close(timeout=20)
+        client.cluster.close(timeout=60)
     for model in fitted:
         assert_same(model, clone(model).fit(*rows()))
     assert_array_equal(found[0], found[1])
