@@ -72,7 +72,7 @@ def proximal_newton(
     Returns
     -------
     Result
-        ``x``, ``fun``, ``jac`` (of the smooth part), ``status``.
+        ``x``, ``fun``, ``jac`` (of the smooth part), ``excess`` (the distance that is left), ``status``.
     """
     theta = limits.zeroed(theta)
     convex, n_extra = bool(objective.loss.convex), objective.n_extra
@@ -115,7 +115,8 @@ def proximal_newton(
             total, worst = tried.total, excess
         if control.tell(theta, total) or stalls:  # neither values nor gradients tell steps apart
             break
-    return Result(x=theta, fun=total, jac=gradient, status=control.status(worst <= tol))
+    status = control.status(worst <= tol)
+    return Result(x=theta, fun=total, jac=gradient, excess=worst, status=status)
 
 
 class _Trial(NamedTuple):

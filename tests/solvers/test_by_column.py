@@ -1,0 +1,103 @@
+"""Stages of stronger penalties change how fits of many columns come to their minimum, and nothing else."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from numpy.testing import assert_allclose
+
+from robustreg import HuberRegressor, L2Regressor, LogisticClassifier, RobustRegressor
+from robustreg.penalties import GroupLasso
+from robustreg.solvers import _by_column, _penalised_quadratic
+
+N, P = 120, 400
+
+
+def wide_table():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(N, P)) * np.geomspace(0.1, 10.0, P)
+    slope = np.zeros(P)
+    slope[rng.choice(P, 12, replace=False)] = rng.choice([-1.0, 1.0], 12)
+    return X, X / np.geomspace(0.1, 10.0, P) @ slope + rng.standard_t(2, size=N)
+
+
+X, Y = wide_table()
+WEIGHT = np.random.default_rng(1).uniform(0.2, 3.0, N)
+FACTORS = np.r_[0.0, np.inf, np.geomspace(0.1, 10.0, P - 2)]
+MODELS = [
+    L2Regressor(alpha=5.0, l1_ratio=1.0),
+    L2Regressor(alpha=5.0, l1_ratio=0.5, fit_intercept=False),
+    L2Regressor(alpha=3.0, l1_ratio=1.0, positive=True),
+    L2Regressor(alpha=5.0, l1_ratio=1.0, penalty_weights=FACTORS),
+    HuberRegressor(alpha=2.0, l1_ratio=1.0, scale=1.0),
+    HuberRegressor(alpha=2.0, l1_ratio=0.9, scale=2.0, epsilon=1.0),
+    RobustRegressor(loss="squared", penalty=GroupLasso(groups=np.arange(P) // 4), alpha=3.0),
+    LogisticClassifier(alpha=0.3, l1_ratio=1.0),
+]
+
+
+def target(model):
+    return np.digitize(Y, [-2.0, 2.0]) if isinstance(model, LogisticClassifier) else Y
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: repr(model)[:60])
+def test_stages_lead_to_the_minimum(model, sparse, monkeypatch):
+    stages, taken = _by_column._stages, []
+
+    def watched(*args):
+        found = stages(*args)
+        taken.append(len(found))
+        return found
+
+    monkeypatch.setattr(_by_column, "_stages", watched)
+    table = sp.csr_array(X) if sparse else X
+    model.fit(table, target(model), WEIGHT)
+    assert max(taken) >= 2
+    assert model.optimality_ <= model.tol
+    staged = model.coef_
+    monkeypatch.setattr(_by_column, "_stages", lambda problem, theta: [])
+    expected = model.fit(table, target(model), WEIGHT).coef_
+    assert_allclose(staged, expected, atol=1e-6 * np.abs(expected).max())
+    assert_allclose(staged == 0, expected == 0)
+
+
+def test_duality_gap_of_a_staged_lasso():
+    alpha = 5.0
+    coef = L2Regressor(alpha=alpha, l1_ratio=1.0, fit_intercept=False).fit(X, Y).coef_
+    r = Y - X @ coef
+    dual = r * min(1.0, alpha / np.abs(X.T @ r).max())
+    primal = r @ r / 2 + alpha * np.abs(coef).sum()
+    assert primal - (Y @ Y - (Y - dual) @ (Y - dual)) / 2 <= 1e-10 * primal
+
+
+def test_weak_penalties_take_fewer_systems(monkeypatch):
+    solve, sizes = _penalised_quadratic.solve_definite, []
+
+    def counted(H, right):
+        sizes.append(len(right))
+        return solve(H, right)
+
+    monkeypatch.setattr(_penalised_quadratic, "solve_definite", counted)
+    model = L2Regressor(alpha=1.0, l1_ratio=1.0).fit(X, Y)
+    staged = sum(size**3 for size in sizes)
+    sizes.clear()
+    monkeypatch.setattr(_by_column, "_stages", lambda problem, theta: [])
+    model.fit(X, Y)
+    assert staged < sum(size**3 for size in sizes) / 2
+
+
+def test_no_stages_where_the_start_is_near_or_the_loss_is_not_convex(monkeypatch):
+    stages, taken = _by_column._stages, []
+
+    def watched(*args):
+        found = stages(*args)
+        taken.append(len(found))
+        return found
+
+    monkeypatch.setattr(_by_column, "_stages", watched)
+    warm = L2Regressor(alpha=5.0, l1_ratio=1.0, warm_start=True).fit(X, Y)
+    assert taken.pop() >= 2
+    warm.set_params(alpha=4.0).fit(X, Y)
+    assert taken.pop() == 0
+    L2Regressor(alpha=0.3 * np.abs(X.T @ (Y - Y.mean())).max(), l1_ratio=1.0).fit(X, Y)
+    assert taken.pop() == 0
