@@ -46,6 +46,9 @@ class Estimate:
         Whether ``start``, or this estimate where it has none, is an S-estimate and the scale its own.
     rows : array of shape (n,), optional
         Which rows the sum is over, where the others are left out.
+    cut : float, optional
+        Largest size of a residual of these rows, where the coefficients are solved on other rows, so that their
+        equations do not tell whether these are the data of the fit.
     """
 
     loss: Loss
@@ -63,6 +66,7 @@ class Estimate:
     design_intercept: float = 0.0
     high_breakdown: bool = False
     rows: Array | None = None
+    cut: float | None = None
 
     @property
     def adaptive(self) -> bool:

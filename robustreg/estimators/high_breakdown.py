@@ -637,7 +637,10 @@ class LTSRegressor(HighBreakdownRegressor):
         return found
 
     def _estimate(self, y: Array, weight: Array | None, total: float) -> Estimate:
-        return Estimate(Squared(), L2(0.0), y, scale=self.scale_, rows=self.weights_ > 0)
+        # the last step is on the rows near the raw fit; those counted are the ones near its result, as in R
+        return Estimate(
+            Squared(), L2(0.0), y, scale=self.scale_, rows=self.weights_ > 0, cut=REWEIGHTED * self.scale_
+        )  # fmt: skip
 
     def _refit(self) -> LinearModel:
         model = L2Regressor(fit_intercept=self.fit_intercept)

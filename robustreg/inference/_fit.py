@@ -30,6 +30,8 @@ from robustreg.preparation import prepare
 APART = 1e-8
 #: equations missed by this many of their own standard errors were not solved on these rows
 MISSED = 0.5
+#: rounding of a residual, relative to y
+ROUNDING = 1e-9
 INTERCEPT = "intercept"
 
 
@@ -447,7 +449,7 @@ def _same_classes(model: Any, reader: Any) -> None:
 
 
 def check_rows(fit: Fit, variance: Array) -> None:
-    """Warn where the equations that define the coefficients do not hold on these rows.
+    """Warn where what defines the coefficients, or the rows that they leave, does not hold on these rows.
 
     Parameters
     ----------
@@ -456,8 +458,13 @@ def check_rows(fit: Fit, variance: Array) -> None:
     variance : array
         Variances of the sums of the rows' contributions, one for each coordinate.
     """
-    slack = np.abs(fit.gradient[: len(variance)])
-    if np.any(slack[fit.active] > MISSED * np.sqrt(variance[fit.active])):
+    cut = fit.estimate.cut
+    if cut is None:
+        slack = np.abs(fit.gradient[: len(variance)])
+        missed = np.any(slack[fit.active] > MISSED * np.sqrt(variance[fit.active]))
+    else:
+        missed = np.any(np.abs(fit.residual) > cut + ROUNDING * np.abs(fit.estimate.target))
+    if missed:
         warnings.warn(
             "The model was not fitted to these data: its coefficients do not solve the equations for this "
             "X, y and sample_weight.",

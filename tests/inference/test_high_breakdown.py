@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from robustreg import L2Regressor, LTSRegressor, MMRegressor, SRegressor
-from robustreg.datasets import load_hbk
+from robustreg.datasets import load_condroz, load_hbk
 from robustreg.inference import influence, summarize
 from robustreg.inference._high_breakdown import made_definite
 from robustreg.losses import LQQ, Welsch
@@ -126,6 +126,18 @@ def test_lts_is_least_squares_on_the_rows_kept(hbk):
         np.testing.assert_allclose(again.table["std_error"], other.table["std_error"], rtol=1e-6)
     with pytest.raises(ValueError, match="fitted to 75"):
         summarize(model, X[:60], y[:60])
+
+
+def test_lts_that_counts_other_rows_than_it_was_solved_on():
+    """Errors are those of R's summary of ltsReg, without a warning; other targets are told."""
+    data = load_condroz()
+    X, y = data.iloc[:, :-1], data.iloc[:, -1]
+    model = LTSRegressor().fit(X, y)
+    found = summarize(model, X, y)
+    np.testing.assert_allclose(found.table["std_error"], [234.80, 33.095], rtol=1e-4)
+    assert (model.weights_ > 0).sum() == 391
+    with pytest.warns(UserWarning, match="The model was not fitted to these data"):
+        summarize(model, X, y + 500 * X.iloc[:, 0])
 
 
 @pytest.mark.parametrize("model", [MMRegressor(), SRegressor(), MMRegressor(method="smdm")])

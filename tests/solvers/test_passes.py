@@ -73,10 +73,13 @@ def test_cold_huber_fit_by_moments(model, shape):
 
 @pytest.mark.parametrize("model", HUBER, **name)
 @pytest.mark.parametrize(
-    ("worse", "most"), [({"condition": 1e8}, 9), ({"contamination": 0.4}, 5.5)], ids=str
+    ("worse", "most"), [({"condition": 1e8}, 10), ({"contamination": 0.4}, 5.5)], ids=str
 )
 def test_cold_huber_fit_looks_ahead_on_hard_tables(model, worse, most):
-    """With three more for coordinates that columns depending on each other ask for, and for rows in them."""
+    """With three more for coordinates that columns depending on each other ask for, and for rows in them.
+
+    And one for what it costs that large coefficients that nearly cancel are rounded where they are stored.
+    """
     assert passes(model.fit, *table(**worse)) <= most
     assert model.optimality_ <= model.tol
 
