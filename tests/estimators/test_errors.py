@@ -208,7 +208,7 @@ COLUMNS = {
     "nullable": (FRAME.assign(bmi=pd.array([None, 1.0] * 30, dtype="Float64")), "(?s)NaN.*'bmi'"),
     "a column twice": (
         FRAME.assign(bmi=DATES).rename(columns={"bp": "age"}),
-        "'bmi'.*dates or times",
+        "more than one column of the name 'age'",
     ),
     "polars text": (pl.DataFrame({"age": X[:, 0], "bmi": ["a", "b"] * 30}), "'bmi'.*text"),
     "polars dates": (
