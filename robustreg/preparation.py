@@ -350,10 +350,11 @@ def _choose(
         return None
     if min(p, data.n_rows) > 4096 or not (reduce or resolve):
         return diagonal, min(p + extra, data.n_rows)
-    if reduce and p >= data.n_rows:
+    if p >= data.n_rows:
         transform = _of_rows(replace(scaled, coordinates=Coordinates(center, np.ones_like(size))))
         if transform is not None:
-            return _combining(center, transform, size), transform.shape[1] + extra
+            rank = transform.shape[1] + extra
+            return (_combining(center, transform, size) if reduce else diagonal), rank
     live = np.flatnonzero(varies)
     transform = np.zeros((len(size), 0))
     if p:
@@ -384,10 +385,8 @@ def _of_rows(centred: Data) -> Array | None:
     In one copy of X and a fraction of the time where rows are fewer than columns. None where rows
     are so alike that the square of their condition number would show.
     """
-    n, n_features = (
-        centred.X.shape[0] if centred.rows is None else len(centred.rows),
-        len(centred.coordinates.center),
-    )
+    n = centred.X.shape[0] if centred.rows is None else len(centred.rows)
+    n_features = len(centred.coordinates.center)
     width = max(BLOCK_BYTES // (8 * n), 1)
     parts = [np.arange(a, min(a + width, n_features)) for a in range(0, n_features, width)]
 

@@ -14,6 +14,7 @@ from robustreg.coordinates import Coordinates
 from robustreg.data import BLOCK_BYTES, KEEP_BYTES, Block, spread_rows, subsample, subsample_size
 from robustreg.losses import Squared
 from robustreg.objective import Objective
+from robustreg.orthonormal import orthonormal_transform
 from robustreg.penalties import L2
 from robustreg.preparation import prepare
 from robustreg.stored import in_units_of_user
@@ -373,3 +374,25 @@ def test_parts_that_tell_all_columns_apart():
     assert data.subset(np.arange(150)).spans()
     assert not data.subset(np.arange(20, 200)).spans()  # a column of zeros
     assert not data.subset(np.arange(4)).spans()
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+def test_wide_rows_are_counted_by_their_inner_products(intercept, monkeypatch):
+    """Where coordinates stay single the rank needs no decomposition of X, unless rows are nearly dependent."""
+    asked = []
+
+    def counted(rows, *rest):
+        asked.append(rows.shape)
+        return orthonormal_transform(rows, *rest)
+
+    monkeypatch.setattr("robustreg.preparation.orthonormal_transform", counted)
+    X = np.random.default_rng(5).normal(size=(60, 200)) * np.logspace(-3, 3, 200)
+    X[:, 7] = 2.0
+    y = X[:, 0]
+    data, rank = prepare(X, y, intercept=intercept, reduce=False)
+    assert rank == 60 and not asked
+    assert data.coordinates.transform.ndim == 1
+    X[11] = X[3]
+    data, rank = prepare(X, y, intercept=intercept, reduce=False)
+    assert rank == 59 and asked
+    assert data.coordinates.transform.ndim == 1

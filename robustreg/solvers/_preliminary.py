@@ -85,10 +85,11 @@ def absolute_stage(problem: Problem, rank: Rank, theta: Array | None = None) -> 
     objective = Objective(Absolute(), problem.data, penalty)
     start, warm = np.zeros(problem.size) if theta is None else theta, theta is not None
     found = solve_piecewise(objective, start, problem.control, method="auto", warm=warm)
-    if _fits_most(objective, found, rank):
+    rows = left_out(objective, found, rank).weight
+    if _fits_most(objective, found, rows):
         return Stage(found.x, 0.0, found)
     point = chosen_point(objective, found, rank.weight)
-    return Stage(point, _scale_about(objective, found, point, rank), found)
+    return Stage(point, _scale_about(objective, found, point, rows), found)
 
 
 def residuals_about(problem: Problem, stage: Stage) -> Array:
@@ -121,21 +122,21 @@ def with_scale(objective: Objective, found: Result, rank: Rank) -> Result:
     if np.any(kinks.lower + steep != 0):
         return found
     flat, theta = Result(**{**found, "slopes": found.slopes / steep}), found.x
-    if _fits_most(objective, found, rank):
+    rows = left_out(objective, found, rank).weight
+    if _fits_most(objective, found, rows):
         found.x = np.append(found.x, 0.0)
         return found
     if objective.penalty.euclidean:
         theta = chosen_point(objective, flat, rank.weight)
         theta = found.x if theta is flat.x else theta
-    found.x = np.append(found.x, _scale_about(objective, found, theta, rank))
+    found.x = np.append(found.x, _scale_about(objective, found, theta, rows))
     return found
 
 
-def _fits_most(objective: Objective, found: Result, rank: Rank) -> bool:
-    """Whether more than half of the rows are fitted exactly, and more than any rows can be."""
+def _fits_most(objective: Objective, found: Result, rows: float) -> bool:
+    """Whether more than half of the rows are fitted exactly, and more than the ``rows`` that can always be."""
     weight = objective.data.weight
     exact = float(found.zero.sum() if weight is None else weight[found.zero].sum())
-    rows = left_out(objective, found, rank).weight
     return exact > 0.5 * objective.data.total and exact > rows * (1 + 1e-12)
 
 
@@ -153,12 +154,11 @@ def left_out(objective: Objective, found: Result, rank: Rank) -> Rank:
     return rank._replace(rank=min(rank.rank, _rank(objective, rows)))
 
 
-def _scale_about(objective: Objective, found: Result, theta: Array, rank: Rank) -> float:
-    """Return the scale of the residuals at a point that is as good as the minimum found."""
+def _scale_about(objective: Objective, found: Result, theta: Array, rows: float) -> float:
+    """Return the scale of the residuals at a point as good as the minimum found, without the smallest ``rows``."""
     data, weight = objective.data, objective.data.weight
-    rank = left_out(objective, found, rank)
     residual = found.offsets if theta is found.x else data.y - objective.raw(theta)
-    return mad(residual, weight, left_out=rank.weight)
+    return mad(residual, weight, left_out=rows)
 
 
 def _rank(objective: Objective, rows: Array) -> int:
