@@ -15,6 +15,7 @@ from robustreg.data import BLOCK_BYTES, KEEP_BYTES, Block, spread_rows, subsampl
 from robustreg.losses import Squared
 from robustreg.objective import Objective
 from robustreg.orthonormal import orthonormal_transform
+from robustreg.passes import between
 from robustreg.penalties import L2
 from robustreg.preparation import prepare
 from robustreg.stored import in_units_of_user
@@ -47,6 +48,24 @@ def views():
 
 
 WAYS = pytest.mark.parametrize("way", views()[1])
+
+
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("n", [5, 1_500])
+def test_gram_matrices_between_columns_of_rates(n, apart):
+    """Each to rounding of itself, though one column of a row has nearly all the rate."""
+    rng = np.random.default_rng(n)
+    X, rates = rng.uniform(0.5, 1, (n, 3)), 10.0 ** rng.uniform(-12, 0, (n, 4)) * [1, 1, 1e-9, 1e9]
+    rates[0] = 0.0
+    Z = np.column_stack([X, np.ones(n)]) if apart else X
+    grams = between(Block(X, np.zeros(n), None, apart=apart), rates)
+    total = np.maximum(rates.sum(axis=1), 1e-300)
+    for j in range(4):
+        others = np.delete(rates, j, axis=1).sum(axis=1)
+        for k in range(4):
+            c = others if j == k else -rates[:, k]
+            wanted = (Z * (rates[:, j] * c / total)[:, None]).T @ Z
+            assert_allclose(grams[j, :, k], wanted, rtol=1e-12)
 
 
 @pytest.mark.parametrize("coordinates", [DIAGONAL, FULL], ids=["diagonal", "full"])

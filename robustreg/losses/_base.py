@@ -245,6 +245,21 @@ class Loss(Parameters, ABC):
             bends[:, k] = self.curvature(y, raw, weight, extra, unit, None)[0][:, k]
         return bends
 
+    def rates(self, y: Any, raw: Any, weight: Array | None) -> tuple[Array, Array] | None:
+        """Rates r and a basis B where the Hessian of each row is ``B (diag(r) - r r' / sum(r)) B'``, else None.
+
+        Parameters
+        ----------
+        y, raw, weight
+            As in `value_gradient`.
+
+        Returns
+        -------
+        rates : array of shape (n_rows, n_classes)
+        basis : array of shape (n_outputs, n_classes)
+        """
+        return None
+
     def unmixed(self, n_outputs: int | None) -> tuple[Loss, Array | None]:
         """Return the loss of what its raw predictions are combinations of, and how; itself and None otherwise.
 

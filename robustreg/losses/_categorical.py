@@ -61,6 +61,13 @@ class SoftmaxLoss(ProbabilityLoss, SeparableLoss):
         p *= 1.0 - p
         return weigh(p if y.ndim == 1 else row_sum(y) * p, weight)
 
+    def rates(self, y: Any, raw: Any, weight: Array | None) -> tuple[Array, Array] | None:
+        if not self.from_logits:
+            return None
+        p = np.exp(raw - row_max(raw))
+        p /= row_sum(p)
+        return weigh(p if y.ndim == 1 else row_sum(y) * p, weight), np.eye(p.shape[1])
+
 
 @dataclass(eq=False)
 class CrossEntropy(SoftmaxLoss):

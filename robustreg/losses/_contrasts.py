@@ -113,6 +113,10 @@ class Contrasts(Loss):
             bends[rows] = self._contrasts(bend)
         return bends, c_extra
 
+    def rates(self, y: Any, raw: Any, weight: Array | None) -> tuple[Array, Array] | None:
+        own = None if self.whole else self.base.rates(y, self._scores(raw), weight)
+        return None if own is None else (own[0], _basis(raw))
+
     def own_curvature(self, y: Any, raw: Any, weight: Array | None, extra: Array | None) -> Array:
         if not self.whole:
             return super().own_curvature(y, raw, weight, extra)

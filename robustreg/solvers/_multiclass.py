@@ -68,6 +68,9 @@ class _Local(SeparableLoss):
         mean = (y * change).sum(axis=1, keepdims=True) / y.sum(axis=1, keepdims=True)
         return _balanced(y * (change - mean), top)
 
+    def rates(self, y: Array, raw: Array, weight: Array | None) -> tuple[Array, Array]:
+        return y, np.eye(y.shape[1])
+
 
 def _balanced(values: Array, top: Array) -> Array:
     """Rows of sum zero with the entry at ``top`` taken from the others.
@@ -317,7 +320,9 @@ def _interior_point(
         least, nearest = min(merit, least), min(far, nearest)
         if not control.left:
             break
-        if stalled > PATIENCE or merit <= GAP * problem.value(theta, problem.lead(theta)):
+        small = GAP * problem.value(theta, problem.lead(theta))
+        # With no gap left only rounding of the balance is, and a step without gain says so.
+        if merit <= small or stalled > (0 if gap <= small else PATIENCE):
             break
         try:
             system = _System(problem, theta, shares, slack, missed)
