@@ -237,6 +237,10 @@ def solve_mad(problem: Problem, theta: Array | None = None) -> Result:
         if theta is not None and theta[-1] > 0
         else mad(problem.residual(at), weight)
     )
+    if warm is None and sigma < SUSPECT[0] and not problem.penalty.euclidean:
+        # the start knows of no penalty that is not a multiple of the squares, and its exact fit tells nothing of this one
+        at = np.zeros(problem.size)
+        sigma = mad(problem.residual(at), weight)
     low, high, past, control = 0.0, np.inf, None, problem.control
     found, change = Result(x=at, optimality=np.inf, status=1), np.inf
     for _ in range(100):

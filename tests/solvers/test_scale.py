@@ -204,3 +204,18 @@ def test_all_solvers_find_one_scale_with_a_tiny_threshold(epsilon, noise, seed):
         found += [] if told else [fit.scale_]
     assert len(found) >= 2
     np.testing.assert_allclose(found, found[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("l1_ratio", [0.01, 0.5, 1.0])
+@pytest.mark.parametrize(("n", "p", "noise"), [(120, 300, 0.5), (200, 5, 0.0)], ids=str)
+def test_mad_beside_an_elastic_net_where_columns_give_y_exactly(n, p, noise, l1_ratio):
+    """An exact fit without the penalty is not the fit with it: the scale is that of the penalised residuals."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, p))
+    y = X[:, :4] @ [3.0, 3.0, -2.0, 1.0] + noise * rng.standard_normal(n)
+    model = HuberRegressor(scale="mad", alpha=20.0, l1_ratio=l1_ratio).fit(X, y)
+    residual = np.abs(y - model.predict(X))
+    assert_allclose(model.scale_, 1.482602 * np.median(residual), rtol=1e-5)
+    fixed = HuberRegressor(scale=model.scale_, alpha=20.0, l1_ratio=l1_ratio).fit(X, y)
+    assert_allclose(model.coef_, fixed.coef_, rtol=1e-6, atol=1e-7)
+    assert model.optimality_ <= model.tol
