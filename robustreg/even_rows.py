@@ -12,7 +12,7 @@ import numpy as np
 import scipy.linalg
 
 from robustreg._array import Array
-from robustreg.data import Data, floats, spread_rows, take_rows
+from robustreg.data import Data, drawn, floats, spread_rows, take_rows
 
 #: machine: rows by which typical entries are judged
 SOME = 1024
@@ -41,7 +41,7 @@ class EvenRows(NamedTuple):
     center: Array
 
 
-def typical(X: Any, kept: Array | None, intercept: bool) -> tuple[Array, Array]:
+def typical(X: Any, kept: Array | None, intercept: bool, count: int = SOME) -> tuple[Array, Array]:
     """Return median and typical deviation of each column.
 
     Parameters
@@ -52,15 +52,19 @@ def typical(X: Any, kept: Array | None, intercept: bool) -> tuple[Array, Array]:
         Those that count.
     intercept : bool
         Whether columns may be centred.
+    count : int
+        How many are looked at, where there are more.
 
     Returns
     -------
     center, unit : arrays of shape (p,)
-        By some of the rows. A unit is zero where a column does not vary.
+        By these rows. A unit is zero where a column does not vary.
     """
-    n = X.shape[0] if kept is None else len(kept)
-    some = np.arange(n) if n <= SOME else spread_rows(n, SOME)
-    part = floats(take_rows(X, some if kept is None else kept[some]), dense=True)
+    n, rows = X.shape[0] if kept is None else len(kept), kept
+    if n > count:  # in runs, where these are long enough; else by chance
+        some = spread_rows(n, count) if count >= SOME else drawn(n, count)
+        rows = some if kept is None else kept[some]
+    part = floats(X if rows is None else take_rows(X, rows), dense=True)
     center = _medians(part) if intercept else np.zeros(part.shape[1])
     part = part - center
     unit = _medians(np.abs(part))

@@ -21,6 +21,8 @@ from robustreg.preparation import arrange, prepare, prepare_robust
 #: an entry this many times the typical one is far. The fit in units of a spread of that size leaves the other
 #: rows nine of their sixteen digits, as many as the certificate asks for.
 FAR = 1e6
+#: statistics: so many rows by chance say mostly that no entry is far, which is more than to say what is typical
+FEW = 64
 #: largest share of the rows that can be far: the others have to say what is typical
 MOST = 0.1
 
@@ -71,8 +73,12 @@ def prepare_beside_far_rows(
     if wide or not data.dense or not data.size or data.n_rows < 4:
         return data, rank, None
     kept = None if weight is None or np.all(weight > 0) else np.flatnonzero(weight > 0)
-    center, unit = typical(X, kept, intercept)
-    if not np.all(unit > 0) or np.all(_largest(data, X, kept, center) <= FAR * unit):
+    largest = _largest(data, X, kept)
+    for count in (FEW, SOME):
+        center, unit = typical(X, kept, intercept, count)
+        if np.all(largest + np.abs(center) <= FAR * unit):
+            return data, rank, None
+    if not np.all(unit > 0):
         return data, rank, None
     far = _far_rows(data, X, kept, center, unit)
     if not 0 < len(far) <= MOST * data.n_rows:
@@ -80,8 +86,8 @@ def prepare_beside_far_rows(
     return *_beside(X, y, weight, kept, far, data, rank, options), FarRows(far, data)
 
 
-def _largest(data: Data, X: Any, kept: Array | None, center: Array) -> Array:
-    """Return a bound on how far the entries of each column are from its center.
+def _largest(data: Data, X: Any, kept: Array | None) -> Array:
+    """Return a bound on the entries of each column.
 
     No entry is larger than the root of the sum of squares, which is mostly known: a bound too large by the
     root of n leaves hardly a column in doubt.
@@ -91,7 +97,8 @@ def _largest(data: Data, X: Any, kept: Array | None, center: Array) -> Array:
     else:
         rows = X if kept is None else take_rows(X, kept)
         squares = column_squares(rows) * rows.shape[0]
-    return np.sqrt(squares) + np.abs(center)
+    root: Array = np.sqrt(squares)
+    return root
 
 
 def _far_rows(data: Data, X: Any, kept: Array | None, center: Array, unit: Array) -> Array:

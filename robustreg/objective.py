@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -209,21 +210,32 @@ class Objective:
         self, theta: Array, value: float, gradient: Array, hessian: Array | None = None
     ) -> tuple[float, Array, Any]:
         """Make value, gradient and Hessian of this function from those of the sum of losses."""
+        if hessian is not None:
+            hessian = self.with_penalty(theta, hessian) / self.total
         if self.penalty.empty:
-            return (
-                value / self.total,
-                gradient / self.total,
-                None if hessian is None else hessian / self.total,
+            return value / self.total, gradient / self.total, hessian
+        size, coordinates = self._size, self.data.coordinates
+        if (bend := self._bend) is not None:
+            pulled = bend * theta[:size]
+            penalty = 0.5 * float(pulled.dot(theta[:size]))
+        else:
+            penalty, pull = self.penalty.value_gradient(
+                coordinates.coef(self.linear(theta)[: self.data.size])
             )
-        user, size = self.data.coordinates.coef(self.linear(theta)[: self.data.size]), self._size
-        penalty, pull = self.penalty.value_gradient(user)
-        pulled = np.ravel(self.data.coordinates.adjoint(pull))
+            pulled = np.ravel(coordinates.adjoint(pull))
         gradient = gradient.copy()
         gradient[:size] += pulled
         gradient /= self.total
-        if hessian is not None:
-            hessian = self.with_penalty(theta, hessian) / self.total
         return float(value + penalty) / self.total, gradient, hessian
+
+    @cached_property
+    def _bend(self) -> Array | None:
+        """Diagonal of the penalty's Hessian, if this is all of it and the same everywhere."""
+        coordinates = self.data.coordinates
+        if not (self.penalty.euclidean and coordinates.diagonal):
+            return None
+        even = np.full(coordinates.size, self.penalty.square)
+        return np.repeat(coordinates.along_diagonal(even), self._outputs)
 
     def hessp(self, theta: Array, direction: Array, raw: Array | None = None) -> Array:
         """Hessian times a direction: one pass; ``raw`` are the predictions of :meth:`evaluate`."""
@@ -239,11 +251,16 @@ class Objective:
         product = np.ravel(self.data.inward(pulled))
         if self.n_extra:
             product = np.concatenate([product, c_extra])
+        product[: self._size] += self._penalty_product(theta, direction)
+        return product / self.total
+
+    def _penalty_product(self, theta: Array, direction: Array) -> Array:
+        """Hessian of the penalty times a direction."""
+        if (bend := self._bend) is not None:
+            return bend * direction[: self._size]
         coordinates, size = self.data.coordinates, self.data.size
         user, along = (coordinates.coef(self.linear(part)[:size]) for part in (theta, direction))
-        bend = coordinates.adjoint(self.penalty.curvature(user) * along)
-        product[: self._size] += np.ravel(bend)
-        return product / self.total
+        return np.ravel(coordinates.adjoint(self.penalty.curvature(user) * along))
 
     def hess(self, theta: Array, raw: Array | None = None) -> Array:
         """Dense Hessian: one pass that forms weighted Gram matrices.
@@ -291,15 +308,15 @@ class Objective:
         """Add the Hessian of the penalty to that of the sum of losses."""
         if self.penalty.empty:
             return hessian
-        coordinates = self.data.coordinates
-        user = coordinates.coef(self.linear(theta)[: self.data.size])
-        curvature = self.penalty.curvature(user)
-        if not curvature.any():
-            return hessian
+        coordinates, bend = self.data.coordinates, self._bend
         hessian, outputs, end = hessian.copy(), self._outputs, self._size
-        if coordinates.diagonal:
-            step, bent = len(hessian) + 1, coordinates.along_diagonal(curvature)
-            hessian.reshape(-1)[: end * step : step] += bent.ravel()
+        if bend is None:
+            user = coordinates.coef(self.linear(theta)[: self.data.size])
+            curvature = self.penalty.curvature(user)
+            bend = coordinates.along_diagonal(curvature).ravel() if coordinates.diagonal else None
+        if bend is not None:
+            step = len(hessian) + 1
+            hessian.reshape(-1)[: end * step : step] += bend
             return hessian
         columns = curvature.reshape(len(curvature), -1)
         for k in range(outputs):

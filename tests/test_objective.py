@@ -194,3 +194,23 @@ def test_turned_outputs_change_nothing(n_classes, keep):
     for raw in (None, found.raw):
         assert_allclose(problem.hessp(theta, v, raw), expected.hessian @ v, atol=1e-11)
         assert_allclose(problem.hess(theta, raw), expected.hessian, atol=1e-12)
+
+
+class AnyCoordinates(L2):
+    """A sum of squares that does not say that it is one."""
+
+    euclidean = False
+
+
+@pytest.mark.parametrize("way", ["kept", "through the coefficients", "whitened"])
+@pytest.mark.parametrize("name", ["huber", "concomitant", "cross-entropy"])
+def test_a_sum_of_squares_is_what_its_coefficients_say(name, way):
+    """Its Hessian is made once, of the strength alone."""
+    (one, theta), (other, _) = (composed(name, way, part(7.0)) for part in (L2, AnyCoordinates))
+    one.total = other.total = 3.0  # as where rows are some of all
+    direction = theta[::-1].copy()
+    for a, b in zip(one.evaluate(theta, 2), other.evaluate(theta, 2), strict=True):
+        if b is not None:
+            assert_allclose(a, b, rtol=1e-12, atol=1e-12)
+    assert_allclose(one.hess(theta), other.hess(theta), rtol=1e-12, atol=1e-12)
+    assert_allclose(one.hessp(theta, direction), other.hessp(theta, direction), rtol=1e-11)

@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from robustreg import HingeClassifier, L1Regressor, LogisticClassifier, RobustRegressor
 from robustreg.coordinates import Coordinates
+from robustreg.far_rows import prepare_beside_far_rows
 from robustreg.solvers import _multiclass
 from tests.estimators._classification import objective, row_losses, scores
 
@@ -280,3 +281,18 @@ def test_a_coefficient_of_a_column_of_zeros_excuses_no_residual():
         y = np.full(44, np.random.default_rng(seed).normal())
         model = L1Regressor(alpha=1.1).fit(X, y)
         assert np.abs(y - model.predict(X)).max() <= 1e-12 * np.abs(y[0])
+
+
+@pytest.mark.parametrize("every", [11, 16, 25, 32, 64])
+@pytest.mark.parametrize("n", [60, 400, 1000, 3000])
+def test_rows_far_out_at_even_distances_are_found(n, every):
+    """The few rows that say that none is far out are drawn by chance: no period hits them alone."""
+    rng = np.random.default_rng(n)
+    X = rng.normal(size=(n, 3))
+    X[::every, 1] *= 1e12
+    _, _, far = prepare_beside_far_rows(X, (X[:, 0] > 0).astype(float))
+    assert far is not None
+    assert_array_equal(far.rows, np.arange(0, n, every))
+    X[::every, 1] /= 1e12
+    X[:, 2] = np.arange(n) == n // 2  # one sample: most entries are alike
+    assert prepare_beside_far_rows(X, (X[:, 0] > 0).astype(float))[2] is None

@@ -42,15 +42,19 @@ def test_a_newton_step_forms_one_product_for_all_pairs_of_classes(n_classes):
 
 @pytest.mark.parametrize("n_classes", [4, 12, 20])
 def test_steps_end_when_only_rounding_is_left(n_classes):
-    X, y = table(800, 8, n_classes)
-    gaps = []
+    """Which tables take a step more depends on the last places of sums; of several, one a table does."""
+    idle = []
     formed = _multiclass._System.__init__
 
     def seen(self, problem, theta, shares, slack, missed):
-        gaps.append((shares * slack).sum() / problem.value(theta, problem.lead(theta)))
+        gap = (shares * slack).sum() / problem.value(theta, problem.lead(theta))
+        idle[-1] += gap <= _multiclass.GAP
         formed(self, problem, theta, shares, slack, missed)
 
-    with patch.object(_multiclass._System, "__init__", seen):
-        found = clone(MODEL).fit(X, y)
-    assert found.optimality_ <= found.tol
-    assert sum(gap <= _multiclass.GAP for gap in gaps) <= 2
+    for seed in range(6):
+        idle.append(0)
+        with patch.object(_multiclass._System, "__init__", seen):
+            found = clone(MODEL).fit(*table(400, 6, n_classes, seed))
+        assert found.optimality_ <= found.tol
+    assert sum(idle) <= len(idle)
+    assert max(idle) <= 3
