@@ -17,8 +17,8 @@ from pathlib import Path
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
 SCRIPTS = (
-    "huber", "l1", "classification", "penalties", "embedding", "high_breakdown", "small", "tuning", "growth",
-    "memory",
+    "huber", "l1", "classification", "penalties", "embedding", "high_breakdown", "inference", "small", "tuning",
+    "growth", "memory",
 )  # fmt: skip
 #: page, data and column of the speed-up in its summary; then how README.md names fit, data and peer
 HEADLINES = (
