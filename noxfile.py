@@ -44,9 +44,10 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the site, examples executed, warnings as errors; it reads offline."""
+    """Build the site, examples executed, warnings as errors; it reads offline, and its links lead somewhere."""
     session.install("-e", ".[docs]")
     session.run("sphinx-build", "-q", "-W", "--keep-going", "-E", "docs", "docs/_build/html")
+    session.run("python", "docs/check_links.py", "docs/_build/html")
     remote = (
         "grep -rlE '<(script|link|img)[^>]+(src|href)=.https?:' --include=*.html docs/_build/html"
     )

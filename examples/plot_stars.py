@@ -35,5 +35,5 @@ for name, model in fits.items():
     )
 ax.invert_xaxis()  # as astronomers draw it
 ax.set(xlabel="log temperature", ylabel="log light", ylim=(3.5, 6.5))
-ax.legend()
+figure.legend(loc="outside upper center", ncols=3)
 plt.show()

@@ -93,10 +93,11 @@ except ImportError:
     print('\nno picture without matplotlib: pip install "robustreg[plot]"')
 else:
     figure, ax = plt.subplots(figsize=(7, 4), layout="constrained")
-    ax.plot(phones["year"], phones["calls"], "ko", label="calls")
+    year = 1900 + phones["year"]
+    ax.plot(year, phones["calls"], "ko", label="calls")
     for name, model in models.items():
-        ax.plot(phones["year"], model.predict(phones[["year"]]), label=name)
-    ax.set(xlabel="year, 19..", ylabel="international calls from Belgium, millions")
+        ax.plot(year, model.predict(phones[["year"]]), label=name)
+    ax.set(xlabel="year", ylabel="international calls from Belgium, millions")
     ax.legend()
     figure.savefig("quickstart.png", dpi=150)
     print("\npicture written: quickstart.png")

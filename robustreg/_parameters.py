@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import field, fields
+from difflib import get_close_matches
 from numbers import Real as RealNumber
 from typing import Any, Protocol, Self
 
@@ -191,3 +192,28 @@ class Parameters:
         return all(np.array_equal(mine[name], theirs[name]) for name in mine)
 
     __hash__ = None  # type: ignore[assignment]  # mutable
+
+
+def did_you_mean(
+    value: object, names: Iterable[str], elsewhere: Mapping[str, str] | None = None
+) -> str:
+    """Return a question with the name that was probably meant, or nothing.
+
+    Parameters
+    ----------
+    value : object
+        What was passed.
+    names : iterable of str
+        Names that would do.
+    elsewhere : dict of str to str
+        Of names that other libraries use, those here.
+
+    Returns
+    -------
+    question : str
+    """
+    if not isinstance(value, str):
+        return ""
+    known = {**{name: name for name in names}, **(elsewhere or {})}
+    close = get_close_matches(value.lower().replace("-", "_").replace(" ", "_"), known, n=1)
+    return f"Did you mean {known[close[0]]!r}?" if close else ""

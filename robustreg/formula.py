@@ -38,7 +38,10 @@ def _parsed(formula: Any) -> Any:
     try:
         found = formulaic.Formula(formula)
     except formulaic.errors.FormulaicError as error:
-        raise ValueError(f"{formula!r} is not a formula: {error}") from error
+        reason = str(error).partition("\n")[0]  # then comes the formula, in colours of a terminal
+        raise ValueError(
+            f"{formula!r} is not a formula: {reason} A name with spaces or signs stands in backticks: `a (m)`."
+        ) from error
     if not hasattr(found, "lhs") or not hasattr(found, "rhs") or len(list(found.lhs)) != 1:
         raise ValueError(
             f"{formula!r} must name one target and the features, as 'target ~ a + b' does."

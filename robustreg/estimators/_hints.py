@@ -6,8 +6,11 @@ import functools
 import inspect
 import re
 from collections.abc import Callable
-from difflib import get_close_matches
 from typing import Any
+
+from sklearn.base import ClassifierMixin
+
+from robustreg._parameters import did_you_mean
 
 #: by the name that other libraries and textbooks use: the parameter here, and how they translate
 _TRANSLATIONS: dict[str, tuple[tuple[str, str], ...]] = {
@@ -33,6 +36,24 @@ _TRANSLATIONS: dict[str, tuple[tuple[str, str], ...]] = {
     "quantile": (("loss", "loss=Pinball(quantile) from robustreg.losses"),),
     "n_iter": (("max_iter", "the most iterations"),),
     "smoothing": (("smooth", "the smoothing of the Dice loss"),),
+    "max_trials": (("n_starts", "how many subsets a search starts from"),),
+    "penalty": (
+        (
+            "l1_ratio",
+            (
+                "an L1 penalty is l1_ratio=1.0, none at all is alpha=0.0; RobustRegressor and "
+                "RobustClassifier take every penalty"
+            ),
+        ),
+    ),
+}
+
+#: by a parameter that has no counterpart in an estimator without it: why not
+_NEEDLESS = {
+    "random_state": "Nothing in this fit is random: leave it out.",
+    "n_jobs": "A fit chooses its threads itself: leave it out.",
+    "alpha": "It has no penalty: HuberRegressor and RobustRegressor have one.",
+    "loss": "Its loss is fixed: RobustRegressor and RobustClassifier take any.",
 }
 
 #: by an attribute that users look for: what to use where an estimator does not have it
@@ -42,7 +63,11 @@ _INSTEAD = {
         "LogisticClassifier has its own."
     ),
     "outliers_": "Compare abs(y - predict(X)) with a scale, such as that of MMRegressor, whose outliers_ do so.",
-    "summary": "Use summarize(model, X, y) from robustreg.inference.",
+    **dict.fromkeys(
+        ("summary", "bse", "pvalues", "conf_int"),
+        "Use summarize(model, X, y) from robustreg.inference.",
+    ),
+    "to_sklearn": "Use to_sklearn(model) from robustreg.export.",
     "partial_fit": "It is fitted to all rows at once; SGDRegressor and SGDClassifier of scikit-learn learn from streams.",
     "cv_results_": "It belongs to searches, such as HuberRegressorCV and PathSearchCV.",
 }
@@ -51,6 +76,8 @@ _INSTEAD = {
 def missing(estimator: Any, name: str) -> AttributeError:
     """Return the error for an attribute that does not exist, with what to use instead."""
     hint = _INSTEAD.get(name, "")
+    if name == "predict_proba" and not isinstance(estimator, ClassifierMixin):
+        hint = "It predicts no classes: LogisticClassifier estimates their probabilities."
     kind = type(estimator).__name__
     return AttributeError(f"{kind!r} object has no attribute {name!r}{hint and '. '}{hint}")
 
@@ -94,5 +121,4 @@ def _hint(unknown: str, names: list[str]) -> str:
     for name, how in _TRANSLATIONS.get(unknown, ()):
         if name in names:
             return f"Did you mean {name!r}? {how[0].upper()}{how[1:]}."
-    close = get_close_matches(unknown.lower(), names, n=1)
-    return f"Did you mean {close[0]!r}?" if close else ""
+    return _NEEDLESS.get(unknown) or did_you_mean(unknown, names)

@@ -28,5 +28,5 @@ class NamedLoss:
         if not isinstance(loss, Loss) or not suits(loss):
             names = [name for name, kind in LOSSES.items() if suits(kind())]
             wanted = f"{what} or one of {', '.join(map(repr, names))}"
-            raise complain(self, "loss", wanted, meant(self.loss, names))
+            raise complain(self, "loss", wanted, meant(self.loss, names).strip())
         loss.validate()

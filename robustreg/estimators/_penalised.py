@@ -11,9 +11,13 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from robustreg._array import Array
+from robustreg._parameters import did_you_mean
 from robustreg.estimators._validation import check_bool, check_real, complain, level_of_user
 from robustreg.penalties import L1, L2, PENALTIES, ElasticNet, Penalty
 from robustreg.penalties._applied import Applied
+
+#: penalties by names that other libraries use
+_ELSEWHERE = {"ridge": "l2", "lasso": "l1", "elasticnet": "elastic_net"}
 
 #: solvers that a penalty of single coefficients is minimised by: proximal Newton, and multipliers for kinks
 BY_COLUMN = ("auto", "newton", "exact")
@@ -71,7 +75,8 @@ def _given(estimator: Any) -> Penalty | None:
         return given
     if not isinstance(given, str) or given not in PENALTIES:
         names = ", ".join(map(repr, PENALTIES))
-        raise complain(estimator, "penalty", f"None, a penalty or one of {names}")
+        hint = did_you_mean(given, PENALTIES, _ELSEWHERE)
+        raise complain(estimator, "penalty", f"None, a penalty or one of {names}", hint)
     return PENALTIES[given]()
 
 

@@ -67,6 +67,10 @@ def refuse_columns(X: Any) -> None:
         if X.dtype.kind == "O":
             _refuse_moments(X)
     columns = table_columns(X)
+    if hasattr(X, "columns") and not columns:
+        raise ValueError(
+            f"X has no columns (shape={X.shape}): 0 feature(s), and at least 1 is needed."
+        )
     again = next(
         (name for name, count in Counter(name for name, _ in columns).items() if count > 1), None
     )
@@ -75,12 +79,26 @@ def refuse_columns(X: Any) -> None:
             f"X has more than one column of the name {again!r}. Rename them, or pass X.to_numpy() to do without "
             "names."
         )
+    text = []
     for name, column in columns:
         kind = _kind(column)
+        if _says(kind, ("complex",)):
+            raise ValueError(
+                f"Column {name!r} of X holds complex numbers, which are not supported: its real and its "
+                "imaginary part may be two columns."
+            )
         if _says(kind, _WORDS):
             raise ValueError(f"Column {name!r} of X holds dates or times ({kind}): {_ADVICE}.")
-        if _says(kind, ("object", "str", "utf8", "category", "enum")):
-            _refuse_objects(name, column)
+        if _says(kind, ("object", "str", "utf8", "categor", "enum")) and _is_text(name, column):
+            text.append(name)
+    if text:
+        subject, verb, it = (
+            ("Column", "holds", "it") if len(text) == 1 else ("Columns", "hold", "them")
+        )
+        raise ValueError(
+            f"{subject} {', '.join(map(repr, text))} of X {verb} text: could not convert string to float. "
+            f"Encode {it} first, for example by OneHotEncoder in a ColumnTransformer."
+        )
 
 
 def _refuse_moments(X: Array) -> None:
@@ -93,7 +111,14 @@ def _refuse_moments(X: Array) -> None:
             )
 
 
-def _refuse_objects(name: Any, column: Any) -> None:
+def _is_text(name: Any, column: Any) -> bool:
+    """Whether a column of objects holds text that is no number.
+
+    Raises
+    ------
+    ValueError
+        If it holds dates, missing values or other objects.
+    """
     values = np.asarray(column, dtype=object)
     found = next((value for value in values if isinstance(value, _MOMENTS)), None)
     if found is not None:
@@ -104,10 +129,7 @@ def _refuse_objects(name: Any, column: Any) -> None:
         np.asarray(column, dtype=np.float64)
     except (TypeError, ValueError):
         if any(isinstance(value, str) for value in values):
-            raise ValueError(
-                f"Column {name!r} of X holds text: could not convert string to float. Encode "
-                "it first, for example by OneHotEncoder in a ColumnTransformer."
-            ) from None
+            return True
         if any(map(_is_missing, values)):
             raise ValueError(
                 f"Input X contains NaN. Columns with missing values: {name!r}."
@@ -116,6 +138,7 @@ def _refuse_objects(name: Any, column: Any) -> None:
         raise ValueError(
             f"Column {name!r} of X holds objects of type {type(odd).__name__}, which are no numbers."
         ) from None
+    return False
 
 
 def missing_columns(X: Any) -> list[Any]:

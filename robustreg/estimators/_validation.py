@@ -13,6 +13,7 @@ from sklearn.utils.validation import assert_all_finite, check_array, validate_da
 
 from robustreg._array import NUMPY, Array, all_finite, here
 from robustreg._lazy import refuse_lazy
+from robustreg._parameters import did_you_mean
 from robustreg.data import BLOCK_BYTES, column_squares
 from robustreg.device_rows import DeviceRows
 from robustreg.estimators._answers import known_columns
@@ -39,7 +40,7 @@ def complain(estimator: Any, name: str, wanted: str, hint: str = "") -> InvalidP
     label = type(estimator).__name__
     return InvalidParameterError(
         f"The {name!r} parameter of {label} must be {wanted}. Got {getattr(estimator, name)!r} instead."
-        + hint
+        f"{hint and ' '}{hint}"
     )
 
 
@@ -76,7 +77,8 @@ def check_option(estimator: Any, name: str, options: tuple[str, ...]) -> None:
     """Refuse a parameter that is not one of some strings."""
     value = getattr(estimator, name)
     if not isinstance(value, str) or value not in options:
-        raise complain(estimator, name, f"one of {', '.join(map(repr, options))}")
+        wanted = f"one of {', '.join(map(repr, options))}"
+        raise complain(estimator, name, wanted, did_you_mean(value, options))
 
 
 def check_data(estimator: Any, X: Any, y: Any = None, *, fit: bool = False, **options: Any) -> Any:
@@ -155,6 +157,8 @@ def _note(estimator: Any, X: Any, message: str) -> str:
         return f" Columns with missing values: {', '.join(map(repr, names))}."
     if "X contains infinity" in message and (names := infinite_columns(X)):
         return f" Columns with infinite values: {', '.join(map(repr, names))}."
+    if "Input contains NaN" in message:  # of labels, whose name it does not know
+        return ": y has missing values. Drop those rows or give them a label."
     if "y should be a 1d array" in message:
         if not (is_classifier(estimator) or is_regressor(estimator)):
             return " Fit one model for each column of y."

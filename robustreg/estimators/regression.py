@@ -13,6 +13,7 @@ import numpy as np
 
 from robustreg._array import Array
 from robustreg._lazy import is_lazy
+from robustreg._parameters import did_you_mean
 from robustreg.estimators._base import Prepared, Units
 from robustreg.estimators._estimate import Estimate
 from robustreg.estimators._named_loss import NamedLoss
@@ -634,7 +635,7 @@ def check_scale(estimator: Any, names: tuple[str, ...]) -> None:
     number = not isinstance(value, bool) and isinstance(value, Real) and 0 < float(value) < math.inf
     if not number and not (isinstance(value, str) and value in names):
         wanted = f"one of {', '.join(map(repr, names))} or a float in the range (0.0, inf)"
-        raise complain(estimator, "scale", wanted)
+        raise complain(estimator, "scale", wanted, did_you_mean(value, names))
 
 
 class L2Regressor(ResidualRegressor):

@@ -143,7 +143,7 @@ def robust_distance(fit: Fit, random_state: Any) -> Array:
         values = np.linalg.eigvalsh(found.raw_covariance_)
         if not values[0] > 1e-10 * values[-1]:
             problem = (
-                "half of them lie on a hyperplane, as where a column has one value in most rows"
+                "half of the rows lie on a hyperplane, as where a column has one value in most rows"
             )
     if problem is None:
         return np.sqrt(found.mahalanobis(rows))

@@ -120,7 +120,7 @@ def robustness(fit: Fit) -> Array:
 
 
 def weight_counts(weights: Array, counts: Array, left_out: float) -> tuple[float, float, float]:
-    """Repeated rows that count nothing, that count fully, and those between."""
+    """Numbers of rows of robustness weight 0, of weight 1, and between."""
     none, full = weights <= NO_WEIGHT, weights >= 1 - FULL_WEIGHT
     number = [float(counts[part].sum()) for part in (none, full, ~none & ~full)]
     return number[0] + left_out, number[1], number[2]

@@ -224,9 +224,7 @@ def chosen(covariance: Any, offered: Offer, fit: Fit, grouped: bool) -> str:
         return "cluster" if "cluster" in offered.kinds else "bootstrap"
     if not isinstance(covariance, str) or covariance not in offered.kinds:
         why = f" ({offered.what}: {offered.missing})" if offered.missing else f" ({offered.what})"
-        raise ValueError(
-            f"covariance={covariance!r} is none that {label} has{why}. It has {listed}."
-        )
+        raise ValueError(f"{label} has no covariance={covariance!r}{why}. It has {listed}.")
     if grouped and covariance not in ("cluster", "bootstrap"):
         raise ValueError(
             f"groups are used by covariance='cluster' and 'bootstrap' only. Got {covariance!r}."

@@ -125,7 +125,7 @@ def facts(summary: Summary) -> list[str]:
     if measures.weights is not None:
         none, full, between = measures.weights
         lines.append(
-            f"Weights: {none:.6g} rows count nothing, {full:.6g} fully, {between:.6g} in part"
+            f"Weights: {none:.6g} rows have weight 0, {full:.6g} weight 1, {between:.6g} between"
         )
     if summary.n_outliers is not None:
         lines.append(f"Outliers: {summary.n_outliers:.6g} rows beyond 2.58 scales")

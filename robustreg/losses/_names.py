@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Any
 
+from robustreg._parameters import did_you_mean
 from robustreg.losses._base import LOSSES, Loss
+
+#: losses by what their mean is called as a score
+_ABBREVIATIONS = {"mse": "squared", "mae": "absolute"}
 
 
 def named_loss(name: str) -> type[Loss] | None:
@@ -32,12 +35,9 @@ def meant(value: Any, names: list[str]) -> str:
     """
     if isinstance(value, type) and issubclass(value, Loss):
         return f" That is a class: pass an instance, {value.__name__}()."
-    if not isinstance(value, str):
-        return ""
-    plain = value.lower().replace("-", "_").replace(" ", "_")
-    known: dict[str, str] = {}
+    known = {short: name for short, name in _ABBREVIATIONS.items() if name in names}
     for name in names:
         kind = LOSSES[name]
-        known |= dict.fromkeys((name, kind.__name__.lower(), kind.function, *kind.aliases), name)
-    close = get_close_matches(plain, known, n=1)
-    return f" Did you mean {known[close[0]]!r}?" if close else ""
+        known |= dict.fromkeys((kind.__name__.lower(), kind.function, *kind.aliases), name)
+    question = did_you_mean(value, names, known)
+    return f" {question}" if question else ""

@@ -84,7 +84,7 @@ def threshold_axis(ax: Any, values: Array, label: str) -> None:
     kept: list[int] = []
     width = np.log(places.max() / places.min()) or 1.0
     for i in order[::-1]:
-        if not kept or np.log(places[kept[-1]] / places[i]) > 0.085 * width:
+        if not kept or np.log(places[kept[-1]] / places[i]) > 0.11 * width:
             kept.append(int(i))
     ax.set_xticks(places[kept], [f"{values[i]:.3g}".replace("inf", "∞") for i in kept])
     ax.minorticks_off()

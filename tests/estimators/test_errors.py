@@ -210,6 +210,16 @@ COLUMNS = {
         FRAME.assign(bmi=DATES).rename(columns={"bp": "age"}),
         "more than one column of the name 'age'",
     ),
+    "complex": (FRAME.assign(bmi=1j), "'bmi'.*complex numbers"),
+    "two of text": (
+        FRAME.assign(bmi=["a", "b"] * 30, bp=pd.Categorical(["a", "b"] * 30)),
+        "Columns 'bmi', 'bp' of X hold text.*Encode them",
+    ),
+    "no columns": (FRAME[[]], r"X has no columns \(shape=\(60, 0\)\)"),
+    "polars categories": (
+        pl.DataFrame({"age": X[:, 0], "bmi": pl.Series(["a", "b"] * 30, dtype=pl.Categorical)}),
+        "'bmi'.*text",
+    ),
     "polars text": (pl.DataFrame({"age": X[:, 0], "bmi": ["a", "b"] * 30}), "'bmi'.*text"),
     "polars dates": (
         pl.DataFrame({"age": X[:, 0], "bmi": DATES.to_numpy()}),

@@ -19,6 +19,7 @@ from robustreg import (
     HuberRegressor,
     L1Regressor,
     LogisticClassifier,
+    MMRegressor,
     QuantileRegressor,
     RobustRegressor,
 )
@@ -227,6 +228,14 @@ def test_columns_where_one_is_wanted():
 ARGUMENTS = {
     "delta": (lambda: HuberRegressor(delta=1.0), "'delta'.*mean 'epsilon'.*delta = epsilon"),
     "C": (lambda: LogisticClassifier(C=1.0), "'C'. Did you mean 'alpha'.*1 / C"),
+    "a penalty by name": (
+        lambda: LogisticClassifier(penalty=None),
+        "'l1_ratio'.*none at all is alpha",
+    ),
+    "a random state": (lambda: HuberRegressor(random_state=0), "Nothing in this fit is random"),
+    "threads": (lambda: HuberRegressor(n_jobs=2), "chooses its threads itself"),
+    "a loss": (lambda: HuberRegressor(loss="tukey"), "Its loss is fixed: RobustRegressor"),
+    "no penalty": (lambda: MMRegressor(alpha=1.0), "It has no penalty"),
     "C of hinge": (lambda: HingeClassifier(C=1.0), "Did you mean 'alpha'"),
     "delta of any": (lambda: RobustRegressor(delta=1.0), r"mean 'loss'.*loss=Huber\(delta"),
     "tau": (lambda: QuantileRegressor(tau=0.5), "mean 'quantile'"),
@@ -342,6 +351,8 @@ ATTRIBUTES = {
     "summary": (HuberRegressor, "summary", r"summarize\(model, X, y\)"),
     "batches": (LogisticClassifier, "partial_fit", "SGDClassifier"),
     "no search": (HuberRegressor, "cv_results_", "HuberRegressorCV"),
+    "no classes": (HuberRegressor, "predict_proba", "predicts no classes.*LogisticClassifier"),
+    "twin": (HuberRegressor, "to_sklearn", "from robustreg.export"),
     "nothing to say": (HuberRegressor, "nothing", "object has no attribute 'nothing'$"),
 }
 
@@ -392,3 +403,25 @@ def test_a_missing_value_of_a_nullable_column_is_told_by_its_name(kind):
     X["age"] = pd.array([1, None] * (N // 2), dtype=kind)
     with pytest.raises(ValueError, match="Columns with missing values: 'age'"):
         HuberRegressor().fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (HuberRegressor(scale="MAD"), "Did you mean 'mad'"),
+        (RobustRegressor(loss="mae"), "Did you mean 'absolute'"),
+        (RobustRegressor(penalty="lasso"), "Did you mean 'l1'"),
+        (RobustRegressor(penalty="elasticnet"), "Did you mean 'elastic_net'"),
+        (MMRegressor(method="SMDM"), "Did you mean 'smdm'"),
+    ],
+)
+def test_an_option_that_was_meant(model, message):
+    with pytest.raises(ValueError, match=message):
+        model.fit(*table())
+
+
+def test_missing_labels_are_those_of_y():
+    X, y = table()
+    labels = pd.Series(target(LogisticClassifier(), y)).where(y < 1)
+    with pytest.raises(ValueError, match="y has missing values"):
+        LogisticClassifier().fit(X, labels)

@@ -167,7 +167,7 @@ def test_text_has_80_columns_and_says_it_all():
     for part in (
         "HuberRegressor(", "21 rows", "Residuals:", "1Q", "covariance: huber; t with 17",
         "[0.025", "0.975]", "water_temp    0.9261", "**", "Significance", "Scale", "Robust R2: 0.93",
-        "Weights: 0 rows count nothing, 18 fully, 3 in part", "Outliers: 2 rows", "Optimality",
+        "Weights: 0 rows have weight 0, 18 weight 1, 3 between", "Outliers: 2 rows", "Optimality",
     ):  # fmt: skip
         assert part in text
     X, y, _, _ = sample(n=60)
@@ -286,10 +286,10 @@ def test_too_few_rows():
         (
             L2Regressor(),
             "nid",
-            "L2Regressor has (least squares). It has 'auto', 'classical', 'hc0'",
+            "L2Regressor has no covariance='nid' (least squares). It has 'auto', 'classical', 'hc0'",
         ),
         (L1Regressor(), "sandwich", "the density of the errors is needed"),
-        (HuberRegressor(), 7, "covariance=7 is none"),
+        (HuberRegressor(), 7, "no covariance=7 (an M-estimate)"),
         (HingeClassifier(), "sandwich", "a density at the kinks"),
         (DiceClassifier(), "cluster", "need a sum over rows"),
         (FocalClassifier(), "information", "curvature of a log-likelihood"),
