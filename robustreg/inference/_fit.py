@@ -58,7 +58,7 @@ class FinalStep:
         model = getattr(model, "best_estimator_", model)
         if not isinstance(model, LinearModel):
             raise TypeError(
-                "A fitted estimator of robustreg is needed, alone or as the last step of a pipeline. "
+                "A fitted linear model of robustreg is needed, alone or as the last step of a pipeline. "
                 f"Got {type(model).__name__}."
             )
         check_is_fitted(model, "coef_")

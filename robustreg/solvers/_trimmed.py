@@ -34,6 +34,8 @@ LONGER, LONGEST = 2.0, 8
 EDGE_ROWS, BAND = 2000, 0.1
 #: rows that change sides are told from those kept where they are fewer than one in this many (machine)
 FEW = 8
+#: shares of a Newton step that are tried; after one that is shortened or fails a concentration step comes first
+LENGTHS = (1.0, 0.5, 0.25)
 #: share of the gain that a quadratic model promises with which a Newton step is taken
 ENOUGH = 0.1
 
@@ -185,10 +187,11 @@ def _concentrated(table: Table, theta: Array, h: float, control: Control) -> Res
     kept = _kept(table, residual, h)
     gram = table.gram(kept)
     rounding = ROUNDING if len(residual) <= MANY else ROUNDING_MANY
-    settled, newton = False, len(residual) > EDGE_ROWS
+    settled, plain, many = False, False, len(residual) > EDGE_ROWS
     while control.left and not settled:
-        found = _by_newton(table, gram, residual, value, kept, h) if newton else None
-        newton = found is not None
+        due = many and not plain
+        found = _by_newton(table, gram, residual, value, kept, h) if due else None
+        plain = due and (found is None or found.length < 1)
         found = found or _by_squares(table, gram, residual, kept, h)
         gained = value - found.value
         if gained >= 0:
@@ -212,6 +215,8 @@ class _Moved(NamedTuple):
     step: Array
     residual: Array
     value: float
+    #: share of Newton's step that it is
+    length: float = 1.0
 
 
 def _gram_after(table: Table, gram: Array, last: Array, kept: Array) -> Array:
@@ -235,10 +240,14 @@ def _by_newton(
     step = solved(gram - _edge(table, residual, kept), pull, definite=True)
     if step is None:
         return None
-    moved = residual - table.raw(step)
-    new = _value(table, moved, h)
-    # least squares on the rows kept gains this, before other rows come nearer
-    return _Moved(step, moved, new) if value - new >= float(pull @ step) * ENOUGH else None
+    change, promised = table.raw(step), float(pull @ step)
+    for length in LENGTHS:
+        moved = residual - length * change
+        new = _value(table, moved, h)
+        # least squares on the rows kept gains this, before other rows come nearer
+        if value - new >= length * promised * ENOUGH:
+            return _Moved(length * step, moved, new, length)
+    return None
 
 
 def _by_squares(table: Table, gram: Array, residual: Array, kept: Array, h: float) -> _Moved:

@@ -1,8 +1,9 @@
-"""Least trimmed squares: sizes of candidates."""
+"""Least trimmed squares: sizes of candidates, and the steps from there to the end."""
 
 import numpy as np
 import pytest
 
+from robustreg import LTSRegressor
 from robustreg.solvers._subsampling import NOTHING
 from robustreg.solvers._subsets import Sample
 from robustreg.solvers._trimmed import TrimmedSquares
@@ -35,3 +36,19 @@ def test_size_is_the_root_of_the_mean_of_the_smallest_squares(name, share, weigh
         np.testing.assert_allclose(
             found, np.maximum(known, NOTHING), rtol=1e-6
         )  # its edge is single
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_many_rows_take_few_steps_to_where_no_concentration_step_gains(seed):
+    # concentration steps alone take up to 81: the trimmed squares of normal errors are nearly flat
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((40_000, 10))
+    y = X.sum(axis=1) + rng.standard_normal(40_000)
+    model = LTSRegressor().fit(X, y)
+    assert model.n_iter_ <= 30
+    A, kept = np.column_stack([np.ones(len(y)), X]), model.support_
+    raw = np.append(model.raw_intercept_, model.raw_coef_)
+    again = np.linalg.lstsq(A[kept], y[kept], rcond=None)[0]
+    np.testing.assert_allclose(again, raw, atol=1e-6)
+    inside = np.sort((y - A @ again) ** 2)[: np.count_nonzero(kept)].sum()
+    assert inside >= np.sum((y - A @ raw)[kept] ** 2) * (1 - 1e-11)
