@@ -1,4 +1,4 @@
-"""Exact medians of values that are elsewhere: by counts in bins, then the few values of one bin."""
+"""Exact medians of values that are elsewhere: by counts in bins and the few values of one bin."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from robustreg._array import Array
 from robustreg.data import Block
 from robustreg.remote import TableData
-from robustreg.tables import stack
+from robustreg.tables import add, stack
 
 #: bins of a first look, about where a sample has the median, and elsewhere
 FINE, COARSE = 512, 32
@@ -20,6 +20,8 @@ AGAIN = 1024
 ERRORS = 5.0
 #: values that may be fetched: 16 MiB with their weights
 FEW = 1 << 20
+#: share of these that the first look is to fetch by what the sample says, of which a bin may hold less than there is
+LIKELY = 0.5
 
 
 @dataclass(frozen=True)
@@ -44,17 +46,24 @@ class Residuals:
 
 @dataclass(frozen=True)
 class Counted:
-    """Rows, and their weights, whose values are in ``(-inf, edges[0])``, ``[edges[0], edges[1])`` and so on."""
+    """Rows, and their weights, whose values are in ``(-inf, edges[0])``, ``[edges[0], edges[1])`` and so on.
+
+    And the values in ``[low, high)`` and their weights, which are to be few.
+    """
 
     values: Residuals
     edges: Array
+    low: float = 0.0
+    high: float = 0.0
 
-    def __call__(self, block: Block) -> tuple[Array, Array]:
-        place = np.searchsorted(self.edges, self.values(block), side="right")
+    def __call__(self, block: Block) -> tuple[Array, Array, Array, Array]:
+        values, weight = self.values(block), block.weight
+        place = np.searchsorted(self.edges, values, side="right")
         counts = np.bincount(place, minlength=len(self.edges) + 1)
-        if block.weight is None:
-            return counts, counts.astype(float)
-        return counts, np.bincount(place, block.weight, minlength=len(self.edges) + 1)
+        masses = counts.astype(float)
+        if weight is not None:
+            masses = np.bincount(place, weight, minlength=len(self.edges) + 1)
+        return counts, masses, *_between(values, weight, self.low, self.high)
 
 
 @dataclass(frozen=True)
@@ -66,10 +75,37 @@ class Fetched:
     high: float
 
     def __call__(self, block: Block) -> tuple[Array, Array]:
-        values = self.values(block)
-        some = np.flatnonzero((values >= self.low) & (values < self.high))
-        weight = np.ones(len(some)) if block.weight is None else block.weight[some]
-        return values[some], weight
+        return _between(self.values(block), block.weight, self.low, self.high)
+
+
+def _between(values: Array, weight: Array | None, low: float, high: float) -> tuple[Array, Array]:
+    some = np.flatnonzero((values >= low) & (values < high))
+    return values[some], np.ones(len(some)) if weight is None else weight[some]
+
+
+def counted(one: tuple[Any, ...], other: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Combine two answers of :class:`Counted`; more values than :data:`FEW` are left out."""
+    values = stack(one[2:], other[2:])
+    if len(values[0]) > FEW:
+        values = (values[0][:0], values[1][:0])
+    return *add(one[:2], other[:2]), *values
+
+
+def first_look(data: TableData, values: Residuals, guess: float = 0.5) -> Counted:
+    """Return the first pass of :func:`median`, which may be made along with another at the same point.
+
+    Its edges are about where the sample has a quantile; the values there come along if they are few.
+    """
+    sample = np.sort(np.concatenate(data.in_sample(values)))
+    n = len(sample)
+    error = ERRORS * np.sqrt(n * guess * (1 - guess)) + ERRORS
+    ends = np.clip([guess * n - error, guess * n + error], 0, n - 1).astype(int)
+    low, high = sample[ends].tolist()
+    edges = np.unique(
+        [*np.linspace(low, high, FINE), *sample[np.linspace(0, n - 1, COARSE).astype(int)]]
+    )
+    few = (ends[1] - ends[0]) / n * data.n_rows <= LIKELY * FEW
+    return Counted(values, edges, low, high if few else low)
 
 
 class _Ordered:
@@ -80,12 +116,12 @@ class _Ordered:
         self.counts: dict[tuple[float, float], tuple[Array, Array, Array]] = {}
         self.fetched: dict[tuple[float, float], tuple[Array, Array]] = {}
 
-    def find(self, mass: float, *, beyond: bool, guess: float) -> float:
+    def find(self, mass: float, *, beyond: bool) -> float:
         """Return the first value at which the weights of the values up to it are a mass, or ``beyond`` it."""
         low, high = -np.inf, np.inf
         side: Any = "right" if beyond else "left"
         while True:
-            edges, counts, masses = self._count(low, high, guess)
+            edges, counts, masses = self._count(low, high)
             total = np.cumsum(masses)
             last = int(np.flatnonzero(counts)[-1])
             i = min(int(np.searchsorted(total, mass, side=side)), last)
@@ -99,33 +135,32 @@ class _Ordered:
             if high <= np.nextafter(low, np.inf):
                 return float(low)
 
-    def _count(self, low: float, high: float, guess: float) -> tuple[Array, Array, Array]:
-        known = self.counts.get((low, high))
-        if known is None:
-            first = not self.counts
-            edges = self._first(guess) if first else between(low, high)
-            known = (edges, *self.data.sum(Counted(self.values, edges)))
-            self.counts[low, high] = known
-        return known
+    def look(self, first: Counted, found: tuple[Array, Array, Array, Array]) -> None:
+        """Take what a pass over all values has found."""
+        counts, masses, values, weight = found
+        self.counts[-np.inf, np.inf] = first.edges, counts, masses
+        inside = np.searchsorted(first.edges, [first.low, first.high], side="right")
+        if len(values) and len(values) == counts[slice(*inside)].sum():  # else they were too many
+            self._keep(first.low, first.high, values, weight)
 
-    def _first(self, guess: float) -> Array:
-        """Return edges about where the sample has its quantile."""
-        values = np.sort(
-            np.concatenate([self.values(block) for block in self.data.sample.blocks()])
-        )
-        n = len(values)
-        error = ERRORS * np.sqrt(n * guess * (1 - guess)) + ERRORS
-        ends = np.clip([guess * n - error, guess * n + error], 0, n - 1).astype(int)
-        fine = np.linspace(values[ends[0]], values[ends[1]], FINE)
-        return np.unique([*fine, *values[np.linspace(0, n - 1, COARSE).astype(int)]])
+    def _count(self, low: float, high: float) -> tuple[Array, Array, Array]:
+        if (low, high) not in self.counts:
+            edges = between(low, high)
+            found = self.data.combined(Counted(self.values, edges), counted)
+            self.counts[low, high] = (edges, *found[:2])
+        return self.counts[low, high]
 
     def _fetch(self, low: float, high: float) -> tuple[Array, Array]:
-        known = self.fetched.get((low, high))
-        if known is None:
-            values, weight = self.data.combined(Fetched(self.values, low, high), stack)
-            order = np.argsort(values, kind="stable")
-            known = self.fetched[low, high] = values[order], weight[order]
-        return known
+        for (start, stop), (values, weight) in self.fetched.items():
+            if start <= low and high <= stop:
+                some = slice(*np.searchsorted(values, [low, high]))
+                return values[some], weight[some]
+        return self._keep(low, high, *self.data.combined(Fetched(self.values, low, high), stack))
+
+    def _keep(self, low: float, high: float, values: Array, weight: Array) -> tuple[Array, Array]:
+        order = np.argsort(values, kind="stable")
+        self.fetched[low, high] = values[order], weight[order]
+        return self.fetched[low, high]
 
 
 def between(low: float, high: float) -> Array:
@@ -143,8 +178,13 @@ def between(low: float, high: float) -> Array:
     return np.unique([*steps, *ends])
 
 
-def median(data: TableData, values: Residuals, left_out: float = 0.0) -> float:
-    """Return :func:`~robustreg.scales.weighted_median` of the rows of a table: two passes.
+def median(
+    data: TableData,
+    values: Residuals,
+    left_out: float = 0.0,
+    seen: tuple[Counted, tuple[Any, ...]] | None = None,
+) -> float:
+    """Return :func:`~robustreg.scales.weighted_median` of the rows of a table: one pass, of many rows two.
 
     Parameters
     ----------
@@ -154,18 +194,23 @@ def median(data: TableData, values: Residuals, left_out: float = 0.0) -> float:
         Their values.
     left_out : float, default=0.0
         Weight of the smallest values that are left out, less than there is.
+    seen : tuple, optional
+        :func:`first_look` and its answer, where it has been made.
     """
     total = data.total
     half = 0.5 * (total + left_out)
-    weighted = data.weighted
-    slack = (4 + data.n_rows) * np.finfo(float).eps * total if weighted else 0.0
-    ordered, guess = _Ordered(data, values), min(half / total, 1.0)
-    low = ordered.find(half - slack, beyond=False, guess=guess)
-    high = ordered.find(half + slack, beyond=True, guess=guess)
+    slack = (4 + data.n_rows) * np.finfo(float).eps * total if data.weighted else 0.0
+    if seen is None:
+        first = first_look(data, values, min(half / total, 1.0))
+        seen = first, data.combined(first, counted)
+    ordered = _Ordered(data, values)
+    ordered.look(*seen)
+    low = ordered.find(half - slack, beyond=False)
+    high = ordered.find(half + slack, beyond=True)
     return 0.5 * low + 0.5 * high if low != high else high
 
 
 def mass_at_zero(data: TableData, values: Residuals) -> float:
     """Return the weight of the rows whose values, at least zero, are zero: one pass."""
-    _, masses = data.sum(Counted(values, np.array([np.nextafter(0.0, 1.0)])))
-    return float(masses[0])
+    first = Counted(values, np.array([np.nextafter(0.0, 1.0)]))
+    return float(data.combined(first, counted)[1][0])

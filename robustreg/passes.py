@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -205,3 +206,31 @@ class Along:
             block.y, raw, block.weight, self.extra, d_raw, self.d_extra
         )
         return block.pullback(slope), c_extra
+
+
+@dataclass(frozen=True)
+class Both:
+    """Two passes as one.
+
+    Parameters
+    ----------
+    first, second : callable
+        Of a block.
+    """
+
+    first: Callable[[Block], tuple[Any, ...]]
+    second: Callable[[Block], tuple[Any, ...]]
+
+    def __call__(self, block: Block) -> tuple[Any, ...]:
+        return self.first(block), self.second(block)
+
+
+@dataclass(frozen=True)
+class CombineBoth:
+    """Combines answers of :class:`Both`."""
+
+    first: Callable[..., tuple[Any, ...]]
+    second: Callable[..., tuple[Any, ...]]
+
+    def __call__(self, one: tuple[Any, ...], other: tuple[Any, ...]) -> tuple[Any, ...]:
+        return self.first(one[0], other[0]), self.second(one[1], other[1])

@@ -225,6 +225,10 @@ class TableData(Data):
         self.passes.count += self.share
         return tuple(self.table.reduce(Seen(function, self.view, combine), combine))
 
+    def in_sample(self, function: Callable[[Block], Any]) -> list[Any]:
+        """Return what a pass says of the blocks of the sample, which are seen here as those elsewhere are."""
+        return [*map(function, replace(self.sample, explicit=self.explicit).blocks())]
+
     @property
     def weighted(self) -> bool:
         """Whether rows have weights."""

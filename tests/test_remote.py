@@ -8,11 +8,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 
 from robustreg import (
     HuberRegressor,
     L1Regressor,
     L2Regressor,
+    LogisticClassifier,
     QuantileRegressor,
     RobustRegressor,
     order_statistics,
@@ -173,12 +175,49 @@ def test_warm_start_takes_fewer_passes(little):
 
 
 @pytest.mark.parametrize(
-    ("model", "most"), [(MODELS[0], 4), (MODELS[2], 7), (MODELS[3], 8)], ids=repr
+    ("model", "most"),
+    [
+        (L2Regressor(), 3),
+        (HuberRegressor(scale=0.7), 4),
+        (HuberRegressor(scale="proposal2"), 4),
+        (L1Regressor(), 5),
+        (L1Regressor(alpha=5.0), 5),
+        (QuantileRegressor(quantile=0.8, alpha=0.0), 6),
+        (HuberRegressor(), 8),
+        (LogisticClassifier(), 7),
+    ],
+    ids=repr,
 )
-def test_passes(model, most, little):
-    held = table(*rows(100_000, 10))
+@pytest.mark.parametrize("weighted", [False, True])
+def test_passes_besides_the_one_that_fetches_the_sample(model, most, weighted):
+    n, p = 200_000, 10
+    X, y = rows(n, p)
+    rng = np.random.default_rng(0)
+    if isinstance(model, LogisticClassifier):
+        y = (y - np.median(y) + rng.logistic(size=n) > 0).astype(int)
+    held = table(X, y, rng.uniform(0.5, 2.0, n) if weighted else None)
     fit(model, held)
-    assert held.passes <= most
+    assert n > remote.TAKE_BYTES / (8 * (p + 3))  # too many to be fetched
+    assert held.passes <= most + 1
+
+
+@pytest.mark.parametrize("joint", [False, True])
+def test_of_many_rows_those_that_cross_an_end_are_fetched_after_another_step(joint, monkeypatch):
+    X, y = rows(200_000, 10)
+    monkeypatch.setattr(remote, "TAKE_BYTES", 400_000)
+    model, held = HuberRegressor(scale="proposal2" if joint else 0.7, tol=1e-10), table(X, y)
+    assert_same(fit(model, held), clone(model).fit(X, y), rtol=1e-9)
+    assert held.passes <= 6
+
+
+def test_one_iteration_is_not_exceeded_by_a_look_ahead():
+    X, y = rows(200_000, 10)
+    for most in (1, 2, 3):
+        model = HuberRegressor(scale="proposal2", max_iter=most)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model._fit_table(table(X, y), None, None, None)
+        assert model.n_iter_ <= most
 
 
 @each

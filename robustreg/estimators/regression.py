@@ -45,15 +45,14 @@ from robustreg.solvers import (
     Result,
     Scale,
     Stage,
+    absolute_by_passes,
     absolute_stage,
     mad_by_passes,
     residuals_about,
     solve_by_passes,
-    solve_kinked_by_passes,
     solve_piecewise,
     solve_residual,
     with_scale,
-    with_scale_by_passes,
 )
 from robustreg.solvers import (
     Share as RowShare,
@@ -132,8 +131,7 @@ class ResidualRegressor(CountsRounding, SeveralOutputs, RemoteMixin):
             return found
         objective = self._kinked_objective(prepared)
         start = None if start is None else start[: objective.size]
-        found = solve_kinked_by_passes(objective, start, control)
-        return with_scale_by_passes(objective, found, rank)
+        return absolute_by_passes(objective, start, control, rank)
 
     def _kinked_objective(self, prepared: Prepared) -> Objective:
         """Return what is minimised where the loss has a kink."""

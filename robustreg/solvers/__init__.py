@@ -51,7 +51,7 @@ from robustreg.solvers._scale import solve_joint, solve_mad
 from robustreg.solvers._search import Search
 from robustreg.solvers._smooth import solve_smooth
 from robustreg.solvers._solve_rows import solve_rows
-from robustreg.solvers._stage_by_passes import mad_by_passes, with_scale_by_passes
+from robustreg.solvers._stage_by_passes import absolute_by_passes, mad_by_passes
 from robustreg.solvers._table import Table
 from robustreg.solvers._trimmed import (
     finite_sample,
@@ -83,6 +83,7 @@ __all__ = [
     "Share",
     "Stage",
     "Table",
+    "absolute_by_passes",
     "absolute_stage",
     "beats_zero",
     "design_adaptive_scale",
@@ -117,5 +118,4 @@ __all__ = [
     "solve_trimmed",
     "trimmed_consistency",
     "with_scale",
-    "with_scale_by_passes",
 ]

@@ -10,7 +10,7 @@ import numpy as np
 from robustreg._array import Array
 from robustreg.objective import Objective
 from robustreg.solvers._at_scale import Given, Scale
-from robustreg.solvers._newton import DenseMetric
+from robustreg.solvers._pieces_by_passes import look_ahead_by_passes
 from robustreg.solvers._preliminary import Rank
 from robustreg.solvers._problem import Problem
 from robustreg.solvers._result import Result
@@ -65,13 +65,14 @@ def _from(problem: Problem, scale: Scale, objective: Objective, theta: Array) ->
         lower = np.full(len(theta), -np.inf)
         lower[-1] = 0.0
         how["lower"] = lower
+    control = problem.control
     if keeps_metric(objective, problem.method):
-        here = objective.evaluate(theta, 2)
-        how |= {"metric": DenseMetric(here.hessian), "known": here[:2]}
+        ahead = look_ahead_by_passes(objective, theta, control)
+        control.count(ahead.steps)
+        theta, how["metric"], how["known"] = ahead.theta, ahead.metric, ahead.known
     found = solve_smooth(
-        objective, theta, problem.control, method=problem.method,
-        at_least=int(problem.control.n_iter == 0), **how,
-    )  # fmt: skip
+        objective, theta, control, method=problem.method, at_least=int(control.n_iter == 0), **how
+    )
     if scale.joint and not found.x[-1] > SUSPECT[0]:
         raise ValueError(NO_SCALE)
     return found

@@ -84,7 +84,7 @@ def solve_settled(
             endless and single and _free_separate(objective, *objective.split(found.x)[:2])
         )
         return found
-    control, metric, tol = control.phase(), None, control.tol
+    control, metric, known, tol = control.phase(), None, None, control.tol
     many = objective.data.n_rows * objective.size**2 > KEEP_WORK
     small = None if warm or control.left < 2 else on_sample(objective)
     if small is not None:
@@ -101,10 +101,14 @@ def solve_settled(
                 step = -found.metric.solve(more.evaluate(theta).gradient)
                 if np.abs(step).max() <= 1 + np.abs(theta).max():
                     theta = theta + step
-            metric = DenseMetric(more.hess(theta))
+            if more is objective:
+                here = objective.evaluate(theta, 2)
+                metric, known = DenseMetric(here.hessian), here[:2]
+            else:
+                metric = DenseMetric(more.hess(theta))
     found = solve_smooth(
         objective, theta, control.phase(tol=tol if many else min(tol, EXACT)),
-        method=method, at_least=int(control.n_iter == 0), metric=metric,
+        method=method, at_least=int(control.n_iter == 0), metric=metric, known=known,
     )  # fmt: skip
     step = np.abs(_next_step(objective, found, method)).max()
     small = np.abs(found.jac).max() <= tol

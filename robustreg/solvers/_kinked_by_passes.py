@@ -13,6 +13,8 @@ import numpy as np
 
 from robustreg._array import Array
 from robustreg.objective import Objective
+from robustreg.order_statistics import counted, first_look
+from robustreg.passes import Both, CombineBoth
 from robustreg.scales import weighted_median
 from robustreg.solvers._control import Control
 from robustreg.solvers._gap import Seen, judged
@@ -75,7 +77,9 @@ class _Seen(NamedTuple):
     spread: Spread
 
 
-def solve_kinked_by_passes(objective: Objective, theta: Array | None, control: Control) -> Result:
+def solve_kinked_by_passes(
+    objective: Objective, theta: Array | None, control: Control, residuals: Any = None
+) -> Result:
     """Minimise as :func:`~robustreg.solvers.solve_piecewise` does, by passes alone.
 
     Parameters
@@ -87,14 +91,17 @@ def solve_kinked_by_passes(objective: Objective, theta: Array | None, control: C
         Warm start.
     control : Control
         As of :func:`~robustreg.solvers.solve_piecewise`.
+    residuals : callable, optional
+        Called with the end; returns values of rows whose median will be asked for.
 
     Returns
     -------
     Result
         ``x``, ``fun``, ``success``, ``status``, ``optimality``; ``few``, the objective on the rows that
-        were fetched, with ``zero`` and ``slopes`` of these; ``exact``, the weight of all rows on their kinks.
+        were fetched, with ``zero`` and ``slopes`` of these; ``exact``, the weight of all rows on their kinks;
+        ``seen``, what :func:`~robustreg.order_statistics.median` takes, from the last pass, or None.
     """
-    search = _Search(objective, control)
+    search = _Search(objective, control, residuals)
     if theta is None:
         theta = search.by_sample()
     near = search.approach(theta)
@@ -108,8 +115,10 @@ def solve_kinked_by_passes(objective: Objective, theta: Array | None, control: C
 class _Search:
     """The state of a search: the best point so far, and what its slopes prove."""
 
-    def __init__(self, objective: Objective, control: Control) -> None:
+    def __init__(self, objective: Objective, control: Control, residuals: Any) -> None:
         self.objective, self.data, self.control = objective, objective.data, control
+        self.residuals = residuals
+        self.seen: Any = None
         self.least, self.theta = np.inf, np.zeros(objective.size)
         self.bound = np.inf
 
@@ -266,15 +275,27 @@ class _Search:
                     return None
                 reach *= 4.0
                 continue
+            at_zero(few, rows, vertex.theta, count)
             end = data.outward(vertex.theta)
-            folded = Folded(objective.loss, at, end, doubt, data.base)
-            lost, beyond, farthest = data.combined(folded, farther)  # type: ignore[attr-defined]
+            lost, beyond, farthest = self._last(
+                Folded(objective.loss, at, end, doubt, data.base), vertex.theta
+            )
             if farthest > 0 and not self.over and attempt < FETCHES - 1:
                 # few rows are in doubt now: those about as near as the ones that changed sides
                 theta, reach = vertex.theta, KEPT_WIDTHS * farthest
                 continue
             return self._judged(rows, vertex, few, lost, beyond, None)
         return None
+
+    def _last(self, folded: Folded, theta: Array) -> tuple[Any, ...]:
+        """Return what the rows that were not fetched say of the end; look for the median in the same pass."""
+        data: Any = self.data
+        if self.residuals is None:
+            return tuple(data.combined(folded, farther))
+        first = first_look(data, self.residuals(theta))
+        sums, found = data.combined(Both(folded, first), CombineBoth(farther, counted))
+        self.seen = first, found
+        return tuple(sums)
 
     def _few(self, some: Any) -> Objective:
         """Return the objective on rows that were fetched, with the total of all."""
@@ -290,7 +311,6 @@ class _Search:
     ) -> Result:
         """Return the end with its certificate."""
         total, count = self.objective.total, few.data.n_rows
-        at_zero(few, rows, vertex.theta, count)
         near = rows.offsets(vertex.theta)[:count]
         folded = Seen(lost / total, beyond / total, rows.linear, self._constant)
         found, exact = proof(few, rows, vertex, near, folded)
@@ -302,7 +322,7 @@ class _Search:
         return Result(
             x=vertex.theta, fun=found.objective, status=self.control.status(success), success=success,
             optimality=found.value, few=few, zero=zero, exact=float(mass),
-            slopes=vertex.slopes[:count] * total,
+            slopes=vertex.slopes[:count] * total, seen=self.seen,
         )  # fmt: skip
 
     def _constant(self) -> float:

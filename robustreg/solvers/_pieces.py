@@ -222,12 +222,12 @@ def look_ahead(objective: Objective, theta: Array, tol: float, most: int = 2) ->
     if np.abs(slope).max() <= tol:
         return here
     step = here.metric.solve(slope)
-    start, ends = theta, _ends(objective, theta)
+    start, ends = theta, line_ends(objective, theta)
     moved = largest_move(objective, step)
     if objective.n_extra:
         moved += abs(float(step[-1])) * max(map(abs, objective.loss.line))  # type: ignore[attr-defined]
     some = spread_rows(data.n_rows, SOME)
-    crowd = np.mean(np.abs(_beyond(y[some], raw[some], ends)) <= REACH * moved)
+    crowd = np.mean(np.abs(beyond_line(y[some], raw[some], ends)) <= REACH * moved)
     if crowd <= FEW:
         rows = _near(y, raw, ends, REACH * moved)
     else:  # after a step it is known which rows it brought across, and few are near
@@ -262,7 +262,7 @@ def losses_by_pieces(objective: Objective, theta: Array) -> Evaluation:
         return objective.evaluate(theta, 2, np.empty(data.n_rows), whole=False)
     less = data.moments is not None
     at, extra = objective.at(theta), objective.split(theta)[2]
-    (low, high), all_raw = _ends(objective, theta), np.empty(data.n_rows)
+    (low, high), all_raw = line_ends(objective, theta), np.empty(data.n_rows)
 
     def part(block: Block) -> tuple[Any, ...]:
         raw = block.raw(at)
@@ -296,14 +296,14 @@ def losses_by_pieces(objective: Objective, theta: Array) -> Evaluation:
     return Evaluation(value, gradient, all_raw, hessian)
 
 
-def _ends(objective: Objective, theta: Array) -> tuple[float, float]:
+def line_ends(objective: Objective, theta: Array) -> tuple[float, float]:
     """Residuals at the ends of the line."""
     sigma = float(theta[-1]) if objective.n_extra else 1.0
     low, high = objective.loss.line  # type: ignore[attr-defined]
     return sigma * low, sigma * high
 
 
-def _beyond(y: Array, raw: Array, ends: tuple[float, float]) -> Array:
+def beyond_line(y: Array, raw: Array, ends: tuple[float, float]) -> Array:
     """Return how far residuals are beyond the nearer end of the line; negative on the line."""
     residual, (low, high) = y - raw, ends
     beyond = residual - high
@@ -317,7 +317,7 @@ def _near(y: Array, raw: Array, ends: tuple[float, float], reach: float) -> Arra
     """
     rows = [np.zeros(0, dtype=int)]
     for part in row_slices(len(y), 8192):
-        beyond = _beyond(y[part], raw[part], ends)
+        beyond = beyond_line(y[part], raw[part], ends)
         rows.append(part.start + np.flatnonzero(np.abs(beyond, out=beyond) <= reach))
     return np.concatenate(rows)
 
@@ -327,11 +327,11 @@ def _crossed(
 ) -> Array:
     """Return the rows near an end of the line at ``theta`` or on the other side of it than before: one pass."""
     at = objective.at(theta)
-    there = _ends(objective, theta)
+    there = line_ends(objective, theta)
 
     def part(block: Block) -> Array:
-        now = _beyond(block.y, block.raw(at), there)
-        crossed = (now > 0) != (_beyond(block.y, raw[block.part], ends) > 0)
+        now = beyond_line(block.y, block.raw(at), there)
+        crossed = (now > 0) != (beyond_line(block.y, raw[block.part], ends) > 0)
         crossed |= np.abs(now, out=now) <= reach
         return block.part.start + np.flatnonzero(crossed)
 

@@ -11,6 +11,7 @@ from robustreg.losses import Absolute
 from robustreg.objective import Objective
 from robustreg.order_statistics import Residuals, mass_at_zero, median
 from robustreg.scales import MAD_FACTOR
+from robustreg.solvers._control import Control
 from robustreg.solvers._kinked_by_passes import solve_kinked_by_passes
 from robustreg.solvers._preliminary import Rank, Stage, left_out
 from robustreg.solvers._problem import Problem
@@ -20,11 +21,31 @@ from robustreg.solvers._result import Result
 def stage_by_passes(problem: Problem, rank: Rank, theta: Any = None) -> Stage:
     """Return what :func:`~robustreg.solvers._preliminary.absolute_stage` does, by passes alone."""
     objective = Objective(Absolute(), problem.data, _penalty(problem))
-    found = solve_kinked_by_passes(objective, theta, problem.control)
-    return Stage(found.x, scale_by_passes(objective, found, rank), found)
+    found = absolute_by_passes(objective, theta, problem.control, rank)
+    return Stage(found.x[:-1], float(found.x[-1]), found)
 
 
-def scale_by_passes(objective: Objective, found: Result, rank: Rank) -> float:
+def absolute_by_passes(
+    objective: Objective, theta: Array | None, control: Control, rank: Rank
+) -> Result:
+    """Minimise a loss with a kink; where its slopes are as steep on both sides, ``x`` has the scale of the residuals last.
+
+    As :func:`~robustreg.solvers.with_scale` does.
+    """
+    data: Any = objective.data
+    kinks: Any = objective.loss.kinks(data.sample.y)
+    if np.any(kinks.lower + kinks.upper != 0):
+        return solve_kinked_by_passes(objective, theta, control)
+
+    def residuals(end: Array) -> Residuals:
+        return Residuals(data.outward(end))
+
+    found = solve_kinked_by_passes(objective, theta, control, residuals)
+    found.x = np.append(found.x, _scale(objective, found, rank))
+    return found
+
+
+def _scale(objective: Objective, found: Result, rank: Rank) -> float:
     """Return the scale of the residuals of a fit by absolute errors, 0 where it fits most rows exactly."""
     data: Any = objective.data
     rows = left_out(found.few, found, rank).weight
@@ -32,21 +53,12 @@ def scale_by_passes(objective: Objective, found: Result, rank: Rank) -> float:
         return 0.0
     if rows >= data.total * (1 - 1e-12):
         return 0.0
-    return mad_by_passes(data, found.x, rows)
+    return mad_by_passes(data, found.x, rows, found.get("seen"))
 
 
-def mad_by_passes(data: Any, theta: Array, left_out: float = 0.0) -> float:
+def mad_by_passes(data: Any, theta: Array, left_out: float = 0.0, seen: Any = None) -> float:
     """Return the normalised MAD of the residuals at a point."""
-    return MAD_FACTOR * median(data, Residuals(data.outward(theta)), left_out)
-
-
-def with_scale_by_passes(objective: Objective, found: Result, rank: Rank) -> Result:
-    """Append the scale to a minimum, as :func:`~robustreg.solvers.with_scale` does."""
-    data: Any = objective.data
-    kinks: Any = objective.loss.kinks(data.sample.y)
-    if not np.any(kinks.lower + kinks.upper != 0):
-        found.x = np.append(found.x, scale_by_passes(objective, found, rank))
-    return found
+    return MAD_FACTOR * median(data, Residuals(data.outward(theta)), left_out, seen)
 
 
 def _penalty(problem: Problem) -> Any:

@@ -1,0 +1,129 @@
+"""Sums of losses whose psi is a line cut off, on rows that are elsewhere.
+
+As :mod:`~robustreg.solvers._pieces`: a pass sums all rows up, the next fetches those that a Newton step brings
+across an end of the line or near one, these are solved with the others summed up, and one more pass proves the end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from robustreg._array import Array
+from robustreg.data import NARROW, Block
+from robustreg.objective import Objective
+from robustreg.solvers._control import Control
+from robustreg.solvers._newton import DenseMetric, noise
+from robustreg.solvers._pieces import (
+    AGAIN,
+    Ahead,
+    Far,
+    beyond_line,
+    line_ends,
+    minimise_pieces,
+    only_losses,
+)
+
+#: Newton steps over all rows, until one brings so few rows across an end that these can be fetched: the second is
+#: a twentieth as long as the first, and of the last too many rows are in doubt of any table that is in use
+STEPS = 3
+#: share of what may be fetched that is aimed at, the count being that of a sample
+ROOM = 0.5
+
+
+@dataclass(frozen=True)
+class Crossed:
+    """Rows near an end of the line at a point, or on the other side of it than at an earlier one.
+
+    Parameters
+    ----------
+    before, at : array
+        Coefficients and intercepts of both points, as blocks take them.
+    ends_before, ends : tuple of two floats
+        Residuals at the ends of the line.
+    reach : float
+        How near.
+    """
+
+    before: Array
+    at: Array
+    ends_before: tuple[float, float]
+    ends: tuple[float, float]
+    reach: float
+
+    def __call__(self, block: Block) -> tuple[Array, tuple[Any, ...]]:
+        y = block.y
+        now = beyond_line(y, block.raw(self.at), self.ends)
+        crossed = (now > 0) != (beyond_line(y, block.raw(self.before), self.ends_before) > 0)
+        crossed |= np.abs(now, out=now) <= self.reach
+        return np.flatnonzero(crossed), ()
+
+
+def look_ahead_by_passes(objective: Objective, theta: Array, control: Control) -> Ahead:
+    """Return where the minimum lies if only rows near the ends cross them: three passes.
+
+    Parameters
+    ----------
+    objective : Objective
+        Its data are :class:`~robustreg.remote.TableData`.
+    theta : array
+        A point not far from the minimum.
+    control : Control
+        Its tolerance, and steps that are left.
+
+    Returns
+    -------
+    ahead : Ahead
+        As of :func:`~robustreg.solvers._pieces.look_ahead`. Of a loss without a line what is known at ``theta``.
+    """
+    data: Any = objective.data
+    line = getattr(objective.loss, "line", None)
+    pieces = line is not None and np.isfinite(line).any() and data.size <= NARROW
+    steps = 0
+    while True:
+        sums = objective.evaluate(theta, 2, whole=False)
+        value, slope, bend = objective.penalised(theta, sums.value, sums.gradient, sums.hessian)
+        here = Ahead(theta, DenseMetric(bend), (value, slope), steps=steps)
+        if not pieces or here.norm <= control.tol or control.left <= steps + 1:
+            return here
+        step = here.metric.solve(slope)
+        start = theta - step
+        if objective.n_extra and start[-1] <= 0.5 * theta[-1]:
+            return here
+        pass_, share = _crossed(objective, theta, step)
+        if share * data.n_rows <= ROOM * data.affordable:
+            break
+        steps += 1
+        if steps == STEPS:
+            return here
+        theta = start
+    _, rows, _ = data.fetch(pass_)
+    if rows is None:
+        return here
+    kept = replace(objective, data=rows)
+    kept.total = objective.total
+    few = only_losses(kept).evaluate(theta, 2, whole=False)
+    left: Any = sums.hessian
+    far = Far(theta, sums.gradient - few.gradient, left - few.hessian, objective.n_extra > 0)
+    found = minimise_pieces(kept, far, start, Control(0.1 * control.tol, 50), here.metric)
+    known = objective.evaluate(found.x)[:2]
+    if not known[0] <= value + noise(value):  # too many others have crossed
+        return here
+    return Ahead(found.x, here.metric, known, steps=steps + 1)
+
+
+def _crossed(objective: Objective, theta: Array, step: Array) -> tuple[Crossed, float]:
+    """Return the pass that fetches rows in doubt after a step, and the share of the sample that they are."""
+    sample: Any = objective.data.sample  # type: ignore[attr-defined]
+    moved = float(np.abs(replace(objective, data=sample).raw(step)).max())
+    if objective.n_extra:
+        moved += abs(float(step[-1])) * max(map(abs, objective.loss.line))  # type: ignore[attr-defined]
+    outward = objective.at
+    start = theta - step
+    pass_ = Crossed(
+        outward(theta), outward(start), line_ends(objective, theta), line_ends(objective, start), AGAIN * moved
+    )  # fmt: skip
+    few = objective.data.in_sample(pass_)  # type: ignore[attr-defined]
+    return pass_, sum(len(rows) for rows, _ in few) / sample.n_rows
