@@ -121,6 +121,11 @@ def draw_curves(app):
 
 #: losses that an estimator minimises, beside those of residuals and of embeddings
 USERS = {
+    "L2Regressor": {"squared"},
+    "L1Regressor": {"absolute"},
+    "HuberRegressor": {"huber"},
+    "QuantileRegressor": {"pinball"},
+    "MMRegressor": {"tukey", "welsch", "geman_mcclure", "andrews", "hampel", "lqq", "optimal"},
     "LogisticClassifier": {"logistic", "multilabel", "cross_entropy"},
     "HingeClassifier": {"hinge", "squared_hinge", "multiclass_hinge"},
     "FocalClassifier": {"focal"},
