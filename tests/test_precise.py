@@ -34,11 +34,19 @@ def test_products_are_exact_to_their_own_last_places(seed):
 
 def test_differences_are_exact_too():
     rng = np.random.default_rng(0)
-    left, less = 3.0 + 1e-9 * rng.normal(size=(5, 3)), np.full(3, 3.1415926535897931)
+    # the first rows have exact differences, the others rounded ones
+    near, far = 3.0 + 1e-9 * rng.normal(size=(5, 3)), -rng.uniform(1.0, 4.0, size=(5, 3))
+    left, less = np.vstack([near, far]), np.full(3, 3.1415926535897931)
     matrix = rng.normal(size=(3, 2))
-    wanted = exact(np.hstack([left, np.tile(-less, (5, 1))]), np.vstack([matrix, matrix]))
-    assert_allclose(Factor(matrix).after(left, less), wanted, rtol=1e-14)
-    out = np.empty((5, 2))
+    # such that what is lost of the differences is all of the product of one row
+    matrix[2] = -((left[5, :2] - less[:2]) @ matrix[:2]) / (left[5, 2] - less[2])
+    wanted = exact(np.hstack([left, np.tile(-less, (10, 1))]), np.vstack([matrix, matrix]))
+    found = Factor(matrix).after(left, less)
+    assert_allclose(np.delete(found, 5, 0), np.delete(wanted, 5, 0), rtol=1e-14)
+    assert_allclose(
+        found[5], wanted[5], rtol=0, atol=1e-22
+    )  # terms of size one, and seven digits more
+    out = np.empty((10, 2))
     assert Factor(matrix).after(left, less, out) is out
 
 

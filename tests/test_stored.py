@@ -17,6 +17,8 @@ from robustreg import (
 )
 from robustreg.losses import Hinge, Huber, Logistic, Pinball, Squared
 from robustreg.precise import dot
+from robustreg.preparation import prepare
+from robustreg.stored import Stored
 
 HARMLESS = 1e-12
 MODELS = {
@@ -83,6 +85,35 @@ def test_rows_that_count_alike_warn_of_no_rounding():
     for offset in (1e6, 1e9):
         for model, _ in (MODELS["l1"], MODELS["huber"], MODELS["l2"]):
             assert model.fit(X + offset, y).optimality_ <= model.tol
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_rows_of_weight_zero_take_no_part(name):
+    model, _ = MODELS[name]
+    X, y = table(0, name in ("hinge", "logistic"))
+    X, weight = X + 1e6, np.ones(len(y))
+    weight[0], weight[5::4] = 1e9, 0.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X, y, sample_weight=weight)
+        found = model.optimality_
+        model.fit(X[weight > 0], y[weight > 0], sample_weight=weight[weight > 0])
+    assert model.optimality_ == pytest.approx(found, rel=1e-3, abs=1e-9)
+
+
+@pytest.mark.parametrize("heavy", [False, True])
+def test_an_intercept_is_as_exact_as_targets_unless_rows_are_heavy(heavy):
+    X, base = np.array([[-1.0], [1.0], [0.5]]), 1e9
+    data, _ = prepare(X, np.zeros(3), np.array([1e3, 1.0, 1.0]) if heavy else None)
+    size = np.spacing(base)
+    for steps in (1, 100):
+        given = np.array([base + steps * size])
+        at = Stored(data, np.zeros((1, 2)), X, np.zeros((1, 1)), given, 1.0, base)
+        ended, rounded = at.predictions()
+        assert at.heavy == heavy
+        assert not ended.any()
+        felt = steps > 1 or heavy
+        assert np.all(rounded == (steps * size if felt else 0.0))
 
 
 def test_an_inner_product_is_rounded_once():

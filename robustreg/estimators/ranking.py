@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_array, check_consistent_length, check
 
 from robustreg._array import Array, is_sparse
 from robustreg._lazy import refuse_lazy
+from robustreg.data import floats
 from robustreg.estimators._base import LinearModel, Prepared, Units
 from robustreg.estimators._callbacks import with_callbacks
 from robustreg.estimators._penalised import check_columns
@@ -201,6 +202,11 @@ class MarginRanker(LinearModel):
                 "No query has rows of two different grades (and of positive weight), so that there is "
                 f"no pair to learn from: n_samples = {len(y)}, queries: {len(np.unique(y[:, 1]))}."
             )
+        if not np.finfo(float).tiny <= mass * mass < np.inf:
+            raise ValueError(
+                f"The mean of sample_weight is {mass:.1e}, of which the square is beyond floating point: a pair has "
+                "the product of two weights. Rescale sample_weight."
+            )
         return weight, mass
 
     def _units(self, y: Array, weight: Array | None, mass: float) -> Units:
@@ -211,8 +217,14 @@ class MarginRanker(LinearModel):
             return super()._prepare(X, y, weight, mass)
         check_columns(self, X.shape)
         up, down = self._listed(X, y, weight)
-        difference = X[up]
-        difference -= X[down]
+        # in double precision: differences of numbers in single precision would be rounded to that
+        difference = floats(X[up], dense=False)
+        with np.errstate(over="ignore"):
+            difference -= floats(X[down], dense=False)
+        if not np.isfinite(difference.data if is_sparse(difference) else difference).all():
+            raise ValueError(
+                "Differences of rows of X are beyond floating point: rescale its columns."
+            )
         each = np.ones(len(up)) if weight is None else weight[up] * weight[down]
         share = float(each.mean())
         how = self._preparation()

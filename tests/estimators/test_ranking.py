@@ -316,6 +316,31 @@ def test_an_elastic_net_knows_sparse_rows_repetitions_and_a_warm_start():
     assert_allclose(again.coef_, one.coef_, rtol=1e-9, atol=1e-12)
 
 
+def test_listed_pairs_of_single_precision_are_those_of_double():
+    rng = np.random.default_rng(0)
+    X = (rng.normal(size=(40, 3)) * 10.0 ** rng.integers(0, 6, (40, 1))).astype(np.float32)
+    y = rng.integers(0, 3, 40)
+    ranker = MarginRanker(l1_ratio=0.5)
+    double = ranker.fit(X.astype(float), y).coef_
+    assert np.array_equal(ranker.fit(X, y).coef_, double)
+    assert_allclose(ranker.fit(sp.csr_array(X), y).coef_, double, rtol=1e-9)
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.5])
+def test_what_is_beyond_floating_point_is_refused_by_name(l1_ratio):
+    X, y = np.array([[-1.0], [1.0], [0.5]]), [0, 1, 2]
+    ranker = MarginRanker(l1_ratio=l1_ratio)
+    for size in (1e160, 1e-160):
+        with pytest.raises(ValueError, match="Rescale sample_weight"):
+            ranker.fit(X, y, sample_weight=np.full(3, size))
+    for rows in (1e308 * X, sp.csr_array(1e308 * X)):
+        if l1_ratio:
+            with pytest.raises(ValueError, match="Differences of rows of X"):
+                ranker.fit(rows, y)
+        else:
+            assert ranker.fit(rows, y).optimality_ <= ranker.tol
+
+
 def test_a_free_feature_that_ranks_all_pairs_has_no_finite_optimum():
     X, _, query, _ = sample()
     model = MarginRanker(loss="logistic", l1_ratio=1.0, penalty_weights=[0.0, 1.0, 1.0])
