@@ -89,7 +89,9 @@ def refuse_columns(X: Any) -> None:
             )
         if _says(kind, _WORDS):
             raise ValueError(f"Column {name!r} of X holds dates or times ({kind}): {_ADVICE}.")
-        if _says(kind, ("object", "str", "utf8", "categor", "enum")) and _is_text(name, column):
+        if _says(kind, ("object", "str", "utf8", "category", "categorical", "enum")) and _is_text(
+            name, column
+        ):
             text.append(name)
     if text:
         subject, verb, it = (
