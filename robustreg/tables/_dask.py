@@ -43,16 +43,20 @@ class Ready:
         Returns y as an array, given y and what it is called.
     positive : bool
         Whether rows of weight zero are left out.
+    names : list or int
+        Names of the columns that X has, or how many.
     """
 
     check: Callable[[Any], None]
     read: Callable[[Any, str], Array]
     positive: bool
+    names: Any
 
     def __call__(self, number: int, X: Any, y: Any, weight: Any) -> Part:
         where = f"in partition {number}"
         if is_sparse(X):
             raise TypeError("Sparse partitions are not served: X must be dense.")
+        self._check_columns(X, where)
         try:
             self.check(X)
         except ValueError as error:
@@ -67,6 +71,19 @@ class Ready:
             weight = checked_weight(y, numbers(weight, f"sample_weight {where}"), where)
         part = Part(X, y, weight)
         return part.positive() if self.positive else part
+
+    def _check_columns(self, X: Any, where: str) -> None:
+        """Refuse a partition that is not what the collection says: Dask does not look."""
+        shape: Any = getattr(X, "shape", ())
+        names = self.names
+        width = names if isinstance(names, int) else len(names)
+        if len(shape) != 2 or shape[1] != width:
+            raise ValueError(f"X has {width} columns, and an array of shape {shape} {where}.")
+        if width == names:
+            return
+        for expected, name in zip(names, getattr(X, "columns", names), strict=True):
+            if name != expected:
+                raise ValueError(f"X has column {name!r} {where} where {expected!r} is expected.")
 
 
 class Bundle:
@@ -123,9 +140,14 @@ def reduce_bundle(bundle: Bundle, function: Callable[[Part], Sums], combine: Any
 
 
 def reduce_part(
-    part: Part, number: int, start: int, function: Callable[[Part], Sums], combine: Any
+    part: Part, rows: int, number: int, start: int, function: Callable[[Part], Sums], combine: Any
 ) -> list[Node]:
-    """Carry out a pass on one part, by Dask's own scheduler."""
+    """Carry out a pass on one part, by Dask's own scheduler, which has computed it anew."""
+    if len(part.y) != rows:
+        raise RuntimeError(
+            f"X, y or sample_weight change from one computation to the next: a partition had {rows} rows of "
+            f"positive weight and has {len(part.y)}. Persist them, or write them to a file first."
+        )
     return reduce_bundle(Bundle([(number, part._replace(start=start))]), function, combine)
 
 
@@ -157,7 +179,9 @@ class DaskTable(Table):
         self.n_rows = int(starts[-1])
         places = {number: (i, starts[i]) for i, number in enumerate(kept)}
         if client is None:
-            self._held: list[Any] = [(held[number], *places[number]) for number in kept]
+            self._held: list[Any] = [
+                (held[number], known[number][0], *places[number]) for number in kept
+            ]
             return
         self._held = []
         for (bundle, at), mine in zip(held, found, strict=True):
@@ -183,7 +207,8 @@ class DaskTable(Table):
         weights = [None] * len(partitions)
         if weight is not None:
             weights = beside(partitions, X, weight, "sample_weight")
-        ready, client = Ready(check, read, positive), find_client()
+        ready = Ready(check, read, positive, list(getattr(X, "columns", ())) or n_features)
+        client = find_client()
         if client is not None:
             require_version(client)
             given = [(X, partitions), (y, targets), (weight, weights)]
@@ -354,6 +379,8 @@ def features(X: Any) -> tuple[list[Any], int]:
         raise ValueError(
             "X has chunks along its columns, and rows must be whole: pass X.rechunk({1: -1})."
         )
+    if X.shape[1] == 0:
+        raise ValueError("X has no columns: 0 feature(s), and at least 1 is needed.")
     return list(np.ravel(X.to_delayed())), int(X.shape[1])
 
 

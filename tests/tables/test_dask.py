@@ -31,6 +31,7 @@ from robustreg import (
     L2Regressor,
     LogisticClassifier,
     MMRegressor,
+    PolyClassifier,
     QuantileRegressor,
     RobustRegressor,
     Rows,
@@ -181,7 +182,12 @@ def with_frame(X, label):
 
 @pytest.mark.parametrize(
     "model",
-    [LogisticClassifier(class_weight="balanced"), HingeClassifier(), FocalClassifier(gamma=1.0)],
+    [
+        LogisticClassifier(class_weight="balanced"),
+        HingeClassifier(),
+        FocalClassifier(gamma=1.0),
+        PolyClassifier(epsilon=0.5),
+    ],
     ids=repr,
 )
 def test_classifiers_are_fitted_as_in_memory(model):
@@ -304,6 +310,80 @@ def test_shapes_that_do_not_fit_are_refused():
         model.fit(X, None)
     with pytest.raises(ValueError, match="0 sample"):
         model.fit(X, y, sample_weight=da.zeros_like(weight))
+
+
+def last_changed(X, change):
+    """Return X, of whose last partition something else is made than Dask believes."""
+
+    def block(part, block_info=None):
+        return change(part) if block_info[0]["chunk-location"][0] == len(SIZES) - 1 else part
+
+    return X.map_blocks(block, dtype=float, meta=np.zeros((0, P)))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda part: part[:, :3],
+            r"X has 4 columns, and an array of shape \(3000, 3\) in partition 4",
+        ),
+        (
+            lambda part: part[:, 0],
+            r"X has 4 columns, and an array of shape \(3000,\) in partition 4",
+        ),
+        (lambda part: part.astype(str), "X in partition 4 must hold real numbers: dtype <U"),
+        (lambda part: part + 1j, "X in partition 4 must hold real numbers: dtype complex128"),
+    ],
+    ids=["narrow", "flat", "text", "complex"],
+)
+def test_partition_that_is_not_as_the_others_is_named(change, message):
+    X, y, _ = arrays(*rows())
+    with pytest.raises(ValueError, match=message):
+        L2Regressor().fit(last_changed(X, change), y)
+
+
+def test_partition_with_columns_in_another_order_is_refused():
+    X, y, _ = rows()
+    table = pd.DataFrame(X, columns=list("abcd"))
+    first, second = table[:4000], table.loc[4000:, list("abdc")]
+    parts = [dask.delayed(lambda part: part)(part) for part in (first, second)]
+    ddf = dd.from_delayed(parts, meta=table[:0], verify_meta=False)
+    target = da.from_array(y, chunks=((4000, 5000),))
+    with pytest.raises(ValueError, match="X has column 'd' in partition 1 where 'c' is expected"):
+        L2Regressor().fit(ddf, target)
+
+
+def test_no_columns_are_refused():
+    X, y, _ = arrays(*rows())
+    with pytest.raises(ValueError, match=r"0 feature\(s\)"):
+        L2Regressor().fit(X[:, :0], y)
+
+
+def test_lengths_that_change_between_passes_are_an_error():
+    made = []
+
+    def fewer(size):
+        made.append(size)
+        return np.ones((size - (len(made) > 2), 2))  # X and y are computed in each pass
+
+    parts = [dask.delayed(fewer, pure=False)(5000)]
+    X = da.from_delayed(parts[0], (np.nan, 2), float)
+    with pytest.raises(RuntimeError, match="change from one computation to the next"):
+        L2Regressor().fit(X, X[:, 0])
+
+
+def test_sorted_classes_and_a_partition_without_weight_are_fitted_as_in_memory():
+    X, y, _ = rows()
+    order = np.argsort(y)
+    X, label = X[order], words(y)[order]
+    weight = np.ones(N)
+    weight[1:5001] = 0.0  # all of one partition
+    for model in (LogisticClassifier(tol=1e-11), PolyClassifier(tol=1e-11)):
+        found = clone(model).fit(*arrays(X, label, weight))
+        local = clone(model).fit(X, label, sample_weight=weight)
+        assert_array_equal(found.classes_, local.classes_)
+        assert_allclose(found.coef_, local.coef_, atol=1e-7 * np.abs(local.coef_).max())
 
 
 @pytest.mark.parametrize("kind", ["text", "dates"])
@@ -481,6 +561,31 @@ def test_worker_with_another_version_is_refused_before_any_pass(cluster):
     client.run(older)
     with pytest.raises(RuntimeError, match=r"must be installed on every worker.*0\.0\.1"):
         L2Regressor().fit(*many())
+
+
+@slow
+def test_cluster_without_workers_ends_a_fit_with_an_error(cluster, monkeypatch):
+    monkeypatch.setattr("robustreg.tables._dask.LOOK", 0.5)
+    client = cluster(1)
+    X, y = many()
+    client.cluster.scale(0)
+    deadline = time.monotonic() + 30
+    while client.scheduler_info(-1)["workers"] and time.monotonic() < deadline:
+        time.sleep(0.1)
+    with pytest.raises(RuntimeError, match="No Dask worker has been there for 3 seconds"):
+        L2Regressor().fit(X, y)
+
+
+@slow
+def test_rows_whose_futures_are_cancelled_end_a_fit_with_an_error(cluster):
+    client = cluster(1)
+    X, y = client.persist(many())
+    distributed.wait([X, y])
+    client.cancel(X)
+    start = time.monotonic()
+    with pytest.raises(RuntimeError, match="pass a collection that Dask can compute again"):
+        L2Regressor().fit(X, y)
+    assert time.monotonic() - start < 60
 
 
 @slow
