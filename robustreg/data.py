@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache, reduce
+from functools import cached_property, reduce
 from threading import local
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from robustreg._array import Array, is_sparse
 from robustreg._threads import in_order
 from robustreg.coordinates import MAX_CONDITION, Coordinates, condition_number
 from robustreg.device_rows import DeviceRows
+from robustreg.sampling import drawn, spread_rows
 
 #: bytes of X in one block at the most: little enough to stay in cache through raw, loss and pullback,
 #: and enough for threads, which hand over Python's lock between any two steps, not to wait for it
@@ -27,6 +28,8 @@ BLOCK_BYTES = 1 << 22
 FEW = 7
 #: where each takes a Gram matrix, so many
 FEW_GRAMS = 2
+#: of so few cells all are multiplied, zeros as well
+FEW_CELLS = 4_096
 #: with more columns a Gram matrix of all rows takes longer than the passes that it saves
 NARROW = 100
 #: sums over blocks are sums of about so many sums, each of which is one thread's work
@@ -52,6 +55,8 @@ class Block(NamedTuple):
     part: slice = slice(None)
     #: whether rows have a one that X does not hold
     apart: bool = False
+    #: ``z.T @ z``, where it is known
+    inner: Array | None = None
 
     def raw(self, at: Array) -> Array:
         """Return the raw predictions ``z @ at``."""
@@ -84,6 +89,8 @@ class Block(NamedTuple):
 
     def gram(self, curvature: Array) -> Array:
         """Return ``z.T @ diag(curvature) @ z``."""
+        if self.inner is not None and curvature.min() == (bend := curvature.max()):
+            return np.asarray(bend * self.inner)
         inner = self._gram(curvature)
         if not self.apart:
             return inner
@@ -94,7 +101,11 @@ class Block(NamedTuple):
             return (self.X.T @ (diagonal(curvature) @ self.X)).toarray()
         if isinstance(self.X, DeviceRows):
             return self.X.gram(curvature)
-        X, bent = self.X, np.flatnonzero(curvature != 0)
+        X = self.X
+        if X.size <= FEW_CELLS and curvature.min(initial=0.0) >= 0:
+            root = np.sqrt(curvature)[:, None] * X
+            return np.asarray(root.T.dot(root))
+        bent = np.flatnonzero(curvature != 0)
         if not len(bent):
             return np.zeros((X.shape[1], X.shape[1]))
         some = len(bent) < len(curvature)
@@ -293,7 +304,8 @@ class Data:
                 X = self.held.apply(X, out, last)
         y, weight = (self.y[part], self.weight) if some else (self.y, self.weight)
         weight = weight[part] if weight is not None and some else weight
-        return Block(X, y, weight, part, self.intercept and not self.ready)
+        inner = None if some else self.moments
+        return Block(X, y, weight, part, self.intercept and not self.ready, inner)
 
     def sum(self, function: Callable[[Block], tuple[Any, ...]], few: int = FEW) -> tuple[Any, ...]:
         """Add up the tuples that ``function`` returns for the blocks: one pass.
@@ -534,19 +546,3 @@ def subsample_size(data: Data) -> int:
 def subsample(data: Data, size: int) -> Array:
     """Return ``size`` rows, the same for all data of a length, so that every fit is repeatable."""
     return drawn(data.n_rows, size)
-
-
-@lru_cache(maxsize=8)
-def drawn(n: int, size: int) -> Array:
-    """Return ``size`` of ``n`` rows in order, by chance but always the same."""
-    rows = np.random.default_rng(0).choice(n, size, replace=False, shuffle=False)
-    rows.sort()
-    rows.flags.writeable = False  # kept for the next fit to a table of this length
-    return rows
-
-
-def spread_rows(n: int, size: int, run: int = 256) -> Array:
-    """Return about ``size`` rows in runs spread evenly over all: quicker to read than single rows."""
-    run = min(run, n)
-    starts = np.linspace(0, n - run, max(size // run, 1)).astype(int)
-    return np.add.outer(starts, np.arange(run)).ravel()

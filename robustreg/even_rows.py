@@ -12,7 +12,8 @@ import numpy as np
 import scipy.linalg
 
 from robustreg._array import Array
-from robustreg.data import Data, drawn, floats, spread_rows, take_rows
+from robustreg.data import Data, floats, take_rows
+from robustreg.sampling import drawn, spread_rows
 
 #: machine: rows by which typical entries are judged
 SOME = 1024

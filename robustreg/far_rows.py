@@ -92,13 +92,15 @@ def _largest(data: Data, X: Any, kept: Array | None) -> Array:
     No entry is larger than the root of the sum of squares, which is mostly known: a bound too large by the
     root of n leaves hardly a column in doubt.
     """
-    if data.moments is not None and not data.explicit:  # of X as it is
-        squares = np.diag(data.moments)[: X.shape[1]]
-    else:
+    coordinates = data.coordinates
+    if data.moments is None:
         rows = X if kept is None else take_rows(X, kept)
-        squares = column_squares(rows) * rows.shape[0]
-    root: Array = np.sqrt(squares)
-    return root
+        largest = np.sqrt(column_squares(rows) * rows.shape[0])
+    else:
+        largest = np.sqrt(data.moments.diagonal()[: X.shape[1]])
+        if data.ready:
+            largest = largest / coordinates.transform + np.abs(coordinates.center)
+    return np.asarray(largest)
 
 
 def _far_rows(data: Data, X: Any, kept: Array | None, center: Array, unit: Array) -> Array:

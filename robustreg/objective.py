@@ -234,8 +234,8 @@ class Objective:
         coordinates = self.data.coordinates
         if not (self.penalty.euclidean and coordinates.diagonal):
             return None
-        even = np.full(coordinates.size, self.penalty.square)
-        return np.repeat(coordinates.along_diagonal(even), self._outputs)
+        each = coordinates.along_diagonal(np.asarray(self.penalty.square))
+        return each if self._outputs == 1 else np.repeat(each, self._outputs)
 
     def hessp(self, theta: Array, direction: Array, raw: Array | None = None) -> Array:
         """Hessian times a direction: one pass; ``raw`` are the predictions of :meth:`evaluate`."""

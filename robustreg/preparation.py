@@ -6,7 +6,6 @@ nearly or exactly dependent, orthonormal. The optimum stays the user's.
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -65,6 +64,8 @@ PRECISE_BYTES = 1 << 26
 EXACTLY, ROUNDED = 1e-12, 16 * np.finfo(float).eps
 #: columns are of extreme size beyond this, or below its reciprocal
 HUGE = 1e60
+#: rounding: of a column whose spread is this share of its offset the centre may be all
+FLAT = 1e-10
 #: columns whose largest entry is below this have lost their digits
 DENORMAL = 1e-300
 
@@ -255,27 +256,32 @@ def _of_moments(data: Data) -> Coordinates | None:
 def _standardised(data: Data) -> Data | None:
     """Return the rows of a small dense table in coordinates of its own; None where `_choose` has more to ask.
 
-    So it has of columns that are constant, nearly dependent or as many as rows. The coordinates are those that it
-    chooses, without the blocks of large tables between.
+    So it has of columns that may be constant, of extreme size, nearly dependent or as many as rows. The coordinates
+    are those that it chooses, without the blocks of large tables between.
     """
     X = floats(data.raw_rows(), dense=True)
     n, p = X.shape
     if not 0 < p < n:
         return None
-    center, top = _middle(X.max(axis=0), X.min(axis=0), X.sum(axis=0), n, data.intercept)
-    if not top.all():
+    kept, center = np.empty((n, p + data.intercept)), np.zeros(p)
+    kept[:, p:] = 1.0
+    if data.intercept:
+        center = np.ones(n).dot(X) / n
+    level = np.subtract(X, center, out=kept[:, :p])
+    inner = kept.T.dot(kept)
+    size = np.sqrt(inner.diagonal()[:p] / n)
+    if not np.all((size > 1 / HUGE) & (size < HUGE) & (np.abs(center) < size / FLAT)):
         return None
-    level = X - center
-    level /= top
-    inner = level.T.dot(level)
-    root = np.sqrt(inner.diagonal())
-    if not condition_number(inner / np.multiply.outer(root, root)) < MAX_CONDITION**2:
+    scale = np.append(1 / size, kept[0, p:])
+    level *= scale[:p]
+    inner *= np.multiply.outer(scale, scale)
+    if not condition_number(inner[:p, :p] / n) < MAX_CONDITION**2:
         return None
-    coordinates = Coordinates(center, 1 / (root / math.sqrt(n) * top))
-    kept = np.ones((n, p + data.intercept))
-    coordinates.apply(X, kept[:, :p])
     data.passes.count += data.share
-    return replace(data, X=kept, rows=None, coordinates=coordinates, ready=True)
+    data.X, data.rows, data.ready = kept, None, True
+    data.coordinates = Coordinates(center, scale[:p])
+    data.moments = inner if data.weight is None else None
+    return data
 
 
 def _extent(data: Data) -> tuple[Array, Array]:
@@ -289,13 +295,6 @@ def _extent(data: Data) -> tuple[Array, Array]:
         np.maximum(high, block.X.max(axis=0), out=high)
         np.minimum(low, block.X.min(axis=0), out=low)
         total += block.X.sum(axis=0)
-    return _middle(high, low, total, data.n_rows, data.intercept)
-
-
-def _middle(
-    high: Array, low: Array, total: Array, n_rows: int, intercept: bool
-) -> tuple[Array, Array]:
-    """Return centre and largest entry of columns with the given extremes and sums."""
     top = np.maximum(np.abs(high), np.abs(low))
     varies = top > DENORMAL
     tiny = np.flatnonzero(~varies & (top > 0))
@@ -307,9 +306,9 @@ def _middle(
             stacklevel=2,
         )
     center = np.zeros(len(top))
-    if intercept:
+    if data.intercept:
         varies &= high - low > 2 * np.spacing(top)
-        center = np.minimum(np.maximum(total / n_rows, low), high)
+        center = np.minimum(np.maximum(total / data.n_rows, low), high)
         if not np.isfinite(total).all():
             center = 0.5 * high + 0.5 * low
     return center, np.where(varies, top, 0.0)

@@ -13,11 +13,11 @@ import scipy.linalg
 from robustreg._array import Array
 from robustreg._threads import blas_aside
 from robustreg.coordinates import MAX_CONDITION, Coordinates, condition_number
-from robustreg.data import FEW, TAKE_BYTES, Block, Data, drawn
+from robustreg.data import FEW, TAKE_BYTES, Block, Data
 from robustreg.device_rows import DeviceRows, in_process
 from robustreg.orthonormal import lost_shares, orthonormal_transform
 from robustreg.preparation import LOST, is_harmless, refuse_loss
-from robustreg.sampling import EVEN
+from robustreg.sampling import EVEN, drawn
 from robustreg.tables import Part, Table, add, refuse_not_finite, stack
 
 #: rows of the sample that is fetched, and for each column

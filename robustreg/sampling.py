@@ -1,6 +1,8 @@
-"""Rows drawn by how much they count: few that stand for all where weights or classes are uneven."""
+"""Few rows that stand for all: drawn by chance, by how much they count, or spread evenly."""
 
 from __future__ import annotations
+
+from functools import lru_cache
 
 import numpy as np
 
@@ -11,6 +13,22 @@ from robustreg._array import Array
 EVEN = 0.25
 #: rounds that share out what rows taken for certain leave to the others; each takes most of the rest
 ROUNDS = 8
+
+
+@lru_cache(maxsize=8)
+def drawn(n: int, size: int) -> Array:
+    """Return ``size`` of ``n`` rows in order, by chance but always the same."""
+    rows = np.random.default_rng(0).choice(n, size, replace=False, shuffle=False)
+    rows.sort()
+    rows.flags.writeable = False  # kept for the next fit to a table of this length
+    return rows
+
+
+def spread_rows(n: int, size: int, run: int = 256) -> Array:
+    """Return about ``size`` rows in runs spread evenly over all: quicker to read than single rows."""
+    run = min(run, n)
+    starts = np.linspace(0, n - run, max(size // run, 1)).astype(int)
+    return np.add.outer(starts, np.arange(run)).ravel()
 
 
 def effective(importance: Array) -> float:

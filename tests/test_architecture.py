@@ -36,11 +36,11 @@ ALLOWED = {
     "row_space": {"_array"},
     "sampling": {"_array"},
     "device_rows": {"_array"},
-    "data": {"_array", "_threads", "coordinates", "device_rows"},
+    "data": {"_array", "_threads", "coordinates", "device_rows", "sampling"},
     "stored": {"_array", "data", "precise"},
     "orthonormal": {"_array"},
     "sparse_columns": {"_array", "coordinates", "data", "orthonormal"},
-    "even_rows": {"_array", "data"},
+    "even_rows": {"_array", "data", "sampling"},
     "preparation": {
         "_array",
         "coordinates",

@@ -11,13 +11,14 @@ from sklearn.base import clone
 
 from robustreg import HuberRegressor, L1Regressor
 from robustreg.coordinates import Coordinates
-from robustreg.data import BLOCK_BYTES, KEEP_BYTES, Block, spread_rows, subsample, subsample_size
+from robustreg.data import BLOCK_BYTES, KEEP_BYTES, Block, subsample, subsample_size
 from robustreg.losses import Squared
 from robustreg.objective import Objective
 from robustreg.orthonormal import orthonormal_transform
 from robustreg.passes import between
 from robustreg.penalties import L2
 from robustreg.preparation import prepare
+from robustreg.sampling import spread_rows
 from robustreg.stored import in_units_of_user
 from tests._reference import UNPENALISED, sample
 
@@ -131,6 +132,33 @@ def test_moments_say_where_columns_are_and_how_large(kind, intercept):
     assert data.subset(np.arange(5000)).moments is None
     assert data.subset(np.arange(5000), keep=False).moments is None
     assert data.columns(np.arange(3)).moments is None
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+def test_moments_of_a_small_table_serve_even_curvatures(intercept):
+    X, y = tall(n=300)
+    data, _ = prepare(X, y, intercept=intercept)
+    block = data.whole()
+    assert_allclose(data.moments, data.X.T @ data.X, atol=1e-10)
+    bare = block._replace(inner=None)
+    curvature = np.full(300, 0.25)
+    assert_allclose(block.gram(curvature), bare.gram(curvature), atol=1e-10)
+    curvature[7] = 1.0
+    assert_allclose(block.gram(curvature), bare.gram(curvature), atol=1e-10)
+    assert data.with_target(y, curvature).moments is None
+    assert data.with_target(y, curvature).whole().inner is None
+    assert data.subset(np.arange(20)).whole().inner is None
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e5, 1e8, 1e9])
+def test_small_tables_far_from_zero_have_even_columns(offset):
+    X, y = tall(n=300, p=3)
+    X = X / X.std(axis=0) + offset
+    data, rank = prepare(X, y)
+    assert rank == 4
+    rows = data.take(np.arange(300))
+    assert_allclose(rows.std(axis=0), 1.0, rtol=1e-9)
+    assert np.abs(rows.mean(axis=0)).max() <= 1e-12 + 1e-14 * offset
 
 
 SPOILED = {
@@ -295,6 +323,11 @@ def test_gram_matrices(matrix):
     assert_allclose(block.grams(curvature), expected, atol=1e-12)
     for c, gram in zip(curvature.T, expected, strict=True):
         assert_allclose(block.gram(c), gram, atol=1e-12)
+    curvature[::2, 0] = 0.0
+    many = Block(matrix(np.tile(X, (50, 1))), None, None)
+    assert_allclose(
+        many.gram(np.tile(curvature[:, 0], 50)), 50 * block.gram(curvature[:, 0]), atol=1e-9
+    )
 
 
 def test_passes_are_counted_by_the_share_of_the_rows():

@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from robustreg._array import Array, is_sparse, row_slices
 from robustreg._lazy import is_lazy, refuse_lazy
 from robustreg._threads import blas_aside, in_order
-from robustreg.data import FEW, Data, drawn
+from robustreg.data import FEW, Data
 from robustreg.device_rows import DeviceRows
 from robustreg.estimators._answers import ScoreMixin, answers
 from robustreg.estimators._callbacks import CallbackSupportMixin, Progress, with_callbacks
@@ -38,6 +38,7 @@ from robustreg.estimators._validation import (
 )
 from robustreg.penalties import PENALTIES, Penalty
 from robustreg.preparation import prepare
+from robustreg.sampling import drawn
 from robustreg.scales import MAD_FACTOR, weighted_median
 from robustreg.solvers import Control, Result
 from robustreg.stored import in_units_of_user

@@ -69,7 +69,7 @@ def encode(y: Any) -> tuple[Array, Any]:
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)
     if y.ndim == 1 and y.dtype.kind in "biu":
-        classes, codes = np.unique(y, return_inverse=True)
+        codes, classes = _encode_integers(y)
         if len(classes) < FEW * len(y):
             return codes.astype(float), classes
     check_classification_targets(y)
@@ -85,6 +85,20 @@ def encode(y: Any) -> tuple[Array, Any]:
     except TypeError as error:
         raise ValueError(f"The labels in y cannot be sorted: {error}.") from error
     return codes.astype(float), classes
+
+
+def _encode_integers(y: Array) -> tuple[Array, Array]:
+    """Return the places of integers among the sorted ones, and these: of a short range without sorting."""
+    low, high = (int(y.min()), int(y.max())) if len(y) and y.dtype.kind == "i" else (0, -1)
+    if not 0 <= high - low < len(y):
+        classes, codes = np.unique(y, return_inverse=True)
+        return codes, classes
+    place = y.astype(np.intp) - low
+    there = np.bincount(place) > 0
+    classes = (there.nonzero()[0] + low).astype(y.dtype)
+    if len(classes) > high - low:
+        return place, classes
+    return (there.cumsum() - 1)[place], classes
 
 
 def class_factors(

@@ -54,7 +54,7 @@ def check_penalty(estimator: Any) -> None:
                 f"positive=True and {type(shape).__name__} do not go together: no solver serves both. "
                 "Use penalty='elastic_net' with positive=True."
             )
-    solver = getattr(estimator, "solver", "auto")
+    solver = vars(estimator).get("solver", "auto")
     if estimator._penalty(1.0).by_column and solver not in BY_COLUMN:
         raise ValueError(
             f"solver={solver!r} serves no other penalty than the sum of squares with equal weights. l1_ratio, "
@@ -70,7 +70,9 @@ def _given(estimator: Any) -> Penalty | None:
     ValueError
         If it is neither a penalty nor the name of one.
     """
-    given = getattr(estimator, "penalty", None)
+    given = vars(estimator).get(
+        "penalty"
+    )  # not asked as an attribute: an error takes longer than all else here
     if given is None or isinstance(given, Penalty):
         return given
     if not isinstance(given, str) or given not in PENALTIES:
@@ -93,9 +95,9 @@ def make_penalty(estimator: Any, total: float, mean: bool = False) -> Any:
         Whether alpha stands beside the mean of the losses in place of their sum.
     """
     alpha = float(estimator.alpha) * (total if mean else 1.0)
-    ratio = float(getattr(estimator, "l1_ratio", 0.0))
-    positive = bool(getattr(estimator, "positive", False))
-    given, weights = getattr(estimator, "penalty_weights", None), None
+    given = vars(estimator)
+    ratio, positive = float(given.get("l1_ratio", 0.0)), bool(given.get("positive", False))
+    given, weights = given.get("penalty_weights"), None
     if given is not None:
         weights = _numbers(estimator, given)
     shape = _given(estimator)

@@ -24,8 +24,9 @@ from typing import Any
 import numpy as np
 
 from robustreg._array import Array
-from robustreg.data import NARROW, spread_rows
+from robustreg.data import NARROW
 from robustreg.objective import Objective
+from robustreg.sampling import spread_rows
 from robustreg.solvers._newton import DenseMetric, conjugate_gradients
 from robustreg.solvers._preconditioner import own_curvature
 

@@ -26,7 +26,6 @@ from robustreg.solvers._preconditioner import own_curvature
 from robustreg.solvers._result import Result
 from robustreg.solvers._separation import separated
 from robustreg.solvers._smooth import (
-    KEEP_WORK,
     choose_method,
     keeps_metric,
     on_sample,
@@ -37,6 +36,8 @@ from robustreg.stored import in_units_of_user
 
 #: on few rows one Newton step more costs little, so the gradient is made as small as this
 EXACT = 1e-12
+#: and on many it is not, where a Gram matrix takes more work than this (machine)
+MANY_WORK = 2e7
 #: a step of this size next to a gradient that is nearly zero is one of many on the way to infinity
 GROWING = 1e-4
 #: rounding: a mean loss of classes that are separated, as far as numbers go
@@ -85,7 +86,7 @@ def solve_settled(
         )
         return found
     control, metric, known, tol = control.phase(), None, None, control.tol
-    many = objective.data.n_rows * objective.size**2 > KEEP_WORK
+    many = objective.data.n_rows * objective.size**2 > MANY_WORK
     small = None if warm or control.left < 2 else on_sample(objective)
     if small is not None:
         found = solve_smooth(small, theta, control.phase(tol=ROUGH, spare=1), method=method)

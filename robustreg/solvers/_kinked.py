@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robustreg._array import Array
-from robustreg.data import Block, drawn, subsample_size
+from robustreg.data import Block, subsample_size
 from robustreg.losses import Absolute, Smoothed
 from robustreg.objective import Objective
-from robustreg.sampling import effective, uneven
+from robustreg.sampling import drawn, effective, uneven
 from robustreg.solvers._control import Control
 from robustreg.solvers._dual import interpolated, solve_dual
 from robustreg.solvers._kinked_proof import certified

@@ -26,6 +26,8 @@ FLAT = 0.1
 VANISHES = 0.01
 #: a gradient that shrinks less than this by one step asks for a new Hessian
 PAYS = 0.5
+#: and one that shrinks to this share has seen its Hessian: near a minimum that is how much a step has changed it
+SAME = 1e-4
 #: a step this many times tol is as good as none
 STEP = 100.0
 #: curvature below which there is none
@@ -233,7 +235,7 @@ def newton(
     state = _State(x0, *(evaluate(x0, *args) if known is None else known))
     pairs: deque[tuple[Array, Array]] = deque(maxlen=MEMORY)
     nit = nhev = 0
-    status, stalled, lift = 99, 0, 0.0
+    status, stalled, lift, least = 99, 0, 0.0, state.norm
     fresh = False
     if known is not None:
         control.tell(state.x, state.value)
@@ -279,18 +281,16 @@ def newton(
             lift = 0.0
         pairs.append((following.x - state.x, following.gradient - state.gradient))
         shrunk = following.norm / state.norm
-        stalled = (
-            stalled + 1
-            if following.value >= state.value - noise(state.value) and shrunk > 0.5
-            else 0
-        )
-        state = following
+        # compared with the least gradient so far: those of steps within rounding rise and fall
+        level = following.value >= state.value - noise(state.value)
+        stalled = stalled + 1 if level and following.norm > 0.5 * least else 0
+        state, least = following, min(least, following.norm)
         if control.step(state.x, state.value):
             break
         if stalled >= 4:
             status = 0 if state.norm <= tol else 2
             break
-        if not lazy or shrunk > PAYS or length < SHORT:
+        if shrunk > (PAYS if lazy else SAME) or length < SHORT:
             metric = None
         fresh = False
     if nit < at_least and control.left:  # one that found nothing to gain was one, too

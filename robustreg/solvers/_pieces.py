@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robustreg._array import Array, row_slices
-from robustreg.data import NARROW, Block, spread_rows, subsample_size
+from robustreg.data import NARROW, Block, subsample_size
 from robustreg.objective import Evaluation, Objective
+from robustreg.sampling import spread_rows
 from robustreg.solvers._control import Control
 from robustreg.solvers._newton import DenseMetric, newton, noise
 from robustreg.solvers._result import Result, minimize
@@ -269,7 +270,7 @@ def losses_by_pieces(objective: Objective, theta: Array) -> Evaluation:
         value, slope, d_extra = loss.value_gradient(block.y, raw, None, extra)
         residual = block.y - raw
         some = np.flatnonzero(((residual <= low) | (residual >= high)) == less)
-        there, few = slope[some], block._replace(X=block.take(some))
+        there, few = slope[some], block._replace(X=block.take(some), inner=None)
         all_raw[block.part] = raw
         return (
             value, block.pullback(slope), d_extra, slope @ slope,

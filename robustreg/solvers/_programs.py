@@ -16,11 +16,12 @@ from scipy.optimize import lsq_linear
 from robustreg._array import Array, is_sparse
 from robustreg.solvers._central_path import Inside, further
 from robustreg.solvers._control import Control
+from robustreg.solvers._near_kinks import along_path
 from robustreg.solvers._result import Result, linprog, minimize
 from robustreg.solvers._rows import Rows
 from robustreg.solvers._vertices import walk
 
-#: with more coefficients a walk or a simplex takes longer than an interior point
+#: with more coefficients vertices are so many that some steps along the central path, to begin nearer, cost less
 WIDE = 60
 #: an interior point is this close to its central path's end when it stops
 GAP = 1e-14
@@ -51,12 +52,14 @@ PATIENCE = 5
 def linear_program(rows: Rows, theta: Array) -> tuple[Array, Array] | None:
     """Return optimum and slopes, or None where the folded rows make the dual infeasible.
 
-    From vertex to vertex, beginning with the rows nearest to their kinks, or by the interior point method where
-    there are many coefficients. Where that finds no proof, as among rows that lie on each other, by the simplex
+    From vertex to vertex, beginning with the rows nearest to their kinks. Where that finds no proof, as among rows
+    that lie on each other, by the interior point method if there are many coefficients, then by the simplex
     method of HiGHS, and where rows are so unlike each other that its tolerances leave a gap by an interior
     point again.
     """
-    found = _walked(rows, theta) if len(theta) <= WIDE else _central(rows, theta)
+    found = _walked(rows, theta)
+    if found is None and len(theta) > WIDE:
+        found = _central(rows, theta)
     if found is not None:
         return found
     found = _simplex(rows)
@@ -73,8 +76,12 @@ def _walked(rows: Rows, theta: Array) -> tuple[Array, Array] | None:
     """Return the proven end of a walk that begins near a point."""
     if is_sparse(rows.X):
         return None
-    size = np.abs(rows.offsets(theta))
-    found = vertex_near(rows, 1 / (size + (NEARER * float(np.median(size)) or 1.0)))
+    if len(theta) > WIDE:
+        near = along_path(rows, theta)[1]
+    else:
+        size = np.abs(rows.offsets(theta))
+        near = 1 / (size + (NEARER * float(np.median(size)) or 1.0))
+    found = vertex_near(rows, near)
     return found if found is not None and _proven(rows, found) else None
 
 

@@ -13,12 +13,11 @@ import numpy as np
 from robustreg._array import Array
 from robustreg.objective import Objective
 from robustreg.solvers._active_set import descend
-from robustreg.solvers._central_path import Inside, further
-from robustreg.solvers._cholesky import cholesky, solve_factored
 from robustreg.solvers._control import Control
 from robustreg.solvers._gap import Seen, at_best_constant
 from robustreg.solvers._kinked_proof import proof
-from robustreg.solvers._programs import WIDE, vertex_near
+from robustreg.solvers._near_kinks import along_path, nearness, reweighted
+from robustreg.solvers._programs import vertex_near
 from robustreg.solvers._result import Result
 from robustreg.solvers._rows import Rows, Vertex
 from robustreg.solvers._sides import add_penalty
@@ -26,19 +25,11 @@ from robustreg.solvers._sides import add_penalty
 #: rows up to which all are one program: at 2,500 x 19 that takes three quarters of the time of folding, at 1,000 x 58 a
 #: sixth to a half, at 5,000 x 9 as much or more
 ROWS = 2_500
+#: beside a penalty coefficients up to which that holds: active sets of more take longer than an interior point
+WIDE = 60
 #: cells up to which, without a penalty, reweighted least squares come near in less time than the path: at 200 x 5
 #: with six steps, where offsets below a thousandth of their mean count as that
 FEW, STEPS, ALIKE = 2_000, 6, 1e-3
-#: before the path two steps, where offsets below their mean count as that: at 1,000 x 10 they save three of the path
-BEFORE, MEAN = 2, 1.0
-#: share of the value at the start that is left as a gap where the path ends: most rows on their kinks are known
-CLOSE = 3e-3
-#: and steps along it at the most
-MOST = 12
-#: at its start, distance from all kinks as a share of the mean offset, and share of its range that a slope may use
-AWAY, USED = 0.3, 0.8
-#: offsets below this share of the median one count as that
-LEAST = 1e-6
 
 
 def solve_small(objective: Objective, theta: Array, control: Control) -> Result | None:
@@ -66,7 +57,8 @@ def solve_small(objective: Objective, theta: Array, control: Control) -> Result 
     """
     data = objective.data
     small = data.single and objective.penalty.euclidean and data.n_rows <= ROWS
-    if not small or objective.size > WIDE or not control.left:
+    wide = objective.size > WIDE and not objective.penalty.empty
+    if not small or wide or not control.left:
         return None
     kinks: Any = objective.loss.kinks(data.y)
     X, n = data.whole().X, data.n_rows
@@ -79,13 +71,13 @@ def solve_small(objective: Objective, theta: Array, control: Control) -> Result 
     rows = Rows(X, position, lower, upper, weight, np.zeros(len(theta)), None, hidden, data.base)
     rows = add_penalty(rows, objective)
     if rows.quadratic is not None:
-        theta, share = _along_path(rows, theta)
+        theta, share = along_path(rows, theta)
         held = share.argsort()[-len(theta) :]
         end = descend(rows, theta, held[share[held] > 1])
     elif X.size > FEW:
-        end = vertex_near(rows, _along_path(rows, theta)[1])
+        end = vertex_near(rows, along_path(rows, theta)[1])
     else:
-        end = vertex_near(rows, _nearness(rows, _reweighted(rows, theta, STEPS, ALIKE), ALIKE))
+        end = vertex_near(rows, nearness(rows, reweighted(rows, theta, STEPS, ALIKE), ALIKE))
     if end is None:
         return None
     theta, slopes = end
@@ -100,58 +92,3 @@ def solve_small(objective: Objective, theta: Array, control: Control) -> Result 
     if control.step(theta, found.objective):
         ended.status = 99
     return ended
-
-
-def _reweighted(rows: Rows, theta: Array, steps: int, least: float) -> Array:
-    """Return a point nearer to the minimum, by parabolas that touch the terms from above.
-
-    Offsets below this share of their mean count as that: the parabola of a row on its kink has no end.
-    """
-    X, middle = rows.X, 0.5 * (rows.lower + rows.upper)
-    half, fixed = 0.5 * (rows.upper - rows.lower), middle @ X + rows.linear
-    for _ in range(steps):
-        s = rows.offsets(theta)
-        size = np.abs(s)
-        mean = float(size.mean())
-        if mean == 0:
-            break
-        bend = half / np.maximum(size, least * mean)
-        square, pull = X.T.dot(bend[:, None] * X), (bend * s) @ X + fixed
-        if rows.quadratic is not None:
-            square += rows.quadratic
-            pull += rows.quadratic @ theta
-        factor = cholesky(square)
-        if factor is None:
-            break
-        theta = theta - solve_factored(factor, pull)
-    return theta
-
-
-def _along_path(rows: Rows, theta: Array) -> tuple[Array, Array]:
-    """Return a point near the minimum, and how likely each row is to be on its kink there: above one, it is.
-
-    That is how far its slope is from its bounds, as a share of its range, over its offset in typical ones.
-    """
-    value, width = rows.value(theta), rows.upper - rows.lower
-    theta = _reweighted(rows, theta, BEFORE, MEAN)
-    s = rows.offsets(theta)
-    mean = float(np.abs(s).mean()) or 1.0
-    inside = 0.5 * width * np.minimum(np.maximum(s / mean, -USED), USED)
-    point = Inside.start(rows, theta, 0.5 * (rows.lower + rows.upper) + inside, AWAY * mean)
-    for _ in range(MOST):
-        if not point.gap > CLOSE * value:
-            break
-        ahead = further(point, point.dual())
-        if ahead is None or not np.isfinite(ahead.gap):
-            break
-        point = ahead
-    return point.theta, point.room.min(axis=0) / width * _nearness(rows, point.theta, LEAST)
-
-
-def _nearness(rows: Rows, theta: Array, least: float) -> Array:
-    """Return the reciprocals of the offsets, in typical ones, of which they are at least that share."""
-    size = np.abs(rows.offsets(theta))
-    middle = len(size) // 2
-    typical = float(np.partition(size, middle)[middle]) or 1.0
-    nearness: Array = typical / np.maximum(size, least * typical)
-    return nearness

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from robustreg._array import Array, is_sparse
-from robustreg.data import FEW_GRAMS, KEEP_BYTES, Block, Data, spread_rows
+from robustreg.data import FEW_GRAMS, KEEP_BYTES, Block, Data
 from robustreg.losses import ResidualLoss
+from robustreg.sampling import spread_rows
 from robustreg.scales import CACHED
 from robustreg.solvers._subsets import Sample
 
@@ -150,5 +151,7 @@ class Table:
             size = np.abs(self.matrix) @ np.abs(theta)
         else:
             at = np.abs(self._at(theta))
-            size = self.data.rowwise(lambda block: block._replace(X=abs(block.X)).raw(at))
+            size = self.data.rowwise(
+                lambda block: block._replace(X=abs(block.X), inner=None).raw(at)
+            )
         return 256 * np.finfo(float).eps * (size + np.abs(self.y) + self.data.base)

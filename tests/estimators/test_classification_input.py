@@ -22,6 +22,7 @@ from robustreg import (
     LogisticClassifier,
     PolyClassifier,
 )
+from robustreg.estimators._labels import encode
 from tests.estimators._classification import blobs
 
 BINARY = [
@@ -418,3 +419,15 @@ def test_two_rows():
     for model in BINARY:
         fitted = clone(model).fit([[0.0], [1.0]], ["a", "b"])
         assert fitted.coef_[0, 0] > 0
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int64, np.uint8, np.uint64, bool])
+@pytest.mark.parametrize("values", [(0, 1), (3, 4, 9), (5, 100), (2, 1), (0, 2**7 - 1)])
+def test_integers_are_encoded_as_numpy_sorts_them(kind, values):
+    y = np.resize(values, 30).astype(kind)
+    for labels in (y, -y if kind in (np.int8, np.int64) else y[::-1]):
+        codes, classes = encode(labels)
+        expected, places = np.unique(labels, return_inverse=True)
+        assert classes.dtype == expected.dtype
+        np.testing.assert_array_equal(classes, expected)
+        np.testing.assert_array_equal(codes, places)

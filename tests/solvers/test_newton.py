@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.optimize import minimize, rosen, rosen_der, rosen_hess, rosen_hess_prod
 
+from robustreg import HingeClassifier, LogisticClassifier
 from robustreg.solvers import newton
 from robustreg.solvers._newton import DenseMetric
 
@@ -211,6 +212,19 @@ def test_no_progress_in_floating_point_ends_it():
     assert_allclose(found.x, np.linalg.solve(A, B), rtol=1e-6)
 
 
+@pytest.mark.parametrize("model", [LogisticClassifier(), HingeClassifier(squared=True)], ids=repr)
+def test_gradients_that_rise_and_fall_within_rounding_end_it(model):
+    """Beside nearly dependent columns and weights of many sizes some fits went on for all iterations."""
+    for seed in (11, 14, 20, 24, 45):
+        rng = np.random.default_rng(seed)
+        X = rng.standard_normal((30, 2))
+        y = X.sum(axis=1) + rng.standard_normal(30)
+        X = np.column_stack([X, X[:, 0] + 1e-7 * rng.standard_normal(30)])
+        model.fit(X, y > np.median(y), np.exp(3 * rng.standard_normal(30)))
+        assert model.optimality_ <= model.tol
+        assert model.n_iter_ <= 20
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_hessian_that_is_not_finite_says_nothing(bad):
     """Steps go by the gradient there, no lift is looked for, and no decrement is proved."""
@@ -250,6 +264,14 @@ def test_a_hessian_is_kept_while_its_steps_pay():
     assert_allclose(lazy.x, eager.x, rtol=1e-8)
     assert lazy.nhev < eager.nhev
     assert lazy.nit >= eager.nit
+
+
+def test_a_step_that_takes_nearly_all_of_the_gradient_keeps_the_hessian():
+    """So that the end is judged without another one: of a parabola one is enough."""
+    problem = Quadratic()
+    found = problem.minimise()
+    assert found.success
+    assert problem.hessians == found.nit == 1
 
 
 def test_a_hessian_may_be_given():

@@ -43,6 +43,18 @@ def test_agrees_with_the_way_of_large_tables(loss, alpha, weighted):
         assert_allclose(found.offsets, other.offsets, atol=1e-8)
 
 
+@pytest.mark.parametrize("loss", [Absolute(), Pinball(0.8)], ids=repr)
+def test_many_columns_are_no_reason_without_a_penalty(loss):
+    for n, p in ((150, 80), (400, 120)):
+        problem = objective(loss, n=n, p=p)
+        zero = np.zeros(problem.size)
+        found = solve_small(problem, zero, Control())
+        other = solve_kinked(problem, zero, Control())
+        assert found.optimality <= 1e-12
+        assert_allclose(found.x, other.x, atol=1e-8)
+        assert solve_small(objective(loss, 0.1, n=n, p=p), zero, Control()) is None
+
+
 def test_rows_on_their_kinks_determine_the_point():
     problem = objective(Absolute())
     found = solve_small(problem, np.zeros(problem.size), Control())
