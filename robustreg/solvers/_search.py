@@ -8,7 +8,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robustreg._array import Array
-from robustreg.solvers._subsampling import OPTIMA, Criterion, Optimum, columns, distinct, search
+from robustreg.solvers._subsampling import (
+    OPTIMA,
+    Criterion,
+    Optimum,
+    columns,
+    distinct,
+    followed,
+    search,
+)
 from robustreg.solvers._subsets import (
     Sample,
     beside,
@@ -96,6 +104,8 @@ class Search:
                 break
         if self.n_starts == "auto" and not exhaustive:
             optima = self._exchanged(criterion, sample, rough, whole, optima)
+            if rough is None and optima[0].hits < EASY:
+                optima = _among_neighbours(criterion, sample, optima)
         if n <= 2 * size:
             return Found(optima[:1], exhaustive)
         # a sample may have less contamination than it is made to withstand, and a minority that lies on a
@@ -149,6 +159,21 @@ class Search:
 def _beside(sample: Sample, one: Optimum) -> Array:
     """Coefficients of planes near an optimum through a row that it leaves out."""
     return beside(sample, one.theta, sample.y - sample.A @ one.theta, one.value, EXCHANGED)
+
+
+def _among_neighbours(criterion: Criterion, sample: Sample, optima: list[Optimum]) -> list[Optimum]:
+    """Go on from each optimum to better neighbours, as long as it has one."""
+    ended: list[Optimum] = []
+    going = optima
+    for _ in range(EXCHANGES):
+        moved = [(one, criterion.neighbour(sample, one.theta)) for one in going]
+        # those that lead on stay, too: where rows determine coefficients alone the gain may be rounding
+        ended += [one if theta is None else one._replace(hits=0) for one, theta in moved]
+        going = [one._replace(theta=theta) for one, theta in moved if theta is not None]
+        if not going:
+            break
+        going = followed(criterion, sample, going, optima[0].value)
+    return _united(criterion, sample, going, ended)
 
 
 def _united(

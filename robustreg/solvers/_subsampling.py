@@ -115,6 +115,10 @@ class Criterion(ABC):
     def refined(self, R: Array, size: Array, sample: Sample) -> Array:
         """Return better sizes, given those before a step."""
 
+    def neighbour(self, sample: Sample, theta: Array) -> Array | None:
+        """Return better coefficients than those of an optimum, from a change that no step makes; None if it has none."""
+        return None
+
 
 class Grams:
     """Weighted inner products of the columns of a sample, for many weights at once."""
@@ -288,14 +292,14 @@ def search(
         size = np.array([one.value for one in found])
         theta = np.column_stack([one.theta for one in found])
         order = _either(size, _screened(strict, first, theta.T)[1], FOLLOWED)
-        found = _settled(early, first, [found[k] for k in order], math.inf)
+        found = followed(early, first, [found[k] for k in order], math.inf)
         theta, size, hits = columns(found)
         found = distinct(first, theta, size, hits, close=early.close, most=len(size))
         theta, _, hits = columns(found)
         size = _screened(criterion, sample, theta.T)[1]
         order = _either(size, _screened(strict, sample, theta.T)[1], len(size))
         found = [found[k]._replace(value=size[k]) for k in order]
-    found = _settled(criterion, sample, found[:finalists], known)
+    found = followed(criterion, sample, found[:finalists], known)
     theta, size, hits = columns(found)
     return distinct(sample, theta, size, hits, close=criterion.close, most=OPTIMA)
 
@@ -352,7 +356,7 @@ def _improved(
     return theta, size
 
 
-def _settled(
+def followed(
     criterion: Criterion, sample: Sample, finalists: list[Optimum], known: float
 ) -> list[Optimum]:
     """Improve the finalists until each has settled or is far from the best; those that meet go on as one."""

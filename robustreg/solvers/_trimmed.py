@@ -100,6 +100,30 @@ class TrimmedSquares(Criterion):
     def refined(self, R: Array, size: Array, sample: Sample) -> Array:
         return self.sizes(R, sample)
 
+    def neighbour(self, sample: Sample, theta: Array) -> Array | None:
+        # Hawkins' (1994) exchange of a row kept for one left out, of all pairs the one that gains most
+        if np.ptp(sample.weight) > 0:
+            return None
+        A, residual = sample.A, sample.y - sample.A @ theta
+        inner = self._inside(residual[:, None], sample)[:, 0] > 0
+        kept, others = np.flatnonzero(inner), np.flatnonzero(~inner)
+        inverse = np.linalg.pinv(A[kept])
+        stays = np.maximum(1 - np.einsum("ij,ji->i", A[kept], inverse), 0.0)[:, None]
+        between = (A[others] @ inverse).T
+        comes = 1 + np.einsum("ij,ij->j", between, between)
+        out, into = residual[kept, None], residual[others]
+        gained = comes * out**2 - stays * into**2 - 2 * out * into * between
+        with np.errstate(invalid="ignore", divide="ignore"):
+            gained /= stays * comes + between**2
+        gained[~np.isfinite(gained)] = 0.0  # a coefficient that nothing else determines
+        best = int(np.argmax(gained))
+        if not gained.flat[best] > self.tol * float(residual[kept] @ residual[kept]):
+            return None
+        i, j = np.unravel_index(best, gained.shape)
+        rows = np.append(np.delete(kept, i), others[j])
+        found: Array = np.linalg.lstsq(A[rows], sample.y[rows], rcond=None)[0]
+        return found
+
     def step(
         self, R: Array, size: Array, sample: Sample, grams: Grams, newton: bool
     ) -> tuple[Array, Array]:
