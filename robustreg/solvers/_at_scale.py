@@ -136,10 +136,6 @@ class Given(Scale):
         return solved
 
 
-#: weights of less than so many rows a parameter leave Proposal 2 too little to estimate a scale from
-MANY_TIMES = 2.0
-
-
 @dataclass(frozen=True)
 class Joint(Scale):
     """Minimised over with the coefficients.
@@ -162,20 +158,34 @@ class Joint(Scale):
         self, problem: Problem, rank: Rank, theta: Array | None = None, stage: Stage | None = None
     ) -> Result:
         found = solve_joint(problem, self.price(problem, rank), theta)
-        total = problem.data.total * rank.mass
-        if self.consistent and rank.mass < 1 and rank.rank < total < MANY_TIMES * rank.rank:
-            found.advice = (
-                f"sample weights count repetitions of rows, and these add up to {total:.3g} rows for "
-                f"{rank.rank} parameters, which makes the scale of Proposal 2 too large. Multiply them so "
-                'that they add up to the number of rows, or use scale="l1".'
-            )
+        light = self._light(problem.data, rank) if self.consistent and rank.mass < 1 else None
+        if light:
+            found.advice = light
         return found
+
+    def _light(self, data: Data, rank: Rank) -> str | None:
+        """Say so where the scale is off by more than its standard error if rows of small weight are no shares of rows."""
+        weight, total = data.weight, data.total * rank.mass
+        rows = data.total
+        if weight is not None and data.here:  # Kish's effective number of rows
+            rows = rows**2 / float(weight @ weight)
+        if rows <= max(rank.rank, total):
+            return None
+        factor = float(np.sqrt(_left(rows, rank) / _left(total, rank)))
+        if abs(factor - 1) <= 1 / np.sqrt(2 * (rows - rank.rank)):
+            return None
+        return (
+            f"sample weights count repetitions of rows, and these add up to {total:.3g} rows for "
+            f"{rank.rank} parameters. If each row is an observation of its own, the scale of Proposal 2 is too "
+            f"{'large' if factor > 1 else 'small'}: multiply the weights so that they add up to the number of "
+            'rows, or use scale="l1".'
+        )
 
     def price(self, problem: Problem, rank: Rank) -> float:
         if not self.consistent:
             return 1.0
-        total, p = problem.data.total * rank.mass, rank.rank
-        return huber_consistency(problem.threshold) * (1 - p / total if total > p else 1.0)
+        total = problem.data.total * rank.mass
+        return huber_consistency(problem.threshold) * _left(total, rank)
 
     def parts(
         self, parts: Parts, problem: Problem, found: Result, rank: Rank, shares: Sequence[Share]
@@ -184,6 +194,11 @@ class Joint(Scale):
             return [None] * len(shares)
         prices = [self.price(replace(problem, data=share.data), share.rank) for share in shares]
         return parts.solve(problem.joint(self.price(problem, rank)), found, prices, problem.control)
+
+
+def _left(rows: float, rank: Rank) -> float:
+    """Share of so many rows that the parameters leave, all where there are no more rows than parameters."""
+    return 1 - rank.rank / rows if rows > rank.rank else 1.0
 
 
 class IteratedMad(Scale):
@@ -269,6 +284,11 @@ def solve_residual(
         return scale.solve(problem, rank, theta, stage)
     # Of the minima of a loss that is not convex the one near the Huber fit is wanted.
     first = AboutL1().solve(replace(problem.phase(spare=1), loss=Huber()), rank, None, stage)
+    if not first.x[-1] and not problem.penalty.empty and not problem.control.stopped:
+        # an exact L1 fit has no scale, and its coefficients know nothing of the penalty
+        stage, huber = first.stage, replace(problem.phase(spare=1), loss=Huber())
+        first = scale.solve(huber, rank, None, stage)
+        first.stage = stage
     if problem.control.stopped:
         return first
     return scale.solve(problem, rank, first.x, first.stage)

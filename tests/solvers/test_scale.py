@@ -7,11 +7,11 @@ import pytest
 from numpy.testing import assert_allclose
 
 from robustreg import HuberRegressor, RobustRegressor
-from robustreg.losses import Huber, PseudoHuber, SmoothL1
+from robustreg.losses import LOSSES, Huber, PseudoHuber, SmoothL1
 from robustreg.objective import Objective
 from robustreg.penalties import L2
 from robustreg.preparation import prepare
-from robustreg.scales import MAD_FACTOR, huber_consistency, weighted_median
+from robustreg.scales import MAD_FACTOR, huber_consistency, mad, weighted_median
 from robustreg.solvers import Control, Problem, solve_fixed, solve_joint, solve_mad
 from tests._reference import sample
 
@@ -246,3 +246,50 @@ def test_a_joint_scale_of_zero_is_known_from_the_l1_fit(scale, l1_ratio, alpha):
     assert np.abs(psi).max() <= model.epsilon
     kappa = 1.0 if scale == "concomitant" else huber_consistency(model.epsilon)
     assert np.mean(psi**2) <= kappa
+
+
+@pytest.mark.parametrize("loss", ["tukey", "welsch"])
+@pytest.mark.parametrize("alpha", [1e-4, 0.01, 1.0])
+def test_mad_of_a_redescending_loss_beside_a_penalty_where_columns_outnumber_rows(loss, alpha):
+    """The exact L1 fit has no scale and knows no penalty: scale and coefficients fit each other at a scale above zero."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((20, 40))
+    y = X[:, :3] @ [1.0, 2.0, 3.0] + 0.3 * rng.standard_normal(20)
+    y[:2] += 30
+    model = RobustRegressor(loss=loss, scale="mad", alpha=alpha).fit(X, y)
+    residual = y - model.predict(X)
+    assert model.scale_ > 1e-7
+    assert_allclose(model.scale_, mad(residual), rtol=1e-4)
+    assert np.linalg.norm(model.coef_) < 3.0  # the interpolating fit has 11
+    # a stationary point: alpha coef = X' psi, where psi has the degree of the squares
+    psi = LOSSES[loss]().rescaled(model.scale_).psi(residual)
+    assert_allclose(X.T @ psi, alpha * model.coef_, atol=1e-6 * np.abs(alpha * model.coef_).max())
+
+
+@pytest.mark.parametrize(
+    ("weight", "told"), [(1.0, False), (0.5, False), (0.2, True), (0.05, True), (1e-6, False)]
+)
+def test_rows_of_small_weight_make_proposal_2_too_large_and_that_is_said(weight, told):
+    """Nothing is said where the scale is off by less than its standard error."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200, 4))
+    y = X.sum(axis=1) + rng.standard_normal(200)
+    plain = HuberRegressor(scale="proposal2").fit(X, y)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = HuberRegressor(scale="proposal2").fit(X, y, sample_weight=np.full(200, weight))
+    factor = model.scale_ / plain.scale_
+    assert (abs(factor - 1) > 1 / np.sqrt(2 * 195)) == told
+    assert len(caught) == told
+    if told:
+        assert "is too large: multiply" in str(caught[0].message)
+
+
+def test_halves_of_rows_are_no_rows_of_small_weight():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 3))
+    y = X.sum(axis=1) + rng.standard_normal(60)
+    whole = HuberRegressor(scale="proposal2").fit(X, y)
+    half = HuberRegressor(scale="proposal2")
+    half.fit(np.vstack([X, X]), np.append(y, y), sample_weight=np.full(120, 0.5))
+    assert_allclose(half.scale_, whole.scale_, rtol=1e-7)
