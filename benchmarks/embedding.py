@@ -19,7 +19,29 @@ from sklearn.neighbors import KNeighborsClassifier, NeighborhoodComponentsAnalys
 from robustreg import LinearEmbedding
 
 SPLITS = 6
-DATA = {"digits": load_digits, "wine": load_wine, "breast_cancer": load_breast_cancer}
+#: rows from which on NeighborhoodComponentsAnalysis, which looks at all pairs, takes so long that half of them do
+MANY = 2000
+
+
+def waveform(n=5000, seed=0):
+    """Waveforms of Breiman et al. (1984), Classification and Regression Trees: 21 noisy points and 19 of noise.
+
+    Each class mixes two of three triangles, with a random share.
+    """
+    rng = np.random.default_rng(seed)
+    triangles = np.maximum(6 - np.abs(np.arange(1, 22) - np.array([[7], [15], [11]])), 0.0)
+    one, other = np.array([[0, 1], [0, 2], [1, 2]])[y := rng.integers(3, size=n)].T
+    share = rng.random((n, 1))
+    mixed = share * triangles[one] + (1 - share) * triangles[other]
+    return np.hstack([mixed + rng.normal(size=(n, 21)), rng.normal(size=(n, 19))]), y
+
+
+DATA = {
+    "digits": lambda: load_digits(return_X_y=True),
+    "wine": lambda: load_wine(return_X_y=True),
+    "breast_cancer": lambda: load_breast_cancer(return_X_y=True),
+    "waveform": waveform,
+}
 LOSSES = (
     "triplet",
     "contrastive",
@@ -123,10 +145,10 @@ def main():
 
     chosen = options(__doc__)
     report, quick = Report(__doc__, chosen), chosen.quick
-    splits = 2 if quick else SPLITS
     for name, load in DATA.items():
-        X, y = load(return_X_y=True)
+        X, y = load()
         step = 5 if quick else 1
+        splits = 2 if quick else SPLITS if len(X) < MANY else SPLITS // 2
         rows = []
         for size in (2, 8):
             for label, runs in neighbours(X[::step], y[::step], size, splits).items():

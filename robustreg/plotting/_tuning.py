@@ -175,7 +175,9 @@ class DeltaCurveDisplay:
         axes[0].fill_between(x, self.score - self.error, self.score + self.error, alpha=0.2, lw=0)
         axes[0].set_title(f"chosen: {self.name} = {self.chosen:.3g}", color=MARK, fontsize="medium")
         if self.n_outliers is not None:
-            axes[-1].yaxis.get_major_locator().set_params(integer=True)
+            from matplotlib.ticker import MaxNLocator
+
+            axes[-1].yaxis.set_major_locator(MaxNLocator(integer=True))
         threshold_axis(axes[-1], self.epsilon, self.name)
         return self
 
