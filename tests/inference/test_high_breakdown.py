@@ -138,6 +138,10 @@ def test_lts_that_counts_other_rows_than_it_was_solved_on():
     assert (model.weights_ > 0).sum() == 391
     with pytest.warns(UserWarning, match="The model was not fitted to these data"):
         summarize(model, X, y + 500 * X.iloc[:, 0])
+    other = y.copy()
+    other.iloc[np.argmax(model.weights_)] += 6 * model.scale_  # one that counts, a little too far
+    with pytest.warns(UserWarning, match="The model was not fitted to these data"):
+        summarize(model, X, other)
 
 
 @pytest.mark.parametrize("model", [MMRegressor(), SRegressor(), MMRegressor(method="smdm")])

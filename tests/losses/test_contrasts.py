@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from robustreg.losses import CrossEntropy
+from robustreg.losses import CrossEntropy, Focal, Poly
 from robustreg.losses._contrasts import Contrasts, helmert
 
 
@@ -43,3 +43,27 @@ def test_one_that_takes_whole_scores_is_its_base(n_classes):
     ]:
         for one, other in zip(found, expected, strict=True):
             assert_allclose(one, other, atol=1e-13)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_rates_make_the_hessian_of_each_row(whole):
+    rng = np.random.default_rng(2)
+    labels, raw, weight = rng.integers(4, size=9), rng.normal(size=(9, 3)), rng.uniform(1, 2, 9)
+    y = rng.uniform(0.1, 1.0, size=(9, 4)) if whole else labels  # shares of classes, of any sum
+    loss = Contrasts()
+    rates, basis = loss.rates(y, raw, weight)
+    for k, unit in enumerate(np.eye(3)):
+        bend = loss.curvature(y, raw, weight, None, unit, None)[0]
+        for row, r in enumerate(rates):
+            hessian = basis @ (np.diag(r) - np.outer(r, r) / r.sum()) @ basis.T
+            assert_allclose(hessian[k], bend[row], atol=1e-14)
+
+
+@pytest.mark.parametrize("loss", [CrossEntropy(), Focal(gamma=2.0), Focal(gamma=0.5), Poly()])
+def test_own_curvature_of_many_classes_is_the_diagonal_of_the_hessian(loss):
+    rng = np.random.default_rng(3)
+    y, raw = rng.integers(5, size=11), 2 * rng.normal(size=(11, 5))
+    rest = (y, raw, rng.uniform(0.5, 2.0, size=11), None)
+    found = loss.own_curvature(*rest)
+    for k, unit in enumerate(np.eye(5)):
+        assert_allclose(found[:, k], loss.curvature(*rest, unit, None)[0][:, k], atol=1e-13)

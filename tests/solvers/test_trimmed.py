@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from robustreg import LTSRegressor
+from robustreg.preparation import prepare
 from robustreg.solvers._subsampling import NOTHING
 from robustreg.solvers._subsets import Sample
-from robustreg.solvers._trimmed import TrimmedSquares
+from robustreg.solvers._table import Table
+from robustreg.solvers._trimmed import TrimmedSquares, _gram_after
 
 
 def tables():
@@ -72,3 +74,22 @@ def test_no_exchange_of_two_rows_gains():
 
 def sum_of_squares(A, y):
     return np.sum((y - A @ np.linalg.lstsq(A, y, rcond=None)[0]) ** 2)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("far", [1.0, 1e9])
+def test_inner_products_after_rows_have_changed_sides_are_those_of_the_rows_kept(far, weighted):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200, 3))
+    X[0] *= far  # beside which the others are rounding, until it goes
+    weight = rng.uniform(0.5, 2.0, 200) if weighted else None
+    table = Table(prepare(X, X[:, 0], weight, intercept=False)[0])
+    last = np.ones(200) if table.weight is None else table.weight
+    for changed in ([], [0], [0, 1, 2, 3]):
+        kept = last.copy()
+        kept[changed] *= 0.25 * np.arange(len(changed))
+        found = _gram_after(table, table.gram(last), last, kept)
+        expected = table.gram(kept)
+        unit = np.sqrt(np.diag(expected))
+        np.testing.assert_allclose(found / np.outer(unit, unit), expected / np.outer(unit, unit),
+                                   atol=1e-14)  # fmt: skip
