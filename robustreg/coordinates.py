@@ -98,8 +98,9 @@ class Coordinates:
 
     def along_diagonal(self, diagonal: Array) -> Array:
         """Return the diagonal of :meth:`quadratic`, all of it where these are diagonal; a column for each of several."""
-        # a column so small that this is beyond floating point is of no use beside any penalty
-        bent: Array = np.minimum(diagonal.T * self.transform**2, LARGEST).T
+        # a column so small that this is beyond floating point is of no use beside any penalty; without one it is 0
+        with np.errstate(over="ignore"):
+            bent: Array = np.minimum(diagonal.T * self.transform * self.transform, LARGEST).T
         return bent
 
     @cached_property

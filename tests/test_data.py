@@ -448,3 +448,12 @@ def test_wide_rows_are_counted_by_their_inner_products(intercept, monkeypatch):
     data, rank = prepare(X, y, intercept=intercept, reduce=False)
     assert rank == 59 and asked
     assert data.coordinates.transform.ndim == 1
+
+
+def test_curvature_where_squared_units_are_beyond_floating_point():
+    large = Coordinates(np.zeros(3), np.array([1e290, 1e290, 2.0]))
+    found = large.along_diagonal(np.array([0.0, 1e-300, 3.0]))
+    np.testing.assert_allclose(found, [0.0, 1e280, 12.0], rtol=1e-12)
+    assert large.along_diagonal(np.array([1e-5, 1.0, 1.0]))[0] == 1e300
+    several = large.along_diagonal(np.array([[0.0, 1.0], [0.0, 0.0], [1.0, 0.0]]))
+    np.testing.assert_allclose(several, [[0.0, 1e300], [0.0, 0.0], [4.0, 0.0]], rtol=1e-12)

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robustreg._array import Array
-from robustreg.coordinates import LARGEST
 from robustreg.objective import Objective
 from robustreg.penalties._applied import Applied
 from robustreg.penalties._sizes import sizes
@@ -232,8 +231,7 @@ class Squares(NamedTuple):
         coordinates = objective.data.coordinates
         bend = objective.penalty.curvature(np.zeros(len(coordinates.center))) / objective.total
         if coordinates.diagonal:
-            transform = coordinates.transform  # its square may be beyond floating point
-            return cls(np.minimum(bend * transform * transform, LARGEST))
+            return cls(coordinates.along_diagonal(bend))
         return cls(coordinates.quadratic(bend))
 
     def least_subgradient(self, u: Array, pulled: Array) -> Array:
