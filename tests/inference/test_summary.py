@@ -257,7 +257,7 @@ def test_other_data_than_those_of_the_fit():
         summarize(model, frame, y + frame["a"])
     with pytest.warns(UserWarning, match="The model was not fitted to these data"):
         summarize(L1Regressor().fit(X, y), X, y + X[:, 0], covariance="iid")
-    with pytest.raises(TypeError, match="estimator of robustreg"):
+    with pytest.raises(TypeError, match="linear model of robustreg"):
         summarize(LinearRegression().fit(X, y), X, y)
     X, y, _, _ = classes()
     model = LogisticClassifier().fit(X, y)
