@@ -19,7 +19,7 @@ from robustreg._array import Array, is_sparse
 from robustreg._threads import in_order
 from robustreg.coordinates import MAX_CONDITION, Coordinates, condition_number
 from robustreg.device_rows import DeviceRows
-from robustreg.sampling import drawn, spread_rows
+from robustreg.sampling import spread_rows
 
 #: bytes of X in one block at the most: little enough to stay in cache through raw, loss and pullback,
 #: and enough for threads, which hand over Python's lock between any two steps, not to wait for it
@@ -57,6 +57,10 @@ class Block(NamedTuple):
     apart: bool = False
     #: ``z.T @ z``, where it is known
     inner: Array | None = None
+
+    def beside(self, X: Any) -> Block:
+        """Return this block with other entries of X, of which no inner products are known."""
+        return self._replace(X=X, inner=None)
 
     def raw(self, at: Array) -> Array:
         """Return the raw predictions ``z @ at``."""
@@ -541,8 +545,3 @@ def subsample_size(data: Data) -> int:
     """Rows of the sample a large fit starts from, or 0 where the data are too few for one."""
     size = max(4000, 40 * data.n_columns)
     return size if data.n_rows >= 5 * size else 0
-
-
-def subsample(data: Data, size: int) -> Array:
-    """Return ``size`` rows, the same for all data of a length, so that every fit is repeatable."""
-    return drawn(data.n_rows, size)

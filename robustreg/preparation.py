@@ -26,13 +26,13 @@ from robustreg.data import (
     column_squares,
     find_moments,
     floats,
-    subsample,
     subsample_size,
     take_rows,
 )
 from robustreg.even_rows import even_rows
 from robustreg.orthonormal import lost_shares, orthonormal_transform
 from robustreg.row_space import MOST_ROWS, row_space
+from robustreg.sampling import drawn
 from robustreg.scales import weighted_median
 from robustreg.sparse_columns import sparse_columns
 
@@ -145,7 +145,7 @@ def prepare(
         return arrange(data), known.size + int(intercept)
     sample = data
     if size:
-        some = subsample(data, size)
+        some = drawn(data.n_rows, size)
         sample = data.with_target(y[some], None if weight is None else weight[some])
         sample = replace(
             sample, X=take_rows(X, some if rows is None else rows[some]), rows=None, moments=None
@@ -178,7 +178,7 @@ def prepare_robust(
     rows = None if weight is None or np.all(weight > 0) else np.flatnonzero(weight > 0)
     data = replace(data, X=X, rows=rows, ready=False, moments=None, stored=None)
     size = subsample_size(data)
-    some = subsample(data, size) if size else np.arange(data.n_rows)
+    some = drawn(data.n_rows, size) if size else np.arange(data.n_rows)
     part = floats(take_rows(X, some if rows is None else rows[some]), dense=True)
     counts = None if data.weight is None else data.weight[some]
     center, transform = np.zeros(X.shape[1]), data.coordinates.transform

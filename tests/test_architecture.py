@@ -48,6 +48,7 @@ ALLOWED = {
         "even_rows",
         "orthonormal",
         "row_space",
+        "sampling",
         "scales",
         "sparse_columns",
     },

@@ -11,14 +11,14 @@ from sklearn.base import clone
 
 from robustreg import HuberRegressor, L1Regressor
 from robustreg.coordinates import Coordinates
-from robustreg.data import BLOCK_BYTES, KEEP_BYTES, Block, subsample, subsample_size
+from robustreg.data import BLOCK_BYTES, KEEP_BYTES, Block, subsample_size
 from robustreg.losses import Squared
 from robustreg.objective import Objective
 from robustreg.orthonormal import orthonormal_transform
 from robustreg.passes import between
 from robustreg.penalties import L2
 from robustreg.preparation import prepare
-from robustreg.sampling import spread_rows
+from robustreg.sampling import drawn, spread_rows
 from robustreg.stored import in_units_of_user
 from tests._reference import UNPENALISED, sample
 
@@ -140,7 +140,7 @@ def test_moments_of_a_small_table_serve_even_curvatures(intercept):
     data, _ = prepare(X, y, intercept=intercept)
     block = data.whole()
     assert_allclose(data.moments, data.X.T @ data.X, atol=1e-10)
-    bare = block._replace(inner=None)
+    bare = block.beside(block.X)
     curvature = np.full(300, 0.25)
     assert_allclose(block.gram(curvature), bare.gram(curvature), atol=1e-10)
     curvature[7] = 1.0
@@ -347,9 +347,9 @@ def test_sample_is_the_same_each_time_and_of_all_parts():
     X, y, _ = sample(n=30_000)
     data, _ = prepare(X, y)
     size = subsample_size(data)
-    rows = subsample(data, size)
+    rows = drawn(data.n_rows, size)
     assert size == len(np.unique(rows)) == 4000
-    assert np.array_equal(rows, subsample(data, size))
+    assert np.array_equal(rows, drawn(data.n_rows, size))
     assert abs(rows.mean() - 15_000) < 500
     runs = spread_rows(30_000, 4000)
     assert runs[0] == 0

@@ -70,9 +70,8 @@ def _given(estimator: Any) -> Penalty | None:
     ValueError
         If it is neither a penalty nor the name of one.
     """
-    given = vars(estimator).get(
-        "penalty"
-    )  # not asked as an attribute: an error takes longer than all else here
+    # not asked as an attribute: where there is none, the error takes longer than all else here
+    given = vars(estimator).get("penalty")
     if given is None or isinstance(given, Penalty):
         return given
     if not isinstance(given, str) or given not in PENALTIES:

@@ -58,9 +58,8 @@ def along_path(rows: Rows, theta: Array) -> tuple[Array, Array]:
     That is how far its slope is from its bounds, as a share of its range, over its offset in typical ones.
     """
     width, s = rows.upper - rows.lower, rows.offsets(theta)
-    value = float(
-        np.maximum(rows.lower * s, rows.upper * s).sum()
-    )  # of these rows, without what is folded
+    # of these rows alone, without what is folded
+    value = float(np.maximum(rows.lower * s, rows.upper * s).sum())
     theta = reweighted(rows, theta, BEFORE, MEAN)
     s = rows.offsets(theta)
     mean = float(np.abs(s).mean()) or 1.0

@@ -270,7 +270,7 @@ def losses_by_pieces(objective: Objective, theta: Array) -> Evaluation:
         value, slope, d_extra = loss.value_gradient(block.y, raw, None, extra)
         residual = block.y - raw
         some = np.flatnonzero(((residual <= low) | (residual >= high)) == less)
-        there, few = slope[some], block._replace(X=block.take(some), inner=None)
+        there, few = slope[some], block.beside(block.take(some))
         all_raw[block.part] = raw
         return (
             value, block.pullback(slope), d_extra, slope @ slope,

@@ -26,8 +26,8 @@ from robustreg.solvers._pieces import (
     only_losses,
 )
 
-#: Newton steps over all rows, until one brings so few rows across an end that these can be fetched: the second is
-#: a twentieth as long as the first, and of the last too many rows are in doubt of any table that is in use
+#: Newton steps over all rows at the most, until one leaves so few in doubt that these can be fetched: the second is a
+#: twentieth as long as the first
 STEPS = 3
 #: share of what may be fetched that is aimed at, the count being that of a sample
 ROOM = 0.5
@@ -120,10 +120,9 @@ def _crossed(objective: Objective, theta: Array, step: Array) -> tuple[Crossed, 
     moved = float(np.abs(replace(objective, data=sample).raw(step)).max())
     if objective.n_extra:
         moved += abs(float(step[-1])) * max(map(abs, objective.loss.line))  # type: ignore[attr-defined]
-    outward = objective.at
-    start = theta - step
+    at, start = objective.at, theta - step
     pass_ = Crossed(
-        outward(theta), outward(start), line_ends(objective, theta), line_ends(objective, start), AGAIN * moved
+        at(theta), at(start), line_ends(objective, theta), line_ends(objective, start), AGAIN * moved
     )  # fmt: skip
     few = objective.data.in_sample(pass_)  # type: ignore[attr-defined]
     return pass_, sum(len(rows) for rows, _ in few) / sample.n_rows

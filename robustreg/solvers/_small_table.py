@@ -26,7 +26,7 @@ from robustreg.solvers._sides import add_penalty
 #: sixth to a half, at 5,000 x 9 as much or more
 ROWS = 2_500
 #: beside a penalty coefficients up to which that holds: active sets of more take longer than an interior point
-WIDE = 60
+PENALISED = 60
 #: cells up to which, without a penalty, reweighted least squares come near in less time than the path: at 200 x 5
 #: with six steps, where offsets below a thousandth of their mean count as that
 FEW, STEPS, ALIKE = 2_000, 6, 1e-3
@@ -57,7 +57,7 @@ def solve_small(objective: Objective, theta: Array, control: Control) -> Result 
     """
     data = objective.data
     small = data.single and objective.penalty.euclidean and data.n_rows <= ROWS
-    wide = objective.size > WIDE and not objective.penalty.empty
+    wide = objective.size > PENALISED and not objective.penalty.empty
     if not small or wide or not control.left:
         return None
     kinks: Any = objective.loss.kinks(data.y)

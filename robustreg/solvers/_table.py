@@ -151,7 +151,5 @@ class Table:
             size = np.abs(self.matrix) @ np.abs(theta)
         else:
             at = np.abs(self._at(theta))
-            size = self.data.rowwise(
-                lambda block: block._replace(X=abs(block.X), inner=None).raw(at)
-            )
+            size = self.data.rowwise(lambda block: block.beside(abs(block.X)).raw(at))
         return 256 * np.finfo(float).eps * (size + np.abs(self.y) + self.data.base)
