@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 
@@ -16,6 +17,23 @@ def is_lazy(value: Any) -> bool:
 def is_rows(value: Any) -> bool:
     """Whether a value is :class:`robustreg.Rows`, known by how they are opened."""
     return hasattr(type(value), "_open_as")
+
+
+def width(X: Any) -> int:
+    """Return the number of columns of a collection.
+
+    Raises
+    ------
+    ValueError
+        If it is not known.
+    """
+    columns = X.shape[-1]
+    if math.isnan(columns):  # as of chunks of unknown size
+        raise ValueError(
+            "The number of columns of X is unknown, and a fit needs it. Say it where X is made: "
+            "chunks=(sizes of the rows, (number of columns,)) of map_blocks or from_delayed."
+        )
+    return int(columns)
 
 
 def refuse_lazy(who: str, instead: str = "", /, **named: Any) -> None:

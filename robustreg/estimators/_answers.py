@@ -10,7 +10,7 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from robustreg._array import Array
-from robustreg._lazy import is_rows, refuse_lazy
+from robustreg._lazy import is_rows, refuse_lazy, width
 from robustreg.tables import lazily
 
 
@@ -46,7 +46,7 @@ def known_columns(model: Any, X: Any, *, reset: bool) -> None:
     if not reset:
         check_is_fitted(model)
     empty = X.like() if is_rows(X) else getattr(X, "_meta", None)
-    like = empty if hasattr(empty, "columns") else np.broadcast_to(0.0, (1, X.shape[-1]))
+    like = empty if hasattr(empty, "columns") else np.broadcast_to(0.0, (1, width(X)))
     validate_data(model, like, reset=reset, skip_check_array=True)
 
 

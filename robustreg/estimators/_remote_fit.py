@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
-from robustreg._lazy import is_rows, refuse_lazy
+from robustreg._lazy import is_rows, refuse_lazy, width
 from robustreg._threads import blas_aside
 from robustreg.device_rows import DeviceRows, refuse_device
 from robustreg.estimators._answers import known_columns
@@ -33,7 +33,7 @@ OF_ROWS = ("outliers_", "weights_")
 
 def n_columns(X: Any) -> int:
     """Return the number of columns of a collection, 0 where it is none of two dimensions."""
-    return int(X.shape[1]) if len(getattr(X, "shape", ())) == 2 else 0
+    return width(X) if len(getattr(X, "shape", ())) == 2 else 0
 
 
 def too_many(n_features: int) -> str:

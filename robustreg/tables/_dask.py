@@ -21,7 +21,7 @@ from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 
 from robustreg._array import Array, is_sparse
-from robustreg._lazy import is_lazy
+from robustreg._lazy import is_lazy, width
 from robustreg.tables._base import Node, Part, Sums, Table, add, join, nodes_of, summary
 from robustreg.tables._checks import checked_weight, numbers, one_number, refuse_not_finite
 
@@ -379,9 +379,10 @@ def features(X: Any) -> tuple[list[Any], int]:
         raise ValueError(
             "X has chunks along its columns, and rows must be whole: pass X.rechunk({1: -1})."
         )
-    if X.shape[1] == 0:
+    columns = width(X)
+    if not columns:
         raise ValueError("X has no columns: 0 feature(s), and at least 1 is needed.")
-    return list(np.ravel(X.to_delayed())), int(X.shape[1])
+    return list(np.ravel(X.to_delayed())), columns
 
 
 def beside(partitions: list[Any], X: Any, values: Any, name: str) -> list[Any]:

@@ -229,6 +229,19 @@ def test_several_labels_and_distributions_are_fitted_as_in_memory():
         LogisticClassifier().fit(lazy, da.from_array(several, chunks=(SIZES, 1)))
 
 
+def test_an_unknown_number_of_columns_is_refused():
+    X, y, _ = rows()
+    lazy, target = arrays(X, y)[:2]
+    unknown = da.map_blocks(
+        np.positive, lazy, dtype=float, chunks=((np.nan,) * lazy.numblocks[0], (np.nan,))
+    )
+    with pytest.raises(ValueError, match="number of columns of X is unknown"):
+        HuberRegressor().fit(unknown, target)
+    model = HuberRegressor().fit(lazy, target)
+    with pytest.raises(ValueError, match="number of columns of X is unknown"):
+        model.predict(unknown)
+
+
 @pytest.mark.parametrize("on_frame", [False, True])
 def test_rows_are_prepared_once_and_fitted_often(on_frame):
     X, y, weight = rows()
