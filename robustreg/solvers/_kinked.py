@@ -19,6 +19,7 @@ from robustreg.objective import Objective
 from robustreg.sampling import drawn, effective, uneven
 from robustreg.solvers._control import Control
 from robustreg.solvers._dual import interpolated, solve_dual
+from robustreg.solvers._kinked_passes import ROUNDING
 from robustreg.solvers._kinked_proof import certified
 from robustreg.solvers._kinks import gradient_of, offsets
 from robustreg.solvers._newton import DenseMetric, newton
@@ -42,8 +43,6 @@ NARROW, EXACT = 1e-6, 1e-12
 TIED = 1e-10
 #: a spread of offsets, y having spread one, that says most rows lie on a hyperplane
 FLAT = 1e-6
-#: an offset that is zero may be computed as this many times the size of what it is computed from
-ROUNDING = 1e-13
 #: rows within this share of them, the nearest to their kinks, tell how the minimum moves
 BAND = 0.1
 #: or of some of them so many for each coefficient
@@ -210,7 +209,7 @@ def _approach(objective: Objective, theta: Array, control: Control, warm: bool) 
     if width <= CROWDED:
         return _from_wide(objective, control)
     loose = control.phase(tol=0.3 / np.sqrt(data.n_rows), most=PATIENCE)
-    found = _envelope(objective, theta, width, loose)
+    found = minimise_envelope(objective, theta, width, loose)
     return _Place(found.x, *look(objective, found.x), KEPT_WIDTHS * width)
 
 
@@ -224,7 +223,7 @@ def _near(objective: Objective, theta: Array, control: Control) -> _Place | None
     for _ in range(LOOKS):
         s, pull = look(objective, theta)
         width = max(_reach(s, weight, band), FLAT)
-        smooth = _smooth(objective, width)
+        smooth = smoothed(objective, width)
         _, gradient, _ = smooth.penalised(theta, 0.0, pull * smooth.total)
         step = DenseMetric(_evened(some, width).hess(theta)).solve(gradient)
         moved = REACH * largest_move(objective, step)
@@ -265,7 +264,7 @@ def _on_all(
     for _ in range(2):
         miss = X.T @ rows.offsets(theta)[tied]
         theta = theta - np.linalg.lstsq(X.T @ X, miss, rcond=None)[0]
-    inner = _envelope(objective, theta, NARROW, control.aside(PATIENCE, EXACT))
+    inner = minimise_envelope(objective, theta, NARROW, control.aside(PATIENCE, EXACT))
     slopes = _in_balance(objective, theta, inner.x, NARROW)
     s, pull = look(objective, theta)
     found = _proven(objective, theta, s, slopes, TIED)
@@ -282,7 +281,7 @@ def _in_balance(objective: Objective, theta: Array, inner: Array, width: float) 
     """
     kinks: Any = objective.loss.kinks(objective.data.y)
     weight = 1.0 if objective.data.weight is None else objective.data.weight
-    metric = DenseMetric(_smooth(objective, width).hess(inner))
+    metric = DenseMetric(smoothed(objective, width).hess(inner))
     slopes = np.clip(offsets(objective, inner) / width, kinks.lower, kinks.upper)
     for _ in range(2):
         pull = gradient_of(objective, weight * slopes)
@@ -320,7 +319,7 @@ def _evened(objective: Objective, width: float) -> Objective:
     Up to a linear term it is the loss smoothed by a uniform kernel, whose curvature is the density
     of the kinks. Fernandes, M., Guerre, E. and Horta, E. (2021). Smoothing quantile regressions.
     """
-    data, smooth = objective.data, _smooth(objective, width)
+    data, smooth = objective.data, smoothed(objective, width)
     kinks: Any = objective.loss.kinks(data.y)
     jump = np.broadcast_to(0.5 * (kinks.upper - kinks.lower), data.y.shape)
     weight = jump if data.weight is None else jump * data.weight
@@ -336,10 +335,10 @@ def _share(objective: Objective) -> float:
     """Share of the rows in a band as wide as rounding off so many kinks moves the minimum."""
     data = objective.data
     rows = data.n_rows if data.weight is None else effective(data.weight)
-    return float(np.sqrt(min(_variance(objective) * objective.size / rows, 1.0)))
+    return float(np.sqrt(min(slope_variance(objective) * objective.size / rows, 1.0)))
 
 
-def _variance(objective: Objective) -> float:
+def slope_variance(objective: Objective) -> float:
     """Variance of the slope of a row, 1 for the absolute error: an extreme quantile has few rows beyond."""
     kinks = objective.loss.kinks(objective.data.y)
     assert kinks is not None
@@ -357,7 +356,7 @@ def _descend(
     while width > FLAT and control.left:
         # Beside a rare class that costs little in all every gradient is small: compare it with that.
         rough = control.phase(tol=ROUGH * min(value, 1.0), most=PATIENCE)
-        found = _envelope(objective, theta, width, rough)
+        found = minimise_envelope(objective, theta, width, rough)
         theta, value = found.x, found.fun
         near = _reach(offsets(objective, theta), weight, share)
         if width <= 1.1 * near or found.status == 1:
@@ -366,7 +365,7 @@ def _descend(
     return theta, max(near, FLAT)
 
 
-def _smooth(objective: Objective, width: float) -> Objective:
+def smoothed(objective: Objective, width: float) -> Objective:
     """Return the objective with loss, and kinked penalty, replaced by their envelopes."""
     penalty: Any = with_sides(objective).penalty
     if penalty.kinked:
@@ -377,8 +376,9 @@ def _smooth(objective: Objective, width: float) -> Objective:
     return replace(objective, loss=Smoothed(objective.loss, width), penalty=penalty)
 
 
-def _envelope(objective: Objective, theta: Array, width: float, control: Control) -> Result:
-    smooth = _smooth(objective, width)
+def minimise_envelope(objective: Objective, theta: Array, width: float, control: Control) -> Result:
+    """Minimise :func:`smoothed` by Newton's method, whose Hessian is kept while its steps pay."""
+    smooth = smoothed(objective, width)
     options = {"tol": control.tol, "control": control, "lazy": True}
     return minimize(smooth.evaluate, theta, hess=smooth.hess, method=newton, options=options)
 

@@ -31,14 +31,14 @@ from robustreg.solvers._kinked import (
     NARROWER,
     PATIENCE,
     REACH,
-    ROUNDING,
     SHRINKS,
-    _envelope,
-    _smooth,
-    _variance,
+    minimise_envelope,
     rows_of,
+    slope_variance,
+    smoothed,
 )
 from robustreg.solvers._kinked_passes import (
+    ROUNDING,
     Balanced,
     Doubt,
     Doubtful,
@@ -156,7 +156,7 @@ class _Search:
         value, pull, gram, counts, masses = data.sum(
             Look(objective.loss, data.outward(theta), width)
         )
-        smooth = _smooth(objective, width)
+        smooth = smoothed(objective, width)
         _, gradient, _ = smooth.penalised(theta, 0.0, data.inward(pull))
         hessian = smooth.with_penalty(theta, data.gram_inward(gram)) / objective.total
         # slopes by sides are a dual point that misses nothing of any row
@@ -203,7 +203,7 @@ class _Search:
         width = max(seen.spread.reach(0.5), FLAT)
         while not self.over:
             part = self.control.phase(tol=ROUGH * min(seen.value, 1.0), most=PATIENCE)
-            theta = _envelope(self.objective, theta, width, part).x
+            theta = minimise_envelope(self.objective, theta, width, part).x
             seen = self.look(theta, width)
             if seen.spread.within(KEPT_WIDTHS * width) <= ROOM * self.most:
                 return _Near(theta, KEPT_WIDTHS * width)
@@ -225,14 +225,13 @@ class _Search:
         rows = rows_of(
             replace(objective, data=sample), np.zeros(sample.n_rows), np.arange(sample.n_rows)
         )
-        tied = np.abs(rows.offsets(theta)) <= KEPT_WIDTHS * CROWDED
         X = rows.X[: sample.n_rows]
         for width in (CROWDED, FLAT, FLAT):
             tied = np.abs(X @ theta - rows.position) <= KEPT_WIDTHS * width
             miss = X[tied].T @ (X @ theta - rows.position)[tied]
             theta = theta - np.linalg.lstsq(X[tied].T @ X[tied], miss, rcond=None)[0]
-        inner = _envelope(objective, theta, NARROW, self.control.aside(PATIENCE, EXACT)).x
-        metric = DenseMetric(_smooth(objective, NARROW).hess(inner))
+        inner = minimise_envelope(objective, theta, NARROW, self.control.aside(PATIENCE, EXACT)).x
+        metric = DenseMetric(smoothed(objective, NARROW).hess(inner))
         at, within = data.outward(theta), data.outward(inner)
         zero = ROUNDING * (1 + data.base)
         changes: tuple[Array, ...] = ()
@@ -349,4 +348,4 @@ class _Search:
 def _variance_of(objective: Objective) -> float:
     """Variance of the slope of a row, as the sample has it."""
     sample: Any = objective.data.sample  # type: ignore[attr-defined]
-    return _variance(replace(objective, data=sample))
+    return slope_variance(replace(objective, data=sample))
