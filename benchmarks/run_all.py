@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
 SCRIPTS = (
     "huber", "l1", "classification", "penalties", "embedding", "high_breakdown", "inference", "small", "tuning",
-    "growth", "memory",
+    "growth", "memory", "many_workers",
 )  # fmt: skip
 #: page, data and column of the speed-up in its summary; then how README.md names fit, data and peer
 HEADLINES = (
