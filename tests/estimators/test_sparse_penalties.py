@@ -164,6 +164,13 @@ class LacksItsKink(MyElasticNet):
         return 0 * t
 
 
+class LessThanItsSlopes(MyElasticNet):
+    """One whose slopes are those of a larger penalty, whose minimum is elsewhere."""
+
+    def value(self, t, alpha):
+        return 0.9 * super().value(t, alpha)
+
+
 class WithPenalty(L1Regressor):
     shape = MyElasticNet
 
@@ -179,11 +186,12 @@ def test_a_new_penalty_is_solved_and_certified():
     assert_allclose(mine.coef_, ours.coef_, atol=1e-8)
 
 
-def test_a_penalty_that_contradicts_itself_is_not_certified():
+@pytest.mark.parametrize("wrong", [LacksItsKink, LessThanItsSlopes])
+def test_a_penalty_that_contradicts_itself_is_not_certified(wrong):
     X, y = table(300, 8)
 
     class Wrong(WithPenalty):
-        shape = LacksItsKink
+        shape = wrong
 
     with pytest.warns(ConvergenceWarning, match="optimality_"):
         model = Wrong(alpha=50.0).fit(X, y)
