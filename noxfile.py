@@ -81,6 +81,13 @@ def oldest(session: nox.Session) -> None:
 
 
 @nox.session
+def slow(session: nox.Session) -> None:
+    """Run the slow tests, which the second command of README.md leaves out."""
+    session.install("-e", ".[test]")
+    session.run("pytest", "-n", "auto", "-m", "slow", *COVERED, *session.posargs)
+
+
+@nox.session
 def array_api(session: nox.Session) -> None:
     """Run the quick tests with SciPy's array API support switched on."""
     session.install("-e", ".[test]")

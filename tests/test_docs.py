@@ -23,7 +23,7 @@ REFERENCE = ROOT / "docs" / "reference"
 FENCE = re.compile(r"^```python\n(?P<code>>>>.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMANDS = [
     'python3 -m venv .venv && .venv/bin/pip install ".[plot]" && .venv/bin/python examples/quickstart.py',
-    'python3 -m venv .venv && .venv/bin/pip install -e ".[test]" && .venv/bin/python -m pytest -n auto',
+    'python3 -m venv .venv && .venv/bin/pip install -e ".[test]" && .venv/bin/python -m pytest -n auto -m "not slow"',
 ]
 
 
