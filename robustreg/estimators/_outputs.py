@@ -128,7 +128,7 @@ class SeveralOutputs(LinearRegressor):
     def output(self, j: int) -> Any:
         """Return one of several outputs as a fitted model of its own.
 
-        Inference and plots take single outputs: ``summarize(model.output(0), X, Y[:, 0])``.
+        Plots and ``influence`` take single outputs: ``influence(model.output(0), X, Y[:, 0])``.
 
         Parameters
         ----------

@@ -1,8 +1,9 @@
 """How sure a fit is: standard errors, tests, intervals, and which rows decide it."""
 
 from robustreg.inference._influence import influence
+from robustreg.inference._outputs import OutputsSummary
 from robustreg.inference._summarize import summarize
 from robustreg.inference._summary import Summary
 from robustreg.inference._wald import TestResult
 
-__all__ = ["Summary", "TestResult", "influence", "summarize"]
+__all__ = ["OutputsSummary", "Summary", "TestResult", "influence", "summarize"]

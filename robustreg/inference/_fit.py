@@ -19,7 +19,8 @@ from robustreg.estimators._base import LinearModel
 from robustreg.estimators._classifier_base import NEVER
 from robustreg.estimators._estimate import Estimate
 from robustreg.estimators._namespace import in_numpy
-from robustreg.estimators._validation import check_weight
+from robustreg.estimators._outputs import SeveralOutputs
+from robustreg.estimators._validation import check_weight, level_of_user
 from robustreg.losses import ResidualLoss
 from robustreg.losses._contrasts import Contrasts, helmert
 from robustreg.objective import Objective
@@ -62,12 +63,18 @@ class FinalStep:
                 f"Got {type(model).__name__}."
             )
         check_is_fitted(model, "coef_")
-        if hasattr(model, "output") and model.coef_.ndim == 2:
-            raise ValueError(
-                f"{type(model).__name__} was fitted to several outputs, and inference is for one: pass "
-                "model.output(j) and the j-th column of y."
-            )
-        self.model: LinearModel = in_numpy(model)
+        self.model: Any = in_numpy(model)
+
+    @property
+    def several(self) -> bool:
+        """Whether the model was fitted to several outputs, each as if it were alone."""
+        return isinstance(self.model, SeveralOutputs) and self.model.coef_.ndim == 2
+
+    def output(self, j: int) -> FinalStep:
+        """Return the same steps with one of several outputs."""
+        one = copy(self)
+        one.model = self.model.output(j)
+        return one
 
     def transform(self, X: Any) -> Any:
         """Return X as the model sees it, with the model's own checks of names and columns."""
@@ -162,7 +169,8 @@ class Fit:
 
     @property
     def model(self) -> LinearModel:
-        return self.final.model
+        model: LinearModel = self.final.model
+        return model
 
     @property
     def penalty(self) -> Penalty:
@@ -381,18 +389,17 @@ def _product(one: Array | None, other: Array | None) -> Array | None:
     return one[:, None] * other if other.ndim == 2 and one.ndim == 1 else one * other
 
 
-def look(estimator: Any, X: Any, y: Any, sample_weight: Any = None, *, every: bool = False) -> Fit:
-    """Return a fitted estimator as it is on its rows; ``every`` adds those that the fit has left out.
+def look(
+    final: FinalStep, X: Any, y: Any, sample_weight: Any = None, *, every: bool = False
+) -> Fit:
+    """Return a fitted model on its rows, as it sees them; ``every`` adds those that the fit has left out.
 
     Raises
     ------
-    NotFittedError, ValueError, TypeError
-        If the estimator is not fitted or none of ours, X has other columns than those it was fitted on,
-        or there are no more rows than parameters.
+    ValueError
+        If there are no more rows than parameters, or y has other classes than those of the fit.
     """
-    final = FinalStep(estimator)
     model = final.model
-    X = final.transform(X)
     reader = copy(model)  # reading stores names and classes
     rows, target = reader._read(X, y)
     _same_classes(model, reader)
@@ -469,5 +476,5 @@ def check_rows(fit: Fit, variance: Array) -> None:
             "The model was not fitted to these data: its coefficients do not solve the equations for this "
             "X, y and sample_weight.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=level_of_user(),
         )

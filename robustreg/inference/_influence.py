@@ -13,7 +13,7 @@ from sklearn.covariance import MinCovDet
 
 from robustreg._array import Array
 from robustreg.inference._covariance import INSTEAD, invert
-from robustreg.inference._fit import Fit, look
+from robustreg.inference._fit import FinalStep, Fit, look
 from robustreg.inference._measures import is_line, measure, robustness
 from robustreg.losses import ResidualLoss
 from robustreg.scales import OUTLYING
@@ -80,7 +80,13 @@ def influence(
     True
     """
     with np.errstate(all="ignore"):
-        fit = look(model, X, y, sample_weight, every=True)
+        final = FinalStep(model)
+        if final.several:
+            raise ValueError(
+                f"{type(final.model).__name__} was fitted to several outputs, and influence is about one: pass "
+                "model.output(j) and the j-th column of y."
+            )
+        fit = look(final, final.transform(X), y, sample_weight, every=True)
         loss = fit.estimate.loss
         if not isinstance(loss, ResidualLoss):
             raise ValueError(  # noqa: TRY004

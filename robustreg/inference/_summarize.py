@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -12,13 +13,15 @@ from scipy.stats import t as student
 
 from robustreg._array import Array
 from robustreg._threads import blas_aside
+from robustreg.estimators._validation import level_of_user
 from robustreg.inference import _covariance as cov
 from robustreg.inference import _high_breakdown as breakdown
 from robustreg.inference import _quantile as quantile
 from robustreg.inference._bootstrap import refitted
 from robustreg.inference._covariance import Covariance, Spread
-from robustreg.inference._fit import Fit, look
+from robustreg.inference._fit import FinalStep, Fit, look
 from robustreg.inference._measures import is_line, measure, whole
+from robustreg.inference._outputs import OutputsSummary, outputs_of
 from robustreg.inference._summary import Found, Scores, Summary, check_confidence
 from robustreg.losses import ResidualLoss
 from robustreg.scales import OUTLYING
@@ -131,7 +134,7 @@ def summarize(
         Fitted; a pipeline or a search with one at its end will do.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         The rows that it was fitted to.
-    y : array-like of shape (n_samples,)
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         Their targets.
     sample_weight : array-like of shape (n_samples,), optional
         The weights that it was fitted with.
@@ -154,7 +157,9 @@ def summarize(
     Returns
     -------
     Summary
-        With the table of coefficients, their covariance, tests, and intervals of predictions.
+        With the table of coefficients, their covariance, tests, and intervals of predictions. Of several outputs
+        or quantiles, each of which is summarised as the single fit that it is, the table has a first index level with
+        their names, and ``outputs`` is a dict of the summaries.
 
     Raises
     ------
@@ -191,8 +196,27 @@ def summarize(
     acid_conc   -0.128      0.129    0.335
     """
     confidence = check_confidence(confidence)
+    final = FinalStep(model)
+    rows = final.transform(X)
+    one = partial(
+        _of_one, X=rows, sample_weight=sample_weight, covariance=covariance, confidence=confidence,
+        groups=groups, n_resamples=n_resamples, random_state=random_state,
+    )  # fmt: skip
+    if not final.several:
+        return one(final, y)
+    targets = outputs_of(final, rows, y).items()
+    return OutputsSummary(
+        {name: one(final.output(j), target) for j, (name, target) in enumerate(targets)}
+    )
+
+
+def _of_one(
+    final: FinalStep, y: Any, *, X: Any, sample_weight: Any, covariance: str, confidence: float,
+    groups: Any, n_resamples: Any, random_state: Any,
+) -> Summary:  # fmt: skip
+    """Summarise a model of one output on its rows, as it sees them."""
     with np.errstate(all="ignore"), blas_aside():
-        fit = look(model, X, y, sample_weight)
+        fit = look(final, X, y, sample_weight)
         offered = offer(fit)
         rows = checked_groups(groups, fit)
         name = chosen(covariance, offered, fit, rows is not None)
@@ -277,8 +301,7 @@ def _summary(
         if fit.estimate.high_breakdown:
             draws = breakdown.fast_bootstrap(fit, groups, n_resamples, random_state)
         else:
-            rows = fit.final.transform(X)
-            draws = refitted(fit, rows, y, groups, n_resamples, random_state)
+            draws = refitted(fit, X, y, groups, n_resamples, random_state)
         spread = draws.spread
     elif name == "rank":
         ranked = quantile.ranks(fit, confidence)
@@ -425,7 +448,7 @@ def notes_on(fit: Fit, table: pd.DataFrame, ranked: bool) -> list[str]:
             f"Columns of X are constant or depend on each other (rank {fit.rank}): {text} cannot be "
             "told apart and have no standard error."
         )
-        warnings.warn(note, UserWarning, stacklevel=4)
+        warnings.warn(note, UserWarning, stacklevel=level_of_user())
         notes.append(note)
     if fit.estimate.rows is not None:
         notes.append(
