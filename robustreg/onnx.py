@@ -47,7 +47,10 @@ def register() -> None:
     >>> with suppress(ImportError):  # skl2onnx is not installed
     ...     onnx.register()
     """
-    from skl2onnx import update_registered_converter
+    try:
+        from skl2onnx import update_registered_converter
+    except ImportError as error:
+        raise ImportError("Models in ONNX need skl2onnx: pip install 'robustreg[onnx]'.") from error
 
     choices = {"zipmap": [True, False, "columns"], "nocl": [True, False]}
     for kind in _estimators():

@@ -1,5 +1,7 @@
 """The twin of a fitted model in scikit-learn makes the same predictions, or there is none and an error says so."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 
 import robustreg
+import robustreg.onnx
 from robustreg.export import to_sklearn
 
 rng = np.random.default_rng(0)
@@ -104,3 +107,9 @@ def test_the_twin_shares_no_memory_with_the_model():
     model = robustreg.L2Regressor().fit(X, y)
     to_sklearn(model).coef_[:] = 0
     assert model.coef_.any()
+
+
+def test_onnx_without_its_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "skl2onnx", None)
+    with pytest.raises(ImportError, match=r"need skl2onnx: pip install 'robustreg\[onnx\]'"):
+        robustreg.onnx.register()

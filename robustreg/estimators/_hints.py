@@ -62,7 +62,10 @@ _INSTEAD = {
         "Its scores are no probabilities: CalibratedClassifierCV of scikit-learn estimates them, and "
         "LogisticClassifier has its own."
     ),
-    "outliers_": "Compare abs(y - predict(X)) with a scale, such as that of MMRegressor, whose outliers_ do so.",
+    **dict.fromkeys(
+        ("outliers_", "scale_", "weights_"),
+        "Regressors that estimate a scale have it, such as HuberRegressor and MMRegressor.",
+    ),
     **dict.fromkeys(
         ("summary", "bse", "pvalues", "conf_int"),
         "Use summarize(model, X, y) from robustreg.inference.",
@@ -76,6 +79,10 @@ _INSTEAD = {
 def missing(estimator: Any, name: str) -> AttributeError:
     """Return the error for an attribute that does not exist, with what to use instead."""
     hint = _INSTEAD.get(name, "")
+    if re.fullmatch("[a-z]\\w*[^_]_", name) and not any(
+        own[0] != "_" and own[-1] == "_" for own in vars(estimator)
+    ):
+        hint = "It is not fitted yet: call fit first."
     if name == "predict_proba" and not isinstance(estimator, ClassifierMixin):
         hint = "It predicts no classes: LogisticClassifier estimates their probabilities."
     kind = type(estimator).__name__

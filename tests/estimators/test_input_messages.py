@@ -348,6 +348,8 @@ ATTRIBUTES = {
     "hinge": (HingeClassifier, "predict_proba", "CalibratedClassifierCV"),
     "Dice": (DiceClassifier, "predict_proba", "CalibratedClassifierCV"),
     "quantiles": (lambda: QuantileRegressor(quantile=0.9), "outliers_", "MMRegressor"),
+    "medians": (L1Regressor, "weights_", "estimate a scale.*HuberRegressor"),
+    "classes": (LogisticClassifier, "scale_", "Regressors that estimate a scale"),
     "summary": (HuberRegressor, "summary", r"summarize\(model, X, y\)"),
     "batches": (LogisticClassifier, "partial_fit", "SGDClassifier"),
     "no search": (HuberRegressor, "cv_results_", "HuberRegressorCV"),
@@ -365,6 +367,15 @@ def test_attributes_of_other_estimators_name_the_way(case):
     assert not hasattr(model, name)
     with pytest.raises(AttributeError, match=message):
         getattr(model, name)
+
+
+@pytest.mark.parametrize("name", ["coef_", "outliers_", "cv_results_"])
+@each
+def test_answers_of_a_fit_that_was_not_made(model, name):
+    with pytest.raises(AttributeError, match=f"{name!r}. It is not fitted yet: call fit first.$"):
+        getattr(model, name)
+    with pytest.raises(AttributeError, match="no attribute '__nothing_'$"):
+        model.__nothing_  # noqa: B018
 
 
 def test_a_query_that_is_not_computed():
