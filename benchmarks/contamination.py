@@ -64,8 +64,8 @@ def competitors() -> dict[str, Any]:
         },
         "L1Regressor()": L1Regressor(),
         "L2Regressor()": L2Regressor(),
-        **{f'RobustRegressor("{loss}")': RobustRegressor(loss=loss) for loss in redescending},
-        **{f'RobustRegressor("{loss}")': RobustRegressor(loss=loss) for loss in convex},
+        **{f'RobustRegressor(loss="{loss}")': RobustRegressor(loss=loss) for loss in redescending},
+        **{f'RobustRegressor(loss="{loss}")': RobustRegressor(loss=loss) for loss in convex},
         **peers(),
     }
 

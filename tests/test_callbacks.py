@@ -1,8 +1,6 @@
 """Progress and early stopping through scikit-learn's callbacks."""
 
-import re
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,6 +22,7 @@ from robustreg import (
     QuantileRegressor,
     RobustRegressor,
 )
+from tests._pages import run, scripts
 
 callback = pytest.importorskip("sklearn.callback")  # scikit-learn 1.9
 
@@ -246,14 +245,17 @@ def test_scores_of_labels():
     assert monitor.get_logs().data[-1]["accuracy"] == model.score(X, species)
 
 
-def test_page_of_the_guide_runs(data):
-    pytest.importorskip("rich")
-    page = Path(__file__).parents[1] / "docs" / "guide" / "progress.md"
-    code = re.findall(r"^```python\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
-    scope = dict(zip("Xy", data, strict=True))
-    exec("\n".join(code), scope)  # noqa: S102
+def test_page_of_the_guide_runs():
+    code = scripts("progress")
     assert len(code) == 3
+    scope = run([block for block in code if "ProgressBar" not in block])
+    assert len(scope["scores"]) > 2
     assert scope["model"].optimality_ > scope["model"].tol
+
+
+def test_progress_bar_of_the_guide_runs():
+    pytest.importorskip("rich")
+    assert run(scripts("progress")[:2])["HuberRegressorCV"] is HuberRegressorCV
 
 
 def test_what_is_no_callback_is_refused():

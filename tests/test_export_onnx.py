@@ -30,6 +30,7 @@ from robustreg import (
 )
 from robustreg.losses import Poly
 from robustreg.model_selection import PathSearchCV
+from tests import _pages
 from tests.test_public import ESTIMATORS
 
 pytest.importorskip("skl2onnx")
@@ -188,3 +189,11 @@ def test_labels_that_are_no_integers():
     model.classes_ = np.array([0.5, 1.5])
     with pytest.raises(TypeError, match="integers or strings"):
         run(model)
+
+
+def test_page_of_the_guide_runs():
+    (code,) = [block for block in _pages.scripts("persistence") if "to_onnx" in block]
+    scope = _pages.run([code])
+    session = onnxruntime.InferenceSession(scope["classifier_model"].SerializeToString())
+    _, probability = session.run(None, {"X": scope["X"]})
+    assert_allclose(probability, scope["classifier"].predict_proba(scope["X"]), atol=1e-12)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from robustreg.losses import LOSSES, ge2e_loss
+from tests import _pages
 
 torch = pytest.importorskip("torch")
 nn = pytest.importorskip("robustreg.torch")
@@ -221,3 +222,9 @@ def test_without_torch_the_extra_is_named():
         "else:\n    raise AssertionError"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_page_of_the_guide_runs():
+    scope = _pages.run([block for block in _pages.scripts("torch") if "import torch" in block])
+    assert scope["model"].weight.grad.shape == (1, 3)
+    assert (scope["model"].weight.grad != 0).all()

@@ -372,9 +372,11 @@ def test_attributes_of_other_estimators_name_the_way(case):
 @pytest.mark.parametrize("name", ["coef_", "outliers_", "cv_results_"])
 @each
 def test_answers_of_a_fit_that_was_not_made(model, name):
-    with pytest.raises(AttributeError, match=f"{name!r}. It is not fitted yet: call fit first.$"):
+    with pytest.raises(
+        AttributeError, match=f"{name!r}\\. It is not fitted yet: call fit first\\.$"
+    ):
         getattr(model, name)
-    with pytest.raises(AttributeError, match="no attribute '__nothing_'$"):
+    with pytest.raises(AttributeError, match=r"no attribute '__nothing_'$"):
         model.__nothing_  # noqa: B018
 
 

@@ -10,6 +10,7 @@ from sklearn.datasets import make_classification
 from sklearn.model_selection import cross_val_score
 
 from robustreg.losses import boosting_link, boosting_objective, catboost_objective
+from tests import _pages
 
 lightgbm = pytest.importorskip("lightgbm")
 xgboost = pytest.importorskip("xgboost")
@@ -117,3 +118,9 @@ def test_cross_validation_in_two_processes_gives_what_one_gives():
     model = lightgbm.LGBMRegressor(objective=boosting_objective("tukey"), n_estimators=20, **QUIET)
     alone = cross_val_score(clone(model), X, y, cv=3)
     assert_allclose(cross_val_score(model, X, y, cv=3, n_jobs=2), alone, rtol=1e-12)
+
+
+def test_page_of_the_guide_runs():
+    scope = _pages.run(_pages.scripts("boosting"))
+    assert scope["probability"].shape == (442, 2)
+    assert_allclose(scope["probability"].sum(axis=1), 1.0)

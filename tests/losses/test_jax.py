@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from robustreg import losses as L
+from tests import _pages
 
 from .conftest import ACTIVATIONS, CALLED, POINTS, corner, draw, inputs, parts
 
@@ -334,3 +335,10 @@ def test_activation_and_its_gradient_are_those_of_jax(name, case):
 def test_importing_the_package_does_not_import_jax():
     code = "import sys, robustreg, robustreg.losses; assert 'jax' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_page_of_the_guide_runs():
+    scope = _pages.run([block for block in _pages.scripts("torch") if "import jax" in block])
+    X, y = np.asarray(scope["X"]), np.asarray(scope["y"])
+    _, slope = L.huber_loss(y, np.zeros(50), delta=1.345, return_gradient=True)
+    np.testing.assert_allclose(scope["gradient"], X.T @ slope, rtol=1e-5)

@@ -2,7 +2,6 @@
 
 import os
 import pickle
-import re
 import signal
 import subprocess
 import sys
@@ -37,6 +36,7 @@ from robustreg import (
     Rows,
     remote,
 )
+from tests._pages import scripts
 
 MODELS = [
     L2Regressor(alpha=1.0),
@@ -538,8 +538,7 @@ def test_rows_that_are_lost_for_good_end_a_fit_with_an_error(cluster):
 
 @slow
 def test_recipe_of_the_guide_runs(tmp_path):
-    page = (ROOT / "docs" / "guide" / "large_data.md").read_text("utf-8")
-    (recipe,) = re.findall(r"```python\n(import dask.*?)```", page, re.DOTALL)
+    (recipe,) = scripts("large_data")
     script = tmp_path / "recipe.py"
     script.write_text(recipe, "utf-8")
     paths = {**os.environ, "PYTHONPATH": str(ROOT)}
