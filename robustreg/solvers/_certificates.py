@@ -27,6 +27,7 @@ from robustreg._array import Array
 from robustreg.data import NARROW
 from robustreg.objective import Objective
 from robustreg.sampling import spread_rows
+from robustreg.solvers._held_gradient import Split
 from robustreg.solvers._newton import DenseMetric, conjugate_gradients
 from robustreg.solvers._preconditioner import own_curvature
 
@@ -85,6 +86,8 @@ def optimality(
     if not 0 < norm or max(value, objective.unit) <= ROUNDING:  # of residuals, too, nothing is left
         return 0.0
     unit = sharpness(objective, theta)
+    rest, bent = _beside_squares(objective, gradient, norm)
+    norm = min(norm, max(rest, relative_decrement(bent, value, unit) / DISTANCE))
     # near an exact fit slopes are what rounding leaves of residuals, over a threshold as tiny
     excused = unit < TINY and norm <= ROUNDING / unit < UNSOLVED
     if norm > UNSOLVED or not objective.loss.additive:
@@ -97,6 +100,31 @@ def optimality(
             return norm
     found = relative_decrement(decrement(objective, theta, gradient, metric), value, unit)
     return max(0.0 if excused else norm, found / DISTANCE)
+
+
+def _beside_squares(objective: Objective, gradient: Array, norm: float) -> tuple[float, float]:
+    """Return what the squares of a strong penalty leave of the norm of a gradient, and the decrement of the rest."""
+    data, penalty = objective.data, objective.penalty
+    if penalty.empty or not penalty.euclidean:
+        return norm, 0.0
+    coordinates, T = data.coordinates, data.coordinates.transform
+    bend = np.full(len(coordinates.center), penalty.square / objective.total)
+    with np.errstate(over="ignore"):  # of columns that are beyond floating point beside any penalty
+        axes = (
+            coordinates.along_diagonal(bend) if T.ndim == 1 else bend[0] * np.square(T).sum(axis=0)
+        )
+    if not axes.max(initial=0.0) > 1.0:
+        return norm, 0.0
+    every = objective.linear(gradient)
+    outputs = every[: data.size].reshape(data.size, -1).T
+    parts = [
+        Split.along_axes(axes, one) if T.ndim == 1 else Split.of(T, bend, one) for one in outputs
+    ]
+    left = [*(part.left for part in parts), np.ravel(np.abs(every[data.size :]))]
+    rest = float(np.concatenate(left).max(initial=0.0))
+    if objective.n_extra:
+        rest = max(rest, abs(float(gradient[-1])) / objective.unit)
+    return rest, float(np.sqrt(sum(part.square for part in parts)))
 
 
 def sharpness(objective: Objective, theta: Array) -> float:

@@ -26,6 +26,7 @@ from robustreg.penalties._applied import Applied
 from robustreg.scales import weighted_median
 from robustreg.solvers._column_penalty import ColumnPenalty, Squares
 from robustreg.solvers._free_columns import FreeColumns
+from robustreg.solvers._held_gradient import Split
 from robustreg.solvers._kinks import gradient_of, more_than_rounding
 
 EPS = float(np.finfo(float).eps)
@@ -187,8 +188,8 @@ def judged(
     loose = np.arange(0) if farthest is not None else penalty.loose(u, pulled, primal)
     if len(loose):
         rest = penalty.least_subgradient(u, pulled)[loose], rest_intercept
-        here, there = _orthonormal(objective, loose, (u[loose], intercept), rest)
-        gap += float(np.sum(np.abs(there) * (size + np.abs(here))))
+        assert isinstance(penalty, ColumnPenalty)  # squares alone leave no column loose
+        gap += _loose_gap(objective, penalty, loose, (u[loose], intercept), rest, size)
     elif objective.data.intercept:
         gap += float(np.sum(np.abs(rest_intercept) * most_intercept))
     gap += penalty.gap(u, pulled, primal, loose, None if farthest is None else most)
@@ -204,18 +205,35 @@ def judged(
     return Certificate("gap", gap / max(primal, least), primal)
 
 
-def _orthonormal(
-    objective: Objective, columns: Array, at: tuple[Array, Any], gradient: tuple[Array, Any]
-) -> tuple[Array, Array]:
-    """Return coefficients of some columns and the intercept, and their gradient, in orthonormal columns."""
+def _loose_gap(
+    objective: Objective,
+    penalty: ColumnPenalty,
+    columns: Array,
+    at: tuple[Array, Any],
+    rest: tuple[Array, Any],
+    size: float,
+) -> float:
+    """Return how much lower the minimum can be in some columns and the intercept, made orthonormal.
+
+    Their penalty hardly holds them, but its squares hold the difference of columns that are nearly one.
+    """
     data, k = objective.data, len(columns)
     some = int(data.intercept)
-    own, rest = (
+    own, gradient = (
         np.vstack([part[0].reshape(k, -1), np.reshape(part[1], (1, -1))[:some]])
-        for part in (at, gradient)
+        for part in (at, rest)
     )
     free = FreeColumns.of(data, columns)
-    return free.back @ own, free.transform.T @ rest
+    far, there = size + np.abs(free.back @ own), free.transform.T @ gradient
+    plain = (np.abs(there) * far).sum(axis=0)
+    bend = np.broadcast_to(penalty.l2.reshape(len(penalty.l2), -1)[columns], (k, len(plain)))
+    gap = 0.0
+    for j, most in enumerate(plain):
+        if bend[:, j].any():
+            part = Split.of(free.transform[:k], bend[:, j], there[:, j])
+            most = min(most, part.left @ far[:, j] + 0.5 * part.square)
+        gap += float(most)
+    return gap
 
 
 def _penalty(objective: Objective, u: Array) -> tuple[float, float, ColumnPenalty | Squares]:
