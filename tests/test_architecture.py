@@ -234,7 +234,6 @@ def import_circles(root: Path) -> list[str]:
 LONGEST = {"file": 350, "function": 60}
 #: what is longer, and why
 LONGER = {
-    "estimators/regression.py": "five estimators, most of it their constructors",
     "newton": "one loop, whose state is seven variables",
     "walk": "one loop, whose state is eight arrays that each vertex changes",
 }
