@@ -12,28 +12,15 @@ binary logistic regression models. Thesis, University of Oxford.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import scipy.linalg
 
-from robustreg._array import Array, is_sparse
-from robustreg.losses._contrasts import helmert
+from robustreg._array import Array
 from robustreg.objective import Objective
 from robustreg.solvers._certificates import has_hessian
-from robustreg.solvers._separation_by_passes import (
-    FIRST,
-    LARGEST,
-    POSITIVE,
-    ROUNDS,
-    ZERO,
-    constraints,
-    direction_by_passes,
-    largest_change,
-    steepest,
-    ways,
-)
+from robustreg.solvers._separating_direction import has_direction, largest_change
 from robustreg.solvers._smooth import on_drawn
 
 #: a Newton step that changes no prediction by this much leaves slopes of every sign as they are: with the
@@ -60,18 +47,14 @@ def separated(objective: Objective, theta: Array) -> bool:
     """
     if not objective.penalty.empty or not (objective.loss.additive and has_hessian(objective)):
         return False
-    outputs = objective.n_outputs or 1
     data: Any = objective.data if objective.data.here else objective.data.sample  # type: ignore[attr-defined]
-    wanted = objective.loss.target.wanted(data.y, outputs + 1)
-    if wanted is None:
+    if objective.loss.target.wanted(data.y, (objective.n_outputs or 1) + 1) is None:
         return False
     # A direction that separates all rows separates some, or changes none of them.
     some = on_drawn(objective)
     if any(part is not None and _overlap(part, theta) for part in (some, objective)):
         return False
-    if not objective.data.here:
-        return direction_by_passes(objective)
-    return _direction(objective, theta, wanted)
+    return has_direction(objective, theta)
 
 
 def _overlap(objective: Objective, theta: Array) -> bool:
@@ -88,49 +71,3 @@ def _overlap(objective: Objective, theta: Array) -> bool:
     if not objective.data.here:
         return largest_change(objective, step) < STEP
     return bool(np.abs(objective.raw(step)).max() < STEP)
-
-
-def _direction(objective: Objective, theta: Array, wanted: Array) -> bool:
-    """Whether a linear program finds a direction; rows that its last one violates join it."""
-    outputs = objective.n_outputs
-    basis = np.array([[0.0, 1.0]]) if outputs is None else helmert(outputs + 1)
-    first = wanted.argmax(axis=1)
-
-    def leads(point: Array) -> Array:
-        """By how much the score of a row's class exceeds the others."""
-        raw = objective.raw(point)
-        scores = (raw[:, None] if outputs is None else raw) @ basis
-        lead: Array = np.take_along_axis(scores, first[:, None], axis=1) - scores
-        return np.where(wanted, -np.abs(lead), lead)
-
-    k = wanted.shape[1]
-    towards = ways(basis, first)
-    slope = towards.sum(axis=1)
-    data = objective.data.with_target(slope if outputs else slope[:, 0], None)
-    (pulled,) = data.sum(lambda block: (block.pullback(block.y),))
-    gain = np.ravel(data.inward(pulled))
-    kept = np.argsort(leads(theta).min(axis=1), kind="stable")[: FIRST * len(gain) + 1000]
-    for _ in range(ROUNDS):
-        if len(kept) * k * len(gain) > LARGEST:
-            return False
-        rows, equal = _rows(objective, kept, towards[kept], wanted[kept])
-        found = steepest(gain, rows, equal)
-        if found.x is None:
-            return False
-        lead = leads(found.x)
-        if not lead.max() > POSITIVE:
-            return False
-        worst = lead.min(axis=1)
-        worst[kept] = 0.0
-        missed = np.flatnonzero(worst < -ZERO)
-        if not len(missed):
-            return True
-        order = np.argsort(worst[missed], kind="stable")[: FIRST * len(gain) + 1000]
-        kept = np.union1d(kept, missed[order])
-    return False
-
-
-def _rows(objective: Objective, kept: Array, towards: Array, wanted: Array) -> tuple[Array, Array]:
-    """Return the constraints of the rows kept."""
-    X: Any = replace(objective.data, explicit=True).take_with_ones(kept)
-    return constraints(X.toarray() if is_sparse(X) else X, towards, wanted)

@@ -1,14 +1,14 @@
-"""A direction that separates classes of rows that are elsewhere, and the program that finds one."""
+"""A direction that separates classes, and the linear program that finds one: here, or of rows elsewhere by passes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from robustreg._array import Array
-from robustreg.data import Block
+from robustreg._array import Array, is_sparse
+from robustreg.data import Block, Data
 from robustreg.losses._contrasts import helmert
 from robustreg.losses._targets import Target
 from robustreg.objective import Objective
@@ -68,9 +68,14 @@ class Scores:
             return np.array([[0.0, 1.0]])
         return np.asarray(helmert(self.n_outputs + 1))
 
+    @property
+    def n_classes(self) -> int:
+        """How many classes there are."""
+        return (self.n_outputs or 1) + 1
+
     def wanted(self, y: Array) -> Array:
         """Which classes each row has any of."""
-        found: Any = self.target.wanted(y, (self.n_outputs or 1) + 1)
+        found: Any = self.target.wanted(y, self.n_classes)
         return np.asarray(found)
 
     def leads(self, block: Block, at: Array) -> Array:
@@ -145,38 +150,86 @@ def largest_change(objective: Objective, step: Array) -> float:
     return float(found)
 
 
-def direction_by_passes(objective: Objective) -> bool:
-    """Whether a linear program finds a direction that separates classes of rows that are elsewhere.
+class Here:
+    """Rows in this process, as :func:`has_direction` asks for them."""
 
-    It begins with a sample; rows that its last answer violates most join it, two passes a round.
+    def __init__(self, objective: Objective, scores: Scores) -> None:
+        self.objective, self.data, self.scores = objective, objective.data, scores
+        self.taken = np.zeros(self.data.n_rows, dtype=bool)
+
+    def first(self, theta: Array, most: int) -> Data:
+        """Return the rows that a program begins with: those that a fit serves worst."""
+        return self._taken(np.argsort(self._leads(theta).min(axis=1), kind="stable")[:most])
+
+    def losing(self, theta: Array, most: int) -> tuple[float, Data | None]:
+        """Return the largest lead along a direction, and the rows that lose most; None where none does."""
+        lead = self._leads(theta)
+        worst = lead.min(axis=1)
+        missed = np.flatnonzero((worst < -ZERO) & ~self.taken)
+        order = np.argsort(worst[missed], kind="stable")[:most]
+        return float(lead.max()), self._taken(missed[order]) if len(missed) else None
+
+    def _leads(self, theta: Array) -> Array:
+        at = self.objective.at(theta)
+        return self.data.rowwise(lambda block: self.scores.leads(block, at))
+
+    def _taken(self, rows: Array) -> Data:
+        self.taken[rows] = True
+        return replace(self.data.subset(rows, keep=False), explicit=True)
+
+
+class Elsewhere:
+    """Rows elsewhere, as :func:`has_direction` asks for them."""
+
+    def __init__(self, objective: Objective, scores: Scores) -> None:
+        self.objective, self.scores = objective, scores
+        self.data: Any = objective.data
+
+    def first(self, theta: Array, most: int) -> Data:
+        """Return the rows that a program begins with: the sample."""
+        found: Data = self.data.sample
+        return found
+
+    def losing(self, theta: Array, most: int) -> tuple[float, Data | None]:
+        """As of :class:`Here`: two passes. Where the rows are too many to be fetched no lead is told."""
+        at = self.objective.at(theta)
+        largest, losing = self.data.combined(Ends(self.scores, at), farther)
+        if not len(losing) or not largest > POSITIVE:
+            return float(largest), None
+        mark = float(losing[min(most, len(losing)) - 1])
+        some = self.data.fetch(Losing(self.scores, at, mark))[1]
+        return float(largest) if some is not None else 0.0, some
+
+
+def has_direction(objective: Objective, theta: Array) -> bool:
+    """Whether a linear program finds a direction that separates classes.
+
+    It begins with some rows, which are ``theta``'s worst where that costs nothing; those that its last answer
+    violates most join them.
     """
-    data: Any = objective.data
     scores = Scores(objective.loss.target, objective.n_outputs)
-    (pulled,) = data.sum(Gain(scores))
-    gain = np.ravel(data.inward(pulled))
-    few, more = [_constraints(scores, data.sample)], FIRST * len(gain) + 1000
+    (pulled,) = objective.data.sum(Gain(scores))
+    gain = np.ravel(objective.data.inward(pulled))
+    table = (Here if objective.data.here else Elsewhere)(objective, scores)
+    most, entries, few = FIRST * len(gain) + 1000, 0, []
+    some: Data | None = table.first(theta, most)
     for _ in range(ROUNDS):
-        rows, equal = (np.concatenate(parts) for parts in zip(*few, strict=True))
-        if rows.size + equal.size > LARGEST:
-            return False
-        found = steepest(gain, rows, equal)
-        if found.x is None:
-            return False
-        at = objective.at(found.x)
-        most, losing = data.combined(Ends(scores, at), farther)
-        if not most > POSITIVE:
-            return False
-        if not len(losing):
-            return True
-        mark = float(losing[min(more, len(losing)) - 1])
-        some = data.fetch(Losing(scores, at, mark))[1]
-        if some is None:
+        assert some is not None
+        entries += some.n_rows * scores.n_classes * len(gain)
+        if entries > LARGEST:
             return False
         few.append(_constraints(scores, some))
+        found = steepest(gain, *(np.concatenate(parts) for parts in zip(*few, strict=True)))
+        if found.x is None:
+            return False
+        largest, some = table.losing(found.x, most)
+        if some is None or not largest > POSITIVE:
+            return largest > POSITIVE
     return False
 
 
-def _constraints(scores: Scores, data: Any) -> tuple[Array, Array]:
+def _constraints(scores: Scores, data: Data) -> tuple[Array, Array]:
     wanted = scores.wanted(data.y)
+    X = data.take_with_ones(np.arange(data.n_rows))
     towards = ways(scores.basis, wanted.argmax(axis=1))
-    return constraints(data.take_with_ones(np.arange(data.n_rows)), towards, wanted)
+    return constraints(X.toarray() if is_sparse(X) else X, towards, wanted)
