@@ -43,7 +43,8 @@ def row_slices(n: int, size: int) -> list[slice]:
 
 def is_sparse(X: Any) -> bool:
     """Whether X is a sparse matrix or array of scipy."""
-    return scipy.sparse.issparse(X)
+    # most are arrays, which SciPy would look for among abstract classes
+    return type(X) is not np.ndarray and scipy.sparse.issparse(X)
 
 
 def array_namespace(*arrays: Array) -> Any:

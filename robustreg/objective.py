@@ -100,7 +100,8 @@ class Objective:
         coordinates = self.data.coordinates
         if not coordinates.diagonal:
             return np.zeros(0, dtype=int)
-        return np.flatnonzero(np.repeat(coordinates.transform == 0, self._outputs))
+        none: Array = coordinates.transform == 0
+        return (none if self._outputs == 1 else none.repeat(self._outputs)).nonzero()[0]
 
     def linear(self, theta: Array) -> Array:
         """Coefficients and, last, the intercept; a column for each output where there are several."""

@@ -270,7 +270,7 @@ def _standardised(data: Data) -> Data | None:
     level = np.subtract(X, center, out=kept[:, :p])
     inner = kept.T.dot(kept)
     size = np.sqrt(inner.diagonal()[:p] / n)
-    if not np.all((size > 1 / HUGE) & (size < HUGE) & (np.abs(center) < size / FLAT)):
+    if not ((size > 1 / HUGE) & (size < HUGE) & (np.abs(center) < size / FLAT)).all():
         return None
     scale = np.append(1 / size, kept[0, p:])
     level *= scale[:p]

@@ -50,7 +50,7 @@ def in_units_of_user(
     center = data.coordinates.center
     moved = center @ coef
     heavy = data.here and has_heavy_rows(data.weight)
-    if not heavy and EPS * np.max(np.abs(moved)) <= UNFELT:
+    if not heavy and EPS * np.abs(moved).max() <= UNFELT:
         return coef * unit, (intercept - moved) * unit + base
     # the last place is felt: the intercept is that of the coefficients as they are rounded
     coef = coef * unit

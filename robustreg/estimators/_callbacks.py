@@ -95,7 +95,7 @@ class Progress:
         if not estimator.__dict__.keys().isdisjoint(("_skl_callbacks", "_parent_callback_ctx")):
             context = estimator._init_callback_context(max_subtasks=total)
             self._context = context.call_on_fit_task_begin(**self._told)
-        self.heard = bool(getattr(estimator, "_skl_callbacks", None))
+        self.heard = bool(estimator.__dict__.get("_skl_callbacks"))
 
     def __call__(self, intermediate_result: OptimizeResult) -> bool:
         """Report an iteration of a solver; whether to stop after it."""

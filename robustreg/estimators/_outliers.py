@@ -65,8 +65,9 @@ def row_weights(
     if loss.threshold and scale == 0:
         return (np.abs(residual) <= rounding()).astype(float)
     at = loss.rescaled(scale)
-    unit = float(at.weights(np.zeros(1))[0])
+    unit = float(at.psi_prime(np.zeros(1))[0])
     weights = at.weights(residual)
     if unit != 1.0:
         weights /= unit
-    return np.clip(weights, 0.0, 1.0, out=weights)
+    bounded: Array = weights.clip(0.0, 1.0, out=weights)
+    return bounded

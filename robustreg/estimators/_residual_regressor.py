@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
-from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -76,7 +76,7 @@ class ResidualRegressor(CountsRounding, SeveralOutputs, RemoteMixin):
     def _is_bounded(self) -> bool:
         loss = self._loss()
         widths = [getattr(loss, name) for name in loss.threshold]
-        return loss.degree != 2 or (bool(widths) and bool(np.isfinite(widths).all()))
+        return loss.degree != 2 or (bool(widths) and all(map(math.isfinite, widths)))
 
     def _asks_rank(self) -> bool:
         loss = self._loss()
@@ -156,7 +156,8 @@ class ResidualRegressor(CountsRounding, SeveralOutputs, RemoteMixin):
                 options=getattr(self, "solver_options", None),
             )  # fmt: skip
             return with_scale(objective, found, rank_of(prepared))
-        problem = replace(self._problem(prepared, control), metric=metric)
+        problem = self._problem(prepared, control)
+        problem.metric = metric
         found = solve_residual(
             problem, self._scale(prepared.units), rank_of(prepared), start, stage
         )
@@ -258,7 +259,7 @@ class ResidualRegressor(CountsRounding, SeveralOutputs, RemoteMixin):
 
     def _of_rows(self, X: Any, y: Array, residual: Array, scale: Any) -> dict[str, Array]:
         """Return the attributes that say something of each row."""
-        rounding = cache(partial(self._rounding, X, y))
+        rounding = partial(self._rounding, X, y)
         said = {"outliers_": outlying(residual, scale, y, rounding)}
         weights = row_weights(self._loss(), residual, scale, rounding)
         return said if weights is None else {**said, "weights_": weights}

@@ -50,7 +50,9 @@ def check_real(
     """Refuse a parameter that is not a real number in the interval."""
     value = getattr(estimator, name)
     left, right = closed in ("left", "both"), closed in ("right", "both")
-    real = isinstance(value, Real) and not isinstance(value, bool | np.bool_)
+    real = type(value) is float or (
+        isinstance(value, Real) and not isinstance(value, bool | np.bool_)
+    )
     # of NaN no comparison holds
     above = real and (value >= low if left else value > low)
     below = real and (value <= high if right else value < high)

@@ -65,7 +65,7 @@ class Inside(NamedTuple):
     def dual(self) -> Array:
         """What the equations of the slopes miss."""
         rows = self.rows
-        pull = rows.linear + (rows.lower + self.room[1]) @ rows.X
+        pull = rows.linear + (rows.lower + self.room[1]).dot(rows.X)
         return -(pull if rows.quadratic is None else pull + rows.quadratic @ self.theta)
 
     def primal(self) -> Array:
@@ -84,34 +84,36 @@ def further(at: Inside, dual: Array, primal: Any = 0.0) -> Inside | None:
     ratio = offset / room
     bend = 1 / (ratio[0] + ratio[1])
     root = np.sqrt(bend)[:, None] * X
-    inner = root.T @ root  # the same array twice: half the work
+    inner = root.T.dot(root)  # the same array twice: half the work
     if rows.quadratic is not None:
         inner += rows.quadratic
     solve = _solver(inner)
     if solve is None:
         return None
     shift = primal + offset[1] - offset[0]
-    d_slopes = (X @ solve(dual + (shift * bend) @ X) - shift) * bend
-    d_room = np.array([-d_slopes, d_slopes])
-    d_offset = -offset - ratio * d_room
-    a, b = _lengths(at, d_room, d_offset, 1.0)
-    gap = at.gap
-    ahead = float(np.vdot(room + a * d_room, offset + b * d_offset))
+    d_slopes = (X.dot(solve(dual + (shift * bend).dot(X))) - shift) * bend
+    # the step ahead, as a share of the room, and less one, of the offsets
+    share = np.array([-d_slopes, d_slopes]) / room
+    a, b = _lengths(at, float(share.min()), -1 - float(share.max()), 1.0)
+    gap, rest = at.gap, share + 1
+    ahead = float(np.vdot(room * (1 + a * share), offset * (1 - b * rest)))
     center = gap / room.size * min((ahead / gap) ** 3, 1.0)
     # second order: what the step ahead adds to the products that it should make zero
-    goal = (center - d_room * d_offset) / room - offset
+    goal = center / room + offset * (share * rest - 1)
     shift = primal + goal[0] - goal[1]
-    d_theta = solve(dual + (shift * bend) @ X)
-    d_slopes = (X @ d_theta - shift) * bend
+    d_theta = solve(dual + (shift * bend).dot(X))
+    d_slopes = (X.dot(d_theta) - shift) * bend
     d_room = np.array([-d_slopes, d_slopes])
     d_offset = goal - ratio * d_room
-    a, b = _lengths(at, d_room, d_offset, TO_BOUND)
+    a, b = _lengths(at, float((d_room / room).min()), float((d_offset / offset).min()), TO_BOUND)
     return Inside(rows, theta + b * d_theta, room + a * d_room, offset + b * d_offset)
 
 
-def _lengths(at: Inside, d_room: Array, d_offset: Array, most: float) -> tuple[float, float]:
-    """Return how far slopes and offsets can go, one at the most; a square term ties both together."""
-    a, b = float((d_room / at.room).min()), float((d_offset / at.offset).min())
+def _lengths(at: Inside, a: float, b: float, most: float) -> tuple[float, float]:
+    """Return how far slopes and offsets can go, one at the most; a square term ties both together.
+
+    ``a`` and ``b`` are the steepest falls of a step, as shares of the room and of the offsets.
+    """
     if at.rows.quadratic is not None:
         a = b = min(a, b)
     return -most / a if a < -most else 1.0, -most / b if b < -most else 1.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 from scipy.linalg.lapack import dpotrf, dpotrs
 
 from robustreg._array import Array
@@ -13,10 +12,10 @@ def cholesky(matrix: Array, lift: float = 0.0) -> Array | None:
 
     None where that is not positive definite. Entries have to be finite: LAPACK would not say so.
     """
-    lifted = np.array(matrix, order="F")
     if lift:
-        lifted.flat[:: len(lifted) + 1] += lift
-    factor, failed = dpotrf(lifted, overwrite_a=True)
+        matrix = matrix.copy()
+        matrix.flat[:: len(matrix) + 1] += lift
+    factor, failed = dpotrf(matrix.T)  # in the order of Fortran: one copy, by LAPACK's wrapper
     return None if failed else factor
 
 

@@ -229,6 +229,8 @@ class Squares(NamedTuple):
     def of(cls, objective: Objective) -> Squares:
         """Return that of an objective's penalty."""
         coordinates = objective.data.coordinates
+        if objective.penalty.empty:
+            return cls(np.zeros(coordinates.size))
         bend = objective.penalty.curvature(np.zeros(len(coordinates.center))) / objective.total
         if coordinates.diagonal:
             return cls(coordinates.along_diagonal(bend))
@@ -274,6 +276,8 @@ def unbalanced(quadratic: Array, rest: Array, far: Array) -> float:
     rest, far : array of shape (q,)
         The gradient, and distances.
     """
+    if not quadratic.any():
+        return float(np.abs(rest) @ far)
     diagonal = quadratic if quadratic.ndim == 1 else np.diag(quadratic)
     unit = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
     rest, far = rest / unit, unit * far

@@ -37,11 +37,11 @@ def reweighted(rows: Rows, theta: Array, steps: int, least: float) -> Array:
     for _ in range(steps):
         s = rows.offsets(theta)
         size = np.abs(s)
-        mean = float(size.mean())
+        mean = float(size.sum()) / (len(size) or 1)
         if mean == 0:
             break
         bend = half / np.maximum(size, least * mean)
-        square, pull = X.T.dot(bend[:, None] * X), (bend * s) @ X + fixed
+        square, pull = X.T.dot(bend[:, None] * X), (bend * s).dot(X) + fixed
         if rows.quadratic is not None:
             square += rows.quadratic
             pull += rows.quadratic @ theta

@@ -63,7 +63,8 @@ class Rows:
 
     def offsets(self, theta: Array) -> Array:
         """Signed distance of each row to its kink."""
-        return self.X @ theta - self.position
+        offsets: Array = self.X.dot(theta) - self.position
+        return offsets
 
     def take(self, rows: Array, linear: Array) -> Rows:
         """Return some of the rows, with another linear term."""
@@ -84,7 +85,7 @@ class Rows:
         for part in row_slices(len(total), PART):  # no copy of X
             total[part] = abs(self.X[part]) @ size
         total += np.abs(self.position) + size.max(initial=0.0)
-        return ROUNDED * total + GIVEN * (self.base + np.sum(self.hidden * size))
+        return ROUNDED * total + GIVEN * (self.base + (self.hidden * size).sum())
 
     def gap(self, theta: Array, slopes: Array, size: float = 1.0) -> float:
         """Duality gap of a point and slopes within their bounds, at least 0.
@@ -111,7 +112,9 @@ class Rows:
         the minimum, holds it.
         """
         far: Array = size + np.abs(theta)
-        diagonal = np.diag(self.quadratic) if self.quadratic is not None else np.zeros(len(far))
+        if self.quadratic is None:
+            return far
+        diagonal = np.diag(self.quadratic)
         weak = np.flatnonzero((diagonal > 0) & (diagonal < WEAK))
         rows = len(self.weight)
         if not len(weak) or not rows:

@@ -16,7 +16,7 @@ from robustreg.solvers._active_set import descend
 from robustreg.solvers._control import Control
 from robustreg.solvers._gap import Seen, at_best_constant
 from robustreg.solvers._kinked_proof import proof
-from robustreg.solvers._near_kinks import along_path, nearness, reweighted
+from robustreg.solvers._near_kinks import along_path
 from robustreg.solvers._programs import vertex_near
 from robustreg.solvers._result import Result
 from robustreg.solvers._rows import Rows, Vertex
@@ -27,9 +27,6 @@ from robustreg.solvers._sides import add_penalty
 ROWS = 2_500
 #: beside a penalty coefficients up to which that holds: active sets of more take longer than an interior point
 PENALISED = 60
-#: cells up to which, without a penalty, reweighted least squares come near in less time than the path: at 200 x 5
-#: with six steps, where offsets below a thousandth of their mean count as that
-FEW, STEPS, ALIKE = 2_000, 6, 1e-3
 
 
 def solve_small(objective: Objective, theta: Array, control: Control) -> Result | None:
@@ -49,11 +46,6 @@ def solve_small(objective: Objective, theta: Array, control: Control) -> Result 
     Result
         As of :func:`~robustreg.solvers.solve_piecewise`. None where the table is not small, no iteration is left,
         or there is no minimum that is one point, found and proven.
-
-    References
-    ----------
-    Hunter, D. R. and Lange, K. (2000). Quantile regression via an MM algorithm. Journal of Computational
-    and Graphical Statistics 9, 60-77.
     """
     data = objective.data
     small = data.single and objective.penalty.euclidean and data.n_rows <= ROWS
@@ -70,14 +62,12 @@ def solve_small(objective: Objective, theta: Array, control: Control) -> Result 
     lower, upper = weight * kinks.lower, weight * kinks.upper
     rows = Rows(X, position, lower, upper, weight, np.zeros(len(theta)), None, hidden, data.base)
     rows = add_penalty(rows, objective)
-    if rows.quadratic is not None:
-        theta, share = along_path(rows, theta)
+    theta, share = along_path(rows, theta)
+    if rows.quadratic is None:
+        end = vertex_near(rows, share)
+    else:
         held = share.argsort()[-len(theta) :]
         end = descend(rows, theta, held[share[held] > 1])
-    elif X.size > FEW:
-        end = vertex_near(rows, along_path(rows, theta)[1])
-    else:
-        end = vertex_near(rows, nearness(rows, reweighted(rows, theta, STEPS, ALIKE), ALIKE))
     if end is None:
         return None
     theta, slopes = end

@@ -8,6 +8,7 @@ kinks of others to where it is least.
 from __future__ import annotations
 
 import numpy as np
+from scipy.linalg.lapack import dgetrf, dgetri
 
 from robustreg._array import Array
 from robustreg.solvers._rows import Rows
@@ -48,21 +49,21 @@ def walk(rows: Rows, basis: Array) -> tuple[Array, Array] | None:
     jump, basis, q, still = upper - lower, basis.copy(), len(basis), 0
     for step in range(MOST * q + SOME):
         if step % ANEW == 0:
-            try:
-                inverse = np.linalg.inv(X[basis])
-            except np.linalg.LinAlgError:
+            factor, pivot, singular = dgetrf(X[basis].T)
+            if singular:
                 return None
-            s = X @ (inverse @ rows.position[basis]) - rows.position
+            inverse = dgetri(factor, pivot)[0].T
+            s = X.dot(inverse.dot(rows.position[basis])) - rows.position
             # where rounding decides the side of a row that is on its kink, it stays the same from here on
             side: Array = np.where(s > 0, 1.0, -1.0)
             s[basis] = side[basis] = 0.0
             slopes: Array = np.where(side > 0, upper, lower)
             slopes[basis] = 0.0
-            pull = rows.linear + X.T @ slopes
-        own = -(pull @ inverse)
+            pull = rows.linear + slopes.dot(X)
+        own = -pull.dot(inverse)
         above, below = own - upper[basis], lower[basis] - own
         beyond = np.maximum(above, below)
-        rate = beyond / np.sqrt(np.einsum("ij,ij->j", inverse, inverse))
+        rate = beyond / np.sqrt(np.add.reduce(inverse * inverse))
         leaving = int(rate.argmax())
         if beyond[leaving] <= BEYOND * jump[basis[leaving]]:
             far = beyond > BEYOND * jump[basis]
@@ -71,7 +72,7 @@ def walk(rows: Rows, basis: Array) -> tuple[Array, Array] | None:
             leaving = int(np.where(far, rate, -np.inf).argmax())
         up = above[leaving] > below[leaving]
         edge = inverse[:, leaving] if up else -inverse[:, leaving]
-        along = X @ edge
+        along = X.dot(edge)
         # rows that come to their kinks, in order, until they have taken up the descent
         nearing = -side * along
         ahead = (nearing > 0).nonzero()[0]
@@ -86,7 +87,7 @@ def walk(rows: Rows, basis: Array) -> tuple[Array, Array] | None:
             return None
         past, entering = ahead[order[:last]], int(ahead[order[last]])
         length = float(when[order[last]])
-        reach = X[entering] @ inverse
+        reach = X[entering].dot(inverse)
         if abs(reach[leaving]) <= DEPENDENT * np.abs(reach).max():
             return None
         still = still + 1 if length == 0 else 0
@@ -98,7 +99,7 @@ def walk(rows: Rows, basis: Array) -> tuple[Array, Array] | None:
         turned = side[past] * jump[past]
         slopes[past] = np.where(turned > 0, upper[past], lower[past])
         slopes[entering], slopes[gone] = 0.0, upper[gone] if up else lower[gone]
-        pull = pull + turned @ X[past] - before * X[entering] + slopes[gone] * X[gone]
+        pull = pull + turned.dot(X[past]) - before * X[entering] + slopes[gone] * X[gone]
         s[gone], s[entering] = length if up else -length, 0.0
         side[gone], side[entering] = 1.0 if up else -1.0, 0.0
         column = inverse[:, leaving] / reach[leaving]
