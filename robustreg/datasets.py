@@ -22,6 +22,7 @@ __all__ = [
     "load_grunfeld",
     "load_hbk",
     "load_phones",
+    "load_radar_image",
     "load_stackloss",
     "load_stars",
     "load_state_crime",
@@ -237,6 +238,37 @@ def load_condroz() -> pd.DataFrame:
     ([319.0], 33)
     """
     return _read("condroz")
+
+
+def load_radar_image() -> pd.DataFrame:
+    """Return three bands of a satellite radar image of a suburb of Munich, at 1,573 pixels.
+
+    Contaminated in targets and features: some 40 samples, most of them together, are far from the others. They make
+    a strong effect of the third band on the first one, which all others lack.
+
+    Returns
+    -------
+    pandas.DataFrame of shape (1573, 5)
+        ``x`` and ``y``: place in the image. ``band_2``, ``band_3`` and ``band_1``, the target: values of three
+        frequency bands.
+
+    References
+    ----------
+    R. A. Maronna, R. D. Martin and V. J. Yohai (2006), *Robust Statistics: Theory and Methods*, Wiley, whose
+    website has the data, supplied by A. Frery. R's package robustbase has it as ``radarImage``.
+
+    Examples
+    --------
+    >>> from robustreg import L2Regressor, MMRegressor
+    >>> from robustreg.datasets import load_radar_image
+    >>> image = load_radar_image()
+    >>> X, y = image[["band_2", "band_3"]], image["band_1"]
+    >>> L2Regressor().fit(X, y).coef_.round(2).tolist()
+    [0.3, 0.52]
+    >>> MMRegressor().fit(X, y).coef_.round(2).tolist()
+    [0.29, 0.03]
+    """
+    return _read("radar_image")
 
 
 def load_stars() -> pd.DataFrame:
