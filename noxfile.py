@@ -24,7 +24,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check")
     session.run("codespell")
     # Checks that mistake code and tables for prose are left out. Terms: tests/test_prose.py.
-    pages = "README.md CONTRIBUTING.md docs/getting_started.md docs/guide/*.md examples/*.py"
+    pages = "README.md CONTRIBUTING.md docs/getting_started.md docs/guide/*.md examples/*.py examples/*/*.py"
     blind = "typography|lexical_illusions|uncomparables|is repeated"
     session.run(
         "bash",

@@ -58,7 +58,10 @@ sphinx_gallery_conf = {
     "show_signature": False,
     "backreferences_dir": "reference/backreferences",
     "doc_module": ("robustreg",),
-    "within_subsection_order": "gallery_order.QuickstartFirst",
+    "subsection_order": [
+        f"../examples/{section}"
+        for section in ("outliers", "tuning", "uncertainty", "classes", "more")
+    ],
     "remove_config_comments": True,
 }
 

@@ -129,7 +129,7 @@ def test_html_repr_links_to_the_page(cls):
     assert f"reference/generated/robustreg.{cls.__name__}.html" in cls()._repr_html_()
 
 
-@pytest.mark.parametrize("script", sorted((ROOT / "examples").glob("*.py")), ids=lambda p: p.name)
+@pytest.mark.parametrize("script", sorted((ROOT / "examples").rglob("*.py")), ids=lambda p: p.name)
 def test_example_begins_with_a_title(script):
     lead = inspect.cleandoc(compile(script.read_text("utf-8"), script, "exec").co_consts[0])
     title, underline = lead.splitlines()[:2]

@@ -128,6 +128,20 @@ def test_residuals_of_a_model_are_standardised_and_flagged():
     np.testing.assert_allclose(quantiles[order, 0], -quantiles[order[::-1], 0], atol=1e-12)
 
 
+def test_names_of_residuals_stay_within_their_panel():
+    phones = datasets.load_phones()
+    y = phones["calls"].set_axis([f"year {1900 + year}" for year in phones["year"]])
+    X = phones[["year"]].set_axis(y.index)
+    display = ResidualDisplay.from_estimator(RobustRegressor(loss="tukey").fit(X, y), X, y)
+    display.figure_.canvas.draw()
+    for ax in display.ax_:
+        box = ax.get_window_extent()
+        assert len(ax.texts) == 7
+        for text in ax.texts:
+            name = text.get_window_extent()
+            assert box.x0 < name.x0 < name.x1 < box.x1
+
+
 def test_residuals_without_a_scale_take_their_mad(diabetes):
     X, y = diabetes
     models = [make_pipeline(StandardScaler(), L2Regressor()), LinearRegression()]

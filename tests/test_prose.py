@@ -23,7 +23,7 @@ PAGES = [
     ROOT / "docs" / "index.md",
     ROOT / "docs" / "getting_started.md",
     *sorted((ROOT / "docs" / "guide").glob("*.*")),
-    *sorted((ROOT / "examples").glob("*.py")),  # without the pages for contributors
+    *sorted((ROOT / "examples").rglob("*.py")),  # without the pages for contributors
 ]
 # the name of a hook of losses, which contributors override
 NAMES = ("Kinks", "kinks :")

@@ -79,9 +79,8 @@ _INSTEAD = {
 def missing(estimator: Any, name: str) -> AttributeError:
     """Return the error for an attribute that does not exist, with what to use instead."""
     hint = _INSTEAD.get(name, "")
-    if re.fullmatch("[a-z]\\w*[^_]_", name) and not any(
-        own[0] != "_" and own[-1] == "_" for own in vars(estimator)
-    ):
+    # the test is cheap: a fit asks for attributes that a first one does not have
+    if name[0] != "_" and name[-1] == "_" and "n_features_in_" not in estimator.__dict__:
         hint = "It is not fitted yet: call fit first."
     if name == "predict_proba" and not isinstance(estimator, ClassifierMixin):
         hint = "It predicts no classes: LogisticClassifier estimates their probabilities."

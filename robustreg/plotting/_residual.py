@@ -198,10 +198,13 @@ class ResidualDisplay:
             : min(NAMED, int(flagged.sum()))
         ]
         ax.margins(0.1)
+        low, high = x.min(), x.max()
         for place, i in enumerate(np.sort(farthest)):
             name = i if self.names is None else self.names[i]
-            # neighbours are named on different sides
-            side, offset = (("right", (-5, 4)), ("left", (5, -5)))[place % 2]
+            # neighbours are named on different sides, and those near an edge on the inner one
+            at = (x[i] - low) / (high - low) if high > low else 0.5
+            inner = 0 if at > 0.9 else 1 if at < 0.1 else place % 2
+            side, offset = (("right", (-5, 4)), ("left", (5, -5)))[inner]
             ax.annotate(
                 str(name), (x[i], self.residual[i]), xytext=offset, ha=side, va="center",
                 textcoords="offset points", fontsize="x-small", color=MARK,
