@@ -43,7 +43,7 @@ class RemoteMixin(RemoteFit, LinearRegressor):
         return Prepared(data, replace(units, spread=data.view.spread), rank)
 
     def outliers(self, X: Any, y: Any) -> Any:
-        """Say which rows are outliers, as `outliers_` does of the rows of the fit.
+        """Mark the outliers among rows, by the rule of `outliers_`.
 
         Parameters
         ----------

@@ -239,7 +239,7 @@ class LogisticClassifier(EntropyClassifier):
 
 
 class FocalClassifier(EntropyClassifier):
-    r"""Linear classifier with the focal loss, which cares least for rows that are clearly right.
+    r"""Linear classifier with the focal loss, which gives little weight to rows that are classified well.
 
     Minimises
 
@@ -248,13 +248,13 @@ class FocalClassifier(EntropyClassifier):
 
     with p the sigmoid of one score or the softmax of several. The loss is not convex: the fit starts
     from the one of cross-entropy, to which ``gamma=0`` is equal. The sigmoid of a score is not the
-    probability of a class here; `predict_proba` gives the probabilities under which the score is
-    best.
+    probability of a class here; `predict_proba` gives the probabilities for which the score has the
+    least expected loss.
 
     Parameters
     ----------
     gamma : float, default=2.0
-        How much the rows that are clearly right are ignored, at least 0.
+        How strongly the weight of well classified rows is reduced, at least 0; 0 is cross-entropy.
     alpha : float, default=1.0
         Strength of the L2 penalty on the sum of losses; the intercept is never penalised.
     l1_ratio : float, default=0.0
@@ -295,7 +295,8 @@ class FocalClassifier(EntropyClassifier):
         Iterations.
     optimality_ : float
         Largest gradient entry per unit of weight in standardised units, or largest distance of minus the gradient
-        from the subdifferential of the penalty: it certifies a stationary point, not that no other one is lower.
+        from the subdifferential of the penalty. It certifies a stationary point;
+        another one may be lower.
     n_features_in_ : int
         Number of columns seen in fit.
     feature_names_in_ : array of shape (n_features,)
@@ -382,7 +383,7 @@ class PolyClassifier(EntropyClassifier):
     with p the sigmoid of one score or the softmax of several. Beyond ``epsilon=1`` the loss is not
     convex: the fit starts from the one of cross-entropy, to which ``epsilon=0`` is equal. The
     sigmoid of a score is not the probability of a class here; `predict_proba` gives the
-    probabilities under which the score is best.
+    probabilities for which the score has the least expected loss.
 
     Parameters
     ----------

@@ -216,16 +216,17 @@ class SRegressor(BoundedRegressor):
     normal distribution with Tukey's loss and a breakdown point of one half. `MMRegressor` starts from this
     fit and keeps its breakdown point at the efficiency asked for.
 
-    The criterion has many local minima. Starts are exact fits to nonsingular subsets of p rows drawn at
-    random (all of them, where there are at most 50,000), and least-squares fits to central halves of the
-    rows by robust covariances; all are improved at once, and the best ones to a stationary point. With
-    ``n_starts="auto"`` there are 500 random starts (100 from 30 parameters on, 1,000 for 13 to 29), and for 7 to 12
-    parameters up to 5,000, so that a clean
-    subset is among them but for one search in a thousand where half of the rows are contaminated (to 9
-    parameters). Of more than some thousand rows a sample is searched, from 250 random starts in each round with 13 to 29
-    parameters, until the best optimum was found from ten starts or for five rounds. Then the search goes on
-    from the rows that the best optimum leaves out, and from planes near it that pass through one of them, until nothing better
-    is found.
+    The criterion has many local minima. There are two kinds of starts: exact fits to random nonsingular
+    subsets of p rows (all subsets, if there are at most 50,000), and least-squares fits to the central half
+    of the rows by robust covariances. All starts are improved, and the best ones followed to a stationary
+    point. Then the search continues from the rows that the best optimum rejects, and from planes near it
+    that pass through one of them, until it finds nothing better.
+
+    ``n_starts="auto"`` stands for 500 random starts, for up to 5,000 with 7 to 12 parameters, for 1,000 with
+    13 to 29, and for 100 with 30 or more. If half of the rows are contaminated, all subsets contain a
+    contaminated row in one search of a thousand (up to 9 parameters; more often beyond). With more than
+    some thousand rows a sample of them is searched, in rounds (of 250 random starts with 13 to 29
+    parameters), until ten starts ended at the best optimum, and for five rounds at most.
 
     Parameters
     ----------
@@ -267,7 +268,7 @@ class SRegressor(BoundedRegressor):
         Iterations of the last refinement.
     optimality_ : float
         Largest entry of the gradient per unit of weight, in units of median deviations of the columns. It
-        certifies a stationary point, not that no other one is lower.
+        certifies a stationary point; another one may be lower.
     n_features_in_ : int
         Number of columns seen in fit.
     feature_names_in_ : array of shape (n_features,)
@@ -386,7 +387,7 @@ class MMRegressor(BoundedRegressor):
         Iterations of the S- and M-estimates.
     optimality_ : float
         Largest entry of the gradient of the last M-estimate per unit of weight, in units of median
-        deviations of the columns. It certifies a stationary point, not that no other one is lower.
+        deviations of the columns. It certifies a stationary point; another one may be lower.
     n_features_in_ : int
         Number of columns seen in fit.
     feature_names_in_ : array of shape (n_features,)
@@ -516,14 +517,15 @@ class LTSRegressor(HighBreakdownRegressor):
     squares, which increases the efficiency.
 
     The search is FAST-LTS: from many starts each step fits the h rows with the smallest residuals by least
-    squares, which never makes the sum larger. Starts are those of `SRegressor`. On samples of many rows they are improved for
-    an M-scale that leaves out as many rows: it varies less from sample to sample than the trimmed sum does.
+    squares, which never makes the sum larger. Starts are those of `SRegressor`. With many rows a sample of
+    them is searched, for a low M-scale that rejects as many rows, because it varies less between samples
+    than the trimmed sum.
 
     Parameters
     ----------
     coverage : float in [0.5, 1], default=0.5
         Share of the samples in the trimmed sum. 0.5 means ``h = (n + p + 1) // 2``, of the highest breakdown point, and
-        1 means all; between them h is ``2 h0 - n + 2 (n - h0) coverage``, rounded down, with that h0.
+        1 means all; between them h is ``2 h0 - n + 2 (n - h0) coverage``, rounded down, with h0 the h at 0.5.
     reweight : bool, default=True
         Whether to refit by least squares on the samples close to the raw fit.
     n_starts : int or "auto", default="auto"
@@ -564,8 +566,8 @@ class LTSRegressor(HighBreakdownRegressor):
         Concentration steps of the last refinement.
     optimality_ : float
         Largest entry of the gradient of the trimmed sum per unit of weight, in standard units of y and
-        median deviations of the columns. It certifies that no concentration step gains anything, not that
-        no other set of rows is better.
+        median deviations of the columns. If it is 0 no concentration step lowers the sum;
+        another set of rows may still be better.
     n_features_in_ : int
         Number of columns seen in fit.
     feature_names_in_ : array of shape (n_features,)

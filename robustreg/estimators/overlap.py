@@ -106,9 +106,9 @@ class DiceClassifier(OverlapClassifier):
     .. math:: \Big(\sum_i w_i\Big) \Big(1 - \frac{2 \sum_i w_i p_i g_i + s}
         {\sum_i w_i p_i^2 + \sum_i w_i g_i^2 + s}\Big) + \tfrac{\alpha}{2} \|\mathrm{coef}\|_2^2 ,
 
-    one minus a smooth form of the F1 score of ``classes_[1]`` over all rows at once, so that rows of
-    the other class that are clearly right count for nothing. The loss is not convex: the fit starts
-    from the logistic one. Its scores are made for decisions and stand for no probabilities.
+    one minus a smooth form of the F1 score of ``classes_[1]`` over all rows at once. Rows of the other
+    class that are classified with confidence do not contribute. The loss is not convex: the fit starts
+    from the logistic one. Its scores are for decisions; they are not probabilities.
 
     Parameters
     ----------
@@ -148,7 +148,8 @@ class DiceClassifier(OverlapClassifier):
         Iterations.
     optimality_ : float
         Largest gradient entry per unit of weight in standardised units, or largest distance of minus the gradient
-        from the subdifferential of the penalty: it certifies a stationary point, not that no other one is lower.
+        from the subdifferential of the penalty. It certifies a stationary point;
+        another one may be lower.
     n_features_in_ : int
         Number of columns seen in fit.
     feature_names_in_ : array of shape (n_features,)

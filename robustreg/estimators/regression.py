@@ -247,9 +247,8 @@ class RobustRegressor(NamedLoss, ResidualRegressor):
         - "mad": the median absolute residual / 0.6745 of the fit itself.
         - a positive number: fixed, in the units of y.
 
-        It is also reported for losses without a threshold: "mad" for smooth ones. For the absolute error it is
-        that of "l1" whichever of the two is asked for, which leaves as many of the smallest residuals out of
-        the median as there are coefficients: so many rows are fitted exactly.
+        Losses without a threshold do not use it, but `scale_` reports it: "mad" for smooth ones, and "l1" for
+        the absolute error, whichever is asked for.
     fit_intercept : bool, default=True
         Whether to fit an intercept.
     max_iter : int, default=1000

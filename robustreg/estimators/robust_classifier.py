@@ -23,7 +23,7 @@ from robustreg.solvers import Control, Result
 def _has_probabilities(model: RobustClassifier) -> bool:
     """Whether scores of the loss stand for probabilities."""
     if not getattr(model._named_loss(), "probabilities", ""):
-        raise AttributeError(f"The scores of loss={model.loss!r} stand for no probabilities.")
+        raise AttributeError(f"The scores of loss={model.loss!r} are no probabilities.")
     return True
 
 
@@ -33,8 +33,8 @@ class RobustClassifier(NamedLoss, EntropyClassifier, MarginClassifier, OverlapCl
     Minimises :math:`\sum_i w_i \, \ell(y_i, f(x_i)) + \alpha P(\mathrm{coef})`, where f is one score for two
     classes. With several classes there is a score for each. Cross-entropy, focal, poly and multi-class hinge
     losses see the scores together; a hinge or squared hinge loss is fitted for each class against the rest.
-    The Dice loss is :math:`\sum_i w_i` times one minus the overlap of two classes. Each loss has the solver of the
-    class that names it, such as :class:`FocalClassifier`, and the same fit.
+    The Dice loss is :math:`\sum_i w_i` times one minus the overlap of two classes. Each loss has the solver
+    of its own class, such as :class:`FocalClassifier`, and gives the same estimate.
 
     Parameters
     ----------

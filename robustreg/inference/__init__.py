@@ -1,4 +1,4 @@
-"""How sure a fit is: standard errors, tests, intervals, and which rows decide it."""
+"""Standard errors, tests, intervals, and the influence of single rows."""
 
 from robustreg.inference._influence import influence
 from robustreg.inference._outputs import OutputsSummary

@@ -28,7 +28,7 @@ KINDS = ("regular", "vertical outlier", "good leverage", "bad leverage")
 def influence(
     model: Any, X: Any, y: Any, *, sample_weight: Any = None, random_state: Any = 0
 ) -> pd.DataFrame:
-    """Say of each row how far it lies from the fit and from the other rows.
+    """Return residual, leverage, robust distance, weight and Cook's distance of each row.
 
     Parameters
     ----------

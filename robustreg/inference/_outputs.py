@@ -22,7 +22,7 @@ VALUES = ("scale", "r2", "adjusted_r2", "n_outliers", "covariance_type", "df")
 
 
 class OutputsSummary(Summary):
-    """How sure the coefficients of several outputs are. Made by :func:`summarize`.
+    """Standard errors, tests and intervals of several outputs. Made by :func:`summarize`.
 
     Each output is summarised as the single fit that it is. How the coefficients of two outputs vary together is not
     estimated.

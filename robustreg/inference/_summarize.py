@@ -124,7 +124,7 @@ def summarize(
     n_resamples: int = 999,
     random_state: Any = 0,
 ) -> Summary:
-    """Say how sure the coefficients of a fitted model are.
+    """Return standard errors, tests and confidence intervals of a fitted model.
 
     Nothing is stored on the model. Weights are numbers of repetitions: weight 2 is a row written twice.
 

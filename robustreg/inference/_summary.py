@@ -87,7 +87,7 @@ class Found:
 
 
 class Summary:
-    """How sure the coefficients of a fit are. Made by :func:`summarize`.
+    """Standard errors, tests and intervals of a fit. Made by :func:`summarize`.
 
     Parameters
     ----------

@@ -118,7 +118,7 @@ class Loss(Parameters, ABC):
     against_rest : bool
         Whether each of several classes is told from all others by a fit of its own.
     endless : bool
-        Whether the loss of a sample that is clearly right falls for ever.
+        Whether the loss tends to its infimum without reaching it as the score of the true class grows.
     probabilities : str
         How scores of a classifier stand for probabilities: "link" by sigmoid or softmax, "conditional" as
         those under which the scores have the least expected loss; empty where they do not.
