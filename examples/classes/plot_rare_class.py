@@ -2,9 +2,9 @@
 A rare class: losses, weights and thresholds
 ============================================
 
-Fraud, defects, diseases: the class that matters is rare. We ask one linear model for it in six ways and
-look at two things that are easily mixed up: how well the *scores* rank the rows, and where between
-them *predict* draws the line.
+Fraud, defects, diseases: the class that matters is rare. We fit a linear model to it in six ways and
+compare two things that are easily confused: how well the *scores* rank the samples, and at which threshold *predict*
+decides.
 """
 
 import matplotlib.pyplot as plt
@@ -52,17 +52,17 @@ for (name, model), marker in zip(models.items(), "os^vPD", strict=True):
     (line,) = ax.plot(curve[1], curve[0], linewidth=1)
     ax.plot(recall, precision, marker, color=line.get_color(), markersize=11, alpha=0.8, label=name)
 ax.set(xlabel="recall", ylabel="precision", title="One row in a hundred: curves and decisions")
-ax.legend(title="where predict draws the line")
+ax.legend(title="marker: threshold of predict")
 plt.show()
 
 # %%
-# The average precisions are nearly equal and the curves lie on each other: on these data every loss
+# The average precisions are nearly equal and the curves coincide: on these data every loss
 # finds nearly the same direction. What differs is where on the curve the decisions are.
 #
-# - The *logistic* and the *focal* loss call a row rare if that is more likely than not, which is seldom.
-# - *Balanced weights* call everything rare that is likelier so than usual: most of it is found, among
-#   many false alarms. Smaller weights lie between.
-# - *Dice* decides where its smooth F1 score is best, as a *tuned threshold* does after more fits.
+# - The *logistic* and the *focal* loss predict the rare class if it is more likely than the other, which is seldom.
+# - *Balanced weights* predict it if it is more likely than on average. Most of its samples are found, among
+#   many false alarms. Smaller weights are in between.
+# - *Dice* decides where its smooth F1 score is best. A *tuned threshold* does the same with more fits.
 #
-# So a rare class by itself is no reason for another loss. Where decisions are all that is wanted, Dice
-# makes them in one fit; where costs are known, take probabilities and the threshold the costs imply.
+# So a rare class by itself is no reason for another loss. If only decisions are needed, Dice
+# makes them in one fit. If costs are known, use probabilities and the threshold that the costs imply.

@@ -2,9 +2,9 @@
 Bigger than memory
 ==================
 
-A file that is mapped into memory is read as it is needed, some thousand samples at a time. With 500,000 samples or more a fit
-keeps nothing of their length but its answers, and so the memory that it needs does not grow with the file. Here the
-operating system checks that: a process that may not take the memory of the data fits them.
+A file that is mapped into memory is read as it is needed, some thousand samples at a time. With 500,000 samples or more the only
+arrays with an entry for each sample are ``y`` and the results. Here the operating system checks that: it limits the memory of a process to less than
+the size of the data, and the process fits them.
 """
 
 import subprocess
@@ -21,7 +21,7 @@ from robustreg import HuberRegressor, L1Regressor
 # %%
 # A file
 # ------
-# One million samples of 20 features, written part by part. One target in ten is wrong by far.
+# One million samples of 20 features, written part by part. One target in ten is contaminated.
 
 n, p = 1_000_000, 20
 folder = Path(tempfile.mkdtemp())
@@ -74,8 +74,8 @@ print(run.stdout, run.stderr)
 # %%
 # What a fit allocates
 # --------------------
-# The peak of what Python and NumPy allocate in fits of an array and of a file, beside the data. That of an array is the
-# faster fit and keeps up to ten numbers for each sample. Of a file `weights_` is the largest part: a number for each sample.
+# The peak of what Python and NumPy allocate in a fit, the data not counted. The fit to an array in memory is faster and keeps up to ten
+# numbers for each sample. In the fit to a file `weights_` is the largest part: one number for each sample.
 
 
 def peak(model, X, y):

@@ -2,8 +2,8 @@
 A new loss in one class
 =======================
 
-M-quantiles are to Huber's loss what quantiles are to the absolute error. Their loss is not in the library: we
-write it, and everything else follows, its function form, estimators that use it by name, grids over its parameter.
+M-quantiles are to Huber's loss what quantiles are to the absolute error. Their loss is not in the library. We
+write it as one class. Its function, its use by name in estimators, and grids over its parameter follow from the class.
 """
 
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ from robustreg.datasets import load_engel
 from robustreg.losses import ResidualLoss, function_form
 
 # %%
-# The loss is Huber's, whose two sides differ in weight. A residual loss says what it costs, ``rho``, its first two
-# derivatives, ``psi`` and ``psi_prime``, and which of its parameters are in units of the residual.
+# The loss is Huber's with different weights for positive and negative residuals. A residual loss defines its value ``rho``, its first two
+# derivatives ``psi`` and ``psi_prime``, and which of its parameters are in units of the residual.
 
 
 @dataclass(eq=False)
@@ -50,7 +50,7 @@ class MQuantile(ResidualLoss):
 
 
 # %%
-# The class is registered under its name the moment it is defined.
+# The definition of the class registers it under its name.
 
 engel = load_engel()
 X, y = engel[["income"]], engel["food_expenditure"]

@@ -1,10 +1,10 @@
 """
-Few features of many, when some targets are wrong
-=================================================
+Sparse regression with contaminated targets
+===========================================
 
-Gene expression, spectra, sensors: more features than samples, of which a few matter. A lasso finds them, until some
-targets are contaminated: a squared loss then selects features that explain the outliers. Here the same
-penalty stands beside three losses, on real measurements.
+Gene expression, spectra, sensors: more features than samples, of which a few matter. A lasso finds them. With contaminated
+targets its squared loss selects features that explain the outliers. Here the same penalty is used with three losses, on
+real measurements.
 
 The data are the breast cancer measurements of scikit-learn: 30 features of cell nuclei. With squares and
 products of those that are not the size itself (perimeter, radius, area) there are 252. We predict the mean perimeter of 143
@@ -41,8 +41,8 @@ print(
 # %%
 # What each loss selects
 # ----------------------
-# Strengths are chosen so that each model keeps about ten features of the clean data; then the same strengths meet the
-# contaminated targets. An elastic net (``l1_ratio=0.9``) keeps features together that resemble each other.
+# The strengths are chosen so that each model keeps about ten features on the clean data. The same strengths are then used with
+# the contaminated targets. An elastic net (``l1_ratio=0.9``) selects correlated features together.
 
 models = {
     "squared": L2Regressor(l1_ratio=0.9),
@@ -73,8 +73,8 @@ for name, model in models.items():
     )
 
 # %%
-# The squared loss gives up features that matter and takes others; its error grows. Huber and L1 keep most of their choice. Each zero
-# is exact, and `optimality_` proves that the features left out would not leave zero.
+# The squared loss drops features that matter and selects others, and its error grows. Huber and L1 keep most of their selection. Each
+# zero is exact, and `optimality_` certifies it.
 
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
 names = list(models)

@@ -3,7 +3,7 @@ Heavy-tailed measurements: calcium in 428 samples of soil
 =========================================================
 
 How does the calcium content of alkaline soil grow with its pH value? Some samples hold ten times as much calcium as the
-others, and more of them are at high pH values. Least squares takes them for a part of the answer.
+others, and more of them are at high pH values. Least squares follows them.
 """
 
 import matplotlib.pyplot as plt

@@ -52,7 +52,7 @@ for name, search in searches.items():
 # contaminated and on clean data.
 
 own = HuberRegressorCV(epsilons=epsilons, alphas=[0], scoring=loss_at_own_delta)
-print(f"own delta, clean table: epsilon {own.fit(X_train, clean).epsilon_:.2f}")
+print(f"own delta, clean data: epsilon {own.fit(X_train, clean).epsilon_:.2f}")
 
 curves = {"error on clean rows": []}
 for epsilon in epsilons:

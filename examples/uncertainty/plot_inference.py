@@ -2,8 +2,8 @@
 Standard errors and influential samples
 =======================================
 
-Hawkins, Bradu and Kass made 75 rows of which the first ten are bad leverage points: far out in the features, with a target
-that does not belong there. Rows 11 to 14 are as far out and belong to the others.
+In the 75 samples of Hawkins, Bradu and Kass the first ten are bad leverage points: far from the others in X, with a target
+that does not follow the model. Samples 11 to 14 are equally far and follow it.
 """
 
 import matplotlib.pyplot as plt
@@ -19,14 +19,14 @@ data.index = X.index = y.index = range(1, 76)
 
 # %%
 # A summary prints what ``summary`` does in R: coefficients with standard errors and tests, the scale, a robust R2, and how many
-# rows have no weight. No feature matters: the target of the clean rows is noise.
+# samples have weight zero. No feature matters: the target of the clean samples is noise.
 
 model = MMRegressor().fit(X, y)
 print(summarize(model, X, y))
 
 # %%
-# Least squares and Huber's M-estimator follow the ten rows, and are sure of it: intervals tell how much a coefficient varies,
-# not whether it answers the right question.
+# Least squares and Huber's M-estimator follow the ten bad leverage points, with short intervals. Intervals describe the variance of a
+# coefficient, not its bias.
 
 fits = {
     "least squares": L2Regressor(),
@@ -37,12 +37,12 @@ summaries = {name: summarize(fit.fit(X, y), X, y) for name, fit in fits.items()}
 CoefficientDisplay.from_summaries(summaries)
 
 # %%
-# The outlier map of the MM-estimate has the ten rows in the region of bad leverage, and the four in that of good leverage.
+# The outlier map of the MM-estimate shows ten bad and four good leverage points.
 
 OutlierMapDisplay.from_estimator(model, X, y)
 
 # %%
-# In that of least squares it is the good leverage points that look bad.
+# In that of least squares the good leverage points appear as bad ones.
 
 OutlierMapDisplay.from_estimator(fits["least squares"], X, y)
 plt.show()

@@ -2,8 +2,8 @@
 Quantile bands of food expenditure
 ==================================
 
-Engel's households: what a family spends on food grows with its income, and so does the spread. ``QuantileRegressor``
-fits each quantile by itself, exactly, and is not moved by the few rich families that spend little.
+Engel's households: food expenditure grows with income, and so does its spread. ``QuantileRegressor``
+fits each quantile exactly. The few rich families that spend little have little influence.
 """
 
 import matplotlib.pyplot as plt
@@ -19,7 +19,7 @@ quantiles = [0.05, 0.25, 0.5, 0.75, 0.95]
 fits = {q: QuantileRegressor(quantile=q, alpha=0).fit(X, y) for q in quantiles}
 
 # %%
-# Each line has its share of the rows below it, and the slopes grow: richer families differ more.
+# Below each line is the stated share of the families. The slopes grow with the quantile: the spread grows with income.
 
 rows = [
     {"quantile": q, "slope": fit.coef_[0], "share below": np.mean(y < fit.predict(X))}
