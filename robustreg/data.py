@@ -173,9 +173,18 @@ class Passes:
 
 @dataclass
 class WorkingSet:
-    """Columns that a fit with exact zeros has looked at, with which the next fit to the same rows begins."""
+    """What a fit with exact zeros leaves to the next one to the same rows.
+
+    Parameters
+    ----------
+    columns : array of int
+        Those that it has looked at, with which the next one begins.
+    gram : object, optional
+        Inner products of some, as the solver keeps them.
+    """
 
     columns: Array = field(default_factory=lambda: np.zeros(0, dtype=int))
+    gram: Any = None
 
 
 @dataclass
@@ -413,13 +422,8 @@ class Data:
     def subset(self, rows: Array, *, keep: bool = True) -> Data:
         """Return some of the rows as data of their own that counts passes by their share."""
         weight = None if self.weight is None else self.weight[rows]
-        small = replace(
-            self,
-            y=self.y[rows],
-            weight=weight,
-            share=self.share * len(rows) / self.n_rows,
-            moments=None,
-        )
+        share = self.share * len(rows) / self.n_rows
+        small = replace(self, y=self.y[rows], weight=weight, share=share, moments=None)
         if not keep or (is_sparse(self.X) and not self.explicit):
             small.rows = rows if self.rows is None else self.rows[rows]
             return small

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from robustreg._array import Array
 from robustreg._lazy import is_rows, refuse_lazy, width
+from robustreg.estimators._scores import plain_score, r2
 from robustreg.tables import lazily
 
 
@@ -71,4 +72,5 @@ class ScoreMixin(RegressorMixin):
             R2. Contaminated targets decide it: see :func:`robustreg.model_selection.robust_r2_score`.
         """
         refuse_lazy(type(self).__name__, X=X, y=y, sample_weight=sample_weight)
-        return float(super().score(X, y, sample_weight=sample_weight))
+        plain = plain_score(r2, self, X, y, sample_weight)
+        return float(super().score(X, y, sample_weight=sample_weight)) if plain is None else plain

@@ -32,6 +32,7 @@ from robustreg.estimators._remote_labels import (
     read_labels,
     union,
 )
+from robustreg.estimators._scores import accuracy, plain_score
 from robustreg.estimators._stored import CountsRounding
 from robustreg.estimators._validation import check_data, check_option, check_weight
 from robustreg.far_rows import FarRows, prepare_beside_far_rows
@@ -398,7 +399,8 @@ class LinearClassifier(ClassifierMixin, LinearScores):
             right, total = table.reduce(Right(bare))
             return float(right / total)
         refuse_lazy(type(self).__name__, X=X, y=y, sample_weight=sample_weight)
-        return float(super().score(X, y, sample_weight=sample_weight))
+        plain = plain_score(accuracy, self, X, y, sample_weight)
+        return float(super().score(X, y, sample_weight=sample_weight)) if plain is None else plain
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -49,7 +49,12 @@ class FitSequence:
 
     def fit(self, **parameters: Any) -> LinearModel:
         """Return the model fitted with these parameters; it is overwritten by the next fit."""
-        model: LinearModel = self.model.set_params(**parameters)
+        model: LinearModel = self.model
+        if parameters.keys() <= vars(model).keys():  # set_params asks for all of them first
+            for name, value in parameters.items():
+                setattr(model, name, value)
+        else:
+            model.set_params(**parameters)
         if model._is_several(self._given[1]):
             again: LinearModel = clone(model).fit(*self._given)
             return again

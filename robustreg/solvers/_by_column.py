@@ -33,6 +33,7 @@ from robustreg.solvers._control import Control
 from robustreg.solvers._free_columns import KEPT_BYTES, FreeColumns, dense_columns
 from robustreg.solvers._gap import Certificate, certify
 from robustreg.solvers._grouped_quadratic import GroupLimits
+from robustreg.solvers._kept_gram import KeptGram
 from robustreg.solvers._kinks import offsets
 from robustreg.solvers._multipliers import Multipliers, tied_rows, vertex
 from robustreg.solvers._penalised_quadratic import Limits
@@ -134,6 +135,10 @@ class _Problem:
         labels[np.flatnonzero(np.repeat(held, outputs))] = np.repeat(inner, outputs)
         return few, GroupLimits(self.part.even_l1[groups], labels), bend
 
+    def key(self, kept: Array) -> Any:
+        """Say which columns :meth:`on` makes of some."""
+        return kept.tobytes(), None if self.combined is None else self.combined.columns.tobytes()
+
     def take(self, theta: Array, kept: Array) -> Array:
         """Return the parameters of some columns, in the order that :meth:`on` gives them."""
         u, edge = self._coefficients(theta)
@@ -172,8 +177,9 @@ class _Problem:
         """Return which columns have a coefficient that is not zero, with the others of their groups."""
         u = theta[: self.objective.data.size * self.outputs].reshape(-1, self.outputs)
         used = (u != 0).any(axis=1)
-        units = self.units
-        return np.asarray(np.isin(units, units[used]) & self.live)
+        if self.part.labels is not None:
+            used = np.isin(self.part.labels, self.part.labels[used])
+        return np.asarray(used & self.live)
 
 
 def solve_by_column(objective: Objective, theta: Array, control: Control) -> Result:
@@ -335,13 +341,16 @@ def _with_columns(
     kept = np.flatnonzero(first & problem.live)
     if problem.live.sum() <= FIRST:
         kept = np.flatnonzero(problem.live)
-    found = None
+    grams, found = _kept_gram(objective.data), None
     for _ in range(ROUNDS):
         few, limits, bend = problem.on(kept)
         start = problem.take(theta, kept)
         inner = control.phase(tol=max(rough, control.tol), view=partial(problem.whole, kept=kept))
-        found = proximal_newton(few, start, limits, bend, inner)
+        hessian = partial(grams.hessian, few, problem.key(kept))
+        found = proximal_newton(few, start, limits, bend, inner, hessian)
         found.x = theta = problem.whole(found.x, kept)
+        if len(kept) == len(problem.live) and problem.combined is None:
+            found.known = found.loss
         if not control.left or len(kept) == int(problem.live.sum()):
             break
         found.known = objective.evaluate(theta)
@@ -365,6 +374,15 @@ def _with_columns(
         kept = np.union1d(kept, np.flatnonzero(np.isin(units, units[join]) & problem.live))
     assert found is not None
     return found
+
+
+def _kept_gram(data: Data) -> KeptGram:
+    """Return the Gram matrix that the last fit to the same rows has left, if there was one."""
+    if data.working is None:
+        return KeptGram()
+    if data.working.gram is None:
+        data.working.gram = KeptGram()
+    return cast(KeptGram, data.working.gram)
 
 
 def _solve_kinked(objective: Objective, theta: Array, control: Control) -> Result:

@@ -16,9 +16,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import scipy.linalg
 
 from robustreg._array import Array
+from robustreg.solvers._cholesky import cholesky, solve_factored
 from robustreg.solvers._column_penalty import least_subgradient
 
 #: a gradient beyond the penalty by this share of what it is computed from is rounding
@@ -206,20 +206,13 @@ def solve_definite(H: Array, right: Array) -> Array:
         return right
     scale = np.sqrt(np.maximum(np.diag(H), 0.0))
     scale = np.where(scale > 0, scale, 1.0)
-    unit = H / np.outer(scale, scale)
-    ridge = RIDGE
-    while True:
-        try:
-            factor = scipy.linalg.cho_factor(
-                unit + ridge * np.eye(len(right)), lower=True, check_finite=False
-            )
-            break
-        except np.linalg.LinAlgError:
-            ridge *= 100
-            if not ridge < 1e3:
-                return np.zeros_like(right)
+    unit, ridge = H / np.outer(scale, scale), RIDGE
+    while (factor := cholesky(unit, ridge)) is None:
+        ridge *= 100
+        if not ridge < 1e3:
+            return np.zeros_like(right)
     target = right / scale
-    found = scipy.linalg.cho_solve(factor, target, check_finite=False)
+    found = solve_factored(factor, target)
     for _ in range(2):
-        found += scipy.linalg.cho_solve(factor, target - unit @ found, check_finite=False)
-    return found / scale
+        found += solve_factored(factor, target - unit @ found)
+    return np.asarray(found / scale)

@@ -11,13 +11,14 @@ functions. SIAM Journal on Optimization 24, 1420-1443.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import scipy.linalg
 
 from robustreg._array import Array
-from robustreg.objective import Objective
+from robustreg.objective import Evaluation, Objective
 from robustreg.solvers._control import Control
 from robustreg.solvers._result import Result
 
@@ -52,6 +53,7 @@ def proximal_newton(
     limits: NotSmooth,
     bend: Array,
     control: Control,
+    hessian: Callable[[Array, Array | None], Array],
 ) -> Result:
     """Minimise ``objective + limits + theta @ (bend * theta) / 2``.
 
@@ -68,25 +70,28 @@ def proximal_newton(
     control : Control
         Largest distance of minus the gradient from the subdifferential that counts as solved, and steps that are
         left.
+    hessian : callable
+        Returns that of the objective, given a point and the predictions there, where these were kept.
 
     Returns
     -------
     Result
-        ``x``, ``fun``, ``jac`` (of the smooth part), ``excess`` (the distance that is left), ``status``.
+        ``x``, ``fun``, ``excess`` (the distance that is left), ``loss`` (value and gradient of the objective),
+        ``status``.
     """
     theta = limits.zeroed(theta)
     convex, n_extra = bool(objective.loss.convex), objective.n_extra
 
-    def smooth(at: Array) -> tuple[float, Array, Array | None]:
-        found = objective.evaluate(at)
+    def smooth(at: Array) -> tuple[float, Array, Evaluation]:
+        found = objective.evaluate(at, keep=True)
         value = found.value + 0.5 * float(at @ (bend * at))
-        return value, found.gradient + bend * at, found.raw
+        return value, found.gradient + bend * at, found
 
-    value, gradient, raw = smooth(theta)
+    value, gradient, loss = smooth(theta)
     total, ridge, tol = value + limits.value(theta), 0.0, control.tol
     worst = float(limits.excess(theta, gradient).max(initial=0.0))
     while worst > tol and control.left:
-        H = objective.hess(theta, raw)
+        H = hessian(theta, loss.raw)
         largest = float(np.diag(H).max(initial=0.0))
         if not np.isfinite(worst + largest):  # a penalty beyond floating point
             break
@@ -111,12 +116,12 @@ def proximal_newton(
         excess = float(limits.excess(tried.x, tried.gradient).max(initial=0.0))
         stalls = tried.total >= total - ROUNDING * abs(total) and excess >= 0.5 * worst
         if not stalls or excess < worst:
-            theta, gradient, raw = tried.x, tried.gradient, tried.raw
+            theta, gradient, loss = tried.x, tried.gradient, tried.loss
             total, worst = tried.total, excess
         if control.tell(theta, total) or stalls:  # neither values nor gradients tell steps apart
             break
     status = control.status(worst <= tol)
-    return Result(x=theta, fun=total, jac=gradient, excess=worst, status=status)
+    return Result(x=theta, fun=total, excess=worst, loss=loss, status=status)
 
 
 class _Trial(NamedTuple):
@@ -124,7 +129,7 @@ class _Trial(NamedTuple):
 
     x: Array
     gradient: Array
-    raw: Array | None
+    loss: Evaluation
     total: float
     share: float
 
@@ -147,7 +152,7 @@ def _searched(
         t = min(1.0, (FALL - 1) * theta[-1] / step[-1])
     for _ in range(HALVINGS):
         trial = target if t == 1.0 else limits.zeroed(theta + t * step)
-        value, slope, raw = smooth(trial)
+        value, slope, loss = smooth(trial)
         whole = value + limits.value(trial)
         rises = whole - total
         if rises <= ARMIJO * t * min(decrease, 0.0) + ROUNDING * abs(total) or (
@@ -156,7 +161,7 @@ def _searched(
             and rises <= NOISE
             and float(limits.excess(trial, slope).max(initial=0.0)) <= 0.5 * worst
         ):
-            return _Trial(trial, slope, raw, whole, t)
+            return _Trial(trial, slope, loss, whole, t)
         t *= 0.5
     return None
 
