@@ -21,6 +21,8 @@ from robustreg.preparation import arrange, prepare, prepare_robust
 #: an entry this many times the typical one is far. The fit in units of a spread of that size leaves the other
 #: rows nine of their sixteen digits, as many as the certificate asks for.
 FAR = 1e6
+#: rounding
+EPS = float(np.finfo(float).eps)
 #: statistics: so many rows by chance say mostly that no entry is far, which is more than to say what is typical
 FEW = 64
 #: largest share of the rows that can be far: the others have to say what is typical
@@ -84,6 +86,18 @@ def prepare_beside_far_rows(
     if not 0 < len(far) <= MOST * data.n_rows:
         return data, rank, None
     return *_beside(X, y, weight, kept, far, data, rank, options), FarRows(far, data)
+
+
+def hidden(near: Data, usual: Data) -> bool:
+    """Whether the ``usual`` coordinates, of all rows, leave no digit of a column of the rows that are not far.
+
+    What a fit in them says of its distance from the minimum then says nothing of those rows.
+    """
+    sizes = [
+        np.abs(part.transform.reshape(len(part.center), -1)).max(axis=1, initial=0.0)
+        for part in (near.coordinates, usual.coordinates)
+    ]
+    return bool(np.any(EPS * sizes[0] > sizes[1]))
 
 
 def _largest(data: Data, X: Any, kept: Array | None) -> Array:

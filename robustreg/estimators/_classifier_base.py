@@ -35,7 +35,7 @@ from robustreg.estimators._remote_labels import (
 from robustreg.estimators._scores import accuracy, plain_score
 from robustreg.estimators._stored import CountsRounding
 from robustreg.estimators._validation import check_data, check_option, check_weight
-from robustreg.far_rows import FarRows, prepare_beside_far_rows
+from robustreg.far_rows import FarRows, hidden, prepare_beside_far_rows
 from robustreg.losses import Loss, log_sigmoid, log_softmax
 from robustreg.objective import Objective
 from robustreg.remote import prepare_table, sample_of
@@ -269,9 +269,10 @@ class LinearClassifier(ClassifierMixin, LinearScores):
         other = super()._solve_from(None, usual, progress, **how)
         if self._falls_short(other) or other.fun > found.fun * (1 + self.tol):
             return found
-        other.prepared = (
-            usual  # what these coordinates tell apart those of the other rows may not hold
-        )
+        if hidden(prepared.data, far.usual):
+            other.optimality, other.status, other.success = 1.0, 2, False
+        # what these coordinates tell apart those of the other rows may not hold
+        other.prepared = usual
         return other
 
     def _store(self, found: Result, prepared: Prepared) -> None:
