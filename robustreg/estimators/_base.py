@@ -455,7 +455,7 @@ class LinearRegressor(ScoreMixin, LinearModel):
     def _read(self, X: Any, y: Any) -> tuple[Any, Array]:
         X, y = check_data(self, X, y, fit=True, y_numeric=True)
         y = y.astype(np.float64, copy=False)
-        check_size(y)
+        check_size(y, self.fit_intercept)
         return X, y
 
     def _units(self, y: Array, weight: Array | None, mass: float) -> Units:

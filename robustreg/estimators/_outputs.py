@@ -54,7 +54,7 @@ class SeveralOutputs(LinearRegressor):
         X, y = check_data(self, X, y, fit=True, multi_output=True, y_numeric=True)
         y = y.astype(np.float64, copy=False)
         for column in y.T:
-            check_size(column)
+            check_size(column, self.fit_intercept)
         return X, y
 
     def _fit_several(self, X: Any, y: Any, sample_weight: Any) -> Self:

@@ -227,8 +227,8 @@ def check_weight(sample_weight: Any, n: int) -> tuple[Array | None, float]:
     return (None, mass) if np.all(weight == weight[0]) else (weight, mass)
 
 
-def check_size(y: Array) -> None:
-    """Refuse a y whose digits underflow.
+def check_size(y: Array, intercept: bool) -> None:
+    """Refuse a y whose digits underflow; a constant that an ``intercept`` can be needs none.
 
     Raises
     ------
@@ -236,7 +236,7 @@ def check_size(y: Array) -> None:
         If the largest entry is a denormal number or nearly so.
     """
     largest = float(max(y.max(initial=0.0), -y.min(initial=0.0)))
-    if 0 < largest < SMALLEST:
+    if 0 < largest < SMALLEST and not (intercept and y.min() == y.max()):
         raise ValueError(
             f"The largest y is {largest:.1e}, too small for floating point: rescale y."
         )

@@ -96,6 +96,22 @@ def test_an_offset_of_y_is_the_intercepts(name, shift):
     assert_allclose(model.intercept_ - shift, plain.intercept_, rtol=1e-6, atol=shift * 1e-15)
 
 
+@pytest.mark.parametrize("constant", [1e-300, -1e-308, 5e-324, 1e307])
+@MODELS
+def test_a_constant_y_of_any_size_is_the_intercept(name, constant):
+    model = clone(UNPENALISED[name]).fit(X, np.full(len(X), constant))
+    assert model.intercept_ == constant
+    assert not model.coef_.any()
+    several = clone(UNPENALISED[name]).fit(X, np.full((len(X), 2), constant))
+    assert (several.intercept_ == constant).all()
+
+
+def test_a_tiny_y_that_varies_is_refused():
+    for y, intercept in ((1e-300 * Y, True), (np.full(len(X), 1e-300), False)):
+        with pytest.raises(ValueError, match="too small for floating point"):
+            HuberRegressor(fit_intercept=intercept).fit(X, y)
+
+
 @pytest.mark.parametrize("far", [1e4, 1e8, 1e10, 1e12, 1e100, 1e300])
 @pytest.mark.parametrize("name", CUT)
 def test_one_y_far_out_has_bounded_influence(name, far):
