@@ -146,3 +146,12 @@ def test_table_of_penalties_has_a_row_and_a_curve_for_each():
         value, slope = pages["curve"](kind()).axes[0].lines[1:]
         assert value.get_ydata().min() == 0
         assert np.nanmax(slope.get_ydata()) > 0
+
+
+def test_examples_are_in_sections_but_for_the_first():
+    examples = ROOT / "examples"
+    assert [path.name for path in examples.glob("*.py")] == ["quickstart.py"]
+    sections = {path.parent.name for path in examples.glob("*/*.py")}
+    assert sections == {path.parent.name for path in examples.glob("*/GALLERY_HEADER.rst")}
+    order = re.search(r"for section in \((.*?)\)", (ROOT / "docs" / "conf.py").read_text("utf-8"))
+    assert set(re.findall(r'"(\w+)"', order[1])) == sections

@@ -2,8 +2,8 @@
 An effect that a few samples make: a radar image
 ================================================
 
-A satellite radar has measured a suburb of Munich in three frequency bands. The data are 1,573 pixels of the image. Does the third
-band tell anything of the first one, beside the second? Least squares says yes, and is sure of it. Huber and MM regression say no.
+A satellite radar has measured a suburb of Munich in three frequency bands. The data are 1,573 pixels of the image. Does band 3
+help to predict band 1, if band 2 is known? By least squares it does, with a very small p-value. By Huber and MM regression it does not.
 """
 
 import matplotlib.pyplot as plt
@@ -22,8 +22,8 @@ for name, summary in summaries.items():
     print(f"{name}: coefficient of band 3 {coef:.2f}, p-value {p_value:.2g}")
 
 # %%
-# The outliers of the MM fit are 43 samples, 3 % of all. Most of them are in two patches apart from the rest, which show something
-# else. Without the outliers, least squares agrees with MM.
+# The MM fit marks 43 samples as outliers, 3 % of all. Most of them are in two patches apart from the rest. Without the outliers,
+# least squares agrees with MM.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 CoefficientDisplay.from_summaries(summaries, ax=left)
