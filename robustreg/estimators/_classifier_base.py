@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import copy
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -39,7 +41,7 @@ from robustreg.far_rows import FarRows, hidden, prepare_beside_far_rows
 from robustreg.losses import Loss, log_sigmoid, log_softmax
 from robustreg.objective import Objective
 from robustreg.remote import prepare_table, sample_of
-from robustreg.solvers import Control, Result, solve_settled
+from robustreg.solvers import Result, solve_settled
 from robustreg.stored import in_units_of_user
 from robustreg.tables import Part, Table
 
@@ -120,12 +122,10 @@ class LinearScores(CountsRounding, RemoteFit):
         penalty = Units(0.0, 1.0, mass).penalty(self._penalty(data.total * mass), 0)
         return Objective(loss, data, penalty, **options)
 
-    def _settle(
-        self, objective: Objective, theta: Array, control: Control, **options: Any
-    ) -> Result:
-        """Minimise a smooth objective as the parameters say."""
-        method = getattr(self, "solver", "auto")
-        return solve_settled(objective, theta, control, method=method, **options)
+    @property
+    def _settle(self) -> Callable[..., Result]:
+        """What minimises a smooth objective as the parameters say."""
+        return partial(solve_settled, method=getattr(self, "solver", "auto"))
 
 
 class LinearClassifier(ClassifierMixin, LinearScores):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -17,7 +16,7 @@ from robustreg.solvers._certificates import ROUNDING
 from robustreg.solvers._control import Control
 from robustreg.solvers._newton import DenseMetric
 from robustreg.solvers._pieces import Ahead, has_pieces, look_ahead
-from robustreg.solvers._plan import solve_piecewise
+from robustreg.solvers._plan import Way, solve_piecewise
 from robustreg.solvers._problem import Problem
 from robustreg.solvers._result import Result
 from robustreg.solvers._smooth import keeps_metric, kept_metric, on_sample, solve_smooth
@@ -26,7 +25,7 @@ from robustreg.solvers._stacked import solve_stacked
 #: gradient that says that a look ahead missed more rows than Newton, whose steps are passes, should find
 MISSED = 1e-5
 #: thresholds are approached from wide ones in steps of this factor
-NARROWER = 0.2
+THRESHOLD_STEP = 0.2
 
 
 class AtScale(NamedTuple):
@@ -41,8 +40,8 @@ class AtScale(NamedTuple):
 def solve_fixed(problem: Problem, sigma: float, theta: Array | None = None) -> Result:
     """Minimise at a given scale, by the first way of the table that serves; ``theta`` is a warm start."""
     task = AtScale(problem, sigma, problem.at(sigma), theta)
-    for solve, serves in WAYS:
-        found = solve(task) if serves(task) else None
+    for way in WAYS:
+        found = way.solve(task) if way.serves is None or way.serves(task) else None
         if found is not None:
             return found
     raise AssertionError("The last way serves any task.")
@@ -123,10 +122,10 @@ def _narrowing(problem: Problem, sigma: float, theta: Array) -> Result:
     control, method = problem.control.phase(), problem.method
     if problem.loss.threshold and np.isfinite(sigma):
         wide = mad(problem.residual(theta), problem.data.weight)
-        while wide > sigma / NARROWER and control.left > 1:
+        while wide > sigma / THRESHOLD_STEP and control.left > 1:
             part = control.phase(tol=1e-4)
             theta = solve_smooth(problem.at(wide), theta, part, method=method).x
-            wide *= NARROWER
+            wide *= THRESHOLD_STEP
     first = int(control.n_iter == 0)
     return solve_smooth(problem.at(sigma), theta, control, method=method, at_least=first)
 
@@ -157,17 +156,13 @@ def with_raw(found: Result, ahead: Ahead, control: Control) -> Result:
     return found
 
 
-def _any(task: AtScale) -> bool:
-    return True
-
-
-#: ways and the tasks that they serve, the first that finds a minimum counting
-WAYS: tuple[tuple[Callable[[AtScale], Result | None], Callable[[AtScale], bool]], ...] = (
-    (_stacked, lambda task: bool(task.problem.loss.breakpoints)),
-    (_by_column, lambda task: task.problem.penalty.by_column),
-    (_squares, _is_parabola),
-    (_near, lambda task: task.warm is not None),
-    (_by_l1, lambda task: task.problem.narrow(task.sigma)),
-    (_by_sample, lambda task: bool(task.problem.loss.threshold)),
-    (_from_wide, _any),
+#: ways to a minimum, of which the first that finds one counts
+WAYS = (
+    Way(_stacked, lambda task: bool(task.problem.loss.breakpoints)),
+    Way(_by_column, lambda task: task.problem.penalty.by_column),
+    Way(_squares, _is_parabola),
+    Way(_near, lambda task: task.warm is not None),
+    Way(_by_l1, lambda task: task.problem.narrow(task.sigma)),
+    Way(_by_sample, lambda task: bool(task.problem.loss.threshold)),
+    Way(_from_wide),
 )

@@ -32,6 +32,8 @@ class Task(NamedTuple):
     """What is minimised, and what is asked of the way; see :func:`solve_piecewise`."""
 
     objective: Objective
+    theta: Array
+    control: Control
     method: str = "exact"
     options: dict[str, Any] | None = None
     warm: bool = False
@@ -39,20 +41,20 @@ class Task(NamedTuple):
 
 
 class Way(NamedTuple):
-    """A solver, and the tasks for which it is taken.
+    """A solver in a table that is read from its top, and the tasks for which it is taken.
 
     Parameters
     ----------
     solve : callable
-        Given task, start and control. None says that it has found nothing.
+        Given a task, of whatever kind its table is for. None says that it has found nothing.
     serves : callable, optional
         Whether it is taken for a task where none above is; without it is taken for any.
     tried : bool
         Whether the next that serves goes on where it ends above the tolerance.
     """
 
-    solve: Callable[[Task, Array, Control], Result | None]
-    serves: Callable[[Task], bool] | None = None
+    solve: Callable[[Any], Result | None]
+    serves: Callable[[Any], bool] | None = None
     tried: bool = False
 
 
@@ -84,16 +86,17 @@ def solve_piecewise(objective: Objective, theta: Array, control: Control, **how:
         contribution to the gradient, the dual point), ``zero`` (the rows on their kinks) and ``offsets`` (how
         far the raw predictions are beyond them).
     """
-    task, found = Task(objective, **how), None
+    task, found = Task(objective, theta, control, **how), None
     for way in WAYS[_kind(objective.penalty)]:
         if way.serves is not None and not way.serves(task):
             continue
-        ended = way.solve(task, theta, control)
+        ended = way.solve(task)
         if ended is None:
             continue
-        found, theta = ended, ended.x
+        found = ended
         if not way.tried or found.optimality <= control.tol or not control.left:
             break
+        task = task._replace(theta=found.x)
     assert found is not None
     return found
 
@@ -122,10 +125,10 @@ def _folds_rows(task: Task) -> bool:
     return bool(np.count_nonzero(np.abs(pull) > least) > MOSTLY * data.size)
 
 
-def _beside_sides(task: Task, theta: Array, control: Control) -> Result:
+def _beside_sides(task: Task) -> Result:
     """Fold rows, the penalty being some more of them; the certificate knows nothing of that."""
-    objective, penalty = task.objective, cast(Any, task.objective.penalty)
-    found = solve_kinked(objective, theta, control, warm=task.warm)
+    objective, control, penalty = task.objective, task.control, cast(Any, task.objective.penalty)
+    found = solve_kinked(objective, task.theta, control, warm=task.warm)
     found.x = penalty.allowed(found.x, objective.data.size)
     proof = certify(objective, found.x, found.slopes)
     found.fun, found.optimality = proof.objective, proof.value
@@ -139,9 +142,9 @@ def _uses_many_columns(task: Task) -> bool:
     return task.method == "auto" and is_sparse_in_columns(objective) and has_many_in_use(objective)
 
 
-def _with_multipliers(task: Task, theta: Array, control: Control) -> Result:
+def _with_multipliers(task: Task) -> Result:
     single = cast(Any, Applied.to(task.objective.penalty))
-    return solve_by_column(replace(task.objective, penalty=single), theta, control)
+    return solve_by_column(replace(task.objective, penalty=single), task.theta, task.control)
 
 
 def _is_program(task: Task) -> bool:
@@ -155,24 +158,25 @@ def _uses_few_columns(task: Task) -> bool:
     return task.method in ("auto", "exact") and is_sparse_in_columns(task.objective)
 
 
-def _by_column(task: Task, theta: Array, control: Control) -> Result:
-    return solve_by_column(task.objective, theta, control)
+def _by_column(task: Task) -> Result:
+    return solve_by_column(task.objective, task.theta, task.control)
 
 
-def _program(task: Task, theta: Array, control: Control) -> Result:
-    return solve_program(task.objective, control, method=task.method, options=task.options)
+def _program(task: Task) -> Result:
+    return solve_program(task.objective, task.control, method=task.method, options=task.options)
 
 
-def _columns(task: Task, theta: Array, control: Control) -> Result:
-    return solve_columns(task.objective, theta, control, warm=task.warm)
+def _columns(task: Task) -> Result:
+    return solve_columns(task.objective, task.theta, task.control, warm=task.warm)
 
 
-def _small(task: Task, theta: Array, control: Control) -> Result | None:
-    return solve_small(task.objective, theta, control)
+def _small(task: Task) -> Result | None:
+    return solve_small(task.objective, task.theta, task.control)
 
 
-def _rows(task: Task, theta: Array, control: Control) -> Result:
-    return solve_kinked(task.objective, theta, control, warm=task.warm, shared=task.shared)
+def _rows(task: Task) -> Result:
+    objective, warm, shared = task.objective, task.warm, task.shared
+    return solve_kinked(objective, task.theta, task.control, warm=warm, shared=shared)
 
 
 #: ways by the kind of the penalty
