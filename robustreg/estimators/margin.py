@@ -49,8 +49,9 @@ class MarginClassifier(LinearClassifier):
             self._objective(loss, data.retargeted(Side(k), data.total), mass)
             for k in self._positive(self._n_scores(data.y))
         ]
-        solve = partial(self._settle, warm=warm, endless=loss.endless)
-        if not loss.smooth:
+        if loss.smooth:
+            solve = partial(self._settle, warm=warm, endless=loss.endless)
+        else:
             solve = partial(self._exact, warm=warm, shared={} if len(sides) > 1 else None)
         return self._advised(solve_each(sides, start, solve, control))
 
