@@ -104,7 +104,10 @@ def vertex_near(rows: Rows, near: Array) -> tuple[Array, Array] | None:
         return None
     slopes, edge = found[1], UNIQUE * (rows.upper - rows.lower)
     inside = (slopes > rows.lower + edge) & (slopes < rows.upper - edge)
-    return found if np.count_nonzero(inside) == q else None
+    some = np.count_nonzero(inside)
+    # these rows are on their kinks in every minimum
+    one = some == q or (some > q and len(spanning(rows.X[inside])) == q)
+    return found if one else None
 
 
 def _simplex(rows: Rows) -> tuple[Array, Array] | None:

@@ -2,7 +2,7 @@
 
 At a vertex as many independent rows as there are coefficients are on their kinks. Where a slope that such a
 row would have to have is beyond its bounds the row is let go, and the sum is followed along the edge past the
-kinks of others to where it is least.
+kinks of others to where it is least. Where far more rows meet the vertices of one point are too many to go through.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import numpy as np
 from scipy.linalg.lapack import dgetrf, dgetri
 
 from robustreg._array import Array
+from robustreg.solvers._hyperplane import on_hyperplane
 from robustreg.solvers._rows import Rows
 
 #: a slope beyond its bounds by this share of its range is rounding
@@ -19,8 +20,12 @@ BEYOND = 1e-10
 DEPENDENT = 1e-9
 #: vertices, for each coefficient and beyond some, after which others are asked
 MOST, SOME = 12, 60
-#: vertices at the same place, for each coefficient, after which they are taken for a circle
-STILL = 3
+#: vertices at the same place, for each coefficient, after which they are taken for a circle, and a descent, y having
+#: spread one, that is rounding: where many rows meet hardly a length is exactly zero
+STILL, LEVEL = 1, 1e-12
+#: an offset, y having spread one, of a row that meets others there, and how many for each coefficient are too many to
+#: go through their vertices
+MET, MANY = 1e-9, 2
 #: vertices after which the inverse of the basis is made anew
 ANEW = 120
 
@@ -90,9 +95,13 @@ def walk(rows: Rows, basis: Array) -> tuple[Array, Array] | None:
         reach = X[entering].dot(inverse)
         if abs(reach[leaving]) <= DEPENDENT * np.abs(reach).max():
             return None
-        still = still + 1 if length == 0 else 0
+        still = still + 1 if length * beyond[leaving] <= LEVEL else 0
         if still > STILL * q + SOME:
             return None
+        if still == 1 and np.count_nonzero(met := np.abs(s) <= MET) > MANY * q:
+            end = on_hyperplane(rows, inverse.dot(rows.position[basis]), met)
+            if end.success:
+                return end.theta, end.slopes
         s += length * along
         gone, before = basis[leaving], slopes[entering]
         side[past] = -side[past]

@@ -62,6 +62,28 @@ def test_rows_on_their_kinks_determine_the_point():
     assert np.count_nonzero(found.zero) == problem.size
 
 
+@pytest.mark.parametrize("share", [0.3, 0.6, None])
+def test_where_many_rows_meet_no_vertices_are_gone_through(share):
+    # rows of a hyperplane, or of whole numbers: a walk is at 1,000 of its vertices, all of them the same point
+    rng = np.random.default_rng(0)
+    n, p = 1000, 80
+    X = rng.integers(-1, 2, (n, p)).astype(float) if share is None else rng.normal(size=(n, p))
+    y = X @ rng.integers(-1, 2, p).astype(float)
+    off = rng.random(n) < (share or 0.4)
+    y[off] += rng.integers(-1, 2, off.sum()) if share is None else rng.normal(size=off.sum())
+    data, _ = prepare(X, y)
+    problem = Objective(Absolute(), data, L2(0.0))
+    zero = np.zeros(problem.size)
+    found = solve_small(problem, zero, Control())
+    assert found is not None
+    assert found.optimality <= 1e-12
+    assert np.count_nonzero(found.zero) > 2 * problem.size
+    assert not found.determined
+    other = solve_kinked(problem, zero, Control())
+    assert_allclose(found.x, other.x, atol=1e-9)
+    assert np.all(np.abs(found.slopes) <= 1 + 1e-12)
+
+
 def test_large_tables_and_other_penalties_are_left_to_others():
     zero = np.zeros(4)
     assert solve_small(objective(Absolute(), n=ROWS + 1), zero, Control()) is None
