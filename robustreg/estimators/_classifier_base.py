@@ -147,7 +147,7 @@ class LinearClassifier(ClassifierMixin, LinearScores):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        if hasattr(self, "solver"):
+        if "solver" in vars(self):
             check_option(self, "solver", SOLVERS)
 
     def _read(self, X: Any, y: Any) -> tuple[Any, Array]:
