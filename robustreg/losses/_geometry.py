@@ -151,6 +151,17 @@ class OwnScores(Scores):
         return array_namespace(g).sum(g * b, axis=1), g * a[:, None, :]
 
 
+def only(x: Array, chosen: Array) -> Array:
+    """Rows of ``x`` that are chosen, and zeros in place of the others."""
+    if isinstance(
+        x, np.ndarray
+    ):  # a third of the time of a mask that is stretched over the columns
+        out, rows = np.zeros_like(x), np.flatnonzero(chosen)
+        out[rows] = x[rows]
+        return out
+    return array_namespace(x).where(chosen[:, None], x, 0.0)
+
+
 def take(x: Array, index: Array) -> Array:
     """Rows of ``x`` at the indices."""
     return array_namespace(x).take(x, index, axis=0)

@@ -9,7 +9,7 @@ from robustreg._array import EMPTY, Array, array_namespace, weigh
 from robustreg._parameters import flag, real
 from robustreg.losses._base import Argument
 from robustreg.losses._batch import BatchLoss
-from robustreg.losses._geometry import Distance, distance, nearer
+from robustreg.losses._geometry import Distance, distance, nearer, only
 from robustreg.losses._targets import Orders, Target, Vectors
 
 _POINTS = "array-like of shape (n, d)"
@@ -146,7 +146,7 @@ class Triplet(BatchLoss):
             other = distance(positive, negative, self.squared)
             swapped = other.length < far.length
             push_anchor = xp.where(swapped[:, None], 0.0, far.slope)
-            push_positive = xp.where(swapped[:, None], other.slope, 0.0)
+            push_positive = only(other.slope, swapped)
             far = Distance(
                 xp.where(swapped, other.value, far.value),
                 push_anchor,
@@ -154,11 +154,11 @@ class Triplet(BatchLoss):
             )
         gap = nearer(near, far) + float(self.margin)
         active = gap > 0
-        pull = xp.where(active[:, None], near.slope, 0.0)
-        push = xp.where(active[:, None], push_anchor, 0.0)
+        pull = only(near.slope, active)
+        push = only(push_anchor, active)
         d_anchor, d_positive, d_negative = pull - push, -pull, push
         if push_positive is not None:
-            push = xp.where(active[:, None], push_positive, 0.0)
+            push = only(push_positive, active)
             d_positive, d_negative = d_positive - push, d_negative + push
         gradient = weigh((d_anchor, d_positive, d_negative), weight)
         return weigh(xp.where(active, gap, 0.0), weight), gradient, EMPTY

@@ -21,7 +21,7 @@ CANDIDATES = 4
 #: rows of a group that one batch holds at the most
 MEMBERS = 10
 #: candidates whose distances are found at a time, so that memory does not grow with the number drawn
-STEP = 1 << 14
+STEP = 1 << 11
 #: scores of rows and classes that are held at a time
 SCORES = 1 << 21
 
@@ -136,7 +136,10 @@ class Labelled:
         apart = start < stop
         beyond = apart & (stop < high) & (at >= edges[start])
         at = np.where(beyond, at + left_out, at)
-        row = np.searchsorted(edges, at, side="right") - 1
+        if self.weight is None:  # edges are whole numbers
+            row = at.astype(np.intp)
+        else:
+            row = np.searchsorted(edges, at, side="right") - 1
         # rounding may reach what is left out, and the end
         lower: Array = np.where(beyond, stop, low)
         upper: Array = np.where(apart & ~beyond, start, high)
@@ -220,6 +223,23 @@ FORMATIONS: dict[str, Formation] = {
     for function in (pairs, triplets, pair_batches, group_batches, all_rows)
 }
 """How rows are put together, by the name that a target has for it."""
+
+
+ONE_BY_ONE = ("pairs", "triplets")
+"""Those whose tuples a loss sees one by one, and not as a batch."""
+
+
+def in_parts(drawn: list[Tuples], size: int) -> list[Tuples]:
+    """Divide tuples that a loss sees one by one into calls of at most ``size``."""
+    return [
+        Tuples(
+            tuple(rows[start : start + size] for rows in some.rows),
+            None if some.y is None else some.y[start : start + size],
+            None if some.weight is None else some.weight[start : start + size],
+        )
+        for some in drawn
+        for start in range(0, len(some.rows[0]), size)
+    ]
 
 
 def n_pairs(labelled: Labelled) -> int:

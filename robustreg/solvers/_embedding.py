@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from robustreg._array import Array
 from robustreg.losses import Loss
 from robustreg.losses._geometry import unit
-from robustreg.losses._tuples import FORMATIONS, Labelled, Request, Tuples
+from robustreg.losses._tuples import FORMATIONS, ONE_BY_ONE, Labelled, Request, Tuples, in_parts
 from robustreg.solvers._control import Control
 from robustreg.solvers._directions import Centred
 from robustreg.solvers._result import Result, minimize
@@ -24,6 +24,9 @@ ROUND = 10
 SETTLED = 10
 #: factors of two by which a start may be too large or too small for the loss
 FACTORS = 20
+#: numbers in an array of embedded rows, where a loss sees tuples one by one: larger arrays are returned to the
+#: system and zeroed anew in each evaluation, which takes half of the time of a fit of some thousand triplets
+NUMBERS = 1 << 14
 #: share of all rows from which on a round looks at all of them rather than at those drawn
 MOST = 0.5
 
@@ -46,6 +49,7 @@ class DrawnLoss:
     tuples: list[Tuples]
     n_rows: int
     index: Array = field(init=False)
+    _slopes: Array | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.index = np.concatenate([rows.ravel() for some in self.tuples for rows in some.rows])
@@ -67,18 +71,22 @@ class DrawnLoss:
     def __call__(self, Z: Array, extra: Array) -> tuple[float, Array, Array]:
         """Value, and its derivatives in the rows and in the loss's own parameters."""
         value, total, d_extra = 0.0, 0.0, np.zeros_like(extra)
-        slopes: list[Array] = []
+        if self._slopes is None:
+            self._slopes = np.empty((len(self.index), Z.shape[1]))
+        end = 0
         for some in self.tuples:
             parts = tuple(Z.take(rows, axis=0) for rows in some.rows)
             raw = parts if self._several else parts[0]
             part, d_raw, d_own = self.loss.value_gradient(some.y, raw, some.weight, extra)
             value += part
             total += self.loss.divisor(raw, some.weight)
-            slopes += d_raw if self._several else [d_raw]
+            for slope in d_raw if self._several else [d_raw]:
+                flat = slope.reshape(-1, Z.shape[1])
+                start, end = end, end + len(flat)
+                self._slopes[start:end] = flat
             if len(extra):
                 d_extra = d_extra + d_own
-        flat = np.concatenate([slope.reshape(-1, Z.shape[1]) for slope in slopes])
-        return value / total, self._gather @ flat / total, d_extra / total
+        return value / total, self._gather @ self._slopes / total, d_extra / total
 
 
 @dataclass
@@ -221,10 +229,12 @@ class Embedding:
         if self.loss.target.formation == "all_rows":
             return True
         every = self.request.mining == "all" and drawn[0].rows[0].size != self.request.size
-        return every and self.loss.target.formation in ("pairs", "triplets")
+        return every and self.loss.target.formation in ONE_BY_ONE
 
     def _objective(self, drawn: list[Tuples], shape: tuple[int, ...]) -> EmbeddingObjective:
         n = self.rows.data.n_rows
+        if self.loss.target.formation in ONE_BY_ONE:
+            drawn = in_parts(drawn, max(NUMBERS // shape[1], 1))
         loss, rows = DrawnLoss(self.loss, drawn, n), self.rows
         used = np.flatnonzero(np.bincount(loss.index, minlength=n))
         if len(used) < MOST * n:

@@ -18,9 +18,9 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from robustreg import LinearEmbedding
 from robustreg.losses import GE2E, Triplet, triplet_loss
-from robustreg.losses._tuples import FORMATIONS, Labelled, Request
+from robustreg.losses._tuples import FORMATIONS, ONE_BY_ONE, Labelled, Request, in_parts
 from robustreg.preparation import prepare
-from robustreg.solvers import Centred
+from robustreg.solvers import Centred, _embedding
 from robustreg.solvers._embedding import DrawnLoss, EmbeddingObjective
 
 BENCHMARK = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "embedding.py"))
@@ -55,6 +55,8 @@ def test_gradient_of_the_whole_objective(name, weighted, normalize):
     Z = rows.project(u)
     drawn = FORMATIONS[loss.target.formation](labelled, Request(50, 2, "all"), Z, rng)
     extra = loss.extra(y.astype(float), Z, None).start
+    if loss.target.formation in ONE_BY_ONE:
+        drawn = in_parts(drawn, 7)
     objective = EmbeddingObjective(DrawnLoss(loss, drawn, len(y)), rows, 0.3, u.shape, normalize)
     theta = np.append(u, extra)
     _, gradient = objective.fun_jac(theta)
@@ -152,6 +154,27 @@ def test_wide_sparse_stays_sparse(monkeypatch):
         monkeypatch.setattr(kind, "toarray", refuse)
     model = LinearEmbedding("multiple_negatives_ranking", n_components=4, tol=10.0)
     assert model.fit(X, y).transform(X).shape == (400, 4)
+
+
+@pytest.mark.parametrize("swap", [False, True])
+@pytest.mark.parametrize("name", ["contrastive", "triplet"])
+def test_tuples_in_parts_are_those_at_once(name, swap, monkeypatch):
+    X, y = sample(20)
+    weight = np.random.default_rng(0).uniform(0.5, 2.0, len(y))
+    loss = Triplet(swap=swap) if name == "triplet" else name
+    model = LinearEmbedding(loss, mining="all", n_pairs=10**4, tol=1e-6)
+    whole, sizes = model.fit(X, y, weight), []
+    components, pairs = whole.components_, whole.n_pairs_
+
+    def parts(drawn, size):
+        sizes.append(size)
+        return in_parts(drawn, 97)
+
+    monkeypatch.setattr(_embedding, "in_parts", parts)
+    model.fit(X, y, weight)
+    assert sizes == [_embedding.NUMBERS // 2]
+    assert model.n_pairs_ == pairs
+    assert_allclose(model.components_, components, rtol=1e-4, atol=1e-4 * abs(components).max())
 
 
 def test_many_possible_pairs_are_drawn():
