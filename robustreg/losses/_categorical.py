@@ -1,4 +1,4 @@
-"""Functions of a row of logits, one column a class: cross-entropy, KL divergence, multi-class hinge."""
+"""Losses of several classes or of distributions: functions of a row of logits, one column a class."""
 
 from __future__ import annotations
 

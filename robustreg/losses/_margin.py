@@ -1,4 +1,4 @@
-"""Functions of the signed margin m = t * raw, t = -1 or 1: logistic, hinge, squared hinge."""
+"""Losses of two classes or of labels: functions of the signed margin m = t * raw, t = -1 or 1."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _INF = float("inf")
 
 
 class MarginLoss(PointwiseLoss):
-    """A function phi of the signed margin, which is large where the sign of raw is clearly right."""
+    """A function phi of the signed margin, which grows with the confidence in the true class."""
 
     @abstractmethod
     def phi(self, m: Array) -> Array:

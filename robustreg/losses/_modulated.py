@@ -1,4 +1,4 @@
-"""Cross-entropy c of the true class, bent into another function f(c): focal and poly losses."""
+"""Modified cross-entropy: a function f(c) of the cross-entropy c of the true class, focal or poly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Residual losses that are convex: pseudo-Huber, log-cosh, Fair, expectile and epsilon-insensitive."""
+"""Other convex losses of residuals: pseudo-Huber, log-cosh, Fair, expectile and epsilon-insensitive."""
 
 from __future__ import annotations
 

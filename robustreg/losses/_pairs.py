@@ -1,4 +1,4 @@
-"""Losses of pairs and triplets that were formed beforehand: contrastive, triplet, margin ranking."""
+"""Losses of given pairs and triplets: contrastive, triplet, margin ranking."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Residual losses whose psi returns to zero, so that far outliers lose all or nearly all influence.
+"""Redescending losses of residuals: psi returns to zero, so that far outliers lose all or nearly all influence.
 
 None is convex. The default constants give 95 % efficiency at the normal distribution. Where rho is
 bounded (all but Cauchy's), ``bound`` says by what: these have S- and MM-estimators.
