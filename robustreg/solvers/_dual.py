@@ -18,7 +18,7 @@ from robustreg._array import Array
 from robustreg.objective import Objective
 from robustreg.solvers._control import Control
 from robustreg.solvers._gap import judged, seen_at
-from robustreg.solvers._kinks import gradient_of, offsets
+from robustreg.solvers._kinks import ROUNDED, gradient_of, offsets
 from robustreg.solvers._products import Products, inner_products, sparse_products
 from robustreg.solvers._result import Result, minimize
 
@@ -358,10 +358,9 @@ def _certified(
     # them beyond their bounds changes these by as much, and the gap by its square.
     theta = primal(objective, problem.products, found.x, found.intercept)
     found_at = offsets(objective, theta)
-    eps = np.finfo(float).eps
     size = np.sqrt(problem.products.diagonal * max(float(g @ problem.products.apply(g)), 0.0))
     size += np.abs(problem.position) + data.base + np.abs(theta[data.size :]).sum()
-    zero = np.abs(found_at) <= 256 * eps * size
+    zero = np.abs(found_at) <= ROUNDED * size
     s = np.where(zero, 0.0, found_at)
     lost, pull = problem.losses(found_at), gradient_of(objective, g)
     seen = seen_at(lost, g * found_at, zero, data.base, pull)

@@ -27,7 +27,7 @@ from robustreg.scales import weighted_median
 from robustreg.solvers._column_penalty import ColumnPenalty, Squares
 from robustreg.solvers._free_columns import FreeColumns
 from robustreg.solvers._held_gradient import Split
-from robustreg.solvers._kinks import gradient_of, more_than_rounding
+from robustreg.solvers._kinks import ROUNDED, gradient_of, more_than_rounding
 
 EPS = float(np.finfo(float).eps)
 
@@ -110,7 +110,7 @@ def certify(
     assert dual is not None
     weight = 1.0 if data.weight is None else data.weight
     s = objective.raw(theta) - kinks.position
-    zeroed = np.abs(s) <= 256 * EPS * (np.abs(kinks.position) + np.abs(s) + 1.0 + data.base)
+    zeroed = np.abs(s) <= ROUNDED * (np.abs(kinks.position) + np.abs(s) + 1.0 + data.base)
     slopes = np.clip(dual, weight * kinks.lower, weight * kinks.upper)
     lost = weight * np.maximum(kinks.lower * s, kinks.upper * s) / total
     seen = seen_at(

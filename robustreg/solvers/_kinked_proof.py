@@ -10,6 +10,7 @@ import numpy as np
 from robustreg._array import Array
 from robustreg.objective import Objective
 from robustreg.solvers._gap import Certificate, Seen, at_best_constant, judged, seen_at
+from robustreg.solvers._kinks import ROUNDED
 from robustreg.solvers._rows import Rows, Vertex
 from robustreg.solvers._sides import penalised_columns
 
@@ -52,7 +53,7 @@ def at_zero(objective: Objective, rows: Rows, theta: Array, kept: int) -> None:
     """Make coefficients on the kink of their penalty, beyond the rows that were ``kept``, exactly zero."""
     if len(rows.weight) > kept:
         live = penalised_columns(objective)
-        least = rows.rounding(theta)[kept:] + 256 * np.finfo(float).eps * np.abs(theta).max()
+        least = rows.rounding(theta)[kept:] + ROUNDED * np.abs(theta).max()
         theta[live[np.abs(theta[live]) <= least]] = 0.0
 
 

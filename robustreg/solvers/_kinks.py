@@ -9,10 +9,15 @@ import numpy as np
 from robustreg._array import Array
 from robustreg.objective import Objective
 
-#: what rounding makes of a gap, y having spread one: more of it has to be counted
+#: what rounding makes of a gap, y having spread one: more of it has to be counted. A thousandth of the default tol
 FORGIVEN = 1e-11
-#: and of a number that was one of the user's, whose last place is all that is in doubt
-GIVEN = 16 * float(np.finfo(float).eps)
+#: rounding of a number of the user's, such as the base of y: it is stored to half a place, and so is the intercept, or
+#: centre, that is taken from it; slopes are one at the most and weights one on average, so a gap moves by no more
+GIVEN = 2 * float(np.finfo(float).eps)
+#: what rounding makes of a sum of products of size one, as a prediction is: ``q eps / 2`` for q of them at the worst and
+#: ``sqrt(q) eps / 2`` mostly (Higham, 2002, chapters 3 and 2), so of 512 columns at the worst and of 250,000 mostly. It
+#: only says which offsets may be zero; how much of their loss is forgiven the two bounds above say
+ROUNDED = 256 * float(np.finfo(float).eps)
 
 
 def offsets(objective: Objective, theta: Array) -> Array:

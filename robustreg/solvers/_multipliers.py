@@ -11,7 +11,7 @@ import scipy.linalg
 
 from robustreg._array import EMPTY, Array
 from robustreg.objective import Objective
-from robustreg.solvers._kinks import gradient_of, offsets
+from robustreg.solvers._kinks import ROUNDED, gradient_of, offsets
 
 #: width of the first envelope, y having spread one, and the factor by which the next is narrower
 WIDTH, NARROWER = 1.0, 0.3
@@ -111,7 +111,7 @@ def tied_rows(objective: Objective, slopes: Array, s: Array) -> Array:
     weight = 1.0 if objective.data.weight is None else objective.data.weight
     lower, upper = weight * kinks.lower, weight * kinks.upper
     margin = INSIDE * (upper - lower)
-    rounding = 256 * np.finfo(float).eps * (np.abs(kinks.position) + 1.0 + objective.data.base)
+    rounding = ROUNDED * (np.abs(kinks.position) + 1.0 + objective.data.base)
     inside = (slopes > lower + margin) & (slopes < upper - margin)
     return np.asarray((inside & (np.abs(s) <= NEAR)) | (np.abs(s) <= rounding))
 

@@ -17,14 +17,12 @@ from robustreg._array import Array, row_slices
 from robustreg.data import Block, take_rows
 from robustreg.solvers._column_penalty import unbalanced
 from robustreg.solvers._control import Control
-from robustreg.solvers._kinks import GIVEN
+from robustreg.solvers._kinks import GIVEN, ROUNDED
 from robustreg.solvers._newton import newton
 from robustreg.solvers._result import Result, minimize
 
 #: what rounding makes of a gap at the most, y having spread one: a heavy penalty has digits of its own
 NOISE = 1e-12
-#: what rounding makes of a sum of some terms of size one
-ROUNDED = 256 * float(np.finfo(float).eps)
 #: rows of which entries are made positive at a time
 PART = 4096
 #: curvature of a penalty that may be too weak to bound what is missed by rounding

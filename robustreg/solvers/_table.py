@@ -13,6 +13,7 @@ from robustreg.data import FEW_GRAMS, KEEP_BYTES, Block, Data
 from robustreg.losses import ResidualLoss
 from robustreg.sampling import spread_rows
 from robustreg.scales import CACHED
+from robustreg.solvers._kinks import ROUNDED
 from robustreg.solvers._subsets import Sample
 
 #: rows of which a tenth is enough for a start and a Hessian, at the least
@@ -152,4 +153,4 @@ class Table:
         else:
             at = np.abs(self._at(theta))
             size = self.data.rowwise(lambda block: block.beside(abs(block.X)).raw(at))
-        return 256 * np.finfo(float).eps * (size + np.abs(self.y) + self.data.base)
+        return ROUNDED * (size + np.abs(self.y) + self.data.base)
