@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -270,7 +270,7 @@ class Objective:
         matrix: it takes two passes a column.
         """
         if not self.loss.additive:
-            columns = np.column_stack([self.hessp(theta, unit) for unit in np.eye(self.size)])
+            columns = np.column_stack([*map(partial(self.hessp, theta), np.eye(self.size))])
             return 0.5 * (columns + columns.T)
         part = self._curvature(theta)
         if raw is None or self._basis is not None:

@@ -26,7 +26,7 @@ MOST = {
     "L1, many rows": (L1Regressor(), regression(40_000, 10), 16, 9),
     "logistic": (LogisticClassifier(), classes(200, 5), 16, 10),
     # one more since its way of fitting also serves RobustClassifier, with any loss
-    "Dice": (DiceClassifier(), classes(200, 5), 17, 10),
+    "Dice": (DiceClassifier(), classes(200, 5), 16, 10),
     "Tukey": (RobustRegressor(loss="tukey"), regression(200, 5), 15, 10),
 }
 

@@ -333,8 +333,8 @@ def _interior_point(
         if not control.left:
             break
         small = GAP * problem.value(theta, problem.lead(theta))
-        # With no gap left only rounding of the balance is, and a step without gain says so.
-        if merit <= small or stalled > (0 if gap <= small else PATIENCE):
+        # With no gap left only rounding of the balance is: of no entry more than that, or a step without gain says so.
+        if max(gap, far) <= small or stalled > (0 if gap <= small else PATIENCE):
             break
         try:
             system = _System(problem, theta, shares, slack, missed)
