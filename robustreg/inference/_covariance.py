@@ -119,6 +119,8 @@ def mean(values: Array, fit: Fit) -> float:
 def correction(bend: Array, fit: Fit, ddof: int = 1) -> float:
     """Huber's (1973) correction ``K = 1 + p var(psi') / (n mean(psi')^2)`` of small samples."""
     middle = mean(bend, fit)
+    if middle == 0.0:  # no row has a second derivative
+        return float("inf")
     spread = mean((bend - middle) ** 2, fit) * fit.n / (fit.n - ddof)
     return 1 + fit.n_parameters * spread / (fit.n * middle**2)
 

@@ -98,6 +98,8 @@ def predictive_scale(fit: Fit, scale: float) -> float:
     size, unit = np.abs(fit.residual) / scale, 1.0
     for _ in range(STEPS):
         weights = loss.weights(size / unit) * fit.weight
+        if not weights.any():  # as where the rows are not those of the fit
+            return scale
         new = math.sqrt(float(weights @ size**2) / (kappa * float(weights.sum())))
         if not new > 0 or abs(new - unit) <= 1e-12 * unit:
             break

@@ -26,6 +26,9 @@ from robustreg import (
     L2Regressor,
     LogisticClassifier,
     MarginRanker,
+    MMRegressor,
+    RobustRegressor,
+    SRegressor,
 )
 from robustreg.inference import summarize
 from tests.inference._data import classes, sample, table
@@ -265,6 +268,24 @@ def test_other_data_than_those_of_the_fit():
         summarize(model, X, y + 1)
     with pytest.raises(ValueError, match="y holds the classes"):
         summarize(model, X[y < 2], y[y < 2])
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        MMRegressor(),
+        MMRegressor(method="smdm"),
+        SRegressor(),
+        HuberRegressor(alpha=0.0),
+        RobustRegressor(loss="tukey"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:The model was not fitted to these data")
+def test_rows_that_are_all_far_from_the_fit(model):
+    X, y, _, _ = sample()
+    model.fit(X, y)
+    with pytest.raises(ValueError, match="matrix of second derivatives is singular"):
+        summarize(model, X, y + 1e6)
 
 
 def test_too_few_rows():
