@@ -3,7 +3,7 @@ An effect that a few samples make: a radar image
 ================================================
 
 A satellite radar has measured a suburb of Munich in three frequency bands. The data are 1,573 pixels of the image. Does band 3
-help to predict band 1, if band 2 is known? By least squares it does, with a very small p-value. By Huber and MM regression it does not.
+help to predict band 1, if band 2 is known? By least squares it does, with a p-value of 9e-5. By Huber and MM regression it does not.
 """
 
 import matplotlib.pyplot as plt
