@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
@@ -163,25 +163,37 @@ class Objective:
         """
         if self.data.single and out is None and self.loss.additive and self._basis is None:
             return self._at_once(theta, order, whole)
-        second = self._curvature(theta) if order > 1 else None
         loss, at, basis = self.loss, self.at(theta), None
         if order == 1 and out is None:
             loss, basis = self._unmixed, self._basis
             at = at if basis is None else at @ basis
             out = self._room(at) if keep else None
-        part = Slopes(loss, at, theta[self._edge :], second, out)
+        part = Slopes(loss, at, theta[self._edge :], None, out)
+        if order > 1:
+            part = replace(self.pass_at(theta), out=out)
         if self.loss.additive:
-            value, pulled, d_extra, *more = self.data.sum(part, FEW_GRAMS if order > 1 else FEW)
+            value, pulled, *more = self.data.sum(part, FEW_GRAMS if order > 1 else FEW)
         else:
-            value, pulled, d_extra, *more = part(Whole(self.data))  # type: ignore[arg-type]
+            value, pulled, *more = part(Whole(self.data))  # type: ignore[arg-type]
         pulled = pulled if basis is None else pulled @ basis.T
+        found = self.of_sums((value, pulled, *more))._replace(raw=out)
+        if whole:
+            value, gradient, hessian = self.penalised(theta, *found[:2], found.hessian)
+            found = Evaluation(float(value), gradient, out, hessian)
+        return found
+
+    def pass_at(self, theta: Array) -> Slopes:
+        """Return the pass for value, gradient and Hessian, which may be made along with another."""
+        second = self._curvature(theta)
+        return Slopes(self.loss, self.at(theta), theta[self._edge :], second)
+
+    def of_sums(self, sums: Sequence[Any]) -> Evaluation:
+        """Return the sum of the losses from what :meth:`pass_at` says of all rows."""
+        value, pulled, d_extra, *more = sums
         gradient = np.ravel(self.data.inward(pulled))
         if self.n_extra:
             gradient = np.concatenate([gradient, d_extra])
-        hessian = self._assemble(more) if more else None
-        if whole:
-            value, gradient, hessian = self.penalised(theta, value, gradient, hessian)
-        return Evaluation(float(value), gradient, out, hessian)
+        return Evaluation(float(value), gradient, None, self._assemble(more) if more else None)
 
     def _at_once(self, theta: Array, order: int, whole: bool) -> Evaluation:
         """Do what :meth:`evaluate` does where all rows are one block in the solver's coordinates.

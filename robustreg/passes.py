@@ -226,6 +226,26 @@ class Both:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """A pass that chooses rows, and another whose sums follow those of the first.
+
+    Parameters
+    ----------
+    first : callable
+        Returns which rows of a block are wanted, and a tuple.
+    second : callable
+        Returns a tuple.
+    """
+
+    first: Callable[[Block], tuple[Array, tuple[Any, ...]]]
+    second: Callable[[Block], tuple[Any, ...]]
+
+    def __call__(self, block: Block) -> tuple[Array, tuple[Any, ...]]:
+        rows, sums = self.first(block)
+        return rows, (*sums, *self.second(block))
+
+
+@dataclass(frozen=True)
 class CombineBoth:
     """Combines answers of :class:`Both`."""
 

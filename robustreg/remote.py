@@ -78,9 +78,18 @@ class Seen:
 
 @dataclass(frozen=True)
 class Few:
-    """Combines what :class:`Chosen` says, and keeps no rows where they are more than ``most``."""
+    """Combines what :class:`Chosen` says, and keeps no rows where they are more than ``most``.
+
+    Parameters
+    ----------
+    most : int
+        Rows.
+    combine : callable
+        Of the tuples that come with them.
+    """
 
     most: int
+    combine: Callable[[Any, Any], tuple[Any, ...]] = add
 
     def __call__(self, one: tuple[Any, ...], other: tuple[Any, ...]) -> tuple[Any, ...]:
         count = one[0] + other[0]
@@ -88,7 +97,7 @@ class Few:
             rows = tuple(part[:0] for part in one[1:4])
         else:
             rows = stack(one[1:4], other[1:4])
-        return count, *rows, *add(one[4:], other[4:])
+        return count, *rows, *self.combine(one[4:], other[4:])
 
 
 @dataclass(frozen=True)
@@ -240,7 +249,9 @@ class TableData(Data):
         return int(TAKE_BYTES // (8 * (self.n_columns + 3)))
 
     def fetch(
-        self, function: Callable[[Block], tuple[Array, tuple[Any, ...]]]
+        self,
+        function: Callable[[Block], tuple[Array, tuple[Any, ...]]],
+        combine: Callable[[Any, Any], tuple[Any, ...]] = add,
     ) -> tuple[int, Data | None, tuple[Any, ...]]:
         """Fetch some rows, and sum what ``function`` says of their blocks: one pass.
 
@@ -248,6 +259,8 @@ class TableData(Data):
         ----------
         function : callable
             Returns the numbers of the rows that are wanted, counted within the block, and a tuple.
+        combine : callable
+            Of two of these tuples.
 
         Returns
         -------
@@ -260,7 +273,7 @@ class TableData(Data):
         """
         self.passes.count += self.share
         most = self.affordable
-        few = Few(most)
+        few = Few(most, combine)
         count, X, y, weight, *sums = self.table.reduce(Chosen(function, self.view, few), few)
         if count > most:
             return count, None, tuple(sums)

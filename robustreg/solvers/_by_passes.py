@@ -10,7 +10,8 @@ import numpy as np
 from robustreg._array import Array
 from robustreg.objective import Objective
 from robustreg.solvers._at_scale import Given, Scale
-from robustreg.solvers._pieces_by_passes import look_ahead_by_passes
+from robustreg.solvers._pieces import Ahead
+from robustreg.solvers._pieces_by_passes import Early, look_ahead_by_passes
 from robustreg.solvers._preliminary import Rank
 from robustreg.solvers._problem import Problem
 from robustreg.solvers._result import Result
@@ -56,8 +57,10 @@ def solve_by_passes(
     return found
 
 
-def _from(problem: Problem, scale: Scale, objective: Objective, theta: Array) -> Result:
-    """Minimise a smooth function from a start."""
+def _from(
+    problem: Problem, scale: Scale, objective: Objective, theta: Array, ahead: Ahead | None = None
+) -> Result:
+    """Minimise a smooth function from a start, or from what is known already."""
     how: dict[str, Any] = {}
     if scale.joint:
         if not theta[-1] > SUSPECT[0]:
@@ -67,7 +70,8 @@ def _from(problem: Problem, scale: Scale, objective: Objective, theta: Array) ->
         how["lower"] = lower
     control = problem.control
     if keeps_metric(objective, problem.method):
-        ahead = look_ahead_by_passes(objective, theta, control)
+        if ahead is None:
+            ahead = look_ahead_by_passes(objective, theta, control)
         control.count(ahead.steps)
         theta, how["metric"], how["known"] = ahead.theta, ahead.metric, ahead.known
     found = solve_smooth(
@@ -84,13 +88,15 @@ def _about_l1(problem: Problem, rank: Rank, theta: Array | None) -> Result:
     As :class:`~robustreg.solvers.AboutL1` does: ``optimality`` is the worse of the two.
     """
     start = None if theta is None else theta[: problem.size]
-    stage = stage_by_passes(problem.phase(spare=1), rank, start)
+    early = Early(problem) if keeps_metric(problem.at(1.0), problem.method) else None
+    stage = stage_by_passes(problem.phase(spare=1), rank, start, early)
     flat, sigma = stage.found, stage.sigma
     if sigma == 0 or problem.control.stopped:
         found = Result(x=stage.theta, status=flat.status, optimality=0.0)
     else:
         start = stage.theta if start is None else start
-        found = _from(problem, Given(sigma), problem.at(sigma), start)
+        ahead = None if early is None else early.ahead(sigma, problem.control)
+        found = _from(problem, Given(sigma), problem.at(sigma), start, ahead)
     found.x = np.append(found.x, sigma)
     found.optimality = max(found.optimality, flat.optimality)
     return found

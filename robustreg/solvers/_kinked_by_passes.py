@@ -14,7 +14,7 @@ import numpy as np
 from robustreg._array import Array
 from robustreg.objective import Objective
 from robustreg.order_statistics import counted, first_look
-from robustreg.passes import Both, CombineBoth
+from robustreg.passes import Beside, Both, CombineBoth
 from robustreg.scales import weighted_median
 from robustreg.solvers._control import Control
 from robustreg.solvers._gap import Seen, judged
@@ -62,10 +62,11 @@ ROOM = 0.8
 
 
 class _Near(NamedTuple):
-    """A point, and how far from their kinks rows are in doubt there."""
+    """A point, how far from their kinks rows are in doubt there, and how far rows were at the one before."""
 
     theta: Array
     reach: float
+    spread: Spread
 
 
 class _Seen(NamedTuple):
@@ -78,7 +79,11 @@ class _Seen(NamedTuple):
 
 
 def solve_kinked_by_passes(
-    objective: Objective, theta: Array | None, control: Control, residuals: Any = None
+    objective: Objective,
+    theta: Array | None,
+    control: Control,
+    residuals: Any = None,
+    follower: Any = None,
 ) -> Result:
     """Minimise as :func:`~robustreg.solvers.solve_piecewise` does, by passes alone.
 
@@ -93,6 +98,8 @@ def solve_kinked_by_passes(
         As of :func:`~robustreg.solvers.solve_piecewise`.
     residuals : callable, optional
         Called with the end; returns values of rows whose median will be asked for.
+    follower : Early, optional
+        The stage that follows, whose first passes are made along with the last ones here.
 
     Returns
     -------
@@ -101,7 +108,7 @@ def solve_kinked_by_passes(
         were fetched, with ``zero`` and ``slopes`` of these; ``exact``, the weight of all rows on their kinks;
         ``seen``, what :func:`~robustreg.order_statistics.median` takes, from the last pass, or None.
     """
-    search = _Search(objective, control, residuals)
+    search = _Search(objective, control, residuals, follower)
     if theta is None:
         theta = search.by_sample()
     near = search.approach(theta)
@@ -115,9 +122,11 @@ def solve_kinked_by_passes(
 class _Search:
     """The state of a search: the best point so far, and what its slopes prove."""
 
-    def __init__(self, objective: Objective, control: Control, residuals: Any) -> None:
+    def __init__(
+        self, objective: Objective, control: Control, residuals: Any, follower: Any
+    ) -> None:
         self.objective, self.data, self.control = objective, objective.data, control
-        self.residuals = residuals
+        self.residuals, self.follower = residuals, follower
         self.seen: Any = None
         self.least, self.theta = np.inf, np.zeros(objective.size)
         self.bound = np.inf
@@ -189,7 +198,7 @@ class _Search:
             room = seen.spread.widest(ROOM * self.most)
             if moved <= room and moved <= seen.spread.reach(MOST):
                 floor = KEPT_WIDTHS * max(seen.spread.reach(0.5 * self.share()), FLAT)
-                return _Near(theta, min(max(moved, floor), room))
+                return _Near(theta, min(max(moved, floor), room), seen.spread)
             if stuck:
                 break
             # a narrower band tells the density where the minimum is; one with too few rows, by chance
@@ -206,7 +215,7 @@ class _Search:
             theta = minimise_envelope(self.objective, theta, width, part).x
             seen = self.look(theta, width)
             if seen.spread.within(KEPT_WIDTHS * width) <= ROOM * self.most:
-                return _Near(theta, KEPT_WIDTHS * width)
+                return _Near(theta, KEPT_WIDTHS * width, seen.spread)
             if width <= FLAT:
                 break
             width = max(NARROWER * width, FLAT)
@@ -250,11 +259,11 @@ class _Search:
     def exactly(self, near: _Near) -> Result | None:
         """Fetch the rows in doubt, solve them and prove the end; None where they are too many."""
         objective, data = self.objective, self.data
-        theta, reach = near
+        theta, reach, spread = near
         for attempt in range(FETCHES):
             at = data.outward(theta)
             doubt = Doubt.of(reach, data)
-            count, some, (pull,) = data.fetch(Doubtful(objective.loss, at, doubt))  # type: ignore[attr-defined]
+            count, some, pull = self._fetched(Doubtful(objective.loss, at, doubt), theta, spread)
             if some is None:
                 reach *= ROOM * self.most / count
                 continue
@@ -286,13 +295,32 @@ class _Search:
             return self._judged(rows, vertex, few, lost, beyond, None)
         return None
 
+    def _fetched(self, doubtful: Doubtful, theta: Array, spread: Spread) -> tuple[int, Any, Array]:
+        """Fetch the rows in doubt; look at the next stage in the same pass."""
+        data: Any = self.data
+        pass_ = None if self.follower is None else self.follower.look(theta, spread)
+        if pass_ is None:
+            count, some, (pull,) = data.fetch(doubtful)
+            return count, some, pull
+        count, some, (pull, *sums) = data.fetch(Beside(doubtful, pass_))
+        self.follower.seen(sums)
+        return count, some, pull
+
     def _last(self, folded: Folded, theta: Array) -> tuple[Any, ...]:
-        """Return what the rows that were not fetched say of the end; look for the median in the same pass."""
+        """Return what the rows that were not fetched say of the end.
+
+        In the same pass look for the median, and fetch what the next stage wants.
+        """
         data: Any = self.data
         if self.residuals is None:
             return tuple(data.combined(folded, farther))
-        first = first_look(data, self.residuals(theta))
-        sums, found = data.combined(Both(folded, first), CombineBoth(farther, counted))
+        first, combine = first_look(data, self.residuals(theta)), CombineBoth(farther, counted)
+        both = Both(folded, first)
+        wanted = None if self.follower is None else self.follower.wanted
+        if wanted is None:
+            sums, found = data.combined(both, combine)
+        else:
+            _, self.follower.rows, (sums, found) = data.fetch(Beside(wanted, both), combine)
         self.seen = first, found
         return tuple(sums)
 

@@ -51,6 +51,14 @@ class Spread(NamedTuple):
         total = np.cumsum(self.masses)
         return edge(int(np.searchsorted(total, share * total[-1])) + 1)
 
+    def quantile(self, share: float) -> float:
+        """Return about the size below which a share of the weight is, as if bins were even within."""
+        total = np.cumsum(self.masses)
+        bin_ = int(np.searchsorted(total, share * total[-1]))
+        before = total[bin_] - self.masses[bin_]
+        low, high = edge(bin_), edge(bin_ + 1)
+        return float(low + (high - low) * (share * total[-1] - before) / self.masses[bin_])
+
     def widest(self, count: float) -> float:
         """Return a size below which no more than so many rows are, 0 where there is none."""
         fits = int(np.searchsorted(np.cumsum(self.counts), count, side="right"))

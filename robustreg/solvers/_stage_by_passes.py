@@ -18,19 +18,20 @@ from robustreg.solvers._problem import Problem
 from robustreg.solvers._result import Result
 
 
-def stage_by_passes(problem: Problem, rank: Rank, theta: Any = None) -> Stage:
+def stage_by_passes(problem: Problem, rank: Rank, theta: Any = None, follower: Any = None) -> Stage:
     """Return what :func:`~robustreg.solvers._preliminary.absolute_stage` does, by passes alone."""
     objective = Objective(Absolute(), problem.data, _penalty(problem))
-    found = absolute_by_passes(objective, theta, problem.control, rank)
+    found = absolute_by_passes(objective, theta, problem.control, rank, follower)
     return Stage(found.x[:-1], float(found.x[-1]), found)
 
 
 def absolute_by_passes(
-    objective: Objective, theta: Array | None, control: Control, rank: Rank
+    objective: Objective, theta: Array | None, control: Control, rank: Rank, follower: Any = None
 ) -> Result:
     """Minimise a loss with a kink; where its slopes are as steep on both sides, ``x`` has the scale of the residuals last.
 
-    As :func:`~robustreg.solvers.with_scale` does.
+    As :func:`~robustreg.solvers.with_scale` does. ``follower`` is that of
+    :func:`~robustreg.solvers._kinked_by_passes.solve_kinked_by_passes`.
     """
     data: Any = objective.data
     kinks: Any = objective.loss.kinks(data.sample.y)
@@ -40,7 +41,7 @@ def absolute_by_passes(
     def residuals(end: Array) -> Residuals:
         return Residuals(data.outward(end))
 
-    found = solve_kinked_by_passes(objective, theta, control, residuals)
+    found = solve_kinked_by_passes(objective, theta, control, residuals, follower)
     found.x = np.append(found.x, _scale(objective, found, rank))
     return found
 
