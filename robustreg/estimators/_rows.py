@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import numpy as np
 
@@ -156,6 +156,12 @@ class Rows:
 
     def __repr__(self) -> str:
         return f"<Rows: {self.n_rows} x {self.n_features}>"
+
+    def __getitem__(self, some: Any) -> NoReturn:
+        raise TypeError(
+            f"{self!r} cannot be divided, as searches of scikit-learn do: they index X with the samples of each fold. "
+            "Pass Dask arrays of known lengths to the search, or fit to these rows for each value of a parameter."
+        )
 
     def like(self) -> Any:
         """Return a data frame without samples that has the columns of X, None where these have no names."""

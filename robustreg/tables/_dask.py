@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, NamedTuple
 
 import dask
 import dask.array as da
@@ -24,6 +24,7 @@ from robustreg._array import Array, is_sparse
 from robustreg._lazy import is_lazy, width
 from robustreg.tables._base import Node, Part, Sums, Table, add, join, nodes_of, summary
 from robustreg.tables._checks import checked_weight, numbers, one_number, refuse_not_finite
+from robustreg.tables._fingerprint import fingerprint, refuse_changed
 
 #: seconds between two looks at whether there is anyone left to wait for
 LOOK = 5.0
@@ -86,6 +87,29 @@ class Ready:
                 raise ValueError(f"X has column {name!r} {where} where {expected!r} is expected.")
 
 
+class Known(NamedTuple):
+    """What is known of a part of a table.
+
+    Parameters
+    ----------
+    rows : int
+        How many.
+    total : float
+        Sum of their weights.
+    fingerprint : array
+        As of :func:`~robustreg.tables._fingerprint.fingerprint`.
+    """
+
+    rows: int
+    total: float
+    fingerprint: Array
+
+
+def known(part: Part) -> Known:
+    """Return what is to be known of a part."""
+    return Known(*summary(part), fingerprint(part))
+
+
 class Bundle:
     """Parts, by their numbers, that one thread of a worker works through."""
 
@@ -99,9 +123,14 @@ class Bundle:
         """Return the subtrees that a pass over the parts adds up to."""
         return nodes_of(((number, function(part)) for number, part in self.parts), combine)
 
-    def counts(self) -> dict[int, tuple[int, float]]:
-        """Return rows and weights of each part."""
-        return {number: summary(part) for number, part in self.parts}
+    def counts(self) -> dict[int, Known]:
+        """Return what is known of each part."""
+        return {number: known(part) for number, part in self.parts}
+
+    @cached_property
+    def fingerprints(self) -> list[Array]:
+        """Of the parts: taken once of rows that stay where they are."""
+        return [fingerprint(part) for _, part in self.parts]
 
     def map(self, function: Callable[[Part], Part]) -> Bundle:
         """Return what is made of each part."""
@@ -133,22 +162,27 @@ def aligned(array: Any) -> Any:
     return None if array is None else np.require(array, requirements=["C", "A"])
 
 
-def reduce_bundle(bundle: Bundle, function: Callable[[Part], Sums], combine: Any) -> list[Node]:
-    """Carry out a pass on a worker."""
+def reduce_bundle(
+    bundle: Bundle, before: list[Array], function: Callable[[Part], Sums], combine: Any
+) -> list[Node]:
+    """Carry out a pass where rows are, which Dask may have computed anew."""
+    for old, new in zip(before, bundle.fingerprints, strict=True):
+        refuse_changed(old, new)
     with np.errstate(all="ignore"):
         return bundle.reduce(function, combine)
 
 
 def reduce_part(
-    part: Part, rows: int, number: int, start: int, function: Callable[[Part], Sums], combine: Any
+    part: Part,
+    before: Array,
+    number: int,
+    start: int,
+    function: Callable[[Part], Sums],
+    combine: Any,
 ) -> list[Node]:
-    """Carry out a pass on one part, by Dask's own scheduler, which has computed it anew."""
-    if len(part.y) != rows:
-        raise RuntimeError(
-            f"X, y or sample_weight change from one computation to the next: a partition had {rows} rows of "
-            f"positive weight and has {len(part.y)}. Persist them, or write them to a file first."
-        )
-    return reduce_bundle(Bundle([(number, part._replace(start=start))]), function, combine)
+    """Carry out a pass on one part, by Dask's own scheduler."""
+    bundle = Bundle([(number, part._replace(start=start))])
+    return reduce_bundle(bundle, [before], function, combine)
 
 
 def version() -> str:
@@ -163,24 +197,24 @@ class DaskTable(Table):
         # parts that are not computed, or bundles and where they are
         self.client, self.n_features = client, n_features
         if client is None:
-            found = [dict(enumerate(dask.compute(*map(dask.delayed(summary), held))))]
+            found = [dict(enumerate(dask.compute(*map(dask.delayed(known), held))))]
         else:
             counts = [client.submit(Bundle.counts, bundle, pure=False) for bundle, _ in held]
             found = gathered(client, counts)
-        known = {number: count for one in found for number, count in one.items()}
+        every: dict[int, Known] = {number: one for some in found for number, one in some.items()}
         # Empty parts get no number, so that they change no bit of a sum.
-        kept = [number for number in sorted(known) if known[number][0]]
-        self.total = float(sum(known[number][1] for number in kept))
+        kept = [number for number in sorted(every) if every[number].rows]
+        self.total = float(sum(every[number].total for number in kept))
         if not self.total > 0:
             raise ValueError(
                 "Found array with 0 sample(s) of positive weight while a minimum of 1 is required."
             )
-        starts = np.cumsum([0, *(known[number][0] for number in kept)]).tolist()
+        starts = np.cumsum([0, *(every[number].rows for number in kept)]).tolist()
         self.n_rows = int(starts[-1])
         places = {number: (i, starts[i]) for i, number in enumerate(kept)}
         if client is None:
             self._held: list[Any] = [
-                (held[number], known[number][0], *places[number]) for number in kept
+                (held[number], every[number].fingerprint, *places[number]) for number in kept
             ]
             return
         self._held = []
@@ -188,7 +222,7 @@ class DaskTable(Table):
             some = {number: places[number] for number in mine if number in places}
             if some:
                 placed = client.submit(Bundle.placed, bundle, some, workers=at, **ANYWHERE)
-                self._held.append((placed, at))
+                self._held.append((placed, at, [mine[number].fingerprint for number in some]))
 
     @classmethod
     def of(
@@ -231,7 +265,7 @@ class DaskTable(Table):
             return DaskTable([change(part) for part, *_ in self._held], self.n_features, None)
         changed = [
             (self.client.submit(Bundle.map, bundle, function, workers=at, **ANYWHERE), at)
-            for bundle, at in self._held
+            for bundle, at, _ in self._held
         ]
         return DaskTable(changed, self.n_features, self.client)
 
@@ -245,7 +279,8 @@ class DaskTable(Table):
         else:
             submit = self.client.submit
             tasks = [
-                submit(reduce_bundle, b, *what, workers=at, **ANYWHERE) for b, at in self._held
+                submit(reduce_bundle, bundle, before, *what, workers=at, **ANYWHERE)
+                for bundle, at, before in self._held
             ]
             found = gathered(self.client, tasks)
         return join([node for nodes in found for node in nodes], combine)

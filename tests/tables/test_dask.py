@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
 
 dask = pytest.importorskip("dask", reason="Dask is an optional dependency: extra `dask`")
 distributed = pytest.importorskip("distributed", reason="comes with the extra `dask`")
@@ -262,6 +263,18 @@ def test_rows_are_prepared_once_and_fitted_often(on_frame):
     assert of_labels.classes_.tolist() == ["maybe", "no", "yes"]
 
 
+def test_search_over_arrays_of_known_lengths_is_that_in_memory():
+    X, y, _ = rows()
+    lazy, target = arrays(X, y)[:2]
+    search = GridSearchCV(HuberRegressor(), {"epsilon": [1.1, 2.0]}, cv=3)
+    here, found = (clone(search).fit(*data) for data in ((X, y), (lazy, target)))
+    for name in ("mean_test_score", "std_test_score"):
+        assert_allclose(found.cv_results_[name], here.cv_results_[name], rtol=1e-6)
+    assert_same(found.best_estimator_, here.best_estimator_)
+    with pytest.raises(TypeError, match=r"<Rows: 9000 x 4> cannot be divided.*Dask arrays"):
+        clone(search).fit(Rows.from_dask(lazy, target))
+
+
 def test_attribute_of_rows_names_the_method_that_answers():
     model = HuberRegressor(scale=0.7).fit(*arrays(*rows()[:2]))
     with pytest.raises(AttributeError, match=r"outliers\(X, y\)"):
@@ -386,6 +399,41 @@ def test_lengths_that_change_between_passes_are_an_error():
         L2Regressor().fit(X, X[:, 0])
 
 
+@pytest.mark.parametrize("what", ["X", "y", "weight", "order"])
+def test_values_that_change_between_passes_are_an_error(what):
+    values = dict(zip(("X", "y", "weight"), rows(), strict=True))
+    made = []
+
+    def anew(name):
+        array = values[name][:5000]
+        if name != ("X" if what == "order" else what):
+            return array
+        made.append(name)
+        rng = np.random.default_rng(len(made) // 2)  # once for its length, and then in each pass
+        return rng.permutation(array) if what == "order" else array + rng.uniform(size=array.shape)
+
+    def lazy(name):
+        part = dask.delayed(anew, pure=False)(name)
+        return da.from_delayed(part, values[name][:5000].shape, float)
+
+    with pytest.raises(
+        RuntimeError, match=r"does not hold the values .* give random numbers a seed"
+    ):
+        L2Regressor().fit(lazy("X"), lazy("y"), lazy("weight"))
+
+
+def test_values_that_change_by_rounding_between_passes_are_fitted():
+    X, y, _ = rows()
+    made = []
+
+    def rounded():
+        made.append(1)
+        return np.nextafter(X, np.inf if len(made) % 2 else -np.inf)
+
+    lazy = da.from_delayed(dask.delayed(rounded, pure=False)(), X.shape, float)
+    assert_same(L2Regressor().fit(lazy, da.from_array(y, chunks=-1)), L2Regressor().fit(X, y))
+
+
 def test_sorted_classes_and_a_partition_without_weight_are_fitted_as_in_memory():
     X, y, _ = rows()
     order = np.argsort(y)
@@ -489,6 +537,18 @@ def test_worker_killed_during_a_fit_changes_no_bit(cluster, delay):
     assert time.monotonic() - start < 60
     killer.join()
     assert_array_equal(after, before)
+
+
+@slow
+def test_rows_that_a_lost_worker_held_and_that_come_out_otherwise_are_an_error(cluster):
+    client = cluster(2)
+    parts = [dask.delayed(np.random.standard_normal, pure=False)((20_000, 3)) for _ in range(4)]
+    X = da.concatenate([da.from_delayed(part, (20_000, 3), float) for part in parts])
+    held = Rows.from_dask(*client.persist((X, X.sum(axis=1))))
+    L2Regressor().fit(held)
+    os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
+    with pytest.raises(RuntimeError, match="give random numbers a seed"):
+        L2Regressor().fit(held)
 
 
 @slow

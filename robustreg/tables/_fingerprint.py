@@ -1,0 +1,65 @@
+"""What tells that rows which were computed again are not those of the pass before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from robustreg._array import Array
+from robustreg.tables._base import Part
+
+#: step between the weights of rows, in radians: those of no two rows in reach are equal
+STEP = 2.399963229728653
+
+
+def fingerprint(part: Part) -> Array:
+    """Return sums over the rows of a part that change where values or their order do.
+
+    Returns
+    -------
+    sums : array of shape (2, k)
+        Of each column of X, y and the weights: the sum of its values times weights that differ from row to
+        row; and how much it may change by rounding, where a graph is computed again in another order.
+    """
+    if not len(part.y):
+        return np.zeros((2, 0))
+    weight = np.cos(STEP * np.arange(len(part.y)))
+    columns = [_numbers(array) for array in (part.X, part.y, part.weight) if array is not None]
+    with np.errstate(all="ignore"):
+        sums = [weight.astype(one.dtype, copy=False) @ one for one in columns]
+        slack = [
+            np.sqrt(np.finfo(one.dtype).eps * np.einsum("ij,ij->j", one, one)) for one in columns
+        ]
+    return np.array([np.concatenate(sums), np.concatenate(slack)], dtype=np.float64)
+
+
+def refuse_changed(before: Array, now: Array) -> None:
+    """Refuse a part that is not what it was, given both fingerprints.
+
+    Raises
+    ------
+    RuntimeError
+        That says what to do.
+    """
+    same = before.shape == now.shape
+    if same:
+        with np.errstate(invalid="ignore"):  # sums beyond floating point
+            near = np.abs(before[0] - now[0]) <= before[1]
+        same = bool(np.all(near | (before[0] == now[0]) | (np.isnan(before[0]) & np.isnan(now[0]))))
+    if not same:
+        raise RuntimeError(
+            "X, y or sample_weight change from one computation to the next: a partition does not hold the values "
+            "that it held in the pass before. Persist them, give random numbers a seed, or write them to a file first."
+        )
+
+
+def _numbers(array: Array) -> Any:
+    """Return values, or the characters of text, as a matrix of numbers."""
+    n = len(array)
+    if array.dtype.kind == "O":
+        array = array.astype(str)
+    if array.dtype.kind == "U":
+        array = np.ascontiguousarray(array).view(np.uint32)
+    floats = array.dtype in (np.float64, np.float32)
+    return (array if floats else array.astype(np.float64)).reshape(n, -1)
