@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import dask
@@ -105,6 +105,28 @@ class Known(NamedTuple):
     fingerprint: Array
 
 
+class Place(NamedTuple):
+    """Where a part is in a table.
+
+    Parameters
+    ----------
+    number, start : int
+        Its own, and that of its first row.
+    fingerprint : array
+        What it had when the table was made.
+    """
+
+    number: int
+    start: int
+    fingerprint: Array
+
+
+def placed(part: Part, place: Place) -> tuple[int, Part]:
+    """Return a part with its number, if it has not changed since the table was made."""
+    refuse_changed(place.fingerprint, fingerprint(part))
+    return place.number, part._replace(start=place.start)
+
+
 def known(part: Part) -> Known:
     """Return what is to be known of a part."""
     return Known(*summary(part), fingerprint(part))
@@ -127,21 +149,14 @@ class Bundle:
         """Return what is known of each part."""
         return {number: known(part) for number, part in self.parts}
 
-    @cached_property
-    def fingerprints(self) -> list[Array]:
-        """Of the parts: taken once of rows that stay where they are."""
-        return [fingerprint(part) for _, part in self.parts]
-
     def map(self, function: Callable[[Part], Part]) -> Bundle:
         """Return what is made of each part."""
         return Bundle((number, function(part)) for number, part in self.parts)
 
-    def placed(self, places: dict[int, tuple[int, int]]) -> Bundle:
-        """Return the parts that have a place, which is a new number and the first row."""
+    def placed(self, places: dict[int, Place]) -> Bundle:
+        """Return the parts that have a place: again, where a worker was lost."""
         return Bundle(
-            (places[number][0], part._replace(start=places[number][1]))
-            for number, part in self.parts
-            if number in places
+            placed(part, places[number]) for number, part in self.parts if number in places
         )
 
 
@@ -162,27 +177,17 @@ def aligned(array: Any) -> Any:
     return None if array is None else np.require(array, requirements=["C", "A"])
 
 
-def reduce_bundle(
-    bundle: Bundle, before: list[Array], function: Callable[[Part], Sums], combine: Any
-) -> list[Node]:
-    """Carry out a pass where rows are, which Dask may have computed anew."""
-    for old, new in zip(before, bundle.fingerprints, strict=True):
-        refuse_changed(old, new)
+def reduce_bundle(bundle: Bundle, function: Callable[[Part], Sums], combine: Any) -> list[Node]:
+    """Carry out a pass on a worker."""
     with np.errstate(all="ignore"):
         return bundle.reduce(function, combine)
 
 
 def reduce_part(
-    part: Part,
-    before: Array,
-    number: int,
-    start: int,
-    function: Callable[[Part], Sums],
-    combine: Any,
+    part: Part, place: Place, function: Callable[[Part], Sums], combine: Any
 ) -> list[Node]:
-    """Carry out a pass on one part, by Dask's own scheduler."""
-    bundle = Bundle([(number, part._replace(start=start))])
-    return reduce_bundle(bundle, [before], function, combine)
+    """Carry out a pass on one part, by Dask's own scheduler, which has computed it anew."""
+    return reduce_bundle(Bundle([placed(part, place)]), function, combine)
 
 
 def version() -> str:
@@ -211,18 +216,18 @@ class DaskTable(Table):
             )
         starts = np.cumsum([0, *(every[number].rows for number in kept)]).tolist()
         self.n_rows = int(starts[-1])
-        places = {number: (i, starts[i]) for i, number in enumerate(kept)}
+        places = {
+            number: Place(i, starts[i], every[number].fingerprint) for i, number in enumerate(kept)
+        }
         if client is None:
-            self._held: list[Any] = [
-                (held[number], every[number].fingerprint, *places[number]) for number in kept
-            ]
+            self._held: list[Any] = [(held[number], place) for number, place in places.items()]
             return
         self._held = []
         for (bundle, at), mine in zip(held, found, strict=True):
             some = {number: places[number] for number in mine if number in places}
             if some:
-                placed = client.submit(Bundle.placed, bundle, some, workers=at, **ANYWHERE)
-                self._held.append((placed, at, [mine[number].fingerprint for number in some]))
+                there = client.submit(Bundle.placed, bundle, some, workers=at, **ANYWHERE)
+                self._held.append((there, at))
 
     @classmethod
     def of(
@@ -265,7 +270,7 @@ class DaskTable(Table):
             return DaskTable([change(part) for part, *_ in self._held], self.n_features, None)
         changed = [
             (self.client.submit(Bundle.map, bundle, function, workers=at, **ANYWHERE), at)
-            for bundle, at, _ in self._held
+            for bundle, at in self._held
         ]
         return DaskTable(changed, self.n_features, self.client)
 
@@ -279,8 +284,7 @@ class DaskTable(Table):
         else:
             submit = self.client.submit
             tasks = [
-                submit(reduce_bundle, bundle, before, *what, workers=at, **ANYWHERE)
-                for bundle, at, before in self._held
+                submit(reduce_bundle, b, *what, workers=at, **ANYWHERE) for b, at in self._held
             ]
             found = gathered(self.client, tasks)
         return join([node for nodes in found for node in nodes], combine)
