@@ -542,11 +542,17 @@ def test_worker_killed_during_a_fit_changes_no_bit(cluster, delay):
 @slow
 def test_rows_that_a_lost_worker_held_and_that_come_out_otherwise_are_an_error(cluster):
     client = cluster(2)
-    parts = [dask.delayed(np.random.standard_normal, pure=False)((20_000, 3)) for _ in range(4)]
+
+    def anew():
+        return np.random.default_rng().normal(size=(20_000, 3))
+
+    parts = [dask.delayed(anew, pure=False)() for _ in range(4)]
     X = da.concatenate([da.from_delayed(part, (20_000, 3), float) for part in parts])
-    held = Rows.from_dask(*client.persist((X, X.sum(axis=1))))
+    X, y = client.persist((X, X.sum(axis=1)))
+    held = Rows.from_dask(X, y)
     L2Regressor().fit(held)
-    os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
+    (holder, *_), *_ = client.who_has(X).values()
+    os.kill(client.run(os.getpid)[holder], signal.SIGKILL)
     with pytest.raises(RuntimeError, match="give random numbers a seed"):
         L2Regressor().fit(held)
 
