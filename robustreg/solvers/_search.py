@@ -141,7 +141,7 @@ class Search:
                 if near and optima[0].hits >= EASY and thetas is not planes:
                     continue
                 known = optima[0]
-                found = search(criterion, sample, thetas, rough, whole, known.value)
+                found = search(criterion, sample, thetas, rough, whole, known)
                 optima = _united(criterion, sample, found, optima)
                 better = optima[0].value < known.value * (1 - criterion.close[0])
                 if thetas is planes and better:

@@ -14,7 +14,8 @@ import numpy as np
 from robustreg._array import Array
 from robustreg.losses import ResidualLoss
 from robustreg.losses._normal import with_breakdown
-from robustreg.scales import MAD_FACTOR
+from robustreg.scales import MAD_FACTOR, OUTLYING
+from robustreg.solvers._cholesky import cholesky
 from robustreg.solvers._subsets import Sample
 
 #: candidates that take a few steps, the sizes of all starts having been compared without one; those left
@@ -24,6 +25,11 @@ SCREENED, STEPS = 1000, 2
 SCREENED_ROUGH, KEPT_ROUGH, STEPS_ROUGH = 250, 60, 1
 #: and those of these that are followed there until they settle
 FOLLOWED = 20
+#: of those that are left on a part the ones whose sizes are above the least by this factor go no further, after a
+#: few steps and once they have settled: sizes vary from part to part by a tenth
+FARTHER, FAR = 2.0, 1.5
+#: share of the rows by which those that two fits leave out may differ where both follow the same majority
+SAME_ROWS = 0.05
 #: numbers in the residuals of the finalists at the most, but for a few of them
 FINAL, FEWEST = 20_000, 8
 #: different optima that a search returns
@@ -221,8 +227,8 @@ class MScale(Criterion):
         step, rest = np.zeros_like(pull), ~settled
         if newton:
             hessian = grams(self.loss.psi_prime(U))
-            convex = np.linalg.eigvalsh(hessian)[:, 0] > 1e-3 * sample.total * self._least
-            convex &= rest
+            lift = -1e-3 * sample.total * self._least
+            convex = rest & [cholesky(one, lift) is not None for one in hessian]
             if convex.any():
                 quick = grams.solve(hessian[convex], pull[:, convex]) * size[convex]
                 reach = NEAR * (size[convex] + np.abs(R[:, convex]))
@@ -250,7 +256,7 @@ def search(
     thetas: Array,
     rough: Sample | None = None,
     strict: Criterion | None = None,
-    known: float = math.inf,
+    best: Optimum | None = None,
 ) -> list[Optimum]:
     """Improve all starts and return the local optima found, the best one first.
 
@@ -267,17 +273,18 @@ def search(
     strict : Criterion, optional
         The one of all rows, by which some of the candidates are chosen as well: one that withstands more
         contamination takes a minority that lies on a plane for the majority.
-    known : float, optional
-        Size of the best optimum that is known.
+    best : Optimum, optional
+        The best that is known.
 
     Returns
     -------
     list of Optimum
-        Different ones, by their value.
+        Different ones, by their value; none where all are far above the best that is known.
     """
     first = rough or sample
     early = criterion if rough is None else criterion.on_part(len(rough.y))
     theta, size = _screened(early, first, thetas)
+    known: list[Optimum] = []
     finalists = min(criterion.finalists, max(FEWEST, FINAL // len(sample.y)))
     if rough is None:
         theta, size = _improved(early, first, *_best(theta, size, SCREENED), STEPS)
@@ -289,18 +296,19 @@ def search(
             kept = _either(size, _screened(strict, first, theta.T)[1], most)
             theta, size = _improved(early, first, theta[:, kept], size[kept], steps)
         found = distinct(first, theta, size, close=ALIKE, most=len(size))
-        size = np.array([one.value for one in found])
-        theta = np.column_stack([one.theta for one in found])
-        order = _either(size, _screened(strict, first, theta.T)[1], FOLLOWED)
-        found = followed(early, first, [found[k] for k in order], math.inf)
-        theta, size, hits = columns(found)
-        found = distinct(first, theta, size, hits, close=early.close, most=len(size))
-        theta, _, hits = columns(found)
-        size = _screened(criterion, sample, theta.T)[1]
-        order = _either(size, _screened(strict, sample, theta.T)[1], len(size))
-        found = [found[k]._replace(value=size[k]) for k in order]
-    found = followed(criterion, sample, found[:finalists], known)
-    theta, size, hits = columns(found)
+        found = _hopeful(found, (early, strict), first, best, FARTHER)[:FOLLOWED]
+        found, joined = _apart(found, best, first)
+        if found:
+            theta, size, hits = columns(followed(early, first, found, math.inf))
+            found = distinct(first, theta, size, hits, close=early.close, most=len(size))
+            found = _hopeful(found, (criterion, strict), sample, best, FAR)
+            found, more = _apart(found, best, sample)
+            joined += more
+        known = [best._replace(hits=joined)] if best and joined else []
+        if not found:
+            return known
+    found = followed(criterion, sample, found[:finalists], best.value if best else math.inf)
+    theta, size, hits = columns(found + known)
     return distinct(sample, theta, size, hits, close=criterion.close, most=OPTIMA)
 
 
@@ -320,6 +328,37 @@ def _either(size: Array, other: Array, most: int) -> Array:
     both = np.stack([np.argsort(size, kind="stable"), np.argsort(other, kind="stable")], axis=1)
     _, first = np.unique(both.ravel(), return_index=True)
     return np.asarray(both.ravel()[np.sort(first)][:most])
+
+
+def _hopeful(
+    found: list[Optimum],
+    criteria: tuple[Criterion, Criterion],
+    sample: Sample,
+    best: Optimum | None,
+    share: float,
+) -> list[Optimum]:
+    """Order candidates by their sizes on a sample, by two criteria in turn, without those that are far from the best by both."""
+    thetas = np.array([one.theta for one in found] + ([best.theta] if best else []))
+    sizes = np.array([_screened(criterion, sample, thetas)[1] for criterion in criteria])
+    near = (sizes <= share * sizes.min(axis=1, keepdims=True)).any(axis=0)
+    order = [k for k in _either(*sizes[:, : len(found)], len(found)) if near[k]]
+    return [found[k]._replace(value=sizes[0, k]) for k in order]
+
+
+def _apart(
+    found: list[Optimum], best: Optimum | None, sample: Sample
+) -> tuple[list[Optimum], int]:
+    """Return the candidates that do not leave out the rows that an optimum leaves out, and how many do.
+
+    To follow these would lead to the optimum again.
+    """
+    if not found or best is None:
+        return found, 0
+    R = np.abs(_residuals(sample, np.column_stack([best.theta, *(one.theta for one in found)])))
+    left_out = R > OUTLYING * best.value
+    other = sample.weight @ (left_out[:, 1:] != left_out[:, :1]) > SAME_ROWS * sample.total
+    apart = [one for one, differs in zip(found, other, strict=True) if differs]
+    return apart, sum(one.hits for one in found) - sum(one.hits for one in apart)
 
 
 def _batches(sample: Sample, theta: Array) -> list[slice]:
@@ -365,6 +404,7 @@ def followed(
     R = _residuals(sample, theta)
     size = criterion.sizes(R, sample)
     done: list[Optimum] = []
+    meet = MEET if criterion.settle > SETTLE_ON_PART else 1
     for t in range(1, criterion.settle):
         step, settled = criterion.step(R, size, sample, grams, True)
         step[:, settled] = 0.0
@@ -377,7 +417,7 @@ def followed(
         rest = ~(settled | given_up)
         done += optima_of(theta, size, hits, ~rest)
         theta, size, hits, R = theta[:, rest], size[rest], hits[rest], R[:, rest]
-        if t % MEET == 0 and len(size) > 1:
+        if t % meet == 0 and len(size) > 1:
             theta, size, hits = columns(
                 distinct(sample, theta, size, hits, close=criterion.close, most=len(size))
             )

@@ -216,6 +216,8 @@ def _through(sample: Sample, rows: Array) -> tuple[Array, Array]:
 def _elemental(sample: Sample, count: int, rng: np.random.Generator) -> Array:
     """Exact fits to ``count`` sets of rows, drawn by weight and without singular ones."""
     m, p = sample.A.shape
+    if np.count_nonzero(sample.weight) < p:
+        return np.empty((0, p))
     edges = np.cumsum(sample.weight)
     drawn = np.searchsorted(edges, rng.random((count, 2 * p + 8)) * edges[-1], side="right")
     drawn = np.minimum(drawn, m - 1)
@@ -296,7 +298,7 @@ def deterministic_starts(sample: Sample) -> Array:
     A, y, weight = sample
     moving = np.ptp(A, axis=0) > 0
     Z = np.column_stack([A[:, moving], y])
-    Z = (Z - _medians(Z, weight)) / _sizes(Z, weight)
+    Z = _standardised(Z, weight)
     found = []
     for shape in _shapes(Z, weight):
         inside = _central(Z, weight, shape)
@@ -306,29 +308,26 @@ def deterministic_starts(sample: Sample) -> Array:
 
 
 def _medians(Z: Array, weight: Array) -> Array:
-    if np.ptp(weight) == 0:
-        return np.asarray(np.median(Z, axis=0))
-    return np.array([weighted_median(column, weight) for column in Z.T])
+    """Medians of columns."""
+    if np.ptp(weight) > 0:
+        return np.array([weighted_median(column, weight) for column in Z.T])
+    middle = [(len(Z) - 1) // 2, len(Z) // 2]
+    low, high = np.partition(np.ascontiguousarray(Z.T), middle, axis=1)[:, middle].T
+    return np.asarray(0.5 * low + 0.5 * high)
 
 
-def _sizes(Z: Array, weight: Array) -> Array:
-    """MADs of columns, the mean deviation where most entries are equal."""
-    deviation = np.abs(Z - _medians(Z, weight))
+def _standardised(Z: Array, weight: Array) -> Array:
+    """Columns about their medians in units of MADs, of mean deviations where most entries are equal."""
+    Z = Z - _medians(Z, weight)
+    deviation = np.abs(Z)
     size = MAD_FACTOR * _medians(deviation, weight)
     mean = weight @ deviation / weight.sum()
-    return np.where(size > 1e-9 * mean, size, np.where(mean > 0, mean, 1.0))
+    return np.asarray(Z / np.where(size > 1e-9 * mean, size, np.where(mean > 0, mean, 1.0)))
 
 
 def _shapes(Z: Array, weight: Array) -> list[Array]:
     """Correlation matrices of tanh, ranks, normal scores and signs; of directions; of the inner half."""
-    rank = np.empty_like(Z)
-    for j, column in enumerate(Z.T):
-        order = np.argsort(column, kind="stable")
-        values, sums = column[order], np.cumsum(weight[order])
-        first = np.searchsorted(values, values, side="left")
-        last = np.searchsorted(values, values, side="right") - 1
-        rank[order, j] = 0.5 * (np.append(0.0, sums)[first] + sums[last])
-    share = rank / weight.sum()
+    share = _ranks(Z, weight) / weight.sum()
     length = np.linalg.norm(Z, axis=1)
     direction = Z / np.where(length > 0, length, 1.0)[:, None]
     inner = length <= _medians(length[:, None], weight)
@@ -342,6 +341,22 @@ def _shapes(Z: Array, weight: Array) -> list[Array]:
     ]
 
 
+def _ranks(Z: Array, weight: Array) -> Array:
+    """Ranks of the entries of columns, the mean of them for equal ones, each counted by its weight."""
+    order, number = np.argsort(Z, axis=0, kind="stable"), np.arange(len(Z))[:, None]
+    ordered = np.take_along_axis(Z, order, axis=0)
+    edge = np.ones((1, Z.shape[1]), dtype=bool)
+    new = ordered[1:] != ordered[:-1]
+    first = np.maximum.accumulate(np.where(np.concatenate([edge, new]), number, 0), axis=0)
+    last = np.where(np.concatenate([new, edge]), number, len(Z) - 1)[::-1]
+    last = np.minimum.accumulate(last, axis=0)[::-1]
+    sums = np.concatenate([np.zeros_like(Z[:1]), np.cumsum(weight[order], axis=0)])
+    middle = np.take_along_axis(sums, first, axis=0) + np.take_along_axis(sums, last + 1, axis=0)
+    rank = np.empty_like(Z)
+    np.put_along_axis(rank, order, 0.5 * middle, axis=0)
+    return rank
+
+
 def _correlation(Z: Array, weight: Array) -> Array:
     centred = Z - weight @ Z / weight.sum()
     size = np.sqrt(weight @ centred**2)
@@ -352,8 +367,6 @@ def _correlation(Z: Array, weight: Array) -> Array:
 def _central(Z: Array, weight: Array, shape: Array) -> Array:
     """Weights of the half of the rows nearest in the metric of a shape, its axes measured robustly."""
     axes = np.linalg.eigh(shape)[1]
-    Y = Z @ axes
-    Y = Y / _sizes(Y, weight)
-    Y = Y - _medians(Y, weight)
+    Y = _standardised(Z @ axes, weight)
     distance = np.einsum("ij,ij->i", Y, Y)
     return weight * (distance <= _medians(distance[:, None], weight))
