@@ -115,8 +115,8 @@ class HighBreakdownRegressor(SeveralOutputs):
             found = self._fit_table(table, prepared, Search(self.n_starts, rng), control)
         if found.hits == 1 and not found.exhaustive and found.sigma > 0:
             found.advice = (
-                "the best optimum was found from one start only, so a better one probably exists: "
-                "increase n_starts."
+                "the best optimum was found from one start only, or by one of two searches, so a better "
+                "one probably exists: increase n_starts."
             )
         found.raw = data.y - found.pop("residual")
         return found
@@ -262,8 +262,8 @@ class SRegressor(BoundedRegressor):
         True where the residual exceeds 2.5758 scales, as 1 % of normal ones do; at scale 0 off the
         hyperplane.
     n_hits_ : int
-        How many of the starts that were followed up ended at the best optimum. After a single hit there is
-        probably a better one, and a ConvergenceWarning says so.
+        How many of the starts that were followed up ended at the best optimum; 1 where a second search, made
+        after few hits, ended at another. After a single hit there is probably a better one, and a ConvergenceWarning says so.
     n_iter_ : int
         Iterations of the last refinement.
     optimality_ : float
@@ -560,8 +560,8 @@ class LTSRegressor(HighBreakdownRegressor):
     raw_scale_ : float
         Scale before it.
     n_hits_ : int
-        How many of the starts that were followed up ended at the best optimum. After a single hit there is
-        probably a better one, and a ConvergenceWarning says so.
+        How many of the starts that were followed up ended at the best optimum; 1 where a second search, made
+        after few hits, ended at another. After a single hit there is probably a better one, and a ConvergenceWarning says so.
     n_iter_ : int
         Concentration steps of the last refinement.
     optimality_ : float

@@ -42,7 +42,7 @@ ROUNDS = 5
 #: times that a search goes on from its best optimum, while that is new or found once, and starts of each time
 EXCHANGES, EXCHANGED = 6, 150
 #: hits on a part of the rows after which no further round is needed, and after which nothing near an optimum is
-#: looked for
+#: looked for; fewer in a search of all rows call for a second search
 EASY = 10
 
 
@@ -91,6 +91,23 @@ class Search:
         if len(sample.y) > 2 * few:
             rough = _part(sample, np.sort(self.rng.choice(len(sample.y), few, replace=False)))
             rough = _completed(rough, lambda v: sample.A @ v, lambda rows: _part(sample, rows))
+        optima, exhaustive = self._optima(criterion, sample, rough, whole)
+        if self.n_starts == "auto" and rough is None and not exhaustive and optima[0].hits < EASY:
+            again, _ = self._optima(criterion, sample, rough, whole)
+            optima = _agreed(criterion, sample, optima, again)
+        if n <= 2 * size:
+            return Found(optima[:1], exhaustive)
+        # a sample may have less contamination than it is made to withstand, and a minority that lies on a
+        # plane is its majority then: those that are best without that count as well
+        residuals = sample.y[:, None] - sample.A @ np.column_stack([one.theta for one in optima])
+        order = np.argsort(whole.sizes(residuals, sample), kind="stable")[:COMPARED]
+        chosen = sorted({*range(min(COMPARED, len(optima))), *order.tolist()})
+        return Found([optima[k] for k in chosen], False)
+
+    def _optima(
+        self, criterion: Criterion, sample: Sample, rough: Sample | None, whole: Criterion
+    ) -> tuple[list[Optimum], bool]:
+        """Search some rows once; return the optima, and whether all subsets were starts."""
         optima: list[Optimum] = []
         first = rough or sample
         for _ in range(ROUNDS if self.n_starts == "auto" else 1):
@@ -106,14 +123,7 @@ class Search:
             optima = self._exchanged(criterion, sample, rough, whole, optima)
             if rough is None and optima[0].hits < EASY:
                 optima = _among_neighbours(criterion, sample, optima)
-        if n <= 2 * size:
-            return Found(optima[:1], exhaustive)
-        # a sample may have less contamination than it is made to withstand, and a minority that lies on a
-        # plane is its majority then: those that are best without that count as well
-        residuals = sample.y[:, None] - sample.A @ np.column_stack([one.theta for one in optima])
-        order = np.argsort(whole.sizes(residuals, sample), kind="stable")[:COMPARED]
-        chosen = sorted({*range(min(COMPARED, len(optima))), *order.tolist()})
-        return Found([optima[k] for k in chosen], False)
+        return optima, exhaustive
 
     def _exchanged(
         self,
@@ -154,6 +164,21 @@ class Search:
             if not better and optima[0].hits > 1:
                 break
         return optima
+
+
+def _agreed(
+    criterion: Criterion, sample: Sample, one: list[Optimum], other: list[Optimum]
+) -> list[Optimum]:
+    """Return the optima of two searches; a best one that one of them missed counts as found once.
+
+    Hits alone do not tell that: many of them may come from a start that led on from one optimum to the next.
+    """
+    least = min(one[0].value, other[0].value)
+    both = max(one[0].value, other[0].value) <= least * (1 + criterion.close[0])
+    optima = _united(criterion, sample, one, other)
+    if not both:
+        optima[0] = optima[0]._replace(hits=1)
+    return optima
 
 
 def _beside(sample: Sample, one: Optimum) -> Array:

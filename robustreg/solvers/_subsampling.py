@@ -345,9 +345,7 @@ def _hopeful(
     return [found[k]._replace(value=sizes[0, k]) for k in order]
 
 
-def _apart(
-    found: list[Optimum], best: Optimum | None, sample: Sample
-) -> tuple[list[Optimum], int]:
+def _apart(found: list[Optimum], best: Optimum | None, sample: Sample) -> tuple[list[Optimum], int]:
     """Return the candidates that do not leave out the rows that an optimum leaves out, and how many do.
 
     To follow these would lead to the optimum again.

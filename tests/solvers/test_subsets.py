@@ -5,10 +5,13 @@ import math
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.stats import rankdata
 
 from robustreg.solvers._subsampling import Grams
 from robustreg.solvers._subsets import (
     Sample,
+    _medians,
+    _ranks,
     beside,
     deterministic_starts,
     merged,
@@ -97,3 +100,14 @@ def test_a_pivot_of_exactly_zero_is_no_error():
     found = grams.solve(gram, right)
     assert_allclose(found[:, 0], 1.5)
     assert_allclose(sound @ found[:, 1], right[:, 1])
+
+
+@pytest.mark.parametrize("m", [56, 57])
+def test_medians_and_ranks_of_columns_are_those_of_repeated_rows(m):
+    rng = np.random.default_rng(m)
+    Z, weight = rng.integers(0, 9, (m, 4)).astype(float), rng.integers(1, 4, m)
+    for count in (np.ones(m, dtype=int), weight):
+        repeated = np.repeat(Z, count, axis=0)
+        assert_array_equal(_medians(Z, count.astype(float)), np.median(repeated, axis=0))
+        ranks = np.repeat(_ranks(Z, count.astype(float)), count, axis=0)
+        assert_array_equal(ranks, rankdata(repeated, axis=0) - 0.5)

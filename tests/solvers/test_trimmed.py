@@ -5,6 +5,7 @@ import pytest
 
 from robustreg import LTSRegressor
 from robustreg.preparation import prepare
+from robustreg.solvers import _trimmed
 from robustreg.solvers._subsampling import NOTHING
 from robustreg.solvers._subsets import Sample
 from robustreg.solvers._table import Table
@@ -93,3 +94,70 @@ def test_inner_products_after_rows_have_changed_sides_are_those_of_the_rows_kept
         unit = np.sqrt(np.diag(expected))
         np.testing.assert_allclose(found / np.outer(unit, unit), expected / np.outer(unit, unit),
                                    atol=1e-14)  # fmt: skip
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_rows_that_change_sides_are_in_the_hessian(weighted):
+    # Errors of one sign only: the edge moves with the rows, and a Hessian without that is far off.
+    rng = np.random.default_rng(0)
+    n = 200_000
+    X = np.column_stack([np.ones(n), rng.normal([0.5, -1.0], 1.0, (n, 2))])
+    error = rng.standard_normal(n)
+    error[::2] = np.abs(error[::2])
+    weight = rng.integers(1, 4, n).astype(float) if weighted else None
+    data = prepare(X, error, weight, intercept=False)[0]
+    table, h = Table(data), 0.6 * data.total
+
+    def pull(theta):
+        residual = table.residual(theta)
+        return _trimmed._pull(table, _trimmed._kept(table, residual, h), residual)
+
+    residual = table.residual(np.zeros(table.size))
+    kept = _trimmed._kept(table, residual, h)
+    gram = table.gram(kept)
+    hessian = gram - _trimmed._edge(table, residual, kept)
+    width = 0.02
+    numeric = -np.stack([pull(width * e) - pull(-width * e) for e in np.eye(table.size)])
+    numeric /= 2 * width
+    np.testing.assert_allclose(hessian, numeric, atol=0.03 * np.abs(gram).max())
+    assert np.abs(gram - numeric).max() > 0.2 * np.abs(gram).max()
+
+
+@pytest.mark.parametrize(
+    ("times", "length"),
+    [(1.0, 1.0), (1.85, 1.0), (1.95, 0.5), (3.75, 0.5), (3.85, 0.25), (7.5, 0.25), (7.7, None)],
+)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_step_is_as_long_as_gains_a_tenth_of_what_it_promises(times, length, weighted, monkeypatch):
+    # With all rows kept the sum is a parabola along the step. One ``times`` as long as to its least point promises
+    # as much more and gains ``2 - times`` of that: a tenth at 1.9.
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((50, 3)), rng.standard_normal(50)
+    weight = rng.uniform(0.5, 2.0, 50) if weighted else None
+    table = Table(prepare(X, y, weight, intercept=False)[0])
+    kept = np.ones(50) if table.weight is None else table.weight
+    gram, residual = table.gram(kept), table.residual(np.zeros(3))
+    monkeypatch.setattr(_trimmed, "_edge", lambda *_: gram * (1 - 1 / times))
+    value = _trimmed._value(table, residual, table.total)
+    found = _trimmed._by_newton(table, gram, residual, value, kept, table.total)
+    if length is None:
+        assert found is None
+        return
+    assert found is not None
+    assert found.length == length
+    best = np.linalg.solve(gram, _trimmed._pull(table, kept, residual))
+    np.testing.assert_allclose(found.step, length * times * best, rtol=1e-10)
+    np.testing.assert_allclose(found.residual, table.residual(found.step), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found.value, np.sum(kept * found.residual**2), rtol=1e-12)
+
+
+def test_no_newton_step_where_the_hessian_is_not_definite(monkeypatch):
+    rng = np.random.default_rng(0)
+    table = Table(
+        prepare(rng.standard_normal((50, 3)), rng.standard_normal(50), intercept=False)[0]
+    )
+    kept, residual = np.ones(50), table.residual(np.zeros(3))
+    gram = table.gram(kept)
+    monkeypatch.setattr(_trimmed, "_edge", lambda *_: 1.5 * gram)
+    value = _trimmed._value(table, residual, 50.0)
+    assert _trimmed._by_newton(table, gram, residual, value, kept, 50.0) is None
