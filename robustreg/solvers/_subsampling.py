@@ -341,8 +341,9 @@ def _hopeful(
     thetas = np.array([one.theta for one in found] + ([best.theta] if best else []))
     sizes = np.array([_screened(criterion, sample, thetas)[1] for criterion in criteria])
     near = (sizes <= share * sizes.min(axis=1, keepdims=True)).any(axis=0)
-    order = [k for k in _either(*sizes[:, : len(found)], len(found)) if near[k]]
-    return [found[k]._replace(value=sizes[0, k]) for k in order]
+    early, late = sizes[:, : len(found)]
+    order = [k for k in _either(early, late, len(found)) if near[k]]
+    return [found[k]._replace(value=float(early[k])) for k in order]
 
 
 def _apart(found: list[Optimum], best: Optimum | None, sample: Sample) -> tuple[list[Optimum], int]:
