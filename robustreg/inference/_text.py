@@ -124,11 +124,9 @@ def facts(summary: Summary) -> list[str]:
         lines.append(f"{measures.r2_name}: {number(summary.r2)}{more}")
     if measures.weights is not None:
         none, full, between = measures.weights
-        lines.append(
-            f"Weights: {none:.6g} rows have weight 0, {full:.6g} weight 1, {between:.6g} between"
-        )
+        lines.append(f"Rows by weight: {none:.6g} with 0, {full:.6g} with 1, {between:.6g} between")
     if summary.n_outliers is not None:
-        lines.append(f"Outliers: {summary.n_outliers:.6g} rows beyond 2.58 scales")
+        lines.append(f"Outliers, beyond 2.58 scales: {summary.n_outliers:.6g}")
     reached, tol = model.optimality_, model.tol
     relation = "<=" if reached <= tol else "> (not solved)"
     lines.append(f"Optimality of the fit: {reached:.1e} {relation} tol = {tol:.0e}")

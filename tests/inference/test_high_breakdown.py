@@ -99,7 +99,7 @@ def test_hbk(hbk):
     found = summarize(model, X, y)
     assert (found.covariance_type, found.n_outliers) == ("avar1", 10)
     assert (found.table["p_value"].iloc[1:] > 0.05).all()  # no feature matters without rows 1 to 10
-    assert "10 rows have weight 0" in str(found)
+    assert "Rows by weight: 10 with 0" in str(found)
     kinds = influence(model, X, y)["kind"]
     assert set(kinds[:10]) == {"bad leverage"} and set(kinds[10:14]) == {"good leverage"}
 
@@ -113,7 +113,7 @@ def test_lts_is_least_squares_on_the_rows_kept(hbk):
     np.testing.assert_allclose(found.table, plain.table, rtol=1e-6)
     assert (found.n_samples, found.df) == (75, kept.sum() - 4)
     assert (found.scale, found.n_outliers) == (model.scale_, model.outliers_.sum())
-    assert f"Weights: {75 - kept.sum()} rows have weight 0, {kept.sum()} weight 1" in str(found)
+    assert f"Rows by weight: {75 - kept.sum()} with 0, {kept.sum()} with 1" in str(found)
     rows = influence(model, X, y)
     assert set(rows["kind"][:10]) == {"bad leverage"} and rows["weight"][:10].eq(0).all()
     expected = influence(L2Regressor().fit(X[kept], y[kept]), X[kept], y[kept])

@@ -170,7 +170,7 @@ def test_text_has_80_columns_and_says_it_all():
     for part in (
         "HuberRegressor(", "21 rows", "Residuals:", "1Q", "covariance: huber; t with 17",
         "[0.025", "0.975]", "water_temp    0.9261", "**", "Significance", "Scale", "Robust R2: 0.93",
-        "Weights: 0 rows have weight 0, 18 weight 1, 3 between", "Outliers: 2 rows", "Optimality",
+        "Rows by weight: 0 with 0, 18 with 1, 3 between", "Outliers, beyond 2.58 scales: 2", "Optimality",
     ):  # fmt: skip
         assert part in text
     X, y, _, _ = sample(n=60)
