@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from robustreg._array import Array
+from robustreg.coordinates import Coordinates
 from robustreg.data import NARROW
 from robustreg.objective import Objective
 from robustreg.sampling import spread_rows
@@ -107,7 +108,12 @@ def _beside_squares(objective: Objective, gradient: Array, norm: float) -> tuple
     data, penalty = objective.data, objective.penalty
     if penalty.empty or not penalty.euclidean:
         return norm, 0.0
-    coordinates, T = data.coordinates, data.coordinates.transform
+    coordinates = data.coordinates
+    if not isinstance(
+        coordinates, Coordinates
+    ):  # those of the space of the rows are never so unlike
+        return norm, 0.0
+    T = coordinates.transform
     bend = np.full(len(coordinates.center), penalty.square / objective.total)
     with np.errstate(over="ignore"):  # of columns that are beyond floating point beside any penalty
         axes = (

@@ -30,6 +30,8 @@ PAYS = 0.5
 SAME = 1e-4
 #: a step this many times tol is as good as none
 STEP = 100.0
+#: and one below this changes no evaluation by more than its rounding
+LAST_PLACES = 1e-12
 #: curvature below which there is none
 TINY = float(np.finfo(float).tiny)
 #: pairs of steps and gradient changes that correct a kept Hessian
@@ -256,6 +258,10 @@ def newton(
             decrement = float(np.sqrt(max(-slope, 0.0)))
             if settled is None or settled(decrement, state.value):
                 status = 0
+                if np.abs(step).max(initial=0.0) <= LAST_PLACES:
+                    # The Hessian has the square of the condition number, and so has the rounding of what it was
+                    # solved for; a gradient of residuals has not: the last places of x are free.
+                    state.x = state.x + step
                 break
         following = None
         if slope < 0:

@@ -198,11 +198,12 @@ def test_class_weights_are_weights(model):
     with_dict = clone(model).set_params(class_weight=factors).fit(X, names, sample_weight=weight)
     rows = weight * np.array([2.0, 1.0, 0.5])[y]
     weighted = clone(model).fit(X, y, sample_weight=rows)
-    assert_allclose(with_dict.coef_, weighted.coef_, rtol=1e-9, atol=1e-12)
+    same = {"rtol": 1e-9, "atol": 1e-11}  # some are zero, beside others of two
+    assert_allclose(with_dict.coef_, weighted.coef_, **same)
     balanced = clone(model).set_params(class_weight="balanced").fit(X, y, sample_weight=weight)
     rows = weight * (weight.sum() / 3 / np.bincount(y, weight))[y]
     weighted = clone(model).fit(X, y, sample_weight=rows)
-    assert_allclose(balanced.coef_, weighted.coef_, rtol=1e-9, atol=1e-12)
+    assert_allclose(balanced.coef_, weighted.coef_, **same)
 
 
 def test_several_labels_are_binary_fits():
