@@ -24,7 +24,6 @@ from typing import Any
 import numpy as np
 
 from robustreg._array import Array
-from robustreg.coordinates import Coordinates
 from robustreg.data import NARROW
 from robustreg.objective import Objective
 from robustreg.sampling import spread_rows
