@@ -108,11 +108,9 @@ def _beside_squares(objective: Objective, gradient: Array, norm: float) -> tuple
     if penalty.empty or not penalty.euclidean:
         return norm, 0.0
     coordinates = data.coordinates
-    if not isinstance(
-        coordinates, Coordinates
-    ):  # those of the space of the rows are never so unlike
+    T = getattr(coordinates, "transform", None)
+    if T is None:  # coordinates of the space of sparse rows, which are never so unlike
         return norm, 0.0
-    T = coordinates.transform
     bend = np.full(len(coordinates.center), penalty.square / objective.total)
     with np.errstate(over="ignore"):  # of columns that are beyond floating point beside any penalty
         axes = (
