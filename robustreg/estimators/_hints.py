@@ -80,7 +80,10 @@ def missing(estimator: Any, name: str) -> AttributeError:
     """Return the error for an attribute that does not exist, with what to use instead."""
     hint = _INSTEAD.get(name, "")
     # the test is cheap: a fit asks for attributes that a first one does not have
-    if name[:1] != "_" and name[-1:] == "_" and "n_features_in_" not in estimator.__dict__:
+    fitted = name[:1] != "_" and name[-1:] == "_" and "n_features_in_" not in estimator.__dict__
+    if fitted and re.search(
+        rf"^    .*\b{name}\b.* : ", type(estimator).__doc__ or "", re.MULTILINE
+    ):
         hint = "It is not fitted yet: call fit first."
     if name == "predict_proba" and not isinstance(estimator, ClassifierMixin):
         hint = "It predicts no classes: LogisticClassifier estimates their probabilities."

@@ -22,14 +22,16 @@ def plain_score(
     """Return the score of predictions; None where y is no plain array, or rows have weights."""
     if weight is not None or type(y) is not np.ndarray or y.ndim != 1 or len(y) < 2:
         return None
+    if (
+        y.dtype.kind not in KINDS[score]
+    ):  # seen before the prediction, which scikit-learn would make again
+        return None
     predicted = model.predict(X)
     return score(y, predicted) if np.shape(predicted) == y.shape else None
 
 
 def r2(y: Array, predicted: Array) -> float | None:
     """Return the coefficient of determination; None where y hardly varies or a sum is not finite."""
-    if y.dtype != np.float64:
-        return None
     with np.errstate(all="ignore"):
         rest, spread = y - predicted, y - y.mean()
         left, whole, size = float(rest.dot(rest)), float(spread.dot(spread)), float(y.dot(y))
@@ -40,6 +42,10 @@ def r2(y: Array, predicted: Array) -> float | None:
 
 def accuracy(y: Array, predicted: Array) -> float | None:
     """Return the share of labels that are equal; None where labels are of different kinds, or fractions."""
-    if y.dtype.kind not in "biuU" or y.dtype.kind != predicted.dtype.kind:
+    if y.dtype.kind != predicted.dtype.kind:
         return None
     return float(np.mean(y == predicted))
+
+
+#: kinds of numbers that each takes as y
+KINDS = {r2: "f", accuracy: "biuU"}

@@ -33,6 +33,7 @@ class FitSequence:
 
     def __init__(self, model: LinearModel, X: Any, y: Any, sample_weight: Any = None) -> None:
         self.model: LinearModel = clone(model)
+        self._names = self.model.get_params(deep=False).keys()
         self._given = X, y, sample_weight
         self._rows: tuple[Any, Array] | None = None
         self._key: Any = None
@@ -50,7 +51,7 @@ class FitSequence:
     def fit(self, **parameters: Any) -> LinearModel:
         """Return the model fitted with these parameters; it is overwritten by the next fit."""
         model: LinearModel = self.model
-        if parameters.keys() <= vars(model).keys():  # set_params asks for all of them first
+        if parameters.keys() <= self._names:  # set_params asks for all of them first
             for name, value in parameters.items():
                 setattr(model, name, value)
         else:

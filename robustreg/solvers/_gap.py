@@ -150,18 +150,6 @@ def at_best_constant(objective: Objective) -> float:
     return float(lost.sum() if weight is None else weight @ lost) / objective.total
 
 
-def held_by_squares(objective: Objective, theta: Array, size: float) -> Array:
-    """Return how far the minimum can be along each axis, where squares are penalised.
-
-    At the minimum they cost no more than the objective is at a point, however far a row is out in X.
-    """
-    bend = Squares.of(objective).bend
-    bend = np.repeat(np.diag(bend) if bend.ndim > 1 else bend, objective.n_outputs or 1)
-    far, held = size + np.abs(theta), np.flatnonzero(bend)
-    far[held] = np.sqrt(2 * size / bend[held])
-    return far
-
-
 def judged(
     objective: Objective,
     theta: Array,

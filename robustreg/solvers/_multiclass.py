@@ -8,8 +8,8 @@ are; the coefficients are then solved from these ties alone, to rounding.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -18,10 +18,9 @@ from robustreg.losses import SeparableLoss
 from robustreg.losses._contrasts import Contrasts, helmert
 from robustreg.objective import Objective
 from robustreg.solvers._control import Control
-from robustreg.solvers._gap import EPS, Seen, held_by_squares, judged
 from robustreg.solvers._kinks import more_than_rounding
 from robustreg.solvers._newton import DenseMetric, newton
-from robustreg.solvers._programs import FAR, lengths, solve_equations, spanning
+from robustreg.solvers._programs import FAR, conjugate, lengths, solve_equations, spanning
 from robustreg.solvers._result import Result, minimize
 
 #: an interior point is this close to the optimum when it stops
@@ -84,19 +83,6 @@ def _balanced(values: Array, top: Array) -> Array:
     return values
 
 
-class _End(NamedTuple):
-    """A point and how its rows divide their weights, with the gap and the value there.
-
-    ``size`` of each row is that of its leads, to which their rounding is in proportion.
-    """
-
-    theta: Array
-    shares: Array
-    gap: float
-    value: float
-    size: Array
-
-
 @dataclass
 class _Problem:
     """The objective of Crammer and Singer in the coordinates of contrasts."""
@@ -142,39 +128,34 @@ class _Problem:
         """Gradient of the objective where each row divides its weight as ``shares`` says."""
         return self.local(_balanced(shares.copy(), self.label)).evaluate(theta).gradient
 
-    def without_penalty(self) -> _Problem:
-        """Return the problem of the rows alone."""
-        bare = replace(self.objective, penalty=self.objective.penalty.scaled(0.0))
-        return replace(self, objective=bare)
-
-    @cached_property
     def square(self) -> Array:
         """Hessian of the penalty."""
-        q = self.objective.size
-        return self.objective.with_penalty(np.zeros(q), np.zeros((q, q))) / self.objective.total
+        blank = np.zeros_like(self.own)
+        blank[:, 0] = 1.0  # a row with all its weight on one class has no curvature
+        return self.local(blank).hess(np.zeros(self.objective.size))
 
     def value(self, theta: Array, lead: Array) -> float:
-        return float(self.weight @ lead.max(axis=1) + self.penalised(theta))
-
-    def penalised(self, theta: Array) -> float:
-        """Return the value of the penalty."""
         u = self.objective.data.coordinates.coef(self.objective.split(theta)[0])
-        return float(self.objective.penalty.value_gradient(u)[0] / self.objective.total)
+        penalty = self.objective.penalty.value_gradient(u)[0] / self.objective.total
+        return float(self.weight @ lead.max(axis=1) + penalty)
 
-    def end(self, theta: Array, shares: Array) -> _End:
-        """Return a point and shares with what :func:`~robustreg.solvers._gap.judged` says of them."""
-        lead = self.lead(theta)
+    def gap(self, theta: Array, shares: Array, lead: Array, square: Array) -> float:
+        """Duality gap of a point and shares, at least 0: Fenchel row by row, and what is unbalanced."""
         # A lead of zero is one up to the rounding of its scores.
-        size = 1.0 + np.abs(lead).max(axis=1)
-        zero = np.abs(lead) <= ROUNDING * size[:, None]
+        size = 1.0 + np.abs(lead).max(axis=1, keepdims=True)
+        zero = np.abs(lead) <= ROUNDING * size
         exact, lead = np.where(zero, lead, 0.0), np.where(zero, 0.0, lead)
-        lost = self.weight * lead.max(axis=1)
+        rows = self.weight * lead.max(axis=1) - (shares * lead).sum(axis=1)
         left = self.weight * exact.max(axis=1) - (shares * exact).sum(axis=1)
-        missed = float(np.maximum(lost - (shares * lead).sum(axis=1), 0.0).sum())
-        missed += more_than_rounding(left, zero.any(axis=1), 0.0)
-        seen = Seen(float(lost.sum()), missed, self.missed(np.zeros_like(theta), shares))
-        proof = judged(self.objective, theta, seen, partial(held_by_squares, self.objective))
-        return _End(theta, shares, proof.value * max(proof.objective, EPS), proof.objective, size)
+        rest = self.missed(theta, shares)
+        bent = np.diag(square) > 0
+        inner = square[np.ix_(bent, bent)]
+        far = 1.0 + np.abs(theta[~bent])  # a point at zero proves nothing
+        gap = float(np.maximum(rows, 0.0).sum() + np.abs(rest[~bent]) @ far)
+        gap += more_than_rounding(left, zero.any(axis=1), 0.0)
+        if bent.any():
+            gap += 0.5 * conjugate(inner, rest[bent])
+        return gap
 
 
 def solve_multiclass(objective: Objective, theta: Array, control: Control) -> Result:
@@ -196,66 +177,71 @@ def solve_multiclass(objective: Objective, theta: Array, control: Control) -> Re
     """
     assert objective.n_outputs is not None
     problem = _Problem.of(objective, objective.n_outputs + 1)
-    bent, done = problem.square.max(), False
-    if 0 < bent < NEGLIGIBLE:
-        problem = problem.without_penalty()
-    elif 0 < bent < SLIGHT:
+    square = problem.square()
+    if 0 < square.max() < NEGLIGIBLE:
+        objective = replace(objective, penalty=objective.penalty.scaled(0.0))
+        problem, square = replace(problem, objective=objective), np.zeros_like(square)
+    done = False
+    if 0 < square.max() < SLIGHT:
         # The minimum is no lower than that without a penalty, and no penalty is below that there.
-        best = _searched(problem.without_penalty(), theta, control)
-        own = problem.penalised(best.theta)
-        best = best._replace(gap=best.gap + own, value=best.value + own)
-        done = control.stopped or best.gap <= CLEAR * control.tol * _size(problem, best)
+        bare = replace(problem, objective=replace(objective, penalty=objective.penalty.scaled(0.0)))
+        best, gap = _searched(bare, theta, np.zeros_like(square), control)
+        lead = problem.lead(best[0])
+        gap += problem.value(best[0], lead) - bare.value(best[0], lead)
+        done = control.stopped or gap <= CLEAR * control.tol * _size(problem, best[0])
     if not done:
-        best = _searched(problem, theta, control)
-    gap, value = best.gap, best.value
+        best, gap = _searched(problem, theta, square, control)
+    lead = problem.lead(best[0])
+    value = problem.value(best[0], lead)
     # What rounding of the scores leaves of the loss is nothing.
-    rounding = ROUNDING * float(problem.weight @ best.size)
+    rounding = ROUNDING * float(problem.weight @ (1.0 + np.abs(lead).max(axis=1)))
     rounding = min(rounding, NOTHING * float(problem.weight.sum()))
     optimality = gap / max(value, rounding) if gap > rounding * (value <= rounding) else 0.0
     status = control.status(optimality <= control.tol)
-    return Result(
-        x=best.theta, fun=value, optimality=optimality, status=status, success=status == 0
-    )
+    return Result(x=best[0], fun=value, optimality=optimality, status=status, success=status == 0)
 
 
-def _searched(problem: _Problem, theta: Array, control: Control) -> _End:
-    """Return the best end."""
+def _searched(
+    problem: _Problem, theta: Array, square: Array, control: Control
+) -> tuple[tuple[Array, Array], float]:
+    """Return the best point with its shares, and its gap."""
     found = minimize(
         problem.objective.evaluate, theta, method=_interior_point,
         options={"problem": problem, "control": control},
     )  # fmt: skip
-    best = problem.end(found.x, found.shares)
+    best = found.x, found.shares
+    gap = problem.gap(*best, problem.lead(found.x), square)
     if not control.stopped:
-        best = _finished(problem, found, best)
+        best, gap = _finished(problem, found, best, gap, square)
         idle, at = 0, found.x
         # A row far out in X, or weights of many sizes, can hold an interior point up, but no softmax.
         temperature = 1.0
-        while temperature > COLDEST and idle < IDLE and best.gap > LEFT * _size(problem, best):
+        while temperature > COLDEST and idle < IDLE and gap > LEFT * _size(problem, best[0]):
             if not control.left:
                 break
-            before = best.gap
+            before = gap
             try:
                 warm = _softmax(problem, at, temperature, control)
             except FloatingPointError:
                 break
-            best = min(best, problem.end(warm.x, warm.shares), key=_gap)
-            best = _finished(problem, warm, best)
-            idle = 0 if best.gap < 0.5 * before else idle + 1
+            closed = problem.gap(warm.x, warm.shares, problem.lead(warm.x), square)
+            if closed < gap:
+                best, gap = (warm.x, warm.shares), closed
+            best, gap = _finished(problem, warm, best, gap, square)
+            idle = 0 if gap < 0.5 * before else idle + 1
             at, temperature = warm.x, 0.1 * temperature
-    return best
+    return best, gap
 
 
-def _gap(end: _End) -> float:
-    return end.gap
+def _size(problem: _Problem, theta: Array) -> float:
+    """Value at a point, or if larger a share of the loss of equal scores: what a gap is compared with."""
+    return max(problem.value(theta, problem.lead(theta)), 1e-3 * float(problem.weight.sum()))
 
 
-def _size(problem: _Problem, end: _End) -> float:
-    """Value, or if larger a share of the loss of equal scores: what a gap is compared with."""
-    return max(end.value, 1e-3 * float(problem.weight.sum()))
-
-
-def _finished(problem: _Problem, found: Result, best: _End) -> _End:
-    """Return the best end on ties that shares and slacks suggest, or the one before."""
+def _finished(
+    problem: _Problem, found: Result, best: tuple[Array, Array], gap: float, square: Array
+) -> tuple[tuple[Array, Array], float]:
+    """Return the best point on ties that shares and slacks suggest, or the one before, and its gap."""
     # A class shares a row's weight where its share, of the whole, exceeds its slack. Shares
     # that move are small where the penalty is: compare them with each other as well.
     moved = np.sort(found.shares / problem.weight[:, None], axis=1)[:, :-1].max(initial=0.0)
@@ -266,16 +252,18 @@ def _finished(problem: _Problem, found: Result, best: _End) -> _End:
         shares, slack = found.shares, found.slack * edge
         for _ in range(ROUNDS):
             tied = shares > problem.weight[:, None] * slack
-            if tied.tobytes() in tried or tied.sum() - len(tied) > MOST_TIES * len(best.theta):
+            if tied.tobytes() in tried or tied.sum() - len(tied) > MOST_TIES * len(best[0]):
                 break
             tried.add(tied.tobytes())
-            at, exact, shares, slack = _on_ties(problem, best.theta, shares, tied)
+            at, exact, shares, slack = _on_ties(problem, best[0], shares, tied, square)
             if not np.isfinite(at).all():
                 break
-            best = min(best, problem.end(at, exact), key=_gap)
-        if best.gap <= CLOSED * best.value:
+            closed = problem.gap(at, exact, problem.lead(at), square)
+            if closed < gap:
+                best, gap = (at, exact), closed
+        if gap <= CLOSED * problem.value(best[0], problem.lead(best[0])):
             break
-    return best
+    return best, gap
 
 
 def _softmax(problem: _Problem, theta: Array, temperature: float, control: Control) -> Result:
@@ -402,7 +390,7 @@ def _room(shares: Array, d_shares: Array, slack: Array, d_slack: Array) -> float
 
 
 def _on_ties(
-    problem: _Problem, theta: Array, shares: Array, tied: Array
+    problem: _Problem, theta: Array, shares: Array, tied: Array, square: Array
 ) -> tuple[Array, Array, Array, Array]:
     """Minimise with the tied classes of a row held at one lead.
 
@@ -427,9 +415,9 @@ def _on_ties(
     # How much weight moves from the first class to each tied one: it has to balance the pull. What it does
     # already costs the point no digits, where a slight penalty is all that is left.
     given = shares[rows, other] * length
-    theta = _saddle(problem.square, ties, pull + ties.T @ given, level, theta)
+    theta = _saddle(square, ties, pull + ties.T @ given, level, theta)
     for _ in range(2):
-        rest = pull + problem.square @ theta + ties.T @ given
+        rest = pull + square @ theta + ties.T @ given
         given = given - np.linalg.lstsq(ties.T, rest, rcond=None)[0] if len(given) else given
     given = given / length
     exact[rows, other] = given

@@ -258,10 +258,13 @@ def newton(
             decrement = float(np.sqrt(max(-slope, 0.0)))
             if settled is None or settled(decrement, state.value):
                 status = 0
-                if np.abs(step).max(initial=0.0) <= LAST_PLACES:
+                last = state.x + step
+                inside = lower is None or bool(np.all(last > lower))
+                if inside and np.abs(step).max(initial=0.0) <= LAST_PLACES:
                     # The Hessian has the square of the condition number, and so has the rounding of what it was
-                    # solved for; a gradient of residuals has not: the last places of x are free.
-                    state.x = state.x + step
+                    # solved for; a gradient of residuals has not: the last places of x are free. Value and
+                    # gradient stay those of before, which differ by rounding.
+                    state.x = last
                 break
         following = None
         if slope < 0:

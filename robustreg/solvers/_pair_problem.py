@@ -11,10 +11,8 @@ import numpy as np
 from robustreg._array import Array
 from robustreg.data import TAKE_BYTES, Data
 from robustreg.losses import PointwiseLoss
-from robustreg.objective import Objective
 from robustreg.penalties import Penalty
 from robustreg.solvers._control import Control
-from robustreg.solvers._gap import EPS, Certificate, Seen, held_by_squares, judged
 from robustreg.solvers._newton import DenseMetric, newton
 from robustreg.solvers._pairs import Pairs
 from robustreg.solvers._result import Result, minimize
@@ -37,8 +35,6 @@ LOOSE = 0.01
 EXACT_GRADIENT = 1e-12
 #: a gap that is closed: rounding makes as much
 EXACT = 1e-13
-#: of no point yet
-UNKNOWN = Certificate("gap", np.inf, np.inf)
 #: rounds of listing pairs near their kinks and solving for them
 ROUNDS = 30
 
@@ -69,9 +65,6 @@ class PairProblem:
         fits = data.dense and 8 * data.n_rows * data.size <= KEEP_BYTES
         self.rows = data.take(np.arange(data.n_rows)) if fits else None
         self._last: tuple[Array, Array] | None = None
-        #: what a certificate asks of the problem besides its rows; no intercept changes a difference
-        self.objective = Objective(self.loss, replace(data, intercept=False), self.penalty)
-        self.objective.total = self.pairs.total
 
     def sample(self, size: int) -> PairProblem:
         """Return the problem on some rows, with a penalty as strong beside their pairs."""
@@ -117,6 +110,16 @@ class PairProblem:
         coordinates = self.data.coordinates
         bend = self.penalty.curvature(np.zeros(len(coordinates.center)))
         return coordinates.quadratic(bend) / self.total
+
+    def conjugate(self, pull: Array) -> float:
+        """Convex conjugate of the penalty at a gradient in the reduced coefficients."""
+        coordinates = self.data.coordinates
+        if not coordinates.diagonal:
+            return 0.5 * float(pull @ np.linalg.lstsq(self.quadratic(), pull, rcond=None)[0])
+        bend = self.penalty.curvature(np.zeros(len(coordinates.center)))
+        bend = bend * coordinates.transform**2 / self.total
+        live = bend > 0  # a constant column has neither curvature nor gradient
+        return 0.5 * float((pull[live] ** 2 / bend[live]).sum())
 
     @property
     def forms_hessians(self) -> bool:
@@ -278,31 +281,31 @@ class _Hinge:
 
     def solve(self, theta: Array) -> Result:
         problem, width, size = self.problem, max(self.margin, 1.0), sample_size(self.problem)
-        best, chosen, control = UNKNOWN, theta, self.control
+        best, chosen, control = np.inf, theta, self.control
         if size and control.left > 2:
             rough = control.phase(tol=ROUGH, spare=2)
             theta = _Hinge(problem.sample(size), self.margin, rough).solve(theta).x
             # about what the sample leaves uncertain of a difference of scores
             width *= float(np.sqrt(problem.data.size / size))
         while True:
-            theta, proof = self._envelope(theta, width)
-            if proof.value < best.value:
-                best, chosen = proof, theta
-            if not control.left or best.value <= control.tol * (problem.rows is None):
+            theta, gap = self._envelope(theta, width)
+            if gap < best:
+                best, chosen = gap, theta
+            if not control.left or best <= control.tol * (problem.rows is None):
                 break
             if problem.rows is not None and self._near(problem.scores(theta), width) is not None:
-                theta, proof = self._exact(theta, width)
-                if proof.value < best.value:
-                    best, chosen = proof, theta
+                theta, gap = self._exact(theta, width)
+                if gap < best:
+                    best, chosen = gap, theta
                 break
             width *= NARROWER
-        status = control.status(best.value <= control.tol)
-        return Result(
-            x=chosen, fun=best.objective, status=status, success=status == 0, optimality=best.value
-        )
+        status = control.status(best <= control.tol)
+        value = problem.pairs.hinge(problem.scores(chosen), self.margin)[0] / problem.total
+        value += problem.penalised(chosen)[0]
+        return Result(x=chosen, fun=value, status=status, success=status == 0, optimality=best)
 
-    def _envelope(self, theta: Array, width: float) -> tuple[Array, Certificate]:
-        """Minimise the envelope of a width, and certify its minimum."""
+    def _envelope(self, theta: Array, width: float) -> tuple[Array, float]:
+        """Minimise the envelope of a width; also return the gap there."""
         pairs, margin = self.problem.pairs, self.margin
         smooth = _Smooth(pairs, ((margin, 0.5 / width), (margin - width, -0.5 / width)))
         metric = _metric(self.problem, smooth, theta, self.control)
@@ -313,52 +316,49 @@ class _Hinge:
         s = self.problem.scores(found.x)
         _, slope = smooth.value_slope(s)
         inside = (pairs.hinge(s, margin)[0] - pairs.hinge(s, margin - width)[0]) / width
-        return found.x, self._certified(found.x, s, slope, inside)
+        return found.x, self._gap(found.x, s, slope, inside)
 
-    def _certified(self, theta: Array, s: Array, slope: Array, active: float) -> Certificate:
-        """Certify coefficients by shares of the pairs between 0 and 1.
+    def _gap(self, theta: Array, s: Array, slope: Array, active: float) -> float:
+        """Relative duality gap of coefficients and shares of the pairs between 0 and 1.
 
         ``slope`` is what the shares contribute to the gradient in the scores, ``active`` their sum. The
-        bound is one of the whole problem, whatever led to the shares.
+        dual value is that of the whole problem, whatever led to the shares.
         """
-        problem, total = self.problem, self.problem.total
-        value = problem.pairs.hinge(s, self.margin)[0] / total
-        bound = (self.margin * active + float(slope @ s)) / total
-        noise = 64 * EPS * (value + abs(bound))
-        missed = value - bound if value - bound > noise else 0.0
-        seen = Seen(value, missed, problem.pullback(slope) / total)
-        return judged(problem.objective, theta, seen, partial(held_by_squares, problem.objective))
+        problem = self.problem
+        primal = problem.pairs.hinge(s, self.margin)[0] / problem.total
+        primal += problem.penalised(theta)[0]
+        pull = problem.pullback(slope) / problem.total
+        dual = self.margin * active / problem.total - problem.conjugate(pull)
+        noise = 64 * np.finfo(float).eps * (primal + abs(dual))
+        gap = primal - dual
+        return max(gap, 0.0) / primal if gap > noise else 0.0
 
     def _near(self, s: Array, reach: float) -> tuple[Array, Array] | None:
         """List the pairs that are within ``reach`` of the margin, None where they are too many."""
         most = max(few_rows(self.problem.data.size), TAKE_BYTES // (8 * self.problem.data.size))
         return self.problem.pairs.listed(s, self.margin - reach, self.margin + reach, most)
 
-    def _exact(self, theta: Array, reach: float) -> tuple[Array, Certificate]:
+    def _exact(self, theta: Array, reach: float) -> tuple[Array, float]:
         """Solve for the pairs near the margin, the others folded at their sides, until the gap closes."""
-        problem, best, chosen = self.problem, UNKNOWN, theta
+        problem, best, chosen = self.problem, np.inf, theta
         for _ in range(ROUNDS):
             s = problem.scores(theta)
             near = self._near(s, reach)
             if near is None or not self.control.left:
                 break
-            theta, proof = self._solve_near(theta, s, near, reach)
+            theta, gap = self._solve_near(theta, s, near, reach)
             moved = problem.scores(theta) - s
             # in a next round as many pairs are in doubt as may have changed sides in this one
-            reach = (
-                2.0 * reach
-                if proof.value > 0.1 * best.value
-                else min(reach, 2.0 * float(np.ptp(moved)))
-            )
-            if proof.value < best.value:
-                best, chosen = proof, theta
-            if best.value <= EXACT or reach == 0.0:
+            reach = 2.0 * reach if gap > 0.1 * best else min(reach, 2.0 * float(np.ptp(moved)))
+            if gap < best:
+                best, chosen = gap, theta
+            if best <= EXACT or reach == 0.0:
                 break
         return chosen, best
 
     def _solve_near(
         self, theta: Array, s: Array, near: tuple[Array, Array], reach: float
-    ) -> tuple[Array, Certificate]:
+    ) -> tuple[Array, float]:
         """Solve with the pairs ``near`` kept and the others folded by their sides at ``s``."""
         problem, (first, second) = self.problem, near
         rows, w, total = problem.rows, problem.pairs.weight, problem.total
@@ -379,4 +379,4 @@ class _Hinge:
         np.add.at(slope, second, -total * found.slopes)
         active -= total * float(found.slopes.sum())
         theta = found.theta
-        return theta, self._certified(theta, problem.scores(theta), slope, active)
+        return theta, self._gap(theta, problem.scores(theta), slope, active)

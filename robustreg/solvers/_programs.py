@@ -321,6 +321,19 @@ def _on_active(rows: Rows, active: Array, slopes: Array) -> Array:
     return solve_equations(system, right, np.zeros(len(right)))[:q] / size
 
 
+def conjugate(square: Array, pull: Array) -> float:
+    """Return ``pull @ square^-1 @ pull``, twice the conjugate of a penalty.
+
+    Columns of all sizes are made equal first: a cut of small singular values would drop the penalty of a
+    column that is large in the user's units, and with it whatever its pull lacks.
+    """
+    size = np.sqrt(np.diag(square))
+    size = np.where(size > 0, size, 1.0)
+    scaled = pull / size
+    inner = square / np.outer(size, size)
+    return float(scaled @ np.linalg.lstsq(inner, scaled, rcond=None)[0])
+
+
 def solve_equations(system: Array, right: Array, found: Array) -> Array:
     """Solve as many equations as unknowns, near ``found`` by least squares where they are singular."""
     factor, pivots, _ = dgetrf(system)

@@ -369,7 +369,7 @@ def test_attributes_of_other_estimators_name_the_way(case):
         getattr(model, name)
 
 
-@pytest.mark.parametrize("name", ["coef_", "outliers_", "cv_results_"])
+@pytest.mark.parametrize("name", ["n_iter_", "n_features_in_"])
 @each
 def test_answers_of_a_fit_that_was_not_made(model, name):
     with pytest.raises(
@@ -378,6 +378,19 @@ def test_answers_of_a_fit_that_was_not_made(model, name):
         getattr(model, name)
     with pytest.raises(AttributeError, match=r"no attribute '__nothing_'$"):
         model.__nothing_  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "hint"),
+    [
+        (robustreg.LogisticClassifier(), "outliers_", "Regressors that estimate a scale have it"),
+        (robustreg.L2Regressor(), "cv_results_", "It belongs to searches"),
+        (robustreg.LTSRegressor(), "raw_scale_", "It is not fitted yet"),
+    ],
+)
+def test_attributes_that_no_fit_gives(model, name, hint):
+    with pytest.raises(AttributeError, match=hint):
+        getattr(model, name)
 
 
 def test_a_query_that_is_not_computed():

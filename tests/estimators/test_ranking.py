@@ -390,3 +390,13 @@ def test_errors_name_the_cause(parameters, arguments, message):
 @parametrize_with_checks([MarginRanker(), *(MarginRanker(loss=loss) for loss in LOSSES[1:])])
 def test_scikit_learn_check(estimator, check):
     check(estimator)
+
+
+@pytest.mark.parametrize("degree", [3, 5])
+def test_powers_of_a_year_are_ranked(degree):
+    rng = np.random.default_rng(0)
+    t = rng.uniform(1900, 2000, 300)
+    X = np.column_stack([t**k for k in range(1, degree + 1)])
+    score = t / t.std() + 0.3 * rng.normal(size=300)
+    model = MarginRanker().fit(X, np.digitize(score, np.quantile(score, [0.3, 0.7])))
+    assert model.optimality_ <= 1e-8 and model.n_iter_ < 60

@@ -37,7 +37,7 @@ def test_a_newton_step_forms_one_product_for_all_pairs_of_classes(n_classes):
         found = clone(MODEL).fit(X, y)
     assert found.optimality_ <= found.tol
     assert set(calls) == {(800, n_classes)}
-    assert len(calls) <= found.n_iter_ + 1
+    assert len(calls) <= found.n_iter_ + 2  # one a step, and the penalty by itself
 
 
 @pytest.mark.parametrize("n_classes", [4, 12, 20])

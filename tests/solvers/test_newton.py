@@ -292,3 +292,11 @@ def test_infinite_values_are_stepped_back_from():
         method=newton,
     )
     assert_allclose(found.x, 1.0, rtol=1e-6)
+
+
+def test_the_last_step_stays_inside_the_bounds():
+    found = newton(
+        lambda x: 0.5 * float((x + 1e-13) @ (x + 1e-13)), np.array([5e-14]),
+        jac=lambda x: x + 1e-13, hess=lambda x: np.eye(1), lower=np.zeros(1),
+    )  # fmt: skip
+    assert found.status == 0 and found.x[0] > 0

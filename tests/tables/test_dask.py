@@ -422,6 +422,27 @@ def test_values_that_change_between_passes_are_an_error(what):
         L2Regressor().fit(lazy("X"), lazy("y"), lazy("weight"))
 
 
+@pytest.mark.parametrize("kind", ["seconds", "offset", "far entry"])
+def test_values_that_change_beside_large_ones_are_an_error(kind):
+    made = []
+
+    def anew():
+        made.append(1)
+        X = np.random.default_rng(len(made)).normal(size=(5000, 2))
+        if kind == "seconds":
+            X[:, 0] = 1.7e9 + 17 * X[:, 0]
+        elif kind == "offset":
+            X[:, 0] += 1e9
+        else:
+            X[0, 0] = 1e10
+        return X
+
+    lazy = da.from_delayed(dask.delayed(anew, pure=False)(), (5000, 2), float)
+    y = da.from_array(np.random.default_rng(0).normal(size=5000), chunks=-1)
+    with pytest.raises(RuntimeError, match="does not hold the values"):
+        L2Regressor().fit(lazy, y)
+
+
 def test_values_that_change_by_rounding_between_passes_are_fitted():
     X, y, _ = rows()
     made = []
