@@ -48,4 +48,4 @@ def accuracy(y: Array, predicted: Array) -> float | None:
 
 
 #: kinds of numbers that each takes as y
-KINDS = {r2: "f", accuracy: "biuU"}
+KINDS: dict[Callable[[Array, Array], float | None], str] = {r2: "f", accuracy: "biuU"}
