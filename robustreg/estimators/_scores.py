@@ -47,5 +47,8 @@ def accuracy(y: Array, predicted: Array) -> float | None:
     return float(np.mean(y == predicted))
 
 
-#: kinds of numbers that each takes as y
-KINDS: dict[Callable[[Array, Array], float | None], str] = {r2: "f", accuracy: "biuU"}
+#: which y each takes
+TAKES: dict[Callable[[Array, Array], float | None], Callable[[Any], bool]] = {
+    r2: lambda dtype: bool(dtype == np.float64),
+    accuracy: lambda dtype: dtype.kind in "biuU",
+}
