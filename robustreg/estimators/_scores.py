@@ -22,9 +22,7 @@ def plain_score(
     """Return the score of predictions; None where y is no plain array, or rows have weights."""
     if weight is not None or type(y) is not np.ndarray or y.ndim != 1 or len(y) < 2:
         return None
-    if (
-        y.dtype.kind not in KINDS[score]
-    ):  # seen before the prediction, which scikit-learn would make again
+    if not TAKES[score](y.dtype):  # seen first: scikit-learn would predict again
         return None
     predicted = model.predict(X)
     return score(y, predicted) if np.shape(predicted) == y.shape else None
