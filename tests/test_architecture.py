@@ -270,6 +270,12 @@ def test_tree(rule):
     assert rule(ROOT) == []
 
 
+def test_the_tree_of_the_design_names_every_module():
+    text = (ROOT / "docs" / "design.md").read_text("utf-8")
+    names = {path.name for path in (ROOT / PACKAGE).rglob("*.py")} - {"__init__.py"}
+    assert not sorted(name for name in names if name not in text)
+
+
 def test_every_layer_name_is_current():
     parts = {name[1] for name, _, _ in modules(ROOT)} - {"__init__"}
     assert parts <= set(ALLOWED)

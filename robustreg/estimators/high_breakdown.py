@@ -262,8 +262,8 @@ class SRegressor(BoundedRegressor):
         True where the residual exceeds 2.5758 scales, as 1 % of normal ones do; at scale 0 off the
         hyperplane.
     n_hits_ : int
-        How many of the starts that were followed up ended at the best optimum; 1 where a second search, made
-        after few hits, ended at another. After a single hit there is probably a better one, and a ConvergenceWarning says so.
+        How many of the starts that were followed up ended at the best optimum, or left out the same samples
+        as it; 1 where a second search, made after few hits, ended at another. After a single hit there is probably a better one, and a ConvergenceWarning says so.
     n_iter_ : int
         Iterations of the last refinement.
     optimality_ : float
@@ -381,7 +381,8 @@ class MMRegressor(BoundedRegressor):
         With ``method="smdm"`` the M-estimate at the S-scale, and that scale: the leverages of its rows are in
         the design-adaptive scale.
     n_hits_ : int
-        How many of the starts that were followed up ended at the S-estimate. After a single hit there is
+        How many of the starts that were followed up ended at the S-estimate, or left out the same samples
+        as it; 1 where a second search, made after few hits, ended at another. After a single hit there is
         probably a better one, and a ConvergenceWarning says so.
     n_iter_ : int
         Iterations of the S- and M-estimates.
@@ -560,8 +561,8 @@ class LTSRegressor(HighBreakdownRegressor):
     raw_scale_ : float
         Scale before it.
     n_hits_ : int
-        How many of the starts that were followed up ended at the best optimum; 1 where a second search, made
-        after few hits, ended at another. After a single hit there is probably a better one, and a ConvergenceWarning says so.
+        How many of the starts that were followed up ended at the best optimum, or left out the same samples
+        as it; 1 where a second search, made after few hits, ended at another. After a single hit there is probably a better one, and a ConvergenceWarning says so.
     n_iter_ : int
         Concentration steps of the last refinement.
     optimality_ : float

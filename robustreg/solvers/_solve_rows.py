@@ -10,13 +10,11 @@ import numpy as np
 
 from robustreg._array import Array
 from robustreg.solvers._control import Control
-from robustreg.solvers._hyperplane import on_hyperplane
+from robustreg.solvers._hyperplane import CLOSED, PATIENCE, on_hyperplane
 from robustreg.solvers._programs import linear_program, quadratic_program
 from robustreg.solvers._rows import Rows, Vertex, few_rows
 
-#: a gap of this share of the value is more than rounding
-TIED = 1e-12
-#: and one of this share says that too few rows were kept
+#: a gap of this share of the value says that too few rows were kept
 OPEN = 1e-6
 #: an envelope is this much narrower than the one before
 NARROWER = 0.15
@@ -29,8 +27,6 @@ KEPT = 4.0
 #: cells of rows that an interior point takes at once: at 200 x 5 it is done in 2.4 ms, by envelopes in 3.0, and
 #: from 1,000 x 10 on envelopes are as quick
 AT_ONCE = 5_000
-#: iterations after which an envelope is given up
-PATIENCE = 60
 #: an offset, y having spread one, of a row that may lie on a hyperplane with many others
 ON = 1e-12
 #: a width, y having spread one, at which many rows within it may lie on a hyperplane
@@ -170,7 +166,7 @@ def _missed(rows: Rows, theta: Array, slopes: Array, s: Array, kept: Array, orde
     flipped = np.where(s > 0, -now, now) > rows.rounding(theta)
     flipped[kept] = False
     gap = 0.0 if flipped.any() else rows.gap(theta, slopes)
-    if gap > rows.nothing(theta, TIED):
+    if gap > rows.nothing(theta, CLOSED):
         # Folded rows that end on their kinks can have any slope: they are missed in the balance.
         flipped = np.abs(now) <= rows.rounding(theta)
         if gap > rows.nothing(theta, OPEN):  # the rows left had no balance at all

@@ -349,7 +349,7 @@ def _hopeful(
 def _apart(found: list[Optimum], best: Optimum | None, sample: Sample) -> tuple[list[Optimum], int]:
     """Return the candidates that do not leave out the rows that an optimum leaves out, and how many do.
 
-    To follow these would lead to the optimum again.
+    To follow these leads to the optimum again, but in rare tables.
     """
     if not found or best is None:
         return found, 0
