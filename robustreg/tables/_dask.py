@@ -123,7 +123,7 @@ class Place(NamedTuple):
 
 def placed(part: Part, place: Place) -> tuple[int, Part]:
     """Return a part with its number, if it has not changed since the table was made."""
-    refuse_changed(place.fingerprint, fingerprint(part))
+    refuse_changed(place.fingerprint, part)
     return place.number, part._replace(start=place.start)
 
 

@@ -26,32 +26,45 @@ def fingerprint(part: Part) -> Array:
     """
     if not len(part.y):
         return np.zeros((2, 0))
-    weight = np.cos(STEP * np.arange(len(part.y)))
-    columns = [_numbers(array) for array in (part.X, part.y, part.weight) if array is not None]
     with np.errstate(all="ignore"):
-        sums = [weight.astype(one.dtype, copy=False) @ one for one in columns]
-        slack = [AGAIN * np.finfo(one.dtype).eps * np.abs(one).sum(axis=0) for one in columns]
-    return np.array([np.concatenate(sums), np.concatenate(slack)], dtype=np.float64)
+        slack = [
+            AGAIN * np.finfo(one.dtype).eps * np.abs(one).sum(axis=0) for one in _columns(part)
+        ]
+    return np.stack([_sums(part), np.concatenate(slack, dtype=np.float64)])
 
 
-def refuse_changed(before: Array, now: Array) -> None:
-    """Refuse a part that is not what it was, given both fingerprints.
+def refuse_changed(before: Array, part: Part) -> None:
+    """Refuse a part that is not what it was, given its fingerprint.
 
     Raises
     ------
     RuntimeError
         That says what to do.
     """
-    same = before.shape == now.shape
+    (was, slack), now = before, _sums(part)
+    same = was.shape == now.shape
     if same:
         with np.errstate(invalid="ignore"):  # sums beyond floating point
-            near = np.abs(before[0] - now[0]) <= before[1]
-        same = bool(np.all(near | (before[0] == now[0]) | (np.isnan(before[0]) & np.isnan(now[0]))))
+            near = np.abs(was - now) <= slack
+        same = bool(np.all(near | (was == now) | (np.isnan(was) & np.isnan(now))))
     if not same:
         raise RuntimeError(
             "X, y or sample_weight change from one computation to the next: a partition does not hold the values "
             "that it held in the pass before. Persist them, give random numbers a seed, or write them to a file first."
         )
+
+
+def _sums(part: Part) -> Array:
+    """Sums of the columns, with weights that differ from row to row."""
+    weight = np.cos(STEP * np.arange(len(part.y)))
+    with np.errstate(all="ignore"):
+        sums = [weight.astype(one.dtype, copy=False) @ one for one in _columns(part)]
+    return np.concatenate(sums, dtype=np.float64)
+
+
+def _columns(part: Part) -> list[Any]:
+    """X, y and the weights as matrices of numbers."""
+    return [_numbers(array) for array in (part.X, part.y, part.weight) if array is not None]
 
 
 def _numbers(array: Array) -> Any:
