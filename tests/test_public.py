@@ -70,14 +70,22 @@ def test_submodules_are_public():
     assert {module.__name__.partition(".")[2] for module in MODULES[1:]} <= set(robustreg.__all__)
 
 
+#: what may be passed by position, because it says which model it is
+BY_POSITION = {
+    "LinearEmbedding": ["loss", "n_components", "alpha"],
+    "MarginRanker": ["loss", "margin", "alpha"],
+    "RobustClassifier": ["loss"],
+    "RobustRegressor": ["loss"],
+}
+
+
 @pytest.mark.parametrize("cls", ESTIMATORS)
 def test_estimator_can_be_built_bare(cls):
     model = cls()
     assert type(clone(model)) is cls
     by_name = inspect.Parameter.KEYWORD_ONLY
     named = [p.name for p in inspect.signature(cls).parameters.values() if p.kind != by_name]
-    # what says which embedding it is may be passed by position
-    assert named == (["loss", "n_components", "alpha"] if cls is robustreg.LinearEmbedding else [])
+    assert named == BY_POSITION.get(cls.__name__, [])
 
 
 @pytest.mark.parametrize("name", sorted(documented_objects()))

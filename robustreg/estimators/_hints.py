@@ -103,7 +103,9 @@ def with_hints(init: Callable[..., None]) -> Callable[..., None]:
     -------
     init : callable
     """
-    names = [name for name in inspect.signature(init).parameters if name != "self"]
+    parameters = inspect.signature(init).parameters.values()
+    names = [each.name for each in parameters if each.name != "self"]
+    by_name = [each.name for each in parameters if each.kind is each.KEYWORD_ONLY]
 
     @functools.wraps(init)
     def hinting(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -112,8 +114,8 @@ def with_hints(init: Callable[..., None]) -> Callable[..., None]:
             init(self, *args, **kwargs)
         except TypeError as error:
             hint = _hint(unknown[0], names) if unknown else ""
-            if args and re.search("positional", str(error)):
-                hint = f"Parameters are passed by name: {names[0]}=value."
+            if args and by_name and re.search("positional", str(error)):
+                hint = f"Parameters are passed by name: {by_name[0]}=value."
             if not hint:
                 raise
             raise TypeError(f"{error}. {hint}") from None

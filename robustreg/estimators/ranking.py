@@ -126,10 +126,10 @@ class MarginRanker(LinearModel):
 
     def __init__(
         self,
-        *,
         loss: str = "margin_ranking",
         margin: float = 1.0,
         alpha: float = 1.0,
+        *,
         l1_ratio: float = 0.0,
         positive: bool = False,
         penalty_weights: Any = None,

@@ -303,8 +303,8 @@ class RobustRegressor(NamedLoss, ResidualRegressor):
 
     def __init__(
         self,
-        *,
         loss: str | ResidualLoss = "huber",
+        *,
         alpha: float = 0.0,
         l1_ratio: float = 0.0,
         positive: bool = False,

@@ -113,8 +113,8 @@ class RobustClassifier(NamedLoss, EntropyClassifier, MarginClassifier, OverlapCl
 
     def __init__(
         self,
-        *,
         loss: str | Loss = "logistic",
+        *,
         alpha: float = 1.0,
         l1_ratio: float = 0.0,
         positive: bool = False,

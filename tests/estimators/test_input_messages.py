@@ -18,9 +18,12 @@ from robustreg import (
     HingeClassifier,
     HuberRegressor,
     L1Regressor,
+    LinearEmbedding,
     LogisticClassifier,
+    MarginRanker,
     MMRegressor,
     QuantileRegressor,
+    RobustClassifier,
     RobustRegressor,
 )
 from robustreg.losses import LOSSES, Huber, ResidualLoss, Tukey
@@ -246,7 +249,14 @@ ARGUMENTS = {
         "unexpected keyword argument 'gamma2'$",
     ),
     "position": (lambda: HuberRegressor(1.5), "passed by name: epsilon=value"),
+    "behind the loss": (lambda: RobustRegressor("tukey", 1.0), "passed by name: alpha=value"),
 }
+
+
+@pytest.mark.parametrize("kind", [RobustRegressor, RobustClassifier, MarginRanker, LinearEmbedding])
+def test_loss_comes_first_as_in_scikit_learn(kind):
+    """As `SGDRegressor("huber")` and `SGDClassifier("hinge")`."""
+    assert kind("pseudo_huber").loss == "pseudo_huber"
 
 
 @pytest.mark.parametrize("case", ARGUMENTS)
