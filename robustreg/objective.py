@@ -292,6 +292,13 @@ class Objective:
         hessian = self._assemble(sums)
         return self.with_penalty(theta, hessian) / self.total
 
+    def hess_alike(self, theta: Array, bend: float) -> Array | None:
+        """Dense Hessian where the curvature of each row is ``bend``; None where no inner products are known."""
+        moments = self.data.moments
+        if moments is None:
+            return None
+        return self.with_penalty(theta, bend * self.data.gram_inward(moments)) / self.total
+
     def _curvature(self, theta: Array) -> Curvature:
         """Return the pass for what :meth:`_assemble` puts together."""
         return Curvature(self.loss, self.at(theta), theta[self._edge :], self.n_outputs)

@@ -126,12 +126,14 @@ def prepare(
             return kept
         # few rows, made dense a block at a time
         data = replace(data, explicit=True)
-    if not is_sparse(X) and 8 * n * (n_features + 1) <= KEEP_BYTES:
+    kept = 8 * n * (n_features + 1) <= KEEP_BYTES
+    if not is_sparse(X) and kept:
         standard = _standardised(data)
         if standard is not None:
             return standard, n_features + int(intercept)
     size, unseen = subsample_size(data), not is_sparse(X) and X.nbytes > BLOCK_BYTES
-    if size and n_features <= NARROW and weight is None and not is_sparse(X):
+    told = n_features <= NARROW if size else not kept and _is_tall(n_features, data.n_rows)
+    if told and weight is None and not is_sparse(X):
         with np.errstate(over="ignore", invalid="ignore"):
             data.moments = find_moments(replace(data, explicit=False))
         square = np.diag(data.moments)[:n_features] / n
@@ -232,6 +234,11 @@ def is_harmless(coordinates: Coordinates) -> bool:
     return bool(near and np.all((size == 0) | ((size > 1 / HUGE) & (size < HUGE))))
 
 
+def _is_tall(p: int, n: int) -> bool:
+    """Whether coordinates are chosen by the inner products of the columns of all rows."""
+    return p < n and p <= 4096
+
+
 def _of_moments(data: Data) -> Coordinates | None:
     """Return coordinates by the moments of the columns, None where these say too little.
 
@@ -330,7 +337,7 @@ def _choose(
         return None
     extra, unit = int(data.intercept), np.where(varies, top, 1.0)
     level = replace(data, coordinates=Coordinates(center, 1 / unit), explicit=True)
-    tall = p < data.n_rows and p <= 4096
+    tall = _is_tall(p, data.n_rows)
     if tall:
         (inner,) = level.sum(lambda block: (block.X.T.dot(block.X),), FEW_GRAMS)
         square = np.diag(inner)

@@ -116,21 +116,24 @@ def tall(n=25_000, p=12, seed=0):
 
 @pytest.mark.parametrize("intercept", [True, False])
 @pytest.mark.parametrize("kind", ["C", "F", "float32"])
-def test_moments_say_where_columns_are_and_how_large(kind, intercept):
-    X, y = tall()
+@pytest.mark.parametrize("shape", [(25_000, 12), (3_000, 120)], ids=str)
+def test_moments_say_where_columns_are_and_how_large(shape, kind, intercept):
+    """Of many rows and few columns, and of tables of middle size, whose coordinates they choose as well."""
+    (n, p), (X, y) = shape, tall(*shape)
     X = X.astype(np.float32) if kind == "float32" else np.asarray(X, order=kind)
     data, rank = prepare(X, y, intercept=intercept)
     wide = X.astype(np.float64)
     center = wide.mean(axis=0) * intercept
     inside = (wide - center) * data.coordinates.transform
-    assert rank == 12 + intercept
+    assert rank == p + intercept
     assert_allclose(data.coordinates.center, center, rtol=1e-12)
     assert_allclose((inside**2).mean(axis=0), 1.0, rtol=1e-9)
     whole = np.column_stack([inside, np.ones(len(y))])[:, : data.size + intercept]
     assert_allclose(data.gram_inward(data.moments), whole.T @ whole, atol=1e-7 * len(y))
     assert data.passes.count == 1.0
-    assert data.subset(np.arange(5000)).moments is None
-    assert data.subset(np.arange(5000), keep=False).moments is None
+    some = np.arange(n // 5)
+    assert data.subset(some).moments is None
+    assert data.subset(some, keep=False).moments is None
     assert data.columns(np.arange(3)).moments is None
 
 
@@ -171,14 +174,19 @@ SPOILED = {
 }
 
 
-@pytest.mark.parametrize("name", SPOILED)
-def test_moments_that_say_too_little_are_not_asked(name):
+#: of a table of middle size all rows choose the coordinates, the row far out as well
+SPOILED_TABLES = [((25_000, 12), name) for name in SPOILED]
+SPOILED_TABLES += [((3_000, 120), name) for name in SPOILED if name != "a row far out"]
+
+
+@pytest.mark.parametrize(("shape", "name"), SPOILED_TABLES, ids=str)
+def test_moments_that_say_too_little_are_not_asked(shape, name):
     """Such columns are looked at more closely."""
-    X, y = tall()
+    X, y = tall(*shape)
     SPOILED[name](X)
     data, rank = prepare(X, y)
     rows = data.take(np.arange(len(y)))
-    assert rank == 13 - (name in ("constant", "dependent"))
+    assert rank == shape[1] + 1 - (name in ("constant", "dependent"))
     assert np.isfinite(rows).all()
     assert np.abs(rows.mean(axis=0)).max() < 0.1  # a sample's centre will do
     live = np.abs(rows).max(axis=0) > 0

@@ -7,8 +7,14 @@ import pytest
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 
-from robustreg import HuberRegressor, L1Regressor, LogisticClassifier, QuantileRegressor
-from robustreg.data import Passes
+from robustreg import (
+    HuberRegressor,
+    L1Regressor,
+    L2Regressor,
+    LogisticClassifier,
+    QuantileRegressor,
+)
+from robustreg.data import Block, Passes
 from robustreg.model_selection import huber_path
 
 N = 100_000
@@ -81,6 +87,26 @@ def test_cold_huber_fit_looks_ahead_on_hard_tables(model, worse, most):
     And one for what it costs that large coefficients that nearly cancel are rounded where they are stored.
     """
     assert passes(model.fit, *table(**worse)) <= most
+    assert model.optimality_ <= model.tol
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+def test_least_squares_of_middle_size(alpha):
+    """The inner products that choose the coordinates are the Hessian: one Gram matrix, two gradients, the outliers."""
+    X, y = table(3_000, 120)
+    grams, squares = [], Block.moments
+    model = L2Regressor(alpha=alpha)
+
+    def counted(block):
+        grams.append(block.part)
+        return squares(block)
+
+    with (
+        patch.object(Block, "moments", counted),
+        patch.object(Block, "gram", side_effect=AssertionError("a Gram matrix more")),
+    ):
+        assert passes(model.fit, X, y) <= 3
+    assert sum(part.stop - part.start for part in grams) == len(y)
     assert model.optimality_ <= model.tol
 
 
