@@ -13,6 +13,9 @@ from robustreg.precise import Factor
 
 #: condition number of the standardised columns beyond which they are made orthonormal by QR
 MAX_CONDITION = 300.0
+#: combinations of columns this many times larger than what is left of them lose three digits or more to
+#: rounding, and predictions as many; precise products take seven times as long
+CANCELS = 1e3
 #: curvature that a penalty has at the most
 LARGEST = 1e300
 
@@ -37,6 +40,12 @@ class Coordinates:
     center: Array
     transform: Array
     precise: bool = False
+
+    @classmethod
+    def combining(cls, center: Array, transform: Array, size: Array) -> Coordinates:
+        """Return coordinates that combine columns of these sizes, precise ones where these cancel."""
+        squares = np.einsum("i,ij,ij->j", size**2, transform, transform)  # no copy of it
+        return cls(center, transform, bool(np.any(squares > CANCELS**2)))
 
     @property
     def size(self) -> int:

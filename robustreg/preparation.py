@@ -54,9 +54,6 @@ LOST = 1e-8
 #: many combined columns are kept up to this many bytes: combining takes as many times longer than a pass
 #: over them as X has columns
 COMBINED_BYTES = 1 << 28
-#: combinations of columns this many times larger than what is left of them lose three digits or more to
-#: rounding, and predictions as many; precise products take seven times as long
-CANCELS = 1e3
 #: rows in coordinates that are precise are kept up to this many bytes
 PRECISE_BYTES = 1 << 26
 #: entries of combined columns below this share of the largest, and of other columns below this share of the offset
@@ -360,7 +357,7 @@ def _choose(
         transform = _of_rows(replace(scaled, coordinates=Coordinates(center, np.ones_like(size))))
         if transform is not None:
             rank = transform.shape[1] + extra
-            return (_combining(center, transform, size) if reduce else diagonal), rank
+            return (Coordinates.combining(center, transform, size) if reduce else diagonal), rank
     live = np.flatnonzero(varies)
     transform = np.zeros((len(size), 0))
     if p:
@@ -376,13 +373,7 @@ def _choose(
         transform = np.zeros((len(size), found.shape[1]))
         transform[live] = found
     rank = transform.shape[1] + extra
-    return (_combining(center, transform, size) if reduce else diagonal), rank
-
-
-def _combining(center: Array, transform: Array, size: Array) -> Coordinates:
-    """Return coordinates that combine columns of these sizes, precise ones where these cancel."""
-    squares = np.einsum("i,ij,ij->j", size**2, transform, transform)  # no copy of it
-    return Coordinates(center, transform, bool(np.any(squares > CANCELS**2)))
+    return (Coordinates.combining(center, transform, size) if reduce else diagonal), rank
 
 
 def _of_rows(centred: Data) -> Array | None:
