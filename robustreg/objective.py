@@ -89,6 +89,12 @@ class Objective:
         if self._outputs >= MANY:
             self._unmixed, self._basis = self.loss.unmixed(self.n_outputs)
 
+    def with_total(self, total: float, **changes: Any) -> Objective:
+        """Return the objective with other fields, per unit of a weight that need not be that of its rows."""
+        other = replace(self, **changes)
+        other.total = total
+        return other
+
     @property
     def size(self) -> int:
         """Length of ``theta``."""

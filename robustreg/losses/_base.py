@@ -64,6 +64,38 @@ class Kinks(NamedTuple):
     lower: Any
     upper: Any
 
+    def slopes(self, s: Array) -> Array:
+        """Return the slope of each row: the upper one where its offset is above zero, and else the lower one.
+
+        Parameters
+        ----------
+        s : array
+            Offsets: raw predictions less ``position``.
+
+        Returns
+        -------
+        slopes : array
+            Of the shape of ``s``.
+        """
+        slopes: Array = np.where(s > 0, self.upper, self.lower)
+        return slopes
+
+    def losses(self, s: Array) -> Array:
+        """Return the loss of each row, without the constant.
+
+        Parameters
+        ----------
+        s : array
+            Offsets, as of :meth:`slopes`.
+
+        Returns
+        -------
+        losses : array
+            Of the shape of ``s``.
+        """
+        losses: Array = np.maximum(self.lower * s, self.upper * s)
+        return losses
+
 
 class Argument(NamedTuple):
     """One input of a loss's function form.

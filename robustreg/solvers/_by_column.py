@@ -118,8 +118,7 @@ class _Problem:
                 self.combined.combined(few_data, np.flatnonzero(free)),
                 kept[~free],
             )
-        few = replace(self.objective, data=few_data)
-        few.total = self.objective.total
+        few = self.objective.with_total(self.objective.total, data=few_data)
         outputs, q = self.outputs, few.size
         edge = len(penalised) * outputs
         bend = np.zeros(q)
@@ -276,8 +275,7 @@ def _solve_majorised(objective: Objective, theta: Array, control: Control) -> Re
 
 def _problem(objective: Objective, theta: Array) -> _Problem:
     """Return the loss alone, and the majoriser of the penalty at a point."""
-    bare = replace(objective, penalty=L2(0.0))
-    bare.total = objective.total
+    bare = objective.with_total(objective.total, penalty=L2(0.0))
     return _Problem(bare, ColumnPenalty.of(objective, objective.split(theta)[0]))
 
 

@@ -18,7 +18,6 @@ Boyd, S. and Vandenberghe, L. (2004). Convex Optimization, sections 9.1.2 and 9.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -139,9 +138,8 @@ def _of_some(objective: Objective) -> Objective:
     """Return the objective on a tenth of the rows, for each of which there are ten."""
     n = objective.data.n_rows
     data = objective.data.subset(spread_rows(n, max(n // SHARE, 1)), keep=False)
-    some = replace(objective, data=data, penalty=objective.penalty.scaled(data.n_rows / n))
-    some.total = objective.total * data.n_rows / n
-    return some
+    penalty = objective.penalty.scaled(data.n_rows / n)
+    return objective.with_total(objective.total * data.n_rows / n, data=data, penalty=penalty)
 
 
 def relative_decrement(found: float, value: float, unit: float = 1.0) -> float:

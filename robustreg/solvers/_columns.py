@@ -52,7 +52,7 @@ def has_many_in_use(objective: Objective) -> bool:
     if kinks is None or data.size <= data.n_rows or objective.n_outputs:
         return False
     weight = 1.0 if data.weight is None else data.weight
-    slopes = weight * np.where(kinks.position < 0, kinks.upper, kinks.lower)
+    slopes = weight * kinks.slopes(-kinks.position)
     gradient = np.abs(gradient_of(objective, slopes / objective.total)[: data.size])
     return bool(np.any(gradient > IN_USE * _limits(objective)))
 
@@ -121,7 +121,7 @@ def _in_whole(objective: Objective, theta: Array, found: Result, pull: Array) ->
     kinks: Any = objective.loss.kinks(objective.data.y)
     weight = 1.0 if objective.data.weight is None else objective.data.weight
     s, slopes = found.offsets, found.slopes / objective.total
-    lost = weight / objective.total * np.maximum(kinks.lower * s, kinks.upper * s)
+    lost = weight / objective.total * kinks.losses(s)
     seen = seen_at(lost, slopes * s, found.zero, objective.data.base, pull)
     seen = seen._replace(constant=partial(at_best_constant, objective))
     return judged(objective, theta, seen, lambda at, size: size + np.abs(at))

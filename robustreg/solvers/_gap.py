@@ -13,7 +13,6 @@ say of their end, a part of them being folded or elsewhere, hand that in.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -103,8 +102,7 @@ def certify(
     """
     data, total, kinks = objective.data, objective.total, objective.loss.kinks(objective.data.y)
     if kinks is None:
-        bare = replace(objective, penalty=L2(0.0))
-        bare.total = total
+        bare = objective.with_total(total, penalty=L2(0.0))
         value, gradient = (known or bare.evaluate(theta))[:2]
         return judged(objective, theta, Seen(value, 0.0, gradient))
     assert dual is not None
@@ -112,7 +110,7 @@ def certify(
     s = objective.raw(theta) - kinks.position
     zeroed = np.abs(s) <= ROUNDED * (np.abs(kinks.position) + np.abs(s) + 1.0 + data.base)
     slopes = np.clip(dual, weight * kinks.lower, weight * kinks.upper)
-    lost = weight * np.maximum(kinks.lower * s, kinks.upper * s) / total
+    lost = weight * kinks.losses(s) / total
     seen = seen_at(
         lost, slopes / total * s, zeroed, data.base, gradient_of(objective, slopes / total)
     )
@@ -146,7 +144,7 @@ def at_best_constant(objective: Objective) -> float:
     weight = objective.data.weight
     position = np.broadcast_to(kinks.position, objective.data.y.shape)
     s = weighted_median(position, weight) - position
-    lost = np.maximum(kinks.lower * s, kinks.upper * s)
+    lost = kinks.losses(s)
     return float(lost.sum() if weight is None else weight @ lost) / objective.total
 
 

@@ -7,62 +7,52 @@ exactly, and one more pass checks that no folded row changed sides.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from robustreg._array import Array
-from robustreg.data import Block, subsample_size
-from robustreg.losses import Absolute, Smoothed
+from robustreg.data import FEW_GRAMS, Block, subsample_size
 from robustreg.objective import Objective
 from robustreg.sampling import drawn, effective, uneven
 from robustreg.solvers._control import Control
+from robustreg.solvers._density import LOOKS, MOST, Density, band, stride, undecided
 from robustreg.solvers._dual import interpolated, solve_dual
-from robustreg.solvers._kinked_passes import ROUNDING
+from robustreg.solvers._envelopes import (
+    CROWDED,
+    EXACT,
+    FLAT,
+    KEPT_WIDTHS,
+    NARROW,
+    NARROWER,
+    PATIENCE,
+    in_balance,
+    minimise_envelope,
+    onto_kinks,
+    roughly,
+    slopes_of_envelope,
+    smoothed,
+)
 from robustreg.solvers._kinked_proof import certified
-from robustreg.solvers._kinks import gradient_of, offsets
-from robustreg.solvers._newton import DenseMetric, newton
-from robustreg.solvers._result import Result, minimize
+from robustreg.solvers._kinks import CHANGED, changed_sides, gradient_of, offsets
+from robustreg.solvers._newton import DenseMetric
+from robustreg.solvers._result import Result
 from robustreg.solvers._rows import Rows, Vertex, few_rows
 from robustreg.solvers._sides import add_penalty, with_sides
-from robustreg.solvers._smooth import ROUGH, largest_move, on_drawn, on_spread
+from robustreg.solvers._smooth import largest_move, on_drawn, on_spread
 from robustreg.solvers._solve_rows import solve_rows
 
-#: rows within this many widths of the envelope are kept
-KEPT_WIDTHS = 4.0
-#: a sample's envelope is this much narrower than the one before
-NARROWER = 0.2
-#: and a width that says that many may
-CROWDED = 1e-3
-#: iterations after which an envelope is given up: it is only a start
-PATIENCE = 40
-#: width, and gradient at the end, of an envelope whose slopes are to prove a minimum
-NARROW, EXACT = 1e-6, 1e-12
 #: a gap of this share of the value, which may be nearly as large as rounding, is none
 TIED = 1e-10
-#: a spread of offsets, y having spread one, that says most rows lie on a hyperplane
-FLAT = 1e-6
-#: rows within this share of them, the nearest to their kinks, tell how the minimum moves
-BAND = 0.1
-#: or of some of them so many for each coefficient
-BENT = 20
 #: rows from which shares are known well enough
 ENOUGH_ROWS = 20_000
 #: an envelope of a sample within which this share of the rows lie is narrow enough
 ENOUGH = 0.2
 #: with a larger share of the rows in doubt another step pays
 FEW = 0.06
-#: and where steps lead no further with a larger one an envelope does
-MOST = 0.3
-#: a step leads further if the next is shorter by this factor
-SHRINKS = 0.7
-#: steps after which that is given up
-LOOKS = 4
 #: rounds that begin anew where the last one ended; later ones only add rows, which comes to an end
 RESTARTS = 4
-#: rows are kept that would cross their kinks at this many times the length of a Newton step
-REACH = 1.5
 #: rows that pull more than this, those of all being about one, cannot be taken from a sum again
 LEVERAGE = 10.0
 #: with more columns, and no more rows than a fit without a sample has, the dual is solved
@@ -145,7 +135,7 @@ def solve_kinked(
             continue
         theta = vertex.theta
         now, pull_now = look(objective, theta)
-        flipped = np.where(s > 0, -now, now) > ROUNDING * (1 + np.abs(s) + objective.data.base)
+        flipped = changed_sides(s, now, objective.data.base)
         flipped[kept] = False
         if not flipped.any() or not control.left:
             break
@@ -156,7 +146,8 @@ def solve_kinked(
         else:
             kept = np.union1d(kept, np.flatnonzero(flipped))
             width = max(width * 0.1, float(np.abs(now[flipped]).max()))
-    found = certified(given, rows, vertex, kept, _sides(objective, s), now, control.tol)
+    kinks: Any = objective.loss.kinks(data.y)
+    found = certified(given, rows, vertex, kept, kinks.slopes(s), now, control.tol)
     return Result(x=theta, status=control.status(found["success"]), **found)
 
 
@@ -219,16 +210,17 @@ def _near(objective: Objective, theta: Array, control: Control) -> _Place | None
     The Hessian of the mean loss is estimated from some of the rows near their kinks.
     """
     weight, before, some = objective.data.weight, np.inf, on_spread(objective)
-    band = min(max(BAND, BENT * len(theta) / some.data.n_rows), MOST)
+    share = band(len(theta), some.data.n_rows)
     for _ in range(LOOKS):
         s, pull = look(objective, theta)
-        width = max(_reach(s, weight, band), FLAT)
+        width = max(_reach(s, weight, share), FLAT)
         smooth = smoothed(objective, width)
         _, gradient, _ = smooth.penalised(theta, 0.0, pull * smooth.total)
-        step = DenseMetric(_evened(some, width).hess(theta)).solve(gradient)
-        moved = REACH * largest_move(objective, step)
-        stuck = not moved < SHRINKS * before
-        theta, before = theta - step, moved
+        hessian = _by_density(some, theta, width)
+        theta, moved, stuck = stride(
+            theta, gradient, hessian, partial(largest_move, objective), before
+        )
+        before = moved
         if moved <= _reach(s, weight, MOST if stuck else FEW):
             least = KEPT_WIDTHS * max(_reach(s, weight, 0.5 * _share(objective)), FLAT)
             control.count()
@@ -260,10 +252,8 @@ def _on_all(
         return None
     rows = rows_of(small, offsets(small, theta), np.arange(small.data.n_rows))
     tied = np.abs(rows.offsets(theta)) <= KEPT_WIDTHS * FLAT
-    X = rows.X[tied]
     for _ in range(2):
-        miss = X.T @ rows.offsets(theta)[tied]
-        theta = theta - np.linalg.lstsq(X.T @ X, miss, rcond=None)[0]
+        theta = onto_kinks(rows, theta, tied)
     inner = minimise_envelope(objective, theta, NARROW, control.aside(PATIENCE, EXACT))
     slopes = _in_balance(objective, theta, inner.x, NARROW)
     s, pull = look(objective, theta)
@@ -275,20 +265,15 @@ def _on_all(
 
 
 def _in_balance(objective: Objective, theta: Array, inner: Array, width: float) -> Array:
-    """Return the slopes of an envelope at its minimum ``inner``, made to balance at ``theta``.
-
-    The digits that they lack, being differences of predictions over a small width, are added to them.
-    """
+    """Return the slopes of an envelope at its minimum ``inner``, made to balance at ``theta``."""
     kinks: Any = objective.loss.kinks(objective.data.y)
     weight = 1.0 if objective.data.weight is None else objective.data.weight
     metric = DenseMetric(smoothed(objective, width).hess(inner))
-    slopes = np.clip(offsets(objective, inner) / width, kinks.lower, kinks.upper)
+    slopes = slopes_of_envelope(kinks, offsets(objective, inner), width)
     for _ in range(2):
         pull = gradient_of(objective, weight * slopes)
         _, missed, _ = objective.penalised(theta, 0.0, pull)
-        change = objective.raw(-metric.solve(missed)) / width
-        inside = (slopes > kinks.lower) & (slopes < kinks.upper)
-        slopes = np.clip(np.where(inside, slopes + change, slopes), kinks.lower, kinks.upper)
+        slopes = in_balance(kinks, slopes, objective.raw(-metric.solve(missed)) / width)
     return slopes
 
 
@@ -302,48 +287,23 @@ def _proven(
     rows = rows_of(objective, s, none, pull)
     vertex = Vertex(theta, np.zeros(0), True)
     found = certified(objective, rows, vertex, none, slopes, s, tol)
-    found["zero"] = np.abs(s) <= ROUNDING * (1 + objective.data.base)
+    found["zero"] = np.abs(s) <= CHANGED * (1 + objective.data.base)
     found["offsets"] = np.where(found["zero"], 0.0, s)
     return found
 
 
-def _sides(objective: Objective, s: Array) -> Array:
-    """Return the slopes of all rows, per unit of weight, on the sides that offsets say."""
-    kinks: Any = objective.loss.kinks(objective.data.y)
-    return np.where(s > 0, kinks.upper, kinks.lower)
-
-
-def _evened(objective: Objective, width: float) -> Objective:
-    """Return an envelope with as much room on both sides of a kink, whatever the slopes there.
-
-    Up to a linear term it is the loss smoothed by a uniform kernel, whose curvature is the density
-    of the kinks. Fernandes, M., Guerre, E. and Horta, E. (2021). Smoothing quantile regressions.
-    """
+def _by_density(objective: Objective, theta: Array, width: float) -> Array:
+    """Return the Hessian of the mean loss by the density of the kinks, and of the penalty's envelope: one pass."""
     data, smooth = objective.data, smoothed(objective, width)
-    kinks: Any = objective.loss.kinks(data.y)
-    jump = np.broadcast_to(0.5 * (kinks.upper - kinks.lower), data.y.shape)
-    weight = jump if data.weight is None else jump * data.weight
-    position = np.broadcast_to(kinks.position, data.y.shape)
-    even = replace(
-        smooth, loss=Smoothed(Absolute(), width), data=data.with_target(position, weight)
-    )
-    even.total = objective.total
-    return even
+    (gram,) = data.sum(Density(objective.loss, data.outward(theta), width), FEW_GRAMS)
+    return smooth.with_penalty(theta, data.gram_inward(gram)) / smooth.total
 
 
 def _share(objective: Objective) -> float:
     """Share of the rows in a band as wide as rounding off so many kinks moves the minimum."""
     data = objective.data
     rows = data.n_rows if data.weight is None else effective(data.weight)
-    return float(np.sqrt(min(slope_variance(objective) * objective.size / rows, 1.0)))
-
-
-def slope_variance(objective: Objective) -> float:
-    """Variance of the slope of a row, 1 for the absolute error: an extreme quantile has few rows beyond."""
-    kinks = objective.loss.kinks(objective.data.y)
-    assert kinks is not None
-    lower, upper = float(np.min(kinks.lower)), float(np.max(kinks.upper))
-    return max(-4 * lower * upper / (upper - lower) ** 2, 1e-3) if lower < 0 < upper else 1.0
+    return undecided(objective, rows)
 
 
 def _descend(
@@ -354,33 +314,13 @@ def _descend(
     s = offsets(objective, theta)
     width, near = _reach(s, weight, 0.5), _reach(s, weight, share)
     while width > FLAT and control.left:
-        # Beside a rare class that costs little in all every gradient is small: compare it with that.
-        rough = control.phase(tol=ROUGH * min(value, 1.0), most=PATIENCE)
-        found = minimise_envelope(objective, theta, width, rough)
+        found = roughly(objective, theta, width, value, control)
         theta, value = found.x, found.fun
         near = _reach(offsets(objective, theta), weight, share)
         if width <= 1.1 * near or found.status == 1:
             break
         width = max(NARROWER * width, near)
     return theta, max(near, FLAT)
-
-
-def smoothed(objective: Objective, width: float) -> Objective:
-    """Return the objective with loss, and kinked penalty, replaced by their envelopes."""
-    penalty: Any = with_sides(objective).penalty
-    if penalty.kinked:
-        unit = np.where(
-            objective.data.coordinates.transform > 0, objective.data.coordinates.transform, 1.0
-        )
-        penalty = penalty.smoothed(width * unit)
-    return replace(objective, loss=Smoothed(objective.loss, width), penalty=penalty)
-
-
-def minimise_envelope(objective: Objective, theta: Array, width: float, control: Control) -> Result:
-    """Minimise :func:`smoothed` by Newton's method, whose Hessian is kept while its steps pay."""
-    smooth = smoothed(objective, width)
-    options = {"tol": control.tol, "control": control, "lazy": True}
-    return minimize(smooth.evaluate, theta, hess=smooth.hess, method=newton, options=options)
 
 
 def look(objective: Objective, theta: Array) -> tuple[Array, Array]:
@@ -390,7 +330,7 @@ def look(objective: Objective, theta: Array) -> tuple[Array, Array]:
     def part(block: Block) -> tuple[Any, ...]:
         kinks: Any = objective.loss.kinks(block.y)
         s = block.raw(at) - kinks.position
-        slope = np.where(s > 0, kinks.upper, kinks.lower)
+        slope = kinks.slopes(s)
         slope = slope if block.weight is None else slope * block.weight
         return [s], block.pullback(slope)
 

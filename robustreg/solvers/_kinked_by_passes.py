@@ -7,6 +7,7 @@ fetched and solved exactly, the others are folded where they are, and one more p
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,30 +16,24 @@ from robustreg._array import Array
 from robustreg.objective import Objective
 from robustreg.order_statistics import counted, first_look
 from robustreg.passes import Beside, Both, CombineBoth
-from robustreg.scales import weighted_median
 from robustreg.solvers._control import Control
-from robustreg.solvers._gap import Seen, judged
-from robustreg.solvers._kinked import (
-    BAND,
-    BENT,
+from robustreg.solvers._density import BENT, LOOKS, MOST, band, stride, undecided
+from robustreg.solvers._envelopes import (
     CROWDED,
     EXACT,
     FLAT,
     KEPT_WIDTHS,
-    LOOKS,
-    MOST,
     NARROW,
     NARROWER,
     PATIENCE,
-    REACH,
-    SHRINKS,
     minimise_envelope,
-    rows_of,
-    slope_variance,
+    onto_kinks,
+    roughly,
     smoothed,
 )
+from robustreg.solvers._gap import Seen, at_best_constant, judged
+from robustreg.solvers._kinked import rows_of
 from robustreg.solvers._kinked_passes import (
-    ROUNDING,
     Balanced,
     Doubt,
     Doubtful,
@@ -48,6 +43,7 @@ from robustreg.solvers._kinked_passes import (
     farther,
 )
 from robustreg.solvers._kinked_proof import at_zero, proof
+from robustreg.solvers._kinks import CHANGED, offsets
 from robustreg.solvers._newton import DenseMetric
 from robustreg.solvers._plan import solve_piecewise
 from robustreg.solvers._result import Result
@@ -126,6 +122,7 @@ class _Search:
         self, objective: Objective, control: Control, residuals: Any, follower: Any
     ) -> None:
         self.objective, self.data, self.control = objective, objective.data, control
+        self.sample = on_fetched(objective)
         self.residuals, self.follower = residuals, follower
         self.seen: Any = None
         self.least, self.theta = np.inf, np.zeros(objective.size)
@@ -143,21 +140,17 @@ class _Search:
 
     def by_sample(self) -> Array:
         """Return the minimum on the sample."""
-        small = on_fetched(self.objective)
         rough = self.control.phase(tol=max(ROUGH, self.control.tol), spare=2)
-        return solve_piecewise(small, np.zeros(small.size), rough).x
+        return solve_piecewise(self.sample, np.zeros(self.sample.size), rough).x
 
     def near_by_sample(self, theta: Array, share: float) -> float:
         """Return within which distance of their kinks a share of the sample lies."""
-        sample: Any = self.data.sample  # type: ignore[attr-defined]
-        kinks: Any = self.objective.loss.kinks(sample.y)
-        s = replace(self.objective, data=sample).raw(theta) - kinks.position
-        return Spread.of(np.abs(s), sample.weight).reach(share)
+        size = np.abs(offsets(self.sample, theta))
+        return Spread.of(size, self.sample.data.weight).reach(share)
 
     def moves(self, step: Array) -> float:
         """Return how far a step moves the predictions of the sample, at the most."""
-        sample: Any = self.data.sample  # type: ignore[attr-defined]
-        return float(np.abs(replace(self.objective, data=sample).raw(step)).max())
+        return float(np.abs(self.sample.raw(step)).max())
 
     def look(self, theta: Array, width: float) -> _Seen:
         """Look at all rows from a point: one pass."""
@@ -175,34 +168,27 @@ class _Search:
             self.least, self.theta, self.bound = proof.objective, theta, proof.value
         return _Seen(proof.objective, gradient, hessian, Spread(counts, masses))
 
-    def share(self) -> float:
-        """Share of the rows in a band as wide as rounding off so many kinks moves the minimum."""
-        spread = min(_variance_of(self.objective) * self.objective.size / self.data.n_rows, 1.0)
-        return float(np.sqrt(spread))
-
     def approach(self, theta: Array) -> _Near | None:
         """Step by Newton to where few rows are in doubt; None where that leads nowhere."""
         before, q, n = np.inf, self.objective.size, self.data.n_rows
-        band = min(max(BAND, BENT * q / n), MOST)
-        least = min(max(0.5 * self.share(), BENT * q / n), band)
-        width = max(self.near_by_sample(theta, band), FLAT)
+        share, half = band(q, n), 0.5 * undecided(self.sample, n)
+        least = min(max(half, BENT * q / n), share)
+        width = max(self.near_by_sample(theta, share), FLAT)
         for _ in range(LOOKS + 1):
             if self.over:
                 return None
             seen = self.look(theta, width)
-            step = DenseMetric(seen.hessian).solve(seen.gradient)
-            moved = REACH * self.moves(step)
-            stuck = not moved < SHRINKS * before
-            theta, before = theta - step, moved
+            theta, moved, stuck = stride(theta, seen.gradient, seen.hessian, self.moves, before)
+            before = moved
             self.control.step(theta, seen.value)
             room = seen.spread.widest(ROOM * self.most)
             if moved <= room and moved <= seen.spread.reach(MOST):
-                floor = KEPT_WIDTHS * max(seen.spread.reach(0.5 * self.share()), FLAT)
+                floor = KEPT_WIDTHS * max(seen.spread.reach(half), FLAT)
                 return _Near(theta, min(max(moved, floor), room), seen.spread)
             if stuck:
                 break
             # a narrower band tells the density where the minimum is; one with too few rows, by chance
-            width = max(min(seen.spread.reach(band), moved), seen.spread.reach(least), FLAT)
+            width = max(min(seen.spread.reach(share), moved), seen.spread.reach(least), FLAT)
         return None
 
     def from_wide(self) -> _Near | Result | None:
@@ -211,8 +197,7 @@ class _Search:
         seen = self.look(theta, 1.0)
         width = max(seen.spread.reach(0.5), FLAT)
         while not self.over:
-            part = self.control.phase(tol=ROUGH * min(seen.value, 1.0), most=PATIENCE)
-            theta = minimise_envelope(self.objective, theta, width, part).x
+            theta = roughly(self.objective, theta, width, seen.value, self.control).x
             seen = self.look(theta, width)
             if seen.spread.within(KEPT_WIDTHS * width) <= ROOM * self.most:
                 return _Near(theta, KEPT_WIDTHS * width, seen.spread)
@@ -230,19 +215,14 @@ class _Search:
         objective, data = self.objective, self.data
         if objective.penalty.kinked:
             return None
-        sample: Any = data.sample  # type: ignore[attr-defined]
-        rows = rows_of(
-            replace(objective, data=sample), np.zeros(sample.n_rows), np.arange(sample.n_rows)
-        )
-        X = rows.X[: sample.n_rows]
+        n = self.sample.data.n_rows
+        rows = rows_of(self.sample, np.zeros(n), np.arange(n))
         for width in (CROWDED, FLAT, FLAT):
-            tied = np.abs(X @ theta - rows.position) <= KEPT_WIDTHS * width
-            miss = X[tied].T @ (X @ theta - rows.position)[tied]
-            theta = theta - np.linalg.lstsq(X[tied].T @ X[tied], miss, rcond=None)[0]
+            theta = onto_kinks(rows, theta, np.abs(rows.offsets(theta)) <= KEPT_WIDTHS * width)
         inner = minimise_envelope(objective, theta, NARROW, self.control.aside(PATIENCE, EXACT)).x
         metric = DenseMetric(smoothed(objective, NARROW).hess(inner))
         at, within = data.outward(theta), data.outward(inner)
-        zero = ROUNDING * (1 + data.base)
+        zero = CHANGED * (1 + data.base)
         changes: tuple[Array, ...] = ()
         for _ in range(3):
             pass_ = Balanced(objective.loss, at, within, NARROW, changes, zero)
@@ -272,9 +252,7 @@ class _Search:
                 continue
             few = self._few(some)
             everything = np.arange(count)
-            kinks: Any = few.loss.kinks(some.y)
-            s = few.raw(theta) - kinks.position
-            rows = rows_of(few, s, everything)
+            rows = rows_of(few, offsets(few, theta), everything)
             rows = replace(rows, linear=rows.linear + data.inward(pull) / objective.total)
             width = max(reach / KEPT_WIDTHS, FLAT)
             vertex = solve_rows(rows, theta, width, self.control, partial=count < data.n_rows)
@@ -327,11 +305,8 @@ class _Search:
     def _few(self, some: Any) -> Objective:
         """Return the objective on rows that were fetched, with the total of all."""
         if some is None:
-            sample: Any = self.data.sample  # type: ignore[attr-defined]
-            some = sample.subset(np.zeros(0, dtype=int))
-        few = replace(self.objective, data=some)
-        few.total = self.objective.total
-        return few
+            some = self.sample.data.subset(np.zeros(0, dtype=int))
+        return self.objective.with_total(self.objective.total, data=some)
 
     def _judged(
         self, rows: Rows, vertex: Vertex, few: Objective, lost: float, beyond: float, mass: Any
@@ -339,7 +314,9 @@ class _Search:
         """Return the end with its certificate."""
         total, count = self.objective.total, few.data.n_rows
         near = rows.offsets(vertex.theta)[:count]
-        folded = Seen(lost / total, beyond / total, rows.linear, self._constant)
+        folded = Seen(
+            lost / total, beyond / total, rows.linear, partial(at_best_constant, self.sample)
+        )
         found, exact = proof(few, rows, vertex, near, folded)
         zero = exact == 0
         if mass is None:
@@ -352,14 +329,6 @@ class _Search:
             slopes=vertex.slopes[:count] * total, seen=self.seen,
         )  # fmt: skip
 
-    def _constant(self) -> float:
-        """Loss of the best constant, by the sample."""
-        sample: Any = self.data.sample  # type: ignore[attr-defined]
-        kinks: Any = self.objective.loss.kinks(sample.y)
-        s = weighted_median(kinks.position + 0 * sample.y, sample.weight) - kinks.position
-        loss = np.maximum(kinks.lower * s, kinks.upper * s)
-        return float(np.average(loss, weights=sample.weight)) / self.objective.unit
-
     def given_up(self) -> Result:
         """Return the best point that was looked at, with what its slopes prove."""
         if not np.isfinite(self.least):
@@ -371,9 +340,3 @@ class _Search:
             optimality=self.bound, few=few, zero=np.zeros(0, dtype=bool), exact=0.0,
             slopes=np.zeros(0),
         )  # fmt: skip
-
-
-def _variance_of(objective: Objective) -> float:
-    """Variance of the slope of a row, as the sample has it."""
-    sample: Any = objective.data.sample  # type: ignore[attr-defined]
-    return slope_variance(replace(objective, data=sample))

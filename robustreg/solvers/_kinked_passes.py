@@ -10,12 +10,13 @@ import numpy as np
 from robustreg._array import Array
 from robustreg.data import Block
 from robustreg.losses import Loss
+from robustreg.solvers._density import density
+from robustreg.solvers._envelopes import in_balance, slopes_of_envelope
+from robustreg.solvers._kinks import changed_sides
 
 #: bins of sizes: four for each power of two between 2**LOWEST and 2**HIGHEST, y having spread one
 LOWEST, HIGHEST = -60, 40
 BINS = 4 * (HIGHEST - LOWEST)
-#: an offset that is zero may be computed as this many times the size of what it is computed from
-ROUNDING = 1e-13
 
 
 def ones_or(weight: Array | None, y: Array) -> Array:
@@ -138,11 +139,9 @@ class Look:
         kinks: Any = self.loss.kinks(block.y)
         weight = ones_or(block.weight, block.y)
         s = block.raw(self.at) - kinks.position
-        slope = weight * np.where(s > 0, kinks.upper, kinks.lower)
-        size = np.abs(s)
-        jump = 0.5 * (kinks.upper - kinks.lower) * weight
-        bend = np.where(size < self.width, jump / self.width, 0.0)
-        spread = Spread.of(size, block.weight)
+        slope = weight * kinks.slopes(s)
+        bend = density(kinks, s, weight, self.width)
+        spread = Spread.of(np.abs(s), block.weight)
         return float(slope @ s), block.pullback(slope), block.gram(bend), *spread
 
 
@@ -166,7 +165,7 @@ class Doubtful:
         kinks: Any = self.loss.kinks(block.y)
         s = block.raw(self.at) - kinks.position
         kept = self.doubt(block, s)
-        slope = np.where(s > 0, kinks.upper, kinks.lower) * ones_or(block.weight, block.y)
+        slope = kinks.slopes(s) * ones_or(block.weight, block.y)
         slope[kept] = 0.0
         return np.flatnonzero(kept), (block.pullback(slope),)
 
@@ -201,10 +200,9 @@ class Folded:
         s, now = (block.raw(at) - kinks.position for at in (self.at, self.now))
         folded = ~self.doubt(block, s)
         weight = np.where(folded, weight, 0.0)
-        loss = np.maximum(kinks.lower * now, kinks.upper * now)
-        beyond = loss - np.where(s > 0, kinks.upper, kinks.lower) * now
-        flipped = np.where(s > 0, -now, now) > ROUNDING * (1 + np.abs(s) + self.base)
-        flipped &= folded
+        loss = kinks.losses(now)
+        beyond = loss - kinks.slopes(s) * now
+        flipped = changed_sides(s, now, self.base) & folded
         farthest = float(np.abs(now[flipped]).max(initial=0.0))
         return float(weight @ loss), float(weight @ beyond), farthest
 
@@ -243,12 +241,10 @@ class Balanced:
         kinks: Any = self.loss.kinks(block.y)
         weight = ones_or(block.weight, block.y)
         s, inner = (block.raw(at) - kinks.position for at in (self.at, self.inner))
-        slopes = np.clip(inner / self.width, kinks.lower, kinks.upper)
+        slopes = slopes_of_envelope(kinks, inner, self.width)
         for change in self.changes:
-            inside = (slopes > kinks.lower) & (slopes < kinks.upper)
-            moved = np.where(inside, slopes + block.raw(change) / self.width, slopes)
-            slopes = np.clip(moved, kinks.lower, kinks.upper)
-        loss = np.maximum(kinks.lower * s, kinks.upper * s)
+            slopes = in_balance(kinks, slopes, block.raw(change) / self.width)
+        loss = kinks.losses(s)
         zero = np.abs(s) <= self.zero
         exact = float(weight @ np.where(zero, 0.0, loss))
         beyond = float(weight @ (loss - slopes * s))

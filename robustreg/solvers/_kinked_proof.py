@@ -77,7 +77,7 @@ def certified(
     at_zero(objective, rows, theta, len(kept))
     weight = 1.0 if objective.data.weight is None else objective.data.weight
     weight = weight / objective.total
-    lost = weight * np.maximum(kinks.lower * s, kinks.upper * s)
+    lost = weight * kinks.losses(s)
     slopes = weight * sides
     beyond = lost - slopes * s
     lost[kept] = beyond[kept] = 0.0

@@ -19,12 +19,24 @@ GIVEN = 2 * float(np.finfo(float).eps)
 #: only says which offsets may be zero; how much of their loss is forgiven the two bounds above say
 ROUNDED = 256 * float(np.finfo(float).eps)
 
+#: an offset that is zero may be computed as this many times the size of what it is computed from
+CHANGED = 1e-13
+
 
 def offsets(objective: Objective, theta: Array) -> Array:
     """Distance of each raw prediction from its kink: one pass."""
     kinks = objective.loss.kinks(objective.data.y)
     assert kinks is not None
     return objective.raw(theta) - kinks.position
+
+
+def changed_sides(before: Array, now: Array, base: float) -> Array:
+    """Return which rows have changed sides between two points, given their offsets, by more than rounding.
+
+    ``base`` is the size of what was taken from y.
+    """
+    changed: Array = np.where(before > 0, -now, now) > CHANGED * (1 + np.abs(before) + base)
+    return changed
 
 
 def gradient_of(objective: Objective, slopes: Array) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -92,9 +92,7 @@ class Multipliers:
         y = np.column_stack([self.position, self.slopes, self.lower, self.upper])
         data = self.objective.data.with_target(y, self.objective.data.weight)
         loss: Any = AboutSlopes(self.width)
-        smooth = replace(self.objective, loss=loss, data=data)
-        smooth.total = self.objective.total
-        return smooth
+        return self.objective.with_total(self.objective.total, loss=loss, data=data)
 
     def advance(self, theta: Array) -> Array:
         """Take the slopes of the envelope at a point, times the weights, and narrow it."""
@@ -145,7 +143,7 @@ def vertex(
         return []
     kinks: Any = objective.loss.kinks(data.y)
     weight = 1.0 if data.weight is None else data.weight
-    fixed = weight * np.where(s > 0, kinks.upper, kinks.lower)
+    fixed = weight * kinks.slopes(s)
     fixed[rows] = 0.0
     x = problem.take(theta, columns)
     pull = problem.take(gradient_of(objective, fixed), columns)

@@ -101,8 +101,8 @@ class Parts:
             if fixed is not None:
                 own, whole = fixed[k]
                 start, far = start[:-1], far.at(own)
-            small = replace(whole, data=kept.with_target(kept.y, weight[rows]))
-            small.total = float(weight.sum()) * whole.unit
+            few = kept.with_target(kept.y, weight[rows])
+            small = whole.with_total(float(weight.sum()) * whole.unit, data=few)
             if kappas is not None:
                 price, loss = kappas[k], objective.loss
                 gradient = far.gradient.copy()

@@ -53,6 +53,12 @@ class Far:
     hessian: Array
     joint: bool
 
+    @classmethod
+    def beside(cls, objective: Objective, theta: Array, every: Evaluation, few: Evaluation) -> Far:
+        """Return all rows but a few, given the sums of losses of both at ``theta``."""
+        left: Any = every.hessian
+        return cls(theta, every.gradient - few.gradient, left - few.hessian, objective.n_extra > 0)
+
     @cached_property
     def _here(self) -> tuple[Array, Array, float, Array]:
         """X^T X, X^T r and r^T r of the rows on the line, r their residuals at ``theta``.
@@ -151,9 +157,20 @@ def only_losses(
     if factor is not None:
         weight = factor if data.weight is None else data.weight * factor
         data = data.with_target(data.y, weight)
-    some = replace(objective, data=data, penalty=objective.penalty.scaled(0.0))
-    some.total = 1.0
-    return some
+    return objective.with_total(1.0, data=data, penalty=objective.penalty.scaled(0.0))
+
+
+def beside_ends(objective: Objective, step: Array, moved: float) -> float:
+    """Return how far a step moves residuals against the ends of the line, given how far it ``moved`` predictions."""
+    if not objective.n_extra:
+        return moved
+    ends: tuple[float, float] = objective.loss.line  # type: ignore[attr-defined]
+    return moved + abs(float(step[-1])) * max(map(abs, ends))
+
+
+def leaves_scale(objective: Objective, theta: Array, start: Array) -> bool:
+    """Whether a step to ``start`` shortens a scale in ``theta`` by so much that its sums say little there."""
+    return bool(objective.n_extra and start[-1] <= 0.5 * theta[-1])
 
 
 def has_pieces(objective: Objective) -> bool:
@@ -224,25 +241,20 @@ def look_ahead(objective: Objective, theta: Array, tol: float, most: int = 2) ->
         return here
     step = here.metric.solve(slope)
     start, ends = theta, line_ends(objective, theta)
-    moved = largest_move(objective, step)
-    if objective.n_extra:
-        moved += abs(float(step[-1])) * max(map(abs, objective.loss.line))  # type: ignore[attr-defined]
+    moved = beside_ends(objective, step, largest_move(objective, step))
     some = spread_rows(data.n_rows, SOME)
     crowd = np.mean(np.abs(beyond_line(y[some], raw[some], ends)) <= REACH * moved)
     if crowd <= FEW:
         rows = _near(y, raw, ends, REACH * moved)
     else:  # after a step it is known which rows it brought across, and few are near
         start = theta - step
-        if most < 2 or (objective.n_extra and start[-1] <= 0.5 * theta[-1]):
+        if most < 2 or leaves_scale(objective, theta, start):
             return here
         rows = _crossed(objective, start, AGAIN * moved, raw, ends)
     if len(rows) > MANY * data.n_rows:
         return here
-    kept = replace(objective, data=data.subset(rows))
-    kept.total = objective.total
-    few = losses_by_pieces(only_losses(kept), theta)
-    left: Any = sums.hessian
-    far = Far(theta, sums.gradient - few.gradient, left - few.hessian, objective.n_extra > 0)
+    kept = objective.with_total(objective.total, data=data.subset(rows))
+    far = Far.beside(objective, theta, sums, losses_by_pieces(only_losses(kept), theta))
     found = minimise_pieces(kept, far, start, Control(tol, 50), here.metric)
     if not found.success:
         return here
@@ -311,6 +323,21 @@ def beyond_line(y: Array, raw: Array, ends: tuple[float, float]) -> Array:
     return np.maximum(beyond, np.subtract(low, residual, out=residual), out=beyond)
 
 
+def crossed(before: Array, now: Array, reach: float) -> Array:
+    """Return which rows are near an end of the line, or on another side of it than before.
+
+    Parameters
+    ----------
+    before, now : array
+        Of :func:`beyond_line`; ``now`` is overwritten.
+    reach : float
+        How near.
+    """
+    other: Array = (now > 0) != (before > 0)
+    other |= np.abs(now, out=now) <= reach
+    return other
+
+
 def _near(y: Array, raw: Array, ends: tuple[float, float], reach: float) -> Array:
     """Return the rows whose residuals are near an end of the line.
 
@@ -332,8 +359,7 @@ def _crossed(
 
     def part(block: Block) -> Array:
         now = beyond_line(block.y, block.raw(at), there)
-        crossed = (now > 0) != (beyond_line(block.y, raw[block.part], ends) > 0)
-        crossed |= np.abs(now, out=now) <= reach
-        return block.part.start + np.flatnonzero(crossed)
+        before = beyond_line(block.y, raw[block.part], ends)
+        return block.part.start + np.flatnonzero(crossed(before, now, reach))
 
     return objective.data.rowwise(part)

@@ -24,7 +24,10 @@ from robustreg.solvers._pieces import (
     AGAIN,
     Ahead,
     Far,
+    beside_ends,
     beyond_line,
+    crossed,
+    leaves_scale,
     line_ends,
     minimise_pieces,
     only_losses,
@@ -64,9 +67,8 @@ class Crossed:
     def __call__(self, block: Block) -> tuple[Array, tuple[Any, ...]]:
         y = block.y
         now = beyond_line(y, block.raw(self.at), self.ends)
-        crossed = (now > 0) != (beyond_line(y, block.raw(self.before), self.ends_before) > 0)
-        crossed |= np.abs(now, out=now) <= self.reach
-        return np.flatnonzero(crossed), ()
+        before = beyond_line(y, block.raw(self.before), self.ends_before)
+        return np.flatnonzero(crossed(before, now, self.reach)), ()
 
 
 def look_ahead_by_passes(objective: Objective, theta: Array, control: Control) -> Ahead:
@@ -98,7 +100,7 @@ def look_ahead_by_passes(objective: Objective, theta: Array, control: Control) -
             return here
         step = here.metric.solve(slope)
         start = theta - step
-        if objective.n_extra and start[-1] <= 0.5 * theta[-1]:
+        if leaves_scale(objective, theta, start):
             return here
         pass_, share = _crossed(objective, theta, step)
         if share * data.n_rows <= ROOM * data.affordable:
@@ -110,11 +112,9 @@ def look_ahead_by_passes(objective: Objective, theta: Array, control: Control) -
     _, rows, _ = data.fetch(pass_)
     if rows is None:
         return here
-    kept = replace(objective, data=rows)
-    kept.total = objective.total
+    kept = objective.with_total(objective.total, data=rows)
     few = only_losses(kept).evaluate(theta, 2, whole=False)
-    left: Any = sums.hessian
-    far = Far(theta, sums.gradient - few.gradient, left - few.hessian, objective.n_extra > 0)
+    far = Far.beside(objective, theta, sums, few)
     found = minimise_pieces(kept, far, start, Control(0.1 * control.tol, 50), here.metric)
     known = objective.evaluate(found.x)[:2]
     if not known[0] <= value + noise(value):  # too many others have crossed
@@ -152,11 +152,10 @@ class Early:
 
     def seen(self, sums: Sequence[Any]) -> None:
         """Take what that pass says, and choose the rows that are wanted after a Newton step."""
-        found: Any = self.objective.of_sums(sums)
-        self.every = Far(self.at, found.gradient, found.hessian, joint=True)
+        self.every: Any = self.objective.of_sums(sums)
         theta, sigma = self.at[:-1], float(self.at[-1])
         fixed = self.problem.at(sigma)
-        far = self.every.at(sigma)
+        far = Far(self.at, self.every.gradient, self.every.hessian, joint=True).at(sigma)
         _, slope, bend = fixed.penalised(theta, 0.0, far.gradient, far.hessian)
         self.metric = DenseMetric(bend)
         step = self.metric.solve(slope)
@@ -171,12 +170,10 @@ class Early:
         """Return what :func:`look_ahead_by_passes` does at the scale, by one pass; None where it is not near enough."""
         if self.rows is None or abs(sigma - self.at[-1]) > SLACK * self.at[-1]:
             return None
-        few: Any = only_losses(replace(self.objective, data=self.rows))
-        few = few.evaluate(self.at, 2, whole=False)
-        left = self.every.gradient - few.gradient, self.every.hessian - few.hessian
-        far, fixed = Far(self.at, *left, True).at(sigma), self.problem.at(sigma)
-        kept = replace(fixed, data=self.rows)
-        kept.total = fixed.total
+        few = only_losses(replace(self.objective, data=self.rows))
+        sums = few.evaluate(self.at, 2, whole=False)
+        far, fixed = Far.beside(few, self.at, self.every, sums).at(sigma), self.problem.at(sigma)
+        kept = fixed.with_total(fixed.total, data=self.rows)
         found = minimise_pieces(kept, far, self.start, Control(0.1 * control.tol, 50), self.metric)
         return Ahead(found.x, self.metric, fixed.evaluate(found.x)[:2], steps=1)
 
@@ -190,8 +187,7 @@ def _crossed(
     """
     sample: Any = objective.data.sample  # type: ignore[attr-defined]
     moved = float(np.abs(replace(objective, data=sample).raw(step)).max())
-    if objective.n_extra:
-        moved += abs(float(step[-1])) * max(map(abs, objective.loss.line))  # type: ignore[attr-defined]
+    moved = beside_ends(objective, step, moved)
     at, start = objective.at, theta - step
     pass_ = Crossed(
         at(theta), at(start), line_ends(objective, theta), line_ends(objective, start), AGAIN * moved + slack

@@ -101,9 +101,7 @@ def with_sides(objective: Objective) -> Objective:
         above = part.l1 + np.where(removed, bound, 0.0)
         below = part.l1 + np.where(removed | penalty.positive, bound, 0.0)
         sides = Sides(-below, above, np.array(part.l2))
-    found = replace(objective, penalty=sides)  # type: ignore[arg-type]
-    found.total = objective.total
-    return found
+    return objective.with_total(objective.total, penalty=sides)
 
 
 def penalised_columns(objective: Objective) -> Array:

@@ -55,8 +55,7 @@ def stacked(objective: Objective) -> tuple[Objective, float]:
         base=data.base + float(np.abs(at).max()),
         moments=None,
     )
-    found = replace(objective, loss=piece, data=more)
-    found.total = objective.total
+    found = objective.with_total(objective.total, loss=piece, data=more)
     here = float(loss.rho(np.zeros(1))[0])
     there = float(sum(j * Pinball(level).rho(np.array([-t]))[0] for t, j in loss.breakpoints))
     return found, (there - here) * data.total / objective.total
