@@ -20,10 +20,9 @@ PACKAGE = os.path.dirname(robustreg.__file__) + os.sep
 MOST = {
     "Huber": (HuberRegressor(), regression(200, 5), 15, 10),
     "Huber, joint scale": (HuberRegressor(scale="concomitant"), regression(200, 5), 15, 10),
-    # one file more since arrays of other libraries are seen by NumPy before any method
-    "L1": (L1Regressor(), regression(200, 5), 9, 6),
-    # one file more since a table says which solver is taken
-    "L1, many rows": (L1Regressor(), regression(40_000, 10), 16, 9),
+    "L1": (L1Regressor(), regression(200, 5), 8, 6),
+    # one file more since envelopes serve rows elsewhere as well
+    "L1, many rows": (L1Regressor(), regression(40_000, 10), 15, 10),
     "logistic": (LogisticClassifier(), classes(200, 5), 16, 10),
     # one more since its way of fitting also serves RobustClassifier, with any loss
     "Dice": (DiceClassifier(), classes(200, 5), 16, 10),

@@ -48,13 +48,10 @@ def minimise_envelope(objective: Objective, theta: Array, width: float, control:
     return minimize(smooth.evaluate, theta, hess=smooth.hess, method=newton, options=options)
 
 
-def roughly(
-    objective: Objective, theta: Array, width: float, value: float, control: Control
-) -> Result:
-    """Minimise an envelope as far as a start of the next needs; ``value`` is the loss at about the minimum."""
+def rough(control: Control, value: float) -> Control:
+    """Return the phase for an envelope that is only a start, ``value`` being about that of the loss."""
     # Beside a rare class that costs little in all every gradient is small: compare it with that.
-    rough = control.phase(tol=ROUGH * min(value, 1.0), most=PATIENCE)
-    return minimise_envelope(objective, theta, width, rough)
+    return control.phase(tol=ROUGH * min(value, 1.0), most=PATIENCE)
 
 
 def onto_kinks(rows: Rows, theta: Array, tied: Array) -> Array:

@@ -30,7 +30,7 @@ from robustreg.solvers._envelopes import (
     in_balance,
     minimise_envelope,
     onto_kinks,
-    roughly,
+    rough,
     slopes_of_envelope,
     smoothed,
 )
@@ -314,7 +314,7 @@ def _descend(
     s = offsets(objective, theta)
     width, near = _reach(s, weight, 0.5), _reach(s, weight, share)
     while width > FLAT and control.left:
-        found = roughly(objective, theta, width, value, control)
+        found = minimise_envelope(objective, theta, width, rough(control, value))
         theta, value = found.x, found.fun
         near = _reach(offsets(objective, theta), weight, share)
         if width <= 1.1 * near or found.status == 1:

@@ -28,7 +28,7 @@ from robustreg.solvers._envelopes import (
     PATIENCE,
     minimise_envelope,
     onto_kinks,
-    roughly,
+    rough,
     smoothed,
 )
 from robustreg.solvers._gap import Seen, at_best_constant, judged
@@ -140,8 +140,8 @@ class _Search:
 
     def by_sample(self) -> Array:
         """Return the minimum on the sample."""
-        rough = self.control.phase(tol=max(ROUGH, self.control.tol), spare=2)
-        return solve_piecewise(self.sample, np.zeros(self.sample.size), rough).x
+        loose = self.control.phase(tol=max(ROUGH, self.control.tol), spare=2)
+        return solve_piecewise(self.sample, np.zeros(self.sample.size), loose).x
 
     def near_by_sample(self, theta: Array, share: float) -> float:
         """Return within which distance of their kinks a share of the sample lies."""
@@ -197,7 +197,8 @@ class _Search:
         seen = self.look(theta, 1.0)
         width = max(seen.spread.reach(0.5), FLAT)
         while not self.over:
-            theta = roughly(self.objective, theta, width, seen.value, self.control).x
+            part = rough(self.control, seen.value)
+            theta = minimise_envelope(self.objective, theta, width, part).x
             seen = self.look(theta, width)
             if seen.spread.within(KEPT_WIDTHS * width) <= ROOM * self.most:
                 return _Near(theta, KEPT_WIDTHS * width, seen.spread)

@@ -46,16 +46,20 @@ class Way(NamedTuple):
     Parameters
     ----------
     solve : callable
-        Given a task, of whatever kind its table is for. None says that it has found nothing.
+        The solver. None says that it has found nothing.
     serves : callable, optional
-        Whether it is taken for a task where none above is; without it is taken for any.
+        Whether it is taken for a task, of whatever kind its table is for, where none above is; without it is taken
+        for any.
     tried : bool
         Whether the next that serves goes on where it ends above the tolerance.
+    takes : tuple of str
+        Fields of a :class:`Task` that it takes beside objective, start and control.
     """
 
-    solve: Callable[[Any], Result | None]
+    solve: Callable[..., Result | None]
     serves: Callable[[Any], bool] | None = None
     tried: bool = False
+    takes: tuple[str, ...] = ()
 
 
 def solve_piecewise(objective: Objective, theta: Array, control: Control, **how: Any) -> Result:
@@ -90,7 +94,8 @@ def solve_piecewise(objective: Objective, theta: Array, control: Control, **how:
     for way in WAYS[_kind(objective.penalty)]:
         if way.serves is not None and not way.serves(task):
             continue
-        ended = way.solve(task)
+        how = {name: getattr(task, name) for name in way.takes}
+        ended = way.solve(task.objective, task.theta, control, **how)
         if ended is None:
             continue
         found = ended
@@ -125,10 +130,10 @@ def _folds_rows(task: Task) -> bool:
     return bool(np.count_nonzero(np.abs(pull) > least) > MOSTLY * data.size)
 
 
-def _beside_sides(task: Task) -> Result:
+def _beside_sides(objective: Objective, theta: Array, control: Control, *, warm: bool) -> Result:
     """Fold rows, the penalty being some more of them; the certificate knows nothing of that."""
-    objective, control, penalty = task.objective, task.control, cast(Any, task.objective.penalty)
-    found = solve_kinked(objective, task.theta, control, warm=task.warm)
+    penalty = cast(Any, objective.penalty)
+    found = solve_kinked(objective, theta, control, warm=warm)
     found.x = penalty.allowed(found.x, objective.data.size)
     proof = certify(objective, found.x, found.slopes)
     found.fun, found.optimality = proof.objective, proof.value
@@ -142,9 +147,9 @@ def _uses_many_columns(task: Task) -> bool:
     return task.method == "auto" and is_sparse_in_columns(objective) and has_many_in_use(objective)
 
 
-def _with_multipliers(task: Task) -> Result:
-    single = cast(Any, Applied.to(task.objective.penalty))
-    return solve_by_column(replace(task.objective, penalty=single), task.theta, task.control)
+def _with_multipliers(objective: Objective, theta: Array, control: Control) -> Result:
+    single = cast(Any, Applied.to(objective.penalty))
+    return solve_by_column(replace(objective, penalty=single), theta, control)
 
 
 def _is_program(task: Task) -> bool:
@@ -158,36 +163,23 @@ def _uses_few_columns(task: Task) -> bool:
     return task.method in ("auto", "exact") and is_sparse_in_columns(task.objective)
 
 
-def _by_column(task: Task) -> Result:
-    return solve_by_column(task.objective, task.theta, task.control)
-
-
-def _program(task: Task) -> Result:
-    return solve_program(task.objective, task.control, method=task.method, options=task.options)
-
-
-def _columns(task: Task) -> Result:
-    return solve_columns(task.objective, task.theta, task.control, warm=task.warm)
-
-
-def _small(task: Task) -> Result | None:
-    return solve_small(task.objective, task.theta, task.control)
-
-
-def _rows(task: Task) -> Result:
-    objective, warm, shared = task.objective, task.warm, task.shared
-    return solve_kinked(objective, task.theta, task.control, warm=warm, shared=shared)
-
-
+_PROGRAM, _ROWS = ("method", "options"), ("warm", "shared")
 #: ways by the kind of the penalty
 WAYS: dict[str, tuple[Way, ...]] = {
-    "none": (Way(_program, _is_program), Way(_small), Way(_rows)),
-    "squares": (Way(_small), Way(_rows)),
+    "none": (
+        Way(solve_program, _is_program, takes=_PROGRAM),
+        Way(solve_small),
+        Way(solve_kinked, takes=_ROWS),
+    ),
+    "squares": (Way(solve_small), Way(solve_kinked, takes=_ROWS)),
     "absolute values": (
         Way(_with_multipliers, _uses_many_columns, tried=True),
-        Way(_program, _is_program, tried=True),
-        Way(_columns, _uses_few_columns),
-        Way(_rows, lambda task: not _is_program(task)),
+        Way(solve_program, _is_program, tried=True, takes=_PROGRAM),
+        Way(solve_columns, _uses_few_columns, takes=("warm",)),
+        Way(solve_kinked, lambda task: not _is_program(task), takes=_ROWS),
     ),
-    "by column": (Way(_beside_sides, _folds_rows, tried=True), Way(_by_column)),
+    "by column": (
+        Way(_beside_sides, _folds_rows, tried=True, takes=("warm",)),
+        Way(solve_by_column),
+    ),
 }

@@ -21,6 +21,7 @@ from robustreg.solvers._rows import Rows, Vertex
 
 def solve_program(
     objective: Objective,
+    theta: Array,
     control: Control,
     *,
     method: str = "highs",
@@ -35,6 +36,8 @@ def solve_program(
     ----------
     objective : Objective
         Its loss offers `kinks`; its penalty is L1 or has ``alpha=0``.
+    theta : array
+        As all solvers take one; HiGHS has no use for it.
     control : Control
         Relative duality gap that counts as solved. A program is one iteration.
     method : {"auto", "highs", "highs-ds", "highs-ipm"}

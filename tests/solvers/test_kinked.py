@@ -58,7 +58,7 @@ def test_certificate(penalty, n):
 def test_program_is_the_exact_way(penalty, method):
     problem = composed(penalty, n=300)
     exact = solve_piecewise(problem, np.zeros(problem.size), Control(tol=1e-8, max_iter=1000))
-    program = solve_program(problem, Control(tol=1e-6), method=method)
+    program = solve_program(problem, np.zeros(problem.size), Control(tol=1e-6), method=method)
     assert program.success
     assert_allclose(program.fun, exact.fun, rtol=1e-9)
     assert_allclose(program.x, exact.x, rtol=1e-5, atol=1e-7)
