@@ -181,10 +181,13 @@ class WorkingSet:
         Those that it has looked at, with which the next one begins.
     gram : object, optional
         Inner products of some, as the solver keeps them.
+    free : tuple, optional
+        Which columns were made orthonormal last, and what does so, as the solver keeps them.
     """
 
     columns: Array = field(default_factory=lambda: np.zeros(0, dtype=int))
     gram: Any = None
+    free: tuple[Any, Any] | None = None
 
 
 @dataclass

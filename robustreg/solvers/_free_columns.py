@@ -13,9 +13,10 @@ import numpy as np
 import scipy.linalg
 
 from robustreg._array import Array, is_sparse
-from robustreg.coordinates import Coordinates
-from robustreg.data import Data, floats
+from robustreg.coordinates import MAX_CONDITION, Coordinates, condition_number
+from robustreg.data import FEW_GRAMS, Block, Data, floats
 from robustreg.orthonormal import orthonormal_transform
+from robustreg.solvers._cholesky import cholesky
 
 #: bytes of dense columns that are kept; more are made anew for each pass
 KEPT_BYTES = 1 << 28
@@ -42,21 +43,26 @@ class FreeColumns:
 
     @classmethod
     def of(cls, data: Data, columns: Array) -> FreeColumns:
-        """Decompose columns in diagonal coordinates: one pass over them."""
-        few = dense_columns(data, columns)
-        q = len(columns) + int(data.intercept)
-        triangle = np.zeros((0, q))
-        for block in few.blocks():
-            X = np.column_stack([block.X, np.ones(len(block.y))]) if block.apart else block.X
-            X = X if block.weight is None else np.sqrt(block.weight)[:, None] * X
-            triangle = scipy.linalg.qr(
-                np.vstack([triangle, X]), mode="r", overwrite_a=True, check_finite=False
-            )[0][:q]
-        triangle = triangle / np.sqrt(data.total)
+        """Decompose columns in diagonal coordinates: one pass over them, unless the last fit to the rows has made it."""
+        known, key = data.working, (columns.tobytes(), data.coordinates.transform.tobytes())
+        if known is not None and known.free is not None and known.free[0] == key:
+            found: FreeColumns = known.free[1]
+            return found
+        found = cls._decomposed(data, columns)
+        if known is not None:
+            known.free = key, found
+        return found
+
+    @classmethod
+    def _decomposed(cls, data: Data, columns: Array) -> FreeColumns:
+        inner = _inner_products(data, columns)
+        triangle = None if inner is None else _factor(inner)
+        if triangle is None:
+            triangle = _triangle(dense_columns(data, columns))
         size = np.linalg.norm(triangle, axis=0)
         live = np.flatnonzero(size)
         found = orthonormal_transform(triangle[:, live] / size[live], size[live], 1)
-        transform = np.zeros((q, found.shape[1]))
+        transform = np.zeros((len(size), found.shape[1]))
         transform[live] = found
         return cls(columns, transform, (triangle @ transform).T @ triangle)
 
@@ -67,6 +73,45 @@ class FreeColumns:
         X = np.column_stack([few.X[:, others], few.X[:, own] @ self.transform])
         unit = Coordinates(np.zeros(X.shape[1]), np.ones(X.shape[1]))
         return replace(few, X=X, coordinates=unit, intercept=False)
+
+
+def _inner_products(data: Data, columns: Array) -> Array | None:
+    """Return weighted mean products of columns and ones; None where rows are too few for columns to be independent."""
+    few = dense_columns(data, columns, copied=False)
+    if few.n_rows <= few.size + 1:
+        return None
+    (inner,) = few.sum(lambda block: (_products(block),), FEW_GRAMS)
+    return np.asarray(few.gram_inward(inner) / few.total)
+
+
+def _products(block: Block) -> Array:
+    return block.moments() if block.weight is None else block.gram(block.weight)
+
+
+def _factor(inner: Array) -> Array | None:
+    """Return the triangle of columns by their products; None where these hold too few of its digits."""
+    size = np.sqrt(np.maximum(np.diag(inner), 0.0))
+    live = np.flatnonzero(size)
+    unit = inner[np.ix_(live, live)] / np.outer(size[live], size[live])
+    factor = cholesky(unit) if condition_number(unit) < MAX_CONDITION**2 else None
+    if factor is None:
+        return None
+    triangle = np.zeros((len(live), len(size)))
+    triangle[:, live] = np.triu(factor) * size[live]
+    return triangle
+
+
+def _triangle(few: Data) -> Array:
+    """Return the triangle of dense columns and ones, weighted mean squares being one of its diagonal products."""
+    q = few.size + int(few.intercept)
+    triangle = np.zeros((0, q))
+    for block in few.blocks():
+        X = np.column_stack([block.X, np.ones(len(block.y))]) if block.apart else block.X
+        X = X if block.weight is None else np.sqrt(block.weight)[:, None] * X
+        triangle = scipy.linalg.qr(
+            np.vstack([triangle, X]), mode="r", overwrite_a=True, check_finite=False
+        )[0][:q]
+    return triangle / np.sqrt(few.total)
 
 
 def dense_columns(data: Data, kept: Array, *, copied: bool = True) -> Data:

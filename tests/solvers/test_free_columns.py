@@ -1,6 +1,7 @@
 """Columns that no penalty holds, which may be nearly one column."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from robustreg import (
     RobustRegressor,
 )
 from robustreg.coordinates import Coordinates
-from robustreg.data import Data
+from robustreg.data import Data, WorkingSet
 from robustreg.losses import Focal
 from robustreg.penalties import GroupLasso
 from robustreg.solvers._free_columns import FreeColumns
@@ -31,9 +32,10 @@ def near_copies(h, n=50, seed=0):
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("intercept", [False, True])
-def test_combinations_are_orthonormal_and_give_the_columns_back(weighted, intercept):
+@pytest.mark.parametrize("h", [1.0, 1e-4], ids=["apart", "near"])
+def test_combinations_are_orthonormal_and_give_the_columns_back(h, weighted, intercept):
     rng = np.random.default_rng(0)
-    X, y, _ = near_copies(1e-4)
+    X, y, _ = near_copies(h)
     weight = rng.uniform(0.1, 3, len(y)) if weighted else None
     data = Data(X, y, weight, Coordinates(np.zeros(3), np.ones(3)), intercept=intercept)
     free = FreeColumns.of(data, np.array([0, 1]))
@@ -44,6 +46,20 @@ def test_combinations_are_orthonormal_and_give_the_columns_back(weighted, interc
     assert_allclose(inner, np.eye(2 + intercept), atol=1e-9)
     coef = rng.standard_normal((2 + intercept, 3))
     assert_allclose(combined @ (free.back @ coef), own @ coef, atol=1e-9)
+
+
+def test_a_sequence_of_fits_decomposes_the_same_columns_once():
+    X, y, _ = near_copies(1.0)
+    data = Data(X, y, None, Coordinates(np.zeros(3), np.ones(3)), working=WorkingSet())
+    first = FreeColumns.of(data, np.array([0, 1]))
+    passes = data.passes.count
+    assert FreeColumns.of(data, np.array([0, 1])) is first
+    assert data.passes.count == passes > 0
+    assert FreeColumns.of(data, np.array([1, 2])) is not first
+    unit = Coordinates(np.zeros(3), np.array([1.0, 2.0, 1.0]))
+    other = FreeColumns.of(replace(data, coordinates=unit, explicit=True), np.array([1, 2]))
+    combined = (X[:, 1:] * [2.0, 1.0]) @ other.transform[:2] + other.transform[2]
+    assert_allclose(combined.T @ combined / len(y), np.eye(3), atol=1e-12)
 
 
 def test_a_column_twice_is_one_direction():
