@@ -269,17 +269,19 @@ def m_scale(
             # Newton in log sigma within the bracket, or bisection; where most rows are zero or beyond the
             # bound, the sum hardly changes over many powers of ten
             step = (value - target) / slope if slope > 0 else np.inf
+            # the next step would be the square of this; the bracket, an end of which rounding puts at the
+            # root, would lead away from it
+            if abs(step) <= 1e-8:
+                return float(sigma * np.exp(step))
             new = sigma * np.exp(step) if abs(step) < 1 else np.nan
             if not low < new < high:
                 if 0 < low and high < np.inf:
                     new = np.sqrt(low) * np.sqrt(high)
                 else:
                     new, wider = sigma * wider if low else sigma / wider, min(wider**2, 1e8)
-            if new == 0:
-                return 0.0
-            change, sigma = abs(new - sigma) / sigma, float(new)
-            if change <= 1e-8:  # Newton's next step would be the square of this
-                break
+            if new in (0.0, sigma):  # no number lies between the ends
+                return float(new)
+            sigma = float(new)
     return float(sigma)
 
 

@@ -6,10 +6,13 @@ from numpy.testing import assert_allclose
 from scipy.integrate import quad
 from scipy.stats import norm
 
+from robustreg.losses import LOSSES
+from robustreg.losses._normal import with_breakdown
 from robustreg.scales import (
     MAD_FACTOR,
     huber_consistency,
     huber_scale,
+    m_scale,
     mad,
     weighted_median,
 )
@@ -114,3 +117,17 @@ def test_bounded_influence(scale):
     near = R.copy()
     near[np.argmax(near)] = 1e3
     assert_allclose(scale(far), scale(near), rtol=1e-12)
+
+
+@pytest.mark.parametrize("loss", ["tukey", "hampel", "optimal", "welsch"])
+@pytest.mark.parametrize("n", [41, 101])
+@pytest.mark.parametrize("away", [0.0, 1e-9, -1e-9, 4e-8, -4e-8, 1e-6, 10.0])
+def test_m_scale_does_not_depend_on_its_start(loss, n, away):
+    # half of a bracket that rounding closed at the root was taken for a step: 1e-8 of the scale off
+    r = sample(n, 3)[1]
+    r[: int(0.45 * n)] *= 1e3
+    bounded = with_breakdown(LOSSES[loss](), 0.5)
+    scale = m_scale(r, loss=bounded)
+    assert_allclose(m_scale(r, loss=bounded, start=scale * (1 + away)), scale, rtol=1e-14)
+    share = np.mean(bounded.rho(r / scale)) / bounded.bound
+    assert share == pytest.approx(0.5, rel=1e-13)
