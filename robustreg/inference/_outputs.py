@@ -15,13 +15,14 @@ from robustreg.estimators._outputs import shape_of
 from robustreg.estimators._tables import table_columns
 from robustreg.inference._fit import FinalStep
 from robustreg.inference._summary import Summary
+from robustreg.inference._summary_table import SummaryTable
 from robustreg.inference._wald import TestResult, hypotheses
 
 #: what each output has of its own
 VALUES = ("scale", "r2", "adjusted_r2", "n_outliers", "covariance_type", "df")
 
 
-class OutputsSummary(Summary):
+class OutputsSummary(SummaryTable):
     """Standard errors, tests and intervals of several outputs. Made by :func:`summarize`.
 
     Each output is summarised as the single fit that it is. How the coefficients of two outputs vary together is not
@@ -125,7 +126,7 @@ class OutputsSummary(Summary):
         one: Summary = self.outputs[involved[0]]
         return one.test(rows[:, output == involved[0]], targets)
 
-    def compare(self, smaller: Summary) -> TestResult:
+    def compare(self, smaller: SummaryTable) -> TestResult:
         """Refuse to compare: a test is of one output.
 
         Parameters

@@ -123,7 +123,7 @@ def summarize(
     groups: Any = None,
     n_resamples: int = 999,
     random_state: Any = 0,
-) -> Summary:
+) -> Summary | OutputsSummary:
     """Return standard errors, tests and confidence intervals of a fitted model.
 
     Nothing is stored on the model. Weights are numbers of repetitions: weight 2 is a row written twice.
@@ -156,10 +156,10 @@ def summarize(
 
     Returns
     -------
-    Summary
-        With the table of coefficients, their covariance, tests, and intervals of predictions. Of several outputs
-        or quantiles, each of which is summarised as the single fit that it is, the table has a first index level with
-        their names, and ``outputs`` is a dict of the summaries.
+    Summary or OutputsSummary
+        With the table of coefficients, their covariance, tests, and intervals of predictions. That of several outputs
+        or quantiles, each of which is summarised as the single fit that it is, has a table whose first index level is
+        their names, and ``outputs``, a dict of the summaries.
 
     Raises
     ------

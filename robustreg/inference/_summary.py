@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +17,7 @@ from robustreg.data import floats
 from robustreg.inference import _text
 from robustreg.inference._fit import FinalStep
 from robustreg.inference._measures import Measures
+from robustreg.inference._summary_table import SummaryTable
 from robustreg.inference._wald import TestResult, hypotheses, wald
 
 #: rows of new data that are looked at together
@@ -86,7 +84,7 @@ class Found:
     deviance: Any = None
 
 
-class Summary:
+class Summary(SummaryTable):
     """Standard errors, tests and intervals of a fit. Made by :func:`summarize`.
 
     Parameters
@@ -153,52 +151,8 @@ class Summary:
     def __str__(self) -> str:
         return _text.plain(self)
 
-    def __repr__(self) -> str:
-        return str(self)
-
     def _repr_html_(self) -> str:
         return _text.html(self)
-
-    def to_latex(self, **how: Any) -> str:
-        """Return the table as LaTeX.
-
-        Parameters
-        ----------
-        **how : dict
-            Passed to :meth:`pandas.DataFrame.to_latex`, which needs Jinja2.
-
-        Returns
-        -------
-        str
-
-        Raises
-        ------
-        ImportError
-            If Jinja2 is not installed.
-        """
-        with warnings.catch_warnings(), _needing("to_latex", "jinja2"):
-            warnings.simplefilter("ignore", FutureWarning)  # pandas 1.5 speaks of pandas 2
-            return str(self.table.to_latex(**{"float_format": "%.4g", **how}))
-
-    def to_markdown(self, **how: Any) -> str:
-        """Return the table as Markdown.
-
-        Parameters
-        ----------
-        **how : dict
-            Passed to :meth:`pandas.DataFrame.to_markdown`, which needs tabulate.
-
-        Returns
-        -------
-        str
-
-        Raises
-        ------
-        ImportError
-            If tabulate is not installed.
-        """
-        with _needing("to_markdown", "tabulate"):
-            return str(self.table.to_markdown(**{"floatfmt": ".4g", **how}))
 
     def test(self, what: Any, values: Any = 0.0) -> TestResult:
         """Wald test of linear hypotheses on the coefficients.
@@ -229,7 +183,7 @@ class Summary:
         estimates = self.table["coef"].to_numpy()
         return wald(rows, targets, estimates, self._found.size, self._found.core, self.df)
 
-    def compare(self, smaller: Summary) -> TestResult:
+    def compare(self, smaller: SummaryTable) -> TestResult:
         """Test whether the features that a smaller model leaves out are needed.
 
         A Wald test of their coefficients in this model; for MM-estimates the robust deviance test of
@@ -360,17 +314,6 @@ class Summary:
         rest = centred - (centred @ basis) @ basis.T
         result: Array = np.linalg.norm(rest, axis=1) > OUTSIDE * np.linalg.norm(centred, axis=1)
         return result
-
-
-@contextmanager
-def _needing(method: str, package: str) -> Iterator[None]:
-    """Name the package that pandas needs for a method where it is not installed."""
-    try:
-        yield
-    except ImportError as error:
-        raise ImportError(
-            f"{method} needs the package {package}, which is not installed: pip install {package}."
-        ) from error
 
 
 def check_confidence(confidence: Any) -> float:

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from robustreg._array import Array
-from robustreg.inference import Summary
 from robustreg.inference._fit import INTERCEPT
+from robustreg.inference._summary_table import SummaryTable
 from robustreg.plotting._axes import axes_for
 
 #: height of a row in inches, and how far apart the fits of a coefficient are, in rows
@@ -60,7 +60,7 @@ class CoefficientDisplay:
     @classmethod
     def from_summaries(
         cls,
-        summaries: Summary | Mapping[str, Summary],
+        summaries: SummaryTable | Mapping[str, SummaryTable],
         *,
         intercept: bool = False,
         standardise: bool = False,
@@ -91,7 +91,7 @@ class CoefficientDisplay:
         ValueError
             If there is nothing to draw.
         """
-        named = {"": summaries} if isinstance(summaries, Summary) else dict(summaries)
+        named = {"": summaries} if isinstance(summaries, SummaryTable) else dict(summaries)
         tables = {name: _kept(summary.table, intercept) for name, summary in named.items()}
         return cls(tables, standardise=standardise).plot(ax)
 
