@@ -23,9 +23,8 @@ MOST = {
     "L1": (L1Regressor(), regression(200, 5), 8, 6),
     # one file more since envelopes serve rows elsewhere as well
     "L1, many rows": (L1Regressor(), regression(40_000, 10), 15, 10),
-    "logistic": (LogisticClassifier(), classes(200, 5), 16, 10),
-    # one more since its way of fitting also serves RobustClassifier, with any loss
-    "Dice": (DiceClassifier(), classes(200, 5), 16, 10),
+    "logistic": (LogisticClassifier(), classes(200, 5), 15, 10),
+    "Dice": (DiceClassifier(), classes(200, 5), 15, 10),
     "Tukey": (RobustRegressor(loss="tukey"), regression(200, 5), 15, 10),
 }
 

@@ -46,13 +46,8 @@ class EntropyClassifier(ProbabilityClassifier):
         return self._loss(len(self.classes_) > 2).convex and bool(self._penalty(1.0).convex)
 
     def _minimise(self, prepared: Prepared, start: Array | None, control: Control) -> Result:
-        loss = self._score_loss(prepared.data.y)[0]
-        return self._minimise_entropy(loss, prepared, start, control)
-
-    def _minimise_entropy(
-        self, loss: Loss, prepared: Prepared, start: Array | None, control: Control
-    ) -> Result:
         data = prepared.data
+        loss = self._score_loss(data.y)[0]
         n_scores = self._n_scores(data.y)
         entropy = CrossEntropy() if n_scores > 1 else Logistic()
         warm = start is not None

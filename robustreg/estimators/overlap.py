@@ -39,10 +39,9 @@ SEPARABLE = (
 class OverlapClassifier(LinearClassifier):
     """The Dice loss of two classes."""
 
-    def _minimise_overlap(
-        self, loss: Dice, prepared: Prepared, start: Array | None, control: Control
-    ) -> Result:
+    def _minimise(self, prepared: Prepared, start: Array | None, control: Control) -> Result:
         data, mass = prepared.data, prepared.units.mass
+        loss: Any = self._score_loss(data.y)[0]
         # Weights have mean one inside, and the loss is one number for all rows: its smoothing and
         # its penalty are given per unit of weight.
         dice = self._objective(
@@ -212,10 +211,6 @@ class DiceClassifier(OverlapClassifier):
 
     def _has_one_minimum(self) -> bool:
         return False
-
-    def _minimise(self, prepared: Prepared, start: Array | None, control: Control) -> Result:
-        loss = Dice(smoothing=float(self.smooth))
-        return self._minimise_overlap(loss, prepared, start, control)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -197,12 +197,12 @@ class RobustClassifier(NamedLoss, EntropyClassifier, MarginClassifier, OverlapCl
     def _minimise(self, prepared: Prepared, start: Array | None, control: Control) -> Result:
         loss: Any = self._loss(False)
         if not loss.additive:
-            return self._minimise_overlap(loss, prepared, start, control)
+            return OverlapClassifier._minimise(self, prepared, start, control)
         if loss.against_rest:
             return self._minimise_against_rest(loss, prepared, start, control)
         if self._sees_all_classes(loss):
             return self._minimise_together(loss, prepared, start, control)
-        return self._minimise_entropy(loss, prepared, start, control)
+        return EntropyClassifier._minimise(self, prepared, start, control)
 
     def _modulated(self) -> Any:
         loss = self._named_loss()
