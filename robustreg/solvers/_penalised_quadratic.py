@@ -28,6 +28,9 @@ MOST, LEAST = 4, 200
 #: where an exchange leaves no fewer coefficients on the wrong side, this share of those that would join does next
 #: (machine: .7 and .85 take up to twice as many systems), down to a share at which one at a time moves
 FEWER, LEAST_SHARE = 0.8, 1e-3
+#: where it has fallen to this, exchanges that leave more than this share of the active ones on the wrong side are
+#: given up: as many coefficients are active as there is rank (machine: elsewhere at most .15 are, there .3 to .9)
+DOUBTFUL, MANY_WRONG = 0.7, 0.25
 #: what is added to the diagonal, as a share of it, so that a singular system has a solution
 RIDGE = 1e-13
 
@@ -129,7 +132,7 @@ def _pivoted(H: Array, c: Array, v: Array, limits: Limits) -> Array | None:
     """Return the minimum by exchanging all coefficients at once that are on the wrong side; None where that cycles.
 
     Fewer systems than where each exchange has to lower the function. Here the number of coefficients on the
-    wrong side has to fall; where it does not, fewer of those at zero join.
+    wrong side has to fall; where it does not, fewer of those at zero join, unless it is a large share.
 
     References
     ----------
@@ -148,6 +151,8 @@ def _pivoted(H: Array, c: Array, v: Array, limits: Limits) -> Array | None:
         if not wrong:
             return x
         share = min(share / FEWER, 1.0) if wrong < fewest else FEWER * share
+        if share < DOUBTFUL and wrong > MANY_WRONG * np.count_nonzero(active):
+            return None
         fewest = min(fewest, wrong)
         sign[leave] = 0.0
         join = join[: int(np.ceil(share * len(join)))]
