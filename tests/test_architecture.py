@@ -6,6 +6,7 @@ The rules are functions of a folder, so that the last tests can break each of th
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -80,11 +81,17 @@ ALLOWED = {
 }
 
 
+@cache
+def parsed(text: str) -> ast.Module:
+    """Return the syntax tree of a file, which every rule walks."""
+    return ast.parse(text)
+
+
 def modules(root: Path) -> Iterator[tuple[tuple[str, ...], Path, ast.Module]]:
     """Yield (dotted name as a tuple, path, syntax tree) of every file of the package."""
     for path in sorted((root / PACKAGE).rglob("*.py")):
         name = path.relative_to(root).with_suffix("").parts
-        yield name, path, ast.parse(path.read_text(encoding="utf-8"))
+        yield name, path, parsed(path.read_text(encoding="utf-8"))
 
 
 def imported(name: tuple[str, ...], tree: ast.Module) -> set[str]:

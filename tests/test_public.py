@@ -3,6 +3,8 @@
 import configparser
 import importlib
 import inspect
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -101,3 +103,13 @@ def test_class_or_function_has_an_example(name):
     if module in {m.__name__ for m in MODULES}:
         thing = getattr(importlib.import_module(module), attribute)
         assert inspect.isabstract(thing) or ">>>" in inspect.getdoc(thing)
+
+
+def test_optional_libraries_are_imported_when_they_are_used():
+    # Dask, PyTorch and JAX: in their own tests, which have them
+    optional = ["formulaic", "matplotlib", "robustreg.tables._parquet", "skl2onnx"]
+    code = (
+        "import sys, robustreg.export, robustreg.formula, robustreg.plotting;"
+        f"found = set(sys.modules) & set({optional}); assert not found, found"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

@@ -166,7 +166,7 @@ def contaminated(kind, seed, n=60, q=3, share=0.5):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_breakdown(estimator, kind):
     X, y, slopes, _ = contaminated(kind, 3)
-    for seed in range(20):
+    for seed in range(8):
         model = estimator(random_state=seed).fit(X, y)
         assert np.abs(model.coef_ - slopes).max() < 30
         assert model.scale_ < 30
@@ -250,7 +250,7 @@ def missed(estimator, kind, seed, n, q, share):
 @pytest.mark.parametrize("estimator", [SRegressor, LTSRegressor])
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_search_is_never_above_the_fit_next_to_the_clean_rows(estimator, kind):
-    for n, q in ((100, 4), (200, 8), (400, 10)):
+    for n, q in ((100, 4), (200, 8)):
         assert missed(estimator, kind, 1, n, q, 0.47) < 1e-6
 
 
@@ -263,6 +263,7 @@ def test_search_over_sizes_shares_and_seeds(estimator, kind):
         for share in (0.3, 0.4, 0.47):
             for seed in range(3):
                 assert missed(estimator, kind, seed, n, q, share) < 1e-6, (n, q, share, seed)
+    assert missed(estimator, kind, 1, 400, 10, 0.47) < 1e-6
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)

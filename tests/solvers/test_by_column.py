@@ -9,7 +9,7 @@ from robustreg import HuberRegressor, L2Regressor, LogisticClassifier, RobustReg
 from robustreg.penalties import GroupLasso
 from robustreg.solvers import _by_column, _penalised_quadratic
 
-N, P = 120, 400
+N, P = 80, 240
 
 
 def wide_table():

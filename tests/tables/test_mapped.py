@@ -198,6 +198,7 @@ def under_limit(file, name, passes):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the data of a process")
 @pytest.mark.parametrize(
     "name",
@@ -209,6 +210,7 @@ def test_memory_of_a_fit_is_that_of_a_few_numbers_a_sample(name, large):
     assert found.returncode == 0, found.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the data of a process")
 def test_the_limit_stops_a_fit_that_holds_all_samples(large):
     assert under_limit(large, "L1Regressor", "no").returncode == 3
