@@ -15,6 +15,10 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 # What optional libraries run counts in the coverage of the whole: CI adds the main run to it.
 COVERED = ("--cov", "--cov-append", "--cov-report=", "--cov-fail-under=0")
 
+# One version, because its automatic differentiation still changes; and a build without CUDA,
+# which an index or a folder of wheels may offer for it, saves most of a large download.
+TORCH = "torch==2.13.0"
+
 
 @nox.session
 def lint(session: nox.Session) -> None:
@@ -45,7 +49,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the site, examples executed, warnings as errors; it reads offline, and its links lead somewhere."""
-    session.install("-e", ".[docs]")
+    session.install("-e", ".[docs]", TORCH)
     session.run("sphinx-build", "-q", "-W", "--keep-going", "-E", "docs", "docs/_build/html")
     session.run("python", "docs/check_links.py", "docs/_build/html")
     remote = (
@@ -89,10 +93,30 @@ def slow(session: nox.Session) -> None:
 
 @nox.session
 def array_api(session: nox.Session) -> None:
-    """Run the quick tests with SciPy's array API support switched on."""
+    """Run the tests that call every function of SciPy, with its array API support switched on."""
     session.install("-e", ".[test]")
+    # scikit-learn's checks, some of which are of namespaces, and fits by every solver. The other tests
+    # call the same functions of SciPy with other numbers.
+    tests = (
+        "tests/estimators/test_classification_checks.py",
+        "tests/estimators/test_elastic_net_checks.py",
+        "tests/estimators/test_embedding.py",
+        "tests/estimators/test_estimator_checks.py",
+        "tests/estimators/test_namespace.py",
+        "tests/estimators/test_ranking.py",
+        "tests/inference",
+        "tests/losses",
+        "tests/solvers",
+        "tests/tables",
+        "tests/test_fits.py",
+        "tests/test_model_selection.py",
+        "tests/test_model_selection_search.py",
+        "tests/test_orthonormal.py",
+        "tests/test_row_space.py",
+        "tests/test_scales.py",
+    )
     quick = ("-n", "auto", "-m", "not slow")
-    session.run("pytest", "tests", *quick, *session.posargs, env={"SCIPY_ARRAY_API": "1"})
+    session.run("pytest", *tests, *quick, *session.posargs, env={"SCIPY_ARRAY_API": "1"})
 
 
 @nox.session
@@ -112,12 +136,10 @@ def onnx(session: nox.Session) -> None:
 
 @nox.session
 def torch(session: nox.Session) -> None:
-    """Run the tests of the losses with PyTorch, without which those that need it are left out."""
-    # One version, because its automatic differentiation still changes; and a build without CUDA,
-    # which an index or a folder of wheels may offer for it, saves most of a large download.
-    session.install("-e", ".[test]", "torch==2.13.0")
+    """Run the tests that are left out without PyTorch."""
+    session.install("-e", ".[test]", TORCH)
     tests = (
-        "tests/losses",
+        "tests/losses/test_torch.py",
         "tests/test_torch_criteria.py",
         "tests/estimators/test_namespace.py",
         "tests/tables/test_device.py",
@@ -141,7 +163,7 @@ def jax(session: nox.Session, pins: tuple[str, ...]) -> None:
 def scale(session: nox.Session) -> None:
     """Run the tests of Dask on clusters of this machine, left out where Dask is not installed."""
     session.install("-e", ".[test,dask,parquet]")
-    session.run("pytest", *COVERED, "tests/tables", *session.posargs)
+    session.run("pytest", *COVERED, "tests/tables/test_dask.py", *session.posargs)
 
 
 @nox.session(default=False)
