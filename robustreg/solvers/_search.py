@@ -96,6 +96,8 @@ class Search:
             again, _ = self._optima(criterion, sample, rough, whole)
             optima = _agreed(criterion, sample, optima, again)
         if n <= 2 * size:
+            if rough is not None:
+                optima = _among_neighbours(criterion, sample, optima[:1])
             return Found(optima[:1], exhaustive)
         # a sample may have less contamination than it is made to withstand, and a minority that lies on a
         # plane is its majority then: those that are best without that count as well

@@ -21,7 +21,7 @@ from robustreg.solvers._subsampling import (
     Optimum,
     ranked,
 )
-from robustreg.solvers._subsets import Sample
+from robustreg.solvers._subsets import DEGENERATE, Sample
 from robustreg.solvers._table import Table
 
 #: a concentration step that changes the criterion by less than this share was the last
@@ -34,6 +34,8 @@ LONGER, LONGEST = 2.0, 8
 EDGE_ROWS, BAND = 2000, 0.1
 #: rows that change sides are told from those kept where they are fewer than one in this many (machine)
 FEW = 8
+#: rows that may be exchanged for one of as many others: of few rows all
+EXCHANGED = 200
 #: shares of a Newton step that are tried; after one that is shortened or fails a concentration step comes first
 LENGTHS = (1.0, 0.5, 0.25)
 #: share of the gain that a quadratic model promises with which a Newton step is taken
@@ -107,11 +109,16 @@ class TrimmedSquares(Criterion):
         A, residual = sample.A, sample.y - sample.A @ theta
         inner = self._inside(residual[:, None], sample)[:, 0] > 0
         kept, others = np.flatnonzero(inner), np.flatnonzero(~inner)
-        inverse = np.linalg.pinv(A[kept])
-        stays = np.maximum(1 - np.einsum("ij,ji->i", A[kept], inverse), 0.0)[:, None]
-        between = (A[others] @ inverse).T
-        comes = 1 + np.einsum("ij,ij->j", between, between)
-        out, into = residual[kept, None], residual[others]
+        left, values, axes = np.linalg.svd(A[kept], full_matrices=False)
+        sound = values > DEGENERATE * values[0]
+        left, right = left[:, sound], A[others] @ (axes[sound].T / values[sound])
+        stays = np.maximum(1 - np.square(left).sum(axis=1), 0.0)
+        comes = 1 + np.square(right).sum(axis=1)
+        # of many rows those are tried that gain most, or cost least, alone
+        alone = residual[kept] ** 2 / np.maximum(stays, NOTHING), residual[others] ** 2 / comes
+        most, least = np.argsort(-alone[0])[:EXCHANGED], np.argsort(alone[1])[:EXCHANGED]
+        out, into = residual[kept[most], None], residual[others[least]]
+        stays, comes, between = stays[most, None], comes[least], left[most] @ right[least].T
         gained = comes * out**2 - stays * into**2 - 2 * out * into * between
         with np.errstate(invalid="ignore", divide="ignore"):
             gained /= stays * comes + between**2
@@ -120,7 +127,7 @@ class TrimmedSquares(Criterion):
         if not gained.flat[best] > self.tol * float(residual[kept] @ residual[kept]):
             return None
         i, j = np.unravel_index(best, gained.shape)
-        rows = np.append(np.delete(kept, i), others[j])
+        rows = np.append(np.delete(kept, most[i]), others[least[j]])
         found: Array = np.linalg.lstsq(A[rows], sample.y[rows], rcond=None)[0]
         return found
 

@@ -73,6 +73,18 @@ def test_no_exchange_of_two_rows_gains():
             assert sum_of_squares(A[rows], y[rows]) >= least * (1 - 1e-9)
 
 
+def test_no_exchange_gains_among_more_rows_than_a_part(monkeypatch):
+    # starts are followed on a part of these, and steps from there end at a sum higher by up to .3 %
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((1000, 4))
+    y = X.sum(axis=1) + rng.standard_normal(1000)
+    model = LTSRegressor().fit(X, y)
+    sample = Sample(np.column_stack([np.ones(1000), X]), y, np.ones(1000))
+    criterion = TrimmedSquares(np.count_nonzero(model.support_) / 1000)
+    monkeypatch.setattr(_trimmed, "EXCHANGED", 1000)
+    assert criterion.neighbour(sample, np.append(model.raw_intercept_, model.raw_coef_)) is None
+
+
 def sum_of_squares(A, y):
     return np.sum((y - A @ np.linalg.lstsq(A, y, rcond=None)[0]) ** 2)
 
