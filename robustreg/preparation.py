@@ -388,26 +388,30 @@ def _of_rows(centred: Data) -> Array | None:
     parts = [np.arange(a, min(a + width, n_features)) for a in range(0, n_features, width)]
 
     def columns(part: Array) -> Array:
-        some = replace(centred, share=centred.share * len(part) / n_features).columns(part)
-        return np.concatenate([block.X for block in some.blocks()])
+        some = centred
+        if len(parts) > 1:  # taking all of them is a copy more
+            some = replace(centred, share=centred.share * len(part) / n_features).columns(part)
+        rows = [block.X for block in some.blocks()]
+        return rows[0] if len(rows) == 1 else np.concatenate(rows)
 
     inner = np.zeros((n, n))
     for part in parts:
         X = columns(part)
-        inner += X @ X.T
+        inner += X.dot(X.T)
     if not 0 < np.trace(inner) < np.inf:
         return None
     if centred.intercept:  # centred rows add up to zero: that direction is put first, and left out
         inner += 2 * np.trace(inner) / n
-    values, vectors = scipy.linalg.eigh(inner, overwrite_a=True, check_finite=False)
+    values, vectors = scipy.linalg.eigh(inner, driver="evd", overwrite_a=True, check_finite=False)
     if centred.intercept:
         values, vectors = values[:-1], vectors[:, :-1]
     if not len(values) or values[0] < ALIKE * values[-1]:
         return None
     weights = vectors * (np.sqrt(n) / values)
     transform = np.empty((n_features, len(values)))
-    for part in parts:
-        transform[part] = columns(part).T @ weights
+    for part in parts[::-1]:
+        X = X if part is parts[-1] else columns(part)  # the last one's are at hand
+        transform[part] = X.T.dot(weights)
     return transform
 
 
