@@ -30,7 +30,7 @@ from robustreg.data import (
     take_rows,
 )
 from robustreg.even_rows import even_rows
-from robustreg.orthonormal import lost_shares, orthonormal_transform
+from robustreg.orthonormal import lost_shares, orthonormal_transform, transform_by_rows
 from robustreg.row_space import MOST_ROWS, row_space
 from robustreg.sampling import drawn
 from robustreg.scales import weighted_median
@@ -44,8 +44,6 @@ FEW_CELLS = 1_000_000
 MAX_OFFSET = 1e3
 #: a column of this many times the size that a sample sees is judged by all rows
 FAR = 1e4
-#: smallest eigenvalue of the rows' inner products, as a share of the largest, that can be trusted
-ALIKE = 1e-8
 #: rows fewer than columns, but too alike for that, are made dense up to this many bytes
 MOST_BYTES = 1 << 28
 #: share of a column that combined columns may lack: what `tol` asks for by default. Rounding alone makes
@@ -209,8 +207,7 @@ def _typical(column: Array, noise: float, weight: Array | None) -> float:
 def arrange(data: Data) -> Data:
     """Decide where the coordinates are applied: kept, block by block, or to the coefficients."""
     center = data.coordinates.center
-    combined = not data.coordinates.diagonal and data.size > NARROW
-    most = COMBINED_BYTES if combined else KEEP_BYTES
+    most = KEEP_BYTES if data.coordinates.diagonal or data.size <= NARROW else COMBINED_BYTES
     if data.coordinates.precise:
         most = max(most, PRECISE_BYTES)
     if data.n_rows * data.size * 8 <= most or 4 * data.size <= len(center):
@@ -377,42 +374,20 @@ def _choose(
 
 
 def _of_rows(centred: Data) -> Array | None:
-    """Return the transform that `orthonormal_transform` would, from inner products of the rows.
-
-    In one copy of X and a fraction of the time where rows are fewer than columns. None where rows
-    are so alike that the square of their condition number would show.
-    """
+    """Return the transform of `transform_by_rows`, some columns at a time."""
     n = centred.X.shape[0] if centred.rows is None else len(centred.rows)
     n_features = len(centred.coordinates.center)
     width = max(BLOCK_BYTES // (8 * n), 1)
     parts = [np.arange(a, min(a + width, n_features)) for a in range(0, n_features, width)]
 
     def columns(part: Array) -> Array:
-        some = centred
-        if len(parts) > 1:  # taking all of them is a copy more
+        some = centred  # of which taking all columns would be a copy
+        if len(parts) > 1:
             some = replace(centred, share=centred.share * len(part) / n_features).columns(part)
         rows = [block.X for block in some.blocks()]
         return rows[0] if len(rows) == 1 else np.concatenate(rows)
 
-    inner = np.zeros((n, n))
-    for part in parts:
-        X = columns(part)
-        inner += X.dot(X.T)
-    if not 0 < np.trace(inner) < np.inf:
-        return None
-    if centred.intercept:  # centred rows add up to zero: that direction is put first, and left out
-        inner += 2 * np.trace(inner) / n
-    values, vectors = scipy.linalg.eigh(inner, driver="evd", overwrite_a=True, check_finite=False)
-    if centred.intercept:
-        values, vectors = values[:-1], vectors[:, :-1]
-    if not len(values) or values[0] < ALIKE * values[-1]:
-        return None
-    weights = vectors * (np.sqrt(n) / values)
-    transform = np.empty((n_features, len(values)))
-    for part in parts[::-1]:
-        X = X if part is parts[-1] else columns(part)  # the last one's are at hand
-        transform[part] = X.T.dot(weights)
-    return transform
+    return transform_by_rows(columns, parts, (n_features, n), centred.intercept)
 
 
 def refuse_loss(columns: Array) -> None:
