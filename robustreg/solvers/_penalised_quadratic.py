@@ -31,6 +31,8 @@ FEWER, LEAST_SHARE = 0.8, 1e-3
 #: where it has fallen to this, exchanges that leave more than this share of the active ones on the wrong side are
 #: given up: as many coefficients are active as there is rank (machine: elsewhere at most .15 are, there .3 to .9)
 DOUBTFUL, MANY_WRONG = 0.7, 0.25
+#: share of the coefficients of a factored system that may be at zero until another is factored
+FEW_LEFT = 0.25
 #: what is added to the diagonal, as a share of it, so that a singular system has a solution
 RIDGE = 1e-13
 
@@ -91,14 +93,18 @@ def minimise_quadratic(H: Array, c: Array, v: Array, limits: Limits) -> Array:
         The minimum, with exact zeros.
     """
     v, kinked = limits.zeroed(v), ~limits.free
-    pivoted = _pivoted(H, c, v, limits)
+    systems = _Systems(H, c, limits)
+    pivoted = _pivoted(H, c, v, limits, systems)
     if pivoted is not None:
         return pivoted
     active, sign = limits.free | (v != 0), np.sign(v)
     fresh, single = np.zeros(len(v), dtype=bool), False
     for _ in range(max(LEAST, MOST * len(v))):
-        x = _with_signs(H, c, limits, active, sign)
+        x = systems.minimum(active, sign)
         wrong = active & kinked & (x * sign <= 0)
+        if not wrong.any():  # the factor itself says so, too
+            x = systems.afresh(active, sign)
+            wrong = active & kinked & (x * sign <= 0)
         stuck = wrong & (v == 0)
         if stuck.any():  # those that joined for nothing
             active &= ~stuck
@@ -128,7 +134,7 @@ def minimise_quadratic(H: Array, c: Array, v: Array, limits: Limits) -> Array:
     return v
 
 
-def _pivoted(H: Array, c: Array, v: Array, limits: Limits) -> Array | None:
+def _pivoted(H: Array, c: Array, v: Array, limits: Limits, systems: _Systems) -> Array | None:
     """Return the minimum by exchanging all coefficients at once that are on the wrong side; None where that cycles.
 
     Fewer systems than where each exchange has to lower the function. Here the number of coefficients on the
@@ -143,7 +149,7 @@ def _pivoted(H: Array, c: Array, v: Array, limits: Limits) -> Array | None:
     fewest, share = len(v) + 1, 1.0
     while share > LEAST_SHARE:
         active = ~kinked | (sign != 0)
-        x = _with_signs(H, c, limits, active, sign)
+        x = systems.afresh(active, sign)
         leave = kinked & active & (x * sign <= 0)
         x[leave] = 0.0
         join = _joining(H, c, x, limits, active)
@@ -160,11 +166,67 @@ def _pivoted(H: Array, c: Array, v: Array, limits: Limits) -> Array | None:
     return None
 
 
-def _with_signs(H: Array, c: Array, limits: Limits, active: Array, sign: Array) -> Array:
-    """Return the minimum over the active coefficients, whose signs are known; the others are zero."""
-    x, A = np.zeros(len(c)), np.flatnonzero(active)
-    x[A] = solve_definite(H[np.ix_(A, A)], -(c[A] + limits.l1[A] * sign[A]))
-    return x
+class _Systems:
+    """Minima over active coefficients with known signs, one after another: the factor of one serves those with fewer.
+
+    A search along lines makes one coefficient zero at a time. The others then are those of the larger system, less a
+    combination of the columns of its inverse that belong to coefficients at zero, which are few.
+
+    Parameters
+    ----------
+    H, c : arrays of shape (q, q) and (q,)
+        The quadratic function.
+    limits : Limits
+        What is not smooth.
+    """
+
+    def __init__(self, H: Array, c: Array, limits: Limits) -> None:
+        self.H, self.c, self.limits = H, c, limits
+        self.factor: _Factor | None = None
+        #: coefficients that are factored, those of them at zero by their places, and whether one is; what belongs to them
+        self.held = np.zeros(0, dtype=int)
+        self.left: list[int] = []
+        self.gone = np.zeros(0, dtype=bool)
+        self.inverse = np.zeros((0, 0))
+
+    def minimum(self, active: Array, sign: Array) -> Array:
+        """Return the minimum, but for rounding that :meth:`afresh` would not leave; the others are zero."""
+        out = ~active[self.held]
+        n_out = np.count_nonzero(out)
+        others = np.count_nonzero(active) + n_out > len(out)
+        back = np.any(self.gone & ~out)
+        if self.factor is None or others or back or n_out > self.inverse.shape[1]:
+            return self.afresh(active, sign)
+        for j in np.flatnonzero(out & ~self.gone).tolist():
+            unit = np.zeros(len(out))
+            unit[j] = 1.0
+            self.inverse[:, len(self.left)] = self.factor.solve(unit)
+            self.left.append(j)
+        self.gone, x = out, np.zeros(len(active))
+        x[self.held] = self.factor.solve(self._right(sign))
+        if self.left:
+            columns, at_zero = self.inverse[:, : len(self.left)], self.held[self.left]
+            try:
+                x[self.held] -= columns @ np.linalg.solve(columns[self.left], x[at_zero])
+            except np.linalg.LinAlgError:
+                return self.afresh(active, sign)
+            x[at_zero] = 0.0
+        return x if np.isfinite(x).all() else self.afresh(active, sign)
+
+    def afresh(self, active: Array, sign: Array) -> Array:
+        """Return the minimum by a factor of its own, which is kept."""
+        self.held, self.left = np.flatnonzero(active), []
+        q = len(self.held)
+        self.gone = np.zeros(q, dtype=bool)
+        self.inverse = np.empty((q, int(FEW_LEFT * q)), order="F")
+        self.factor = _Factor.of(self.H[np.ix_(self.held, self.held)])
+        x = np.zeros(len(active))
+        if self.factor is not None:
+            x[self.held] = self.factor.refined(self._right(sign))
+        return x
+
+    def _right(self, sign: Array) -> Array:
+        return -(self.c + self.limits.l1 * sign)[self.held]
 
 
 def _joining(H: Array, c: Array, v: Array, limits: Limits, active: Array) -> Array:
@@ -205,19 +267,49 @@ def _searched(H: Array, c: Array, v: Array, x: Array, limits: Limits) -> Array:
     return limits.zeroed(out)
 
 
+class _Factor(NamedTuple):
+    """The factor of a matrix that is positive semi-definite, a singular one with a ridge.
+
+    Parameters
+    ----------
+    upper : array of shape (q, q)
+        Of the matrix in units in which its diagonal is one.
+    unit : array of shape (q, q)
+        The matrix in these.
+    scale : array of shape (q,)
+        What they are.
+    """
+
+    upper: Array
+    unit: Array
+    scale: Array
+
+    @classmethod
+    def of(cls, H: Array) -> _Factor | None:
+        """Return that of a matrix; None of no rows, or where no ridge helps."""
+        scale = np.sqrt(np.maximum(np.diag(H), 0.0))
+        scale = np.where(scale > 0, scale, 1.0)
+        unit, ridge = H / np.outer(scale, scale), RIDGE
+        while len(H) and (upper := cholesky(unit, ridge)) is None:
+            ridge *= 100
+            if not ridge < 1e3:
+                return None
+        return cls(upper, unit, scale) if len(H) else None
+
+    def solve(self, right: Array) -> Array:
+        """Solve a system, the ridge and rounding included."""
+        return np.asarray(solve_factored(self.upper, right / self.scale) / self.scale)
+
+    def refined(self, right: Array) -> Array:
+        """Solve a system to its own rounding."""
+        target = right / self.scale
+        found = solve_factored(self.upper, target)
+        for _ in range(2):
+            found += solve_factored(self.upper, target - self.unit @ found)
+        return np.asarray(found / self.scale)
+
+
 def solve_definite(H: Array, right: Array) -> Array:
     """Solve a system that is positive semi-definite, a singular one by its ridge solution."""
-    if not len(right):
-        return right
-    scale = np.sqrt(np.maximum(np.diag(H), 0.0))
-    scale = np.where(scale > 0, scale, 1.0)
-    unit, ridge = H / np.outer(scale, scale), RIDGE
-    while (factor := cholesky(unit, ridge)) is None:
-        ridge *= 100
-        if not ridge < 1e3:
-            return np.zeros_like(right)
-    target = right / scale
-    found = solve_factored(factor, target)
-    for _ in range(2):
-        found += solve_factored(factor, target - unit @ found)
-    return np.asarray(found / scale)
+    factor = _Factor.of(H)
+    return np.zeros_like(right) if factor is None else factor.refined(right)

@@ -71,19 +71,65 @@ def test_duality_gap_of_a_staged_lasso():
 
 
 def test_weak_penalties_take_fewer_systems(monkeypatch):
-    solve, sizes = _penalised_quadratic.solve_definite, []
+    factored, sizes = _penalised_quadratic.cholesky, []
 
-    def counted(H, right):
-        sizes.append(len(right))
-        return solve(H, right)
+    def counted(H, lift):
+        sizes.append(len(H))
+        return factored(H, lift)
 
-    monkeypatch.setattr(_penalised_quadratic, "solve_definite", counted)
+    monkeypatch.setattr(_penalised_quadratic, "cholesky", counted)
     model = L2Regressor(alpha=1.0, l1_ratio=1.0).fit(X, Y)
     staged = sum(size**3 for size in sizes)
     sizes.clear()
     monkeypatch.setattr(_by_column, "_stages", lambda problem, theta: [])
     model.fit(X, Y)
-    assert staged < sum(size**3 for size in sizes) / 2
+    # one factor serves many systems of the search along lines, which programs without stages need most
+    assert staged < 0.8 * sum(size**3 for size in sizes)
+    assert staged < 4 * P**3
+
+
+def saturated_program(n=60, q=90, seed=0):
+    """A quadratic function of as many active coefficients as there is rank, and a start far from its minimum."""
+    rng = np.random.default_rng(seed)
+    X, y = rng.standard_normal((n, q)), rng.standard_normal(n)
+    return X.T @ X / n, -X.T @ y / n, rng.standard_normal(q)
+
+
+@pytest.mark.parametrize("positive", [False, True])
+@pytest.mark.parametrize("l1", [1e-6, 1e-3, 1e-1])
+def test_a_program_with_as_many_active_coefficients_as_rank(l1, positive, monkeypatch):
+    H, c, v = saturated_program()
+    limits = _penalised_quadratic.Limits(np.full(len(c), l1), np.full(len(c), positive))
+    factored, count = _penalised_quadratic.cholesky, []
+    monkeypatch.setattr(
+        _penalised_quadratic, "cholesky", lambda *args: count.append(1) or factored(*args)
+    )
+    found = limits.minimise(H, c, v)
+    gradient = c + H @ found
+    size = np.abs(c) + np.abs(H) @ np.abs(found)
+    assert np.max(limits.excess(found, gradient) / size) <= 1e-13
+    assert len(count) <= 40
+
+
+def test_one_factor_serves_the_systems_of_fewer_coefficients():
+    H, c, _ = saturated_program(q=40)
+    limits = _penalised_quadratic.Limits(np.full(40, 0.01), np.zeros(40, dtype=bool))
+    systems = _penalised_quadratic._Systems(H, c, limits)
+    rng = np.random.default_rng(1)
+    active, sign = np.ones(40, dtype=bool), np.where(rng.random(40) < 0.5, 1.0, -1.0)
+    systems.afresh(active, sign)
+    first = systems.factor
+    for j in rng.permutation(40)[:10]:
+        active[j], sign[j] = False, 0.0
+        sign[active] *= np.where(rng.random(active.sum()) < 0.1, -1.0, 1.0)
+        expected = np.zeros(40)
+        kept = np.ix_(active, active)
+        expected[active] = np.linalg.solve(H[kept], -(c + 0.01 * sign)[active])
+        assert_allclose(systems.minimum(active, sign), expected, rtol=1e-9, atol=1e-9)
+        assert systems.factor is first
+    active[j], sign[j] = True, 1.0  # one that comes back
+    assert_allclose(systems.minimum(active, sign)[j], systems.afresh(active, sign)[j], rtol=1e-9)
+    assert systems.factor is not first
 
 
 def test_no_stages_where_the_start_is_near_or_the_loss_is_not_convex(monkeypatch):
