@@ -175,9 +175,13 @@ def _solved(system: Array, target: Array) -> Array:
         def solve(b: Array) -> Array:
             return np.asarray(scipy.linalg.lu_solve(factors, b, check_finite=False))
     else:
+        cond = len(system) * float(np.finfo(float).eps)
 
         def solve(b: Array) -> Array:
-            return np.asarray(np.linalg.lstsq(system, b, rcond=None)[0])
+            # with pivots instead of singular values: a fifth of the time, and the certificate judges what it finds
+            return np.asarray(
+                scipy.linalg.lstsq(system, b, cond, lapack_driver="gelsy", check_finite=False)[0]
+            )
 
     solved = solve(target)
     for _ in range(2):

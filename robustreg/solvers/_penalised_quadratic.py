@@ -29,8 +29,9 @@ MOST, LEAST = 4, 200
 #: (machine: .7 and .85 take up to twice as many systems), down to a share at which one at a time moves
 FEWER, LEAST_SHARE = 0.8, 1e-3
 #: where it has fallen to this, exchanges that leave more than this share of the active ones on the wrong side are
-#: given up: as many coefficients are active as there is rank (machine: elsewhere at most .15 are, there .3 to .9)
-DOUBTFUL, MANY_WRONG = 0.7, 0.25
+#: given up: as many coefficients are active as there is rank (machine: there .3 to .9 are; given up at .7
+#: other fits take a tenth longer)
+DOUBTFUL, MANY_WRONG = 0.5, 0.25
 #: share of the coefficients of a factored system that may be at zero until another is factored
 FEW_LEFT = 0.25
 #: what is added to the diagonal, as a share of it, so that a singular system has a solution
