@@ -14,6 +14,7 @@ import numpy as np
 
 from robustreg._array import Array
 from robustreg.data import FEW_GRAMS, Block, subsample_size
+from robustreg.losses._base import Kinks
 from robustreg.objective import Objective
 from robustreg.sampling import drawn, effective, uneven
 from robustreg.solvers._control import Control
@@ -372,23 +373,19 @@ def rows_of(
     not be ``dense``, rows of sparse X stay sparse.
     """
     data, total = objective.data, objective.total
-    kinks = objective.loss.kinks(data.y)
-    assert kinks is not None
-    lower, upper, position = (
-        np.broadcast_to(part, s.shape) for part in (kinks.lower, kinks.upper, kinks.position)
-    )
-    weight = (np.ones_like(s) if data.weight is None else data.weight) / total
-    X, w = data.take_with_ones(kept, dense=dense), weight[kept]
-    linear = np.zeros(objective.size)
+    every: Any = objective.loss.kinks(data.y)
+    kinks = Kinks(*(np.broadcast_to(part, s.shape)[kept] for part in every))
+    weight = (np.ones(len(kept)) if data.weight is None else data.weight[kept]) / total
+    X, linear = data.take_with_ones(kept, dense=dense), np.zeros(objective.size)
     if len(kept) < len(s):
-        slopes = weight * np.where(s > 0, upper, lower)
-        if pull is not None and (abs(X).T @ np.abs(slopes[kept])).max() < LEVERAGE:
-            linear = pull - X.T @ slopes[kept]
+        slopes = weight * kinks.slopes(s[kept])
+        if pull is not None and (abs(X).T @ np.abs(slopes)).max() < LEVERAGE:
+            linear = pull - X.T @ slopes
         else:
-            slopes[kept] = 0.0
-            linear = gradient_of(objective, slopes)
+            others = (1.0 if data.weight is None else data.weight) / total * every.slopes(s)
+            others[kept] = 0.0
+            linear = gradient_of(objective, others)
+    lower, upper = weight * kinks.lower, weight * kinks.upper
     hidden = objective.join(data.hidden, 0.0)
-    rows = Rows(
-        X, position[kept], w * lower[kept], w * upper[kept], w, linear, None, hidden, data.base
-    )
+    rows = Rows(X, kinks.position, lower, upper, weight, linear, None, hidden, data.base)
     return add_penalty(rows, objective)
