@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
@@ -23,6 +24,7 @@ from robustreg import (
     RobustRegressor,
     remote,
 )
+from tests._parts import fit, table
 
 PACKAGE = os.path.dirname(robustreg.__file__) + os.sep
 DESIGN = Path(__file__).parents[2] / "docs" / "design.md"
@@ -37,7 +39,7 @@ def data(classes):
     return (X, (y + rng.normal(size=N) > 0).astype(int)) if classes else (X, y)
 
 
-def holders(model, X, y, parts):
+def holders(fitting, parts):
     """Return the functions of some parts of the package that have had arrays with a number for each row."""
     found = set()
 
@@ -52,7 +54,7 @@ def holders(model, X, y, parts):
     outer = sys.getprofile()
     sys.setprofile(look)
     try:
-        model.fit(X, y)
+        fitting()
     finally:
         sys.setprofile(outer)
     return found
@@ -72,10 +74,9 @@ CLASSES = {"hinge", "logistic"}
 
 @pytest.mark.parametrize("name", ELSEWHERE)
 def test_by_passes_nothing_is_as_long_as_the_table(name):
-    da = pytest.importorskip("dask.array")
-    X, y = (da.from_array(part, chunks=4_000) for part in data(name in CLASSES))
+    rows = table(*data(name in CLASSES), ends=[*range(0, N, 4_000), N])
     with patch.object(remote, "TAKE_BYTES", 200_000):
-        assert not holders(ELSEWHERE[name], X, y, [""])
+        assert not holders(lambda: fit(ELSEWHERE[name], rows), [""])
 
 
 HERE = {
@@ -96,5 +97,5 @@ def test_here_the_modules_that_the_design_names_do():
     found = set()
     for name, model in HERE.items():
         X, y = data(name in CLASSES)
-        found |= holders(model, X, y, ["solvers", "objective", "scales"])
+        found |= holders(partial(model.fit, X, y), ["solvers", "objective", "scales"])
     assert {module for module, _ in found} == named
