@@ -15,6 +15,7 @@ import robustreg.torch as criteria
 from robustreg import L1Regressor
 
 torch.manual_seed(0)
+torch.set_num_threads(1)  # the network is small
 
 
 def signal(x):
@@ -43,9 +44,12 @@ print(f"scale of the errors {scale:.2f}")
 def train(*stages, steps=600):
     torch.manual_seed(1)
     network = torch.nn.Sequential(
-        torch.nn.Linear(1, 32), torch.nn.Tanh(), torch.nn.Linear(32, 32), torch.nn.Tanh(),
+        torch.nn.Linear(1, 32),
+        torch.nn.Tanh(),
+        torch.nn.Linear(32, 32),
+        torch.nn.Tanh(),
         torch.nn.Linear(32, 1),
-    )  # fmt: skip
+    )
     for criterion in stages:
         optimiser = torch.optim.Adam(network.parameters(), lr=0.01)
         for _ in range(steps // len(stages)):
@@ -78,8 +82,8 @@ left.plot(x, y, ".", color="#bbbbbb", markersize=3)
 left.plot(grid, signal(grid), color="black", linestyle="--", label="true function")
 for name in ("torch: MSELoss", "torch: HuberLoss(delta=1)", "Huber(), then Tukey()"):
     left.plot(grid, curves[name], label=name)
-left.legend(fontsize="small")
-left.set(xlabel="x", ylabel="y", title="20 % contaminated targets")
+left.legend(fontsize="small", loc="upper left")
+left.set(xlabel="x", ylabel="y", ylim=(-2, 8), title="20 % contaminated targets")
 right.barh(list(error), list(error.values()), color=["#bbbbbb"] * 2 + ["#1f77b4"] * 3)
 right.invert_yaxis()
 right.set(xlabel="mean distance to the true function")
