@@ -44,7 +44,7 @@ def too_many(n_features: int) -> str:
 def opened(X: Any, y: Any, sample_weight: Any, read: Any = None) -> Table:
     """Return collections of Dask, a file mapped into memory, an array on a device, or rows, as a table."""
     if isinstance(X, np.memmap):
-        return open_here(X, np.asarray(plain_labels(y)), sample_weight, read)
+        return open_here(X, np.asanyarray(plain_labels(y)), sample_weight, read)
     if isinstance(X, DeviceRows):
         y = np.asarray(plain_labels(y))
         if isinstance(sample_weight, Real):

@@ -1,8 +1,10 @@
-"""What tells that rows which were computed again are not those of the pass before."""
+"""What tells that rows which are computed or read again are not those of the pass before."""
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -52,6 +54,55 @@ def refuse_changed(before: Array, part: Part) -> None:
             "X, y or sample_weight change from one computation to the next: a partition does not hold the values "
             "that it held in the pass before. Persist them, give random numbers a seed, or write them to a file first."
         )
+
+
+class Stamp(NamedTuple):
+    """What changes where a file is written.
+
+    Parameters
+    ----------
+    number : int
+        Of the file on its device: another one where a file was replaced.
+    size, written : int
+        Bytes, and when it was written last, in nanoseconds.
+    """
+
+    number: int
+    size: int
+    written: int
+
+    @classmethod
+    def of(cls, file: Any) -> Stamp:
+        """Return that of a file."""
+        now = os.stat(file)
+        return cls(now.st_ino, now.st_size, now.st_mtime_ns)
+
+
+def stamps(files: Iterable[Any]) -> dict[Any, Stamp]:
+    """Return the stamps of files, those of one that is not there left out."""
+    return {file: Stamp.of(file) for file in files if os.path.exists(file)}
+
+
+def refuse_written(before: dict[Any, Stamp], *, replaced: bool) -> None:
+    """Refuse files that were written after their stamps were taken.
+
+    Parameters
+    ----------
+    before : dict
+        As of :func:`stamps`.
+    replaced : bool
+        Whether to refuse those, too, that were removed or that others have taken the place of.
+
+    Raises
+    ------
+    RuntimeError
+        That names the first one.
+    """
+    now = stamps(before)
+    for file, was in before.items():
+        gone = file not in now or now[file].number != was.number
+        if replaced if gone else now[file] != was:
+            raise RuntimeError(f"{file} has changed since it was opened: open it again.")
 
 
 def _sums(part: Part) -> Array:

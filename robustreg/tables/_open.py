@@ -10,6 +10,8 @@ import numpy as np
 from robustreg._array import Array, row_slices
 from robustreg.tables._base import Local, Part, Table
 from robustreg.tables._checks import checked_weight, one_number
+from robustreg.tables._fingerprint import stamps
+from robustreg.tables._mapped import Mapped
 
 #: bytes of X in one part of a mapped file: many blocks, so that what a part costs does not count
 MAPPED = 1 << 25
@@ -60,11 +62,11 @@ def open_here(
         As of :func:`open_table`.
     """
     positive, read = read is None, one_number if read is None else read
+    files = [getattr(one, "filename", None) for one in (X, y, weight) if isinstance(one, np.memmap)]
     if isinstance(X, np.ndarray):
         X = np.asarray(X)  # slices of its subclass take longer than some passes over them
     step = max(MAPPED // (X.itemsize * X.shape[1]), 1)
-
-    weight = None if weight is None else np.asarray(weight)
+    y, weight = np.asarray(y), None if weight is None else np.asarray(weight)
 
     def part(rows: slice) -> Part:
         where = f"of the samples from {rows.start} on"
@@ -73,7 +75,8 @@ def open_here(
         found = Part(X[rows], some, mass)
         return found.positive() if positive else found
 
-    table = Local(list(map(part, row_slices(len(X), step))))
+    parts = list(map(part, row_slices(len(X), step)))
+    table = Mapped(parts, stamps(file for file in files if file is not None))
     if not table.total > 0:
         raise ValueError(
             "Found array with 0 sample(s) of positive weight while a minimum of 1 is required."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from robustreg._array import Array
-from robustreg.tables._base import Local, Part, Sums, Table, add, join, nodes_of, summary
+from robustreg.tables._base import Part, Sums, Table, add, join, nodes_of, summary
 from robustreg.tables._checks import checked_weight, refuse_not_finite
+from robustreg.tables._fingerprint import refuse_written, stamps
+from robustreg.tables._mapped import Mapped
 
 #: bytes of rows that are decoded at a time; decoding, transposing and adding up go through all of them
 DECODED = 1 << 25
@@ -58,11 +59,6 @@ def parquet_files(path: Any) -> list[str]:
     return list(map(str, files))
 
 
-def stamp(files: Sequence[str]) -> list[tuple[int, int]]:
-    """Return what changes where files do."""
-    return [(s.st_size, s.st_mtime_ns) for s in map(os.stat, files)]
-
-
 class ParquetTable(Table):
     """Rows of Parquet files, read anew in each pass.
 
@@ -87,7 +83,7 @@ class ParquetTable(Table):
     ) -> None:
         self.files, self.columns, self.read, self.functions = files, columns, read, functions
         self.n_features = len(columns.features)
-        self._stamp = stamp(files)
+        self._stamps = stamps(files)
         for file in files:
             check_schema(file, columns)
         self.n_rows, self.total = 0, 0.0
@@ -105,21 +101,15 @@ class ParquetTable(Table):
     def reduce(
         self, function: Callable[[Part], Sums], combine: Callable[[Sums, Sums], Sums] = add
     ) -> Sums:
-        if stamp(self.files) != self._stamp:
-            changed = [
-                f
-                for f, old, new in zip(self.files, self._stamp, stamp(self.files), strict=True)
-                if old != new
-            ]
-            raise RuntimeError(f"{changed[0]} has changed since it was opened: open it again.")
+        refuse_written(self._stamps, replaced=True)
         leaves = ((number, function(part)) for number, part in enumerate(self._parts()))
         return join(nodes_of(leaves, combine), combine)
 
-    def cached(self, folder: Any) -> Local:
+    def cached(self, folder: Any) -> Mapped:
         """Write the rows as arrays to a folder, and return them mapped from there."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        parts = []
+        parts, files = [], []
         for number, part in enumerate(self._parts()):
             kept = {"X": part.X, "weight": part.weight}
             kept["y"] = part.y.astype(str) if part.y.dtype == object else part.y
@@ -127,9 +117,10 @@ class ParquetTable(Table):
                 if values is not None:
                     file = folder / f"{number}-{name}.npy"
                     np.save(file, values)
+                    files.append(file)
                     kept[name] = np.asarray(np.load(file, mmap_mode="r"))
             parts.append(Part(**kept))
-        return Local(parts)
+        return Mapped(parts, stamps(files))
 
     def _parts(self) -> Iterator[Part]:
         """Yield the rows, some of a row group at a time."""

@@ -1,5 +1,6 @@
 """Files that are mapped into memory: the fits of arrays, in little memory."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -39,9 +40,9 @@ def passes(monkeypatch):
     return found
 
 
-def mapped(folder, values, order="C"):
+def mapped(folder, values, order="C", name="X"):
     """Return an array that is read from a file as it is needed."""
-    file = folder / "X.npy"
+    file = folder / f"{name}.npy"
     np.save(file, np.asarray(values, order=order))
     return np.load(file, mmap_mode="r")
 
@@ -128,6 +129,58 @@ def test_values_that_no_fit_takes_are_refused_as_in_memory(tmp_path, little):
         L1Regressor().fit(rows, LABELS)
     with pytest.raises(ValueError, match="epsilon"):
         HuberRegressor(epsilon=-1).fit(rows, Y)
+
+
+def after(monkeypatch, count, change):
+    """Call a function after so many passes over the parts of a table."""
+    made, reduce = [], _base.Local.reduce
+
+    def counted(*args):
+        found = reduce(*args)
+        made.append(1)
+        if len(made) == count:
+            change()
+        return found
+
+    monkeypatch.setattr(_base.Local, "reduce", counted)
+    return made
+
+
+@pytest.mark.parametrize("name", ["X", "y", "weight"])
+def test_a_file_that_is_written_during_a_fit_is_an_error(name, tmp_path, little, monkeypatch):
+    values = {"X": X, "y": Y, "weight": WEIGHT}
+    rows = {key: mapped(tmp_path, one, name=key) for key, one in values.items()}
+    file = tmp_path / f"{name}.npy"
+    os.utime(file, ns=(1, 1))  # clocks of file systems tick some hundred times a second
+
+    def write():
+        with file.open("r+b") as opened:
+            opened.seek(-8, os.SEEK_END)
+            opened.write(np.float64(3.0).tobytes())
+
+    made = after(monkeypatch, 2, write)
+    with pytest.raises(RuntimeError, match=rf"{name}\.npy has changed since it was opened"):
+        L2Regressor().fit(rows["X"], rows["y"], rows["weight"])
+    assert len(made) == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there a file that is mapped cannot be removed")
+@pytest.mark.parametrize("kind", ["removed", "replaced"])
+def test_a_file_that_is_removed_or_replaced_is_fitted_as_it_was(
+    kind, tmp_path, little, monkeypatch
+):
+    expected, rows = L2Regressor().fit(mapped(tmp_path, X), Y), mapped(tmp_path, X)
+    mapped(tmp_path, -X, name="other")
+
+    def change():
+        if kind == "removed":
+            (tmp_path / "X.npy").unlink()
+        else:
+            (tmp_path / "other.npy").replace(tmp_path / "X.npy")
+
+    made = after(monkeypatch, 2, change)
+    assert_array_equal(L2Regressor().fit(rows, Y).coef_, expected.coef_)
+    assert len(made) > 2
 
 
 def test_large_entries_are_no_infinities(tmp_path, little):

@@ -197,6 +197,16 @@ def test_file_that_changes_between_fits_is_an_error(folder):
         L2Regressor().fit(rows)
 
 
+def test_a_cache_that_is_written_again_is_an_error_for_rows_that_were_in_it(folder, tmp_path):
+    rows = Rows.from_parquet(folder, y="y", features=FEATURES, cache=tmp_path / "cache")
+    before = L2Regressor().fit(rows).coef_
+    assert_array_equal(L2Regressor().fit(rows).coef_, before)
+    for file in (tmp_path / "cache").iterdir():
+        os.utime(file, ns=(1, 1))
+    with pytest.raises(RuntimeError, match=r"\.npy has changed since it was opened"):
+        L2Regressor().fit(rows)
+
+
 def test_no_rows(tmp_path):
     with pytest.raises(FileNotFoundError, match="No Parquet file"):
         Rows.from_parquet(tmp_path, y="y")
