@@ -1,23 +1,18 @@
-"""Collections of Dask: without a cluster, and on clusters of this machine."""
+"""Collections of Dask, without a cluster."""
 
-import os
 import pickle
-import signal
 import subprocess
 import sys
-import threading
-import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier
 from sklearn.model_selection import GridSearchCV
 
 dask = pytest.importorskip("dask", reason="Dask is an optional dependency: extra `dask`")
-distributed = pytest.importorskip("distributed", reason="comes with the extra `dask`")
+pytest.importorskip("distributed", reason="comes with the extra `dask`")
 import dask.array as da
 import dask.dataframe as dd
 
@@ -26,18 +21,25 @@ from robustreg import (
     FocalClassifier,
     HingeClassifier,
     HuberRegressor,
+    HuberRegressorCV,
     KLRegressor,
     L1Regressor,
     L2Regressor,
+    LinearEmbedding,
     LogisticClassifier,
+    LTSRegressor,
+    MarginRanker,
     MMRegressor,
     PolyClassifier,
     QuantileRegressor,
+    RobustClassifier,
     RobustRegressor,
     Rows,
+    SRegressor,
     remote,
 )
-from tests._pages import scripts
+from robustreg.tables import _dask, add
+from tests.tables._collections import SIZES, N, P, arrays, assert_same, frame, rows
 
 MODELS = [
     L2Regressor(alpha=1.0),
@@ -49,35 +51,6 @@ MODELS = [
     QuantileRegressor(quantile=0.8, alpha=0.01),
 ]
 each = pytest.mark.parametrize("model", MODELS, ids=repr)
-N, P = 9000, 4
-ROOT = Path(__file__).parents[2]
-SIZES = (1, 0, 5000, 999, 3000)
-
-
-def rows(seed=0):
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(N, P)) * [1.0, 10.0, 0.1, 1.0] + [0.0, 5.0, 1.0, 100.0]
-    y = X @ np.arange(1.0, P + 1) + 0.5 * rng.standard_t(2, size=N) + 3
-    return X, y, rng.uniform(0.0, 2.0, size=N)
-
-
-def arrays(X, y, *more):
-    return (
-        da.from_array(X, chunks=(SIZES, X.shape[1])),
-        *(da.from_array(column, chunks=(SIZES,)) for column in (y, *more)),
-    )
-
-
-def frame(X, y, weight):
-    table = pd.DataFrame(X, columns=list("abcd")).assign(y=y, w=weight)
-    return dd.from_pandas(table, npartitions=5)
-
-
-def assert_same(model, local, rtol=1e-7):
-    size = np.abs(local.coef_).max()
-    assert_allclose(model.coef_, local.coef_, atol=rtol * size)
-    assert_allclose(model.intercept_, local.intercept_, atol=100 * rtol * size)
-    assert model.optimality_ <= model.tol
 
 
 @pytest.fixture(autouse=True)
@@ -263,16 +236,29 @@ def test_rows_are_prepared_once_and_fitted_often(on_frame):
     assert of_labels.classes_.tolist() == ["maybe", "no", "yes"]
 
 
-def test_search_over_arrays_of_known_lengths_is_that_in_memory():
+@pytest.mark.parametrize("kind", ["regressor", "classifier"])
+def test_search_over_arrays_of_known_lengths_is_that_in_memory(kind, monkeypatch):
+    """And X stays where it is."""
     X, y, _ = rows()
+    if kind == "regressor":
+        search = GridSearchCV(HuberRegressor(), {"epsilon": [1.1, 2.0]}, cv=3)
+    else:
+        y = (y > np.median(y)).astype(int)
+        search = GridSearchCV(LogisticClassifier(), {"alpha": [1.0, 100.0]}, cv=3)
     lazy, target = arrays(X, y)[:2]
-    search = GridSearchCV(HuberRegressor(), {"epsilon": [1.1, 2.0]}, cv=3)
-    here, found = (clone(search).fit(*data) for data in ((X, y), (lazy, target)))
+    here, brought = clone(search).fit(X, y), da.Array.__array__
+
+    def bring(collection, *args, **kwargs):
+        assert collection.ndim == 1
+        return brought(collection, *args, **kwargs)
+
+    monkeypatch.setattr(da.Array, "__array__", bring)
+    found = clone(search).fit(lazy, target)
     for name in ("mean_test_score", "std_test_score"):
         assert_allclose(found.cv_results_[name], here.cv_results_[name], rtol=1e-6)
     assert_same(found.best_estimator_, here.best_estimator_)
     with pytest.raises(TypeError, match=r"<Rows: 9000 x 4> cannot be divided.*Dask arrays"):
-        clone(search).fit(Rows.from_dask(lazy, target))
+        clone(search).fit(Rows.from_dask(lazy, target), None if kind == "regressor" else y)
 
 
 def test_attribute_of_rows_names_the_method_that_answers():
@@ -284,15 +270,88 @@ def test_attribute_of_rows_names_the_method_that_answers():
     assert model.fit(*rows()[:2]).outliers_.any()
 
 
-@pytest.mark.parametrize(
-    "model",
-    [HuberRegressor(scale="mad"), DiceClassifier(), MMRegressor()],
-    ids=repr,
-)
-def test_what_is_not_served_is_refused_by_name(model):
+SERVED = [
+    *MODELS,
+    HuberRegressor(scale="concomitant"),
+    LogisticClassifier(),
+    FocalClassifier(),
+    PolyClassifier(),
+    HingeClassifier(),
+    HingeClassifier(squared=True),
+    RobustClassifier(loss="squared_hinge"),
+    KLRegressor(),
+]
+
+
+def targets_of(model, y):
+    """Return targets that a model takes: several of a classifier of several classes or labels."""
+    if isinstance(model, KLRegressor):
+        shares = 1 / (1 + np.exp(-(y - np.median(y)) / 50))
+        return [np.column_stack([shares, 1 - shares])]
+    if not is_classifier(model):
+        return [y]
+    noisy = y + np.random.default_rng(0).logistic(scale=8, size=len(y))
+    several = (noisy[:, None] > np.quantile(y, [0.3, 0.6])).astype(int)
+    found = [several[:, 0], words(noisy)]
+    return [*found, several] if isinstance(model, LogisticClassifier) else found
+
+
+@pytest.mark.parametrize("model", SERVED, ids=repr)
+def test_no_row_comes_here_and_little_goes_there(model, monkeypatch):
+    """Whoever asks a collection for its values, in the process that fits, is mistaken."""
+    X, y, _ = rows()
+    sent, reduce = [], _dask.DaskTable.reduce
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("values were asked for")
+
+    def measured(table, function, combine=add):
+        sent.append(len(pickle.dumps((function, combine))))
+        return reduce(table, function, combine)
+
+    for name in ("__array__", "compute", "__iter__", "__bool__"):
+        monkeypatch.setattr(da.Array, name, refuse)
+    monkeypatch.setattr(_dask.DaskTable, "reduce", measured)
+    for target in targets_of(model, y):
+        chunks = (SIZES, *target.shape[1:])
+        lazy = da.from_array(target, chunks=chunks)
+        found = clone(model).fit(arrays(X, y)[0], lazy)
+        assert found.optimality_ <= found.tol
+    assert sent
+    assert max(sent) < 16_000 + 16 * P**2
+
+
+PENALTY = "penalty that is not the sum of squares"
+REFUSED = [
+    (HuberRegressor(scale="mad"), "HuberRegressor .*scale='mad'.*pass scale='l1'"),
+    (RobustRegressor(loss="tukey"), "RobustRegressor .*Tukey loss is not convex"),
+    (L2Regressor(alpha=1.0, l1_ratio=0.5), f"L2Regressor .*{PENALTY}"),
+    (HuberRegressor(alpha=1.0, l1_ratio=0.5), f"HuberRegressor .*{PENALTY}"),
+    (LogisticClassifier(alpha=1.0, l1_ratio=0.5), f"LogisticClassifier .*{PENALTY}"),
+    (QuantileRegressor(quantile=[0.1, 0.9]), "QuantileRegressor .*vector of quantiles; pass one"),
+    (L1Regressor(solver="highs"), "L1Regressor .*solver='highs'"),
+    (HingeClassifier(multi_class="crammer_singer"), "HingeClassifier .*'crammer_singer'"),
+    (DiceClassifier(), "DiceClassifier .*needs all samples at once"),
+    (MMRegressor(), "MMRegressor needs them"),
+    (SRegressor(), "SRegressor needs them"),
+    (LTSRegressor(), "LTSRegressor needs them"),
+    (HuberRegressorCV(), "HuberRegressorCV needs them"),
+    (LinearEmbedding(), "needs them"),
+]
+
+
+@pytest.mark.parametrize(("model", "reason"), REFUSED, ids=lambda one: repr(one)[:40])
+def test_what_is_not_served_is_refused_by_name(model, reason):
     X, y = arrays(*rows()[:2])
-    with pytest.raises(TypeError, match="does not load them unasked"):
+    with pytest.raises(TypeError, match=rf"{reason}.* does not load them unasked.*pass .\.compute"):
         model.fit(X, y > 0)
+
+
+def test_a_ranker_is_refused_by_name():
+    X, y = arrays(*rows()[:2])
+    query = da.from_array(np.repeat(np.arange(N // 10), 10), chunks=(SIZES,))
+    with pytest.raises(TypeError, match=r"MarginRanker needs them .*unasked.*pass X\.compute"):
+        MarginRanker().fit(X, y, qid=query)
 
 
 def changed(position, value):
@@ -484,233 +543,3 @@ def test_column_that_is_no_number_is_refused_by_name(kind):
 def test_package_is_imported_without_dask():
     code = "import robustreg, sys; assert not {'dask', 'distributed'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
-
-
-# --- On clusters ------------------------------------------------------------------------------
-
-
-slow = pytest.mark.slow
-
-
-@pytest.fixture
-def cluster():
-    """Return a function that starts so many worker processes, which end with the test."""
-    started = []
-
-    def start(n, threads=1):
-        workers = distributed.LocalCluster(
-            n_workers=n, threads_per_worker=threads, dashboard_address=None, processes=True
-        )
-        client = distributed.Client(workers)
-        started.extend([client, workers])
-        return client
-
-    paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    quiet = {
-        "distributed.nanny.environ.PYTHONPATH": paths,
-        "logging.distributed": "critical",
-        "distributed.comm.timeouts.connect": "10s",
-    }
-    with dask.config.set(quiet):
-        yield start
-        for each in started:
-            each.close(timeout=60)
-
-
-def many(n=40_000, p=10, parts=16):
-    X = da.random.default_rng(3).normal(size=(n, p), chunks=(n // parts, p))
-    y = X.sum(axis=1) + da.random.default_rng(4).normal(size=n, chunks=n // parts)
-    return X, y
-
-
-pytestmark = pytest.mark.filterwarnings("default")  # Dask and its event loop warn of each other
-
-
-@slow
-def test_same_bits_on_any_number_of_workers(cluster):
-    models, found = [HuberRegressor(scale="proposal2"), HuberRegressor(), L1Regressor()], []
-    for n, threads in ((1, 2), (2, 1), (3, 1)):
-        client = cluster(n, threads)
-        fitted = [clone(model).fit(*arrays(*rows())) for model in models]
-        found.append([np.append(model.coef_, model.intercept_) for model in fitted])
-        client.close()
-        client.cluster.close(timeout=60)
-    for model in fitted:
-        assert_same(model, clone(model).fit(*rows()))
-    assert_array_equal(found[0], found[1])
-    assert_array_equal(found[0], found[2])
-
-
-@slow
-@pytest.mark.parametrize("delay", [0.0, 0.2, 0.6])
-def test_worker_killed_during_a_fit_changes_no_bit(cluster, delay):
-    client = cluster(2)
-    X, y = many()
-    X, y = client.persist([X, y])
-    distributed.wait([X, y])
-    model = HuberRegressor(tol=1e-12)
-    before = model.fit(X, y).coef_
-    pid = next(iter(client.run(os.getpid).values()))
-    killer = threading.Timer(delay, os.kill, (pid, signal.SIGKILL))
-    killer.start()
-    start = time.monotonic()
-    after = clone(model).fit(X, y).coef_
-    assert time.monotonic() - start < 60
-    killer.join()
-    assert_array_equal(after, before)
-
-
-@slow
-def test_rows_that_a_lost_worker_held_and_that_come_out_otherwise_are_an_error(cluster):
-    client = cluster(2)
-
-    def anew():
-        return np.random.default_rng().normal(size=(20_000, 3))
-
-    parts = [dask.delayed(anew, pure=False)() for _ in range(4)]
-    X = da.concatenate([da.from_delayed(part, (20_000, 3), float) for part in parts])
-    X, y = client.persist((X, X.sum(axis=1)))
-    held = Rows.from_dask(X, y)
-    L2Regressor().fit(held)
-    (holder, *_), *_ = client.who_has(X).values()
-    os.kill(client.run(os.getpid)[holder], signal.SIGKILL)
-    with pytest.raises(RuntimeError, match="give random numbers a seed"):
-        L2Regressor().fit(held)
-
-
-@slow
-def test_partitions_that_are_there_become_bundles_at_once_and_stay_the_user_s(cluster):
-    client = cluster(2)
-    model = HuberRegressor(scale="proposal2")
-    lazy = many(parts=64)
-    X, y = client.persist(lazy)
-    weight = client.persist(da.ones(y.shape, chunks=y.chunks))
-    distributed.wait([X, y, weight])
-    table = Rows.from_dask(X, y)
-    names = client.run_on_scheduler(lambda dask_scheduler: list(map(str, dask_scheduler.tasks)))
-    assert sum("read_bundle" in name for name in names) == 2
-    assert not any("Ready" in name for name in names)  # one for each partition
-    expected = clone(model).fit(*lazy).coef_
-    assert_array_equal(clone(model).fit(table).coef_, expected)
-    assert_array_equal(clone(model).fit(X, y).coef_, expected)
-    assert_allclose(clone(model).fit(X, y, weight).coef_, expected, rtol=1e-9)
-    holed = X.copy()
-    holed[-1, 2] = np.inf
-    holed = client.persist(holed)
-    with pytest.raises(ValueError, match="infinity in partition 63, column 2"):
-        clone(model).fit(holed, y)
-    minus = weight.copy()
-    minus[0] = -1.0  # in one partition: of several the first worker to find one is heard
-    with pytest.raises(ValueError, match="Negative values in sample_weight in partition 0"):
-        clone(model).fit(X, y, client.persist(minus))
-    assert float(X.sum().compute() + y.sum().compute()) != 0  # nobody has called them off
-    assert all(future.status == "finished" for future in distributed.futures_of([X, y, weight]))
-
-
-@slow
-def test_rows_that_are_lost_for_good_end_a_fit_with_an_error(cluster):
-    client = cluster(2)
-    X, y, _ = rows()
-    halves = [client.scatter(part, broadcast=False) for part in np.split(X, 2)]
-    lazy = da.concatenate([da.from_delayed(half, (N // 2, P), float) for half in halves])
-    target = da.from_array(y, chunks=N // 2)
-    L2Regressor().fit(lazy, target)
-    for worker in client.run(os.getpid).values():
-        os.kill(worker, signal.SIGKILL)
-    start = time.monotonic()
-    with pytest.raises((RuntimeError, ValueError), match=r"lost|scatter"):
-        L2Regressor().fit(lazy, target)
-    assert time.monotonic() - start < 60
-
-
-@slow
-def test_recipe_of_the_guide_runs(tmp_path):
-    (recipe,) = scripts("large_data")
-    script = tmp_path / "recipe.py"
-    script.write_text(recipe, "utf-8")
-    paths = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, str(script)]
-    found = subprocess.run(
-        command, check=True, capture_output=True, text=True, timeout=300, env=paths
-    )
-    coefficients, rest = found.stdout.splitlines()
-    assert coefficients == str([1.0] * 10)
-    assert rest.startswith("0.91 dask.array<")
-
-
-@slow
-def test_fit_leaves_nothing_on_the_cluster_and_sends_little(cluster):
-    client = cluster(2)
-    model = L2Regressor().fit(*many())
-    deadline = time.monotonic() + 10
-    while client.futures and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not client.futures
-    assert len(pickle.dumps(model)) < 4000
-
-
-def test_worker_with_another_version_is_refused_before_any_pass(cluster):
-    client = cluster(1)
-
-    def older():
-        import robustreg
-
-        robustreg.__version__ = "0.0.1"
-
-    client.run(older)
-    with pytest.raises(RuntimeError, match=r"must be installed on every worker.*0\.0\.1"):
-        L2Regressor().fit(*many())
-
-
-@slow
-def test_cluster_without_workers_ends_a_fit_with_an_error(cluster, monkeypatch):
-    monkeypatch.setattr("robustreg.tables._dask.LOOK", 0.5)
-    client = cluster(1)
-    X, y = many()
-    client.cluster.scale(0)
-    deadline = time.monotonic() + 30
-    while client.scheduler_info(-1)["workers"] and time.monotonic() < deadline:
-        time.sleep(0.1)
-    with pytest.raises(RuntimeError, match="No Dask worker has been there for 3 seconds"):
-        L2Regressor().fit(X, y)
-
-
-@slow
-def test_rows_whose_futures_are_cancelled_end_a_fit_with_an_error(cluster):
-    client = cluster(1)
-    X, y = client.persist(many())
-    distributed.wait([X, y])
-    client.cancel(X)
-    start = time.monotonic()
-    with pytest.raises(RuntimeError, match="pass a collection that Dask can compute again"):
-        L2Regressor().fit(X, y)
-    assert time.monotonic() - start < 60
-
-
-@slow
-def test_interrupt_calls_off_what_was_asked_for(cluster):
-    client = cluster(1)
-
-    def slowly(block):
-        import time
-
-        time.sleep(60)
-        return block
-
-    X, y, _ = arrays(*rows())
-    X = X.map_blocks(slowly, dtype=float, meta=np.zeros((0, P)))
-    # a process in the background of a shell ignores the signal
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    timer = threading.Timer(2.0, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
-    start = time.monotonic()
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            L2Regressor().fit(X, y)
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert time.monotonic() - start < 50
-    deadline = time.monotonic() + 10
-    while client.futures and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not client.futures
