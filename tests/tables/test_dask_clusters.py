@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,7 @@ def cluster():
     with (
         dask.config.set(quiet),
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, processes=True
+            n_workers=2, threads_per_worker=1, dashboard_address=":0", processes=True
         ) as started,
     ):
         yield started
@@ -63,14 +64,13 @@ def client(cluster):
         yield client
 
 
-@pytest.fixture
-def within():
-    """Return a client of a worker in this process, with two threads."""
+@contextmanager
+def within(workers, threads):
+    """Yield a client of so many workers in this process."""
+    how = {"n_workers": workers, "threads_per_worker": threads, "dashboard_address": ":0"}
     with (
-        distributed.LocalCluster(
-            n_workers=1, threads_per_worker=2, dashboard_address=None, processes=False
-        ) as workers,
-        distributed.Client(workers) as client,
+        distributed.LocalCluster(**how, processes=False) as cluster,
+        distributed.Client(cluster) as client,
     ):
         yield client
 
@@ -89,23 +89,19 @@ def many(n=40_000, p=10, parts=16):
     return X, y
 
 
-def test_same_bits_on_any_number_of_workers(cluster, client, within):
+def test_same_bits_on_any_number_of_workers(client):
     models = [HuberRegressor(scale="proposal2"), HuberRegressor(), L1Regressor()]
 
-    def bits(client, workers):
-        client.wait_for_workers(workers, timeout=120)
-        with client.as_current():
-            fitted = [clone(model).fit(*arrays(*rows())) for model in models]
+    def bits():
+        fitted = [clone(model).fit(*arrays(*rows())) for model in models]
         for model in fitted:
             assert_same(model, clone(model).fit(*rows()))
         return [np.append(model.coef_, model.intercept_) for model in fitted]
 
-    found = [bits(within, 1), bits(client, 2)]
-    cluster.scale(3)
-    try:
-        found.append(bits(client, 3))
-    finally:
-        cluster.scale(2)
+    found = [bits()]
+    for workers, threads in ((1, 2), (3, 1)):
+        with within(workers, threads) as other, other.as_current():
+            found.append(bits())
     assert_array_equal(found[0], found[1])
     assert_array_equal(found[0], found[2])
 
@@ -251,15 +247,16 @@ def test_worker_with_another_version_is_refused_before_any_pass(client):
     L2Regressor().fit(*many())
 
 
-def test_cluster_without_workers_ends_a_fit_with_an_error(within, monkeypatch):
+def test_cluster_without_workers_ends_a_fit_with_an_error(monkeypatch):
     monkeypatch.setattr("robustreg.tables._dask.LOOK", 0.5)
     X, y = many()
-    within.cluster.scale(0)
-    deadline = time.monotonic() + 30
-    while within.scheduler_info(-1)["workers"] and time.monotonic() < deadline:
-        time.sleep(0.1)
-    with pytest.raises(RuntimeError, match="No Dask worker has been there for 3 seconds"):
-        L2Regressor().fit(X, y)
+    with within(1, 1) as client:
+        client.cluster.scale(0)
+        deadline = time.monotonic() + 30
+        while client.scheduler_info(-1)["workers"] and time.monotonic() < deadline:
+            time.sleep(0.1)
+        with pytest.raises(RuntimeError, match="No Dask worker has been there for 3 seconds"):
+            L2Regressor().fit(X, y)
 
 
 def test_rows_whose_futures_are_cancelled_end_a_fit_with_an_error(client):
@@ -282,7 +279,7 @@ def waiting(block):
     return block
 
 
-def test_interrupt_calls_off_what_was_asked_for(within):
+def test_interrupt_calls_off_what_was_asked_for():
     def interrupt():
         BEGAN.wait(60)
         os.kill(os.getpid(), signal.SIGINT)
@@ -292,16 +289,17 @@ def test_interrupt_calls_off_what_was_asked_for(within):
     # a process in the background of a shell ignores the signal
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     timer = threading.Thread(target=interrupt)
-    timer.start()
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            L2Regressor().fit(X, y)
-        assert not OVER.is_set()
-        assert not left_on(within)
-    finally:
-        OVER.set()
-        signal.signal(signal.SIGINT, before)
-        timer.join()
+    with within(1, 2) as client:
+        timer.start()
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                L2Regressor().fit(X, y)
+            assert not OVER.is_set()
+            assert not left_on(client)
+        finally:
+            OVER.set()
+            signal.signal(signal.SIGINT, before)
+            timer.join()
 
 
 GROWTH = """
