@@ -79,8 +79,7 @@ def main() -> None:
     if not sys.argv[1:]:
         quote()
     if find_spec("distributed") is not None:
-        few = ["20000", "10"] if "--quick" in sys.argv else []
-        subprocess.run([sys.executable, HERE / "scale_out.py", *few], check=True)
+        subprocess.run([sys.executable, HERE / "scale_out.py", *sys.argv[1:]], check=True)
 
 
 if __name__ == "__main__":

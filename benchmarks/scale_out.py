@@ -1,23 +1,27 @@
 """Fits to Dask collections on a cluster of this machine, beside the same fits in memory.
 
-    python benchmarks/scale_out.py [n] [p]
+Two worker processes of one thread each hold the partitions. "CPU" is the time that the processors spent on a fit:
+that of this process, in which Dask's scheduler runs too, and of both workers. "Elapsed" also depends on what else the
+machine does. Each is the shorter of two. Passes are all that read the rows, the one that fetches a sample included. "Up" is
+what is sent to the workers, "down" what comes back. The last column is the largest difference of a coefficient from the
+fit in memory, over the largest coefficient. Where dask-ml is installed its L-BFGS stands beside.
 
-Prints seconds, passes, bytes sent to the workers and back, and how far the coefficients are from those in
-memory; and, where dask-ml is installed, its LinearRegression and LogisticRegression on the same data.
+Run with ``python benchmarks/scale_out.py``.
 """
 
 from __future__ import annotations
 
 import pickle
-import sys
 import time
 import warnings
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import dask.array as da
 import numpy as np
+from _harness import Report, milliseconds, options, times
 from distributed import Client, LocalCluster, wait
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier
+from threadpoolctl import threadpool_limits
 
 from robustreg import (
     HingeClassifier,
@@ -41,6 +45,9 @@ MODELS = [
 
 
 PARTITIONS = (16, 64, 512)
+HEAD = [
+    "fit", "partitions", "CPU", "in memory", "times", "elapsed", "in memory", "times", "passes", "up", "down", "difference",
+]  # fmt: skip
 
 
 class Counted:
@@ -68,64 +75,96 @@ class Counted:
         _dask.DaskTable.reduce, _dask.gathered = self._reduce, self._gathered  # type: ignore[method-assign]
 
 
-def seconds(call: Any, *args: Any) -> tuple[float, Any]:
-    """Return the shorter of two times, and what the call returns."""
-    best, found = np.inf, None
+class Spent(NamedTuple):
+    """Seconds of a call.
+
+    Parameters
+    ----------
+    cpu, elapsed : float
+        On all processors, and on the clock.
+    """
+
+    cpu: float
+    elapsed: float
+
+
+def spent(client: Any, call: Any, *args: Any) -> tuple[Spent, Any]:
+    """Return the shorter times of two calls, with those of the workers, and what the last returns."""
+
+    def cpu() -> float:
+        return time.process_time() + sum(client.run(time.process_time).values())
+
+    taken, found = [], None
     for _ in range(2):
-        start = time.perf_counter()
+        start = cpu(), time.perf_counter()
         found = call(*args)
-        best = min(best, time.perf_counter() - start)
-    return best, found
+        elapsed = time.perf_counter() - start[1]
+        taken.append((cpu() - start[0], elapsed))
+    return Spent(*np.min(taken, axis=0).tolist()), found
 
 
-def compare(client: Any, n: int, p: int, partitions: int) -> None:
-    """Print a line for each model."""
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(n, p))
-    y = X @ rng.normal(size=p) + rng.standard_t(2, size=n)
-    label = (y + rng.logistic(size=n) > 0).astype(int)
-    chunks = -(-n // partitions)
-    lazy = da.from_array(X, chunks=(chunks, p)).persist()
-    targets = [da.from_array(column, chunks=chunks).persist() for column in (y, label)]
-    wait([lazy, *targets])
-    print(f"{n} x {p} in {partitions} partitions")
-    print("model | memory s | Dask s | passes | up kB | down MB | difference")
-    for model in MODELS:
-        is_class = hasattr(model, "class_weight")
-        local_s, local = seconds(clone(model).fit, X, label if is_class else y)
+def compare(client: Any, X: Any, targets: list[Any], partitions: int, local: Any) -> list[Any]:
+    """Return a row for each model, given those in memory and their times."""
+    chunks = -(-len(X) // partitions)
+    lazy = da.from_array(X, chunks=(chunks, X.shape[1])).persist()
+    columns = [da.from_array(column, chunks=chunks).persist() for column in targets]
+    wait([lazy, *columns])
+    rows = []
+    for model, (here, fitted) in zip(MODELS, local, strict=True):
         with Counted() as counted:
-            dask_s, found = seconds(clone(model).fit, lazy, targets[is_class])
-        far = np.abs(found.coef_ - local.coef_).max() / np.abs(local.coef_).max()
-        print(
-            f"{model!r} | {local_s:.2f} | {dask_s:.2f} | {counted.passes // 2} | {counted.up / 2e3:.0f} | "
-            f"{counted.down / 2e6:.1f} | {far:.0e}",
-            flush=True,
-        )
+            there, found = spent(client, clone(model).fit, lazy, columns[is_classifier(model)])
+        far = np.abs(found.coef_ - fitted.coef_).max() / np.abs(fitted.coef_).max()
+        both = [
+            cell
+            for one, other in zip(there, here, strict=True)
+            for cell in (milliseconds(one), milliseconds(other), times(one / other))
+        ]
+        rows.append([
+            f"`{model!r}`", str(partitions), *both, str(counted.passes // 2), f"{counted.up / 2e3:.0f} kB",
+            f"{counted.down / 2e6:.1f} MB", f"{far:.0e}",
+        ])  # fmt: skip
+        print(rows[-1], flush=True)
     if partitions == PARTITIONS[0]:
-        _dask_ml(lazy, *targets)
+        rows += _dask_ml(client, lazy, *columns)
+    return rows
 
 
-def _dask_ml(X: Any, y: Any, label: Any) -> None:
-    """Print seconds of dask-ml by its L-BFGS: its default, ADMM, takes several times as long for fewer digits."""
+def _dask_ml(client: Any, X: Any, y: Any, label: Any) -> list[Any]:
+    """Return rows of dask-ml by its L-BFGS: its default, ADMM, takes several times as long for fewer digits."""
     try:
         from dask_ml.linear_model import LinearRegression, LogisticRegression
     except ImportError:
-        print("dask-ml is not installed")
-        return
+        return []
+    rows = []
     for kind, target in ((LinearRegression, y), (LogisticRegression, label)):
-        start = time.perf_counter()
-        kind(solver="lbfgs").fit(X, target)
-        print(f"dask-ml {kind.__name__} | | {time.perf_counter() - start:.2f}", flush=True)
+        there, _ = spent(client, kind(solver="lbfgs").fit, X, target)
+        cells = [milliseconds(there.cpu), "-", "-", milliseconds(there.elapsed), *["-"] * 6]
+        rows.append([f"dask-ml `{kind.__name__}`", str(PARTITIONS[0]), *cells])
+    return rows
 
 
 def main() -> None:
-    """Run on two worker processes."""
-    n, p = (int(one) for one in [*sys.argv[1:], 1_000_000, 50][:2])
+    chosen = options(__doc__)
+    threadpool_limits(1)
+    report = Report(__doc__, chosen)
+    n, p = (20_000, 10) if chosen.quick else (1_000_000, 50)
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n, p))
+    y = X @ rng.normal(size=p) + rng.standard_t(2, size=n)
+    targets = [y, (y + rng.logistic(size=n) > 0).astype(int)]
     how = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
     with LocalCluster(**how) as cluster, Client(cluster) as client, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for partitions in PARTITIONS:
-            compare(client, n, p, partitions)
+        local = [
+            spent(client, clone(model).fit, X, targets[is_classifier(model)]) for model in MODELS
+        ]
+        rows = [
+            row
+            for partitions in PARTITIONS
+            for row in compare(client, X, targets, partitions, local)
+        ]
+    report.table(f"{n:,} x {p}", HEAD, rows)
+    report.close()
 
 
 if __name__ == "__main__":
