@@ -532,6 +532,12 @@ def column_squares(X: Any) -> Array:
     return np.asarray(square / n)
 
 
+def row_lengths(X: Any, beside: float = 0.0) -> Array:
+    """Return the length of each dense row, where a number stands for the square of what is beside X."""
+    square = X.row_squares() if isinstance(X, DeviceRows) else np.einsum("ij,ij->i", X, X)
+    return np.asarray(np.sqrt(square + beside))
+
+
 def take_rows(X: Any, rows: Any) -> Any:
     """Return rows of X by a slice or their numbers.
 

@@ -127,6 +127,10 @@ class DeviceRows:
         bent = rows if weight is None else rows * self._there(weight)[:, None]
         return to_host(rows.T @ bent)
 
+    def row_squares(self) -> Array:
+        """Return the sum of squares of each row."""
+        return to_host(self.xp.sum(self.array * self.array, axis=1))
+
     def triangle(self, ones: int) -> Array:
         """Return R of the QR decomposition, with so many columns of ones before."""
         before = self.xp.ones_like(self.array[:, :ones])

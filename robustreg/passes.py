@@ -227,7 +227,7 @@ class Both:
 
 @dataclass(frozen=True)
 class Beside:
-    """A pass that chooses rows, and another whose sums follow those of the first.
+    """A pass that chooses rows, and another: their sums are a pair.
 
     Parameters
     ----------
@@ -242,7 +242,7 @@ class Beside:
 
     def __call__(self, block: Block) -> tuple[Array, tuple[Any, ...]]:
         rows, sums = self.first(block)
-        return rows, (*sums, *self.second(block))
+        return rows, (sums, self.second(block))
 
 
 @dataclass(frozen=True)

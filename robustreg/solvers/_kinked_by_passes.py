@@ -50,6 +50,7 @@ from robustreg.solvers._result import Result
 from robustreg.solvers._rows import Rows, Vertex, few_rows
 from robustreg.solvers._smooth import ROUGH, on_fetched
 from robustreg.solvers._solve_rows import solve_rows
+from robustreg.tables import add
 
 #: times that rows are fetched; in all but hard cases once
 FETCHES = 8
@@ -281,7 +282,8 @@ class _Search:
         if pass_ is None:
             count, some, (pull,) = data.fetch(doubtful)
             return count, some, pull
-        count, some, (pull, *sums) = data.fetch(Beside(doubtful, pass_))
+        beside = Beside(doubtful, pass_)
+        count, some, ((pull,), sums) = data.fetch(beside, CombineBoth(add, add))
         self.follower.seen(sums)
         return count, some, pull
 
@@ -299,7 +301,9 @@ class _Search:
         if wanted is None:
             sums, found = data.combined(both, combine)
         else:
-            _, self.follower.rows, (sums, found) = data.fetch(Beside(wanted, both), combine)
+            combine = CombineBoth(self.follower.combine, combine)
+            _, rows, (beside, (sums, found)) = data.fetch(Beside(wanted, both), combine)
+            self.follower.fetched(rows, beside)
         self.seen = first, found
         return tuple(sums)
 

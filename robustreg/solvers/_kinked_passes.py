@@ -76,6 +76,30 @@ def edge(i: int) -> float:
     return float(np.ldexp(0.5 + 0.125 * (i % 4), i // 4 + LOWEST))
 
 
+@dataclass(frozen=True)
+class Standard:
+    """The columns of a block in the coordinates of the solver, of standard deviation one.
+
+    Parameters
+    ----------
+    center, scale : array or None
+        What brings them there, where they are not so already.
+    """
+
+    center: Array | None = None
+    scale: Array | None = None
+
+    @classmethod
+    def of(cls, data: Any) -> Standard:
+        """Return that of the blocks of a table."""
+        if data.explicit:
+            return cls()
+        return cls(data.coordinates.center, data.coordinates.transform)
+
+    def __call__(self, block: Block) -> Any:
+        return block.X if self.center is None else (block.X - self.center) * self.scale
+
+
 #: entries of a row, in standard deviations, at which it moves as far as those of a sample do at the most
 USUAL = 4.0
 
@@ -90,29 +114,26 @@ class Doubt:
         How near.
     far : bool
         Whether there are rows far out.
-    center, scale : array or None
-        What brings the columns of a block to their standard deviation, where they are not so already.
+    standard : Standard
+        The coordinates.
     """
 
     reach: float
     far: bool = False
-    center: Array | None = None
-    scale: Array | None = None
+    standard: Standard = Standard()
 
     @classmethod
     def of(cls, reach: float, data: Any) -> Doubt:
         """Return the doubt about rows of a table."""
         far = bool(data.farthest > USUAL**2)
-        if not far or data.explicit:
-            return cls(reach, far)
-        return cls(reach, True, data.coordinates.center, data.coordinates.transform)
+        return cls(reach, True, Standard.of(data)) if far else cls(reach)
 
     def __call__(self, block: Block, s: Array) -> Array:
         """Say it of the rows of a block, given their offsets."""
         size = np.abs(s)
         if not self.far:
             return size <= self.reach
-        X = block.X if self.center is None else (block.X - self.center) * self.scale
+        X = self.standard(block)
         entries = np.maximum(X.max(axis=1, initial=0.0), -X.min(axis=1, initial=0.0))
         return np.asarray(size <= self.reach * np.maximum(entries / USUAL, 1.0))
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from robustreg._array import Array
-from robustreg.data import Block, Data
+from robustreg.data import Block, Data, row_lengths
 from robustreg.objective import Objective
 from robustreg.solvers._control import Control
 from robustreg.solvers._newton import DenseMetric
@@ -42,7 +42,7 @@ class Parts:
         self.divided = bool(np.all(sum(1 - counts for counts in self.counts) == 1))
 
         def length(block: Block) -> Array:
-            return np.sqrt(np.einsum("ij,ij->i", block.X, block.X) + float(block.apart))
+            return row_lengths(block.X, float(block.apart))
 
         self.lengths = replace(data, explicit=True).rowwise(length)
         self.reach: Array | None = None

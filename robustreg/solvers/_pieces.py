@@ -46,18 +46,22 @@ class Far:
         Of their sum there.
     joint : bool
         Whether the scale is among the parameters.
+    value : float, default=0.0
+        Their sum there, where it is asked for.
     """
 
     theta: Array
     gradient: Array
     hessian: Array
     joint: bool
+    value: float = 0.0
 
     @classmethod
     def beside(cls, objective: Objective, theta: Array, every: Evaluation, few: Evaluation) -> Far:
         """Return all rows but a few, given the sums of losses of both at ``theta``."""
         left: Any = every.hessian
-        return cls(theta, every.gradient - few.gradient, left - few.hessian, objective.n_extra > 0)
+        left, value = left - few.hessian, every.value - few.value
+        return cls(theta, every.gradient - few.gradient, left, objective.n_extra > 0, value)
 
     @cached_property
     def _here(self) -> tuple[Array, Array, float, Array]:
@@ -76,10 +80,16 @@ class Far:
             self.gradient + np.append(cross / sigma, square / (2 * sigma**2)),
         )
 
-    def at(self, sigma: float) -> Far:
-        """Return the same rows at a fixed scale, their loss that of the fixed objective."""
-        gram, cross, _, flat = self._here
-        return Far(self.theta[:-1], sigma * flat[:-1] - cross, gram, joint=False)
+    def at(self, sigma: float, price: float = 0.0) -> Far:
+        """Return the same rows at a fixed scale, their loss that of the fixed objective.
+
+        ``price`` is that of a unit of the scale in their sum, which the fixed one lacks.
+        """
+        gram, cross, square, flat = self._here
+        before = float(self.theta[-1])
+        beyond = self.value - 0.5 * square / before - before * float(flat[-1])
+        value = 0.5 * square + sigma * beyond + sigma**2 * (float(flat[-1]) - price)
+        return Far(self.theta[:-1], sigma * flat[:-1] - cross, gram, joint=False, value=value)
 
     def _squares(self, step: Array) -> tuple[Array, float]:
         """Return X^T r and r^T r after a step of the coefficients."""
@@ -162,10 +172,13 @@ def only_losses(
 
 def beside_ends(objective: Objective, step: Array, moved: float) -> float:
     """Return how far a step moves residuals against the ends of the line, given how far it ``moved`` predictions."""
-    if not objective.n_extra:
-        return moved
+    return moved + abs(float(step[-1])) * ends_by_scale(objective)
+
+
+def ends_by_scale(objective: Objective) -> float:
+    """Return how far the ends of the line move with a unit of the scale, 0 where that is no parameter."""
     ends: tuple[float, float] = objective.loss.line  # type: ignore[attr-defined]
-    return moved + abs(float(step[-1])) * max(map(abs, ends))
+    return max(map(abs, ends)) if objective.n_extra else 0.0
 
 
 def leaves_scale(objective: Objective, theta: Array, start: Array) -> bool:

@@ -1,7 +1,8 @@
 """Sums of losses whose psi is a line cut off, on rows that are elsewhere.
 
 As :mod:`~robustreg.solvers._pieces`: a pass sums all rows up, the next fetches those that a Newton step brings
-across an end of the line or near one, these are solved with the others summed up, and one more pass proves the end.
+across an end of the line or near one, and these are solved with the others summed up. That none of the others has
+crossed an end follows from how far they were from it, or one more pass proves the minimum.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from robustreg._array import Array
-from robustreg.data import NARROW, Block, Data
+from robustreg.data import NARROW, Block, Data, row_lengths
 from robustreg.objective import Objective
 from robustreg.passes import Slopes
 from robustreg.scales import MAD_FACTOR
 from robustreg.solvers._control import Control
-from robustreg.solvers._kinked_passes import Spread
+from robustreg.solvers._kinked_passes import Spread, Standard
 from robustreg.solvers._newton import DenseMetric, noise
 from robustreg.solvers._pieces import (
     AGAIN,
@@ -27,12 +28,14 @@ from robustreg.solvers._pieces import (
     beside_ends,
     beyond_line,
     crossed,
+    ends_by_scale,
     leaves_scale,
     line_ends,
     minimise_pieces,
     only_losses,
 )
 from robustreg.solvers._problem import Problem
+from robustreg.solvers._result import Result
 
 #: Newton steps over all rows at the most, until one leaves so few in doubt that these can be fetched: the second is a
 #: twentieth as long as the first
@@ -56,6 +59,19 @@ class Crossed:
         Residuals at the ends of the line.
     reach : float
         How near.
+    slack : float
+        How far the ends may still move.
+    beside : float
+        How far they move with a unit of the scale, where that is among the parameters.
+    standard : Standard
+        The coordinates.
+
+    Returns
+    -------
+    rows : array of int
+        Which rows.
+    room : tuple of one float
+        Length of a step of the parameters within which no other row crosses an end.
     """
 
     before: Array
@@ -63,16 +79,30 @@ class Crossed:
     ends_before: tuple[float, float]
     ends: tuple[float, float]
     reach: float
+    slack: float
+    beside: float
+    standard: Standard
 
-    def __call__(self, block: Block) -> tuple[Array, tuple[Any, ...]]:
+    def __call__(self, block: Block) -> tuple[Array, tuple[float]]:
         y = block.y
         now = beyond_line(y, block.raw(self.at), self.ends)
         before = beyond_line(y, block.raw(self.before), self.ends_before)
-        return np.flatnonzero(crossed(before, now, self.reach)), ()
+        other = crossed(before, now, self.reach)
+        # the largest move of a row by a step of length one: its own length, that of its one included
+        length = row_lengths(self.standard(block), 1.0 + self.beside**2)
+        room = np.where(
+            other, np.inf, (now - self.slack) / length
+        )  # sizes since they were compared
+        return np.flatnonzero(other), (float(room.min(initial=np.inf)),)
+
+
+def least(one: tuple[float], other: tuple[float]) -> tuple[float]:
+    """Combine what two blocks say of the room there is."""
+    return (min(one[0], other[0]),)
 
 
 def look_ahead_by_passes(objective: Objective, theta: Array, control: Control) -> Ahead:
-    """Return where the minimum lies if only rows near the ends cross them: three passes.
+    """Return where the minimum lies if only rows near the ends cross them: two passes, or three.
 
     Parameters
     ----------
@@ -109,17 +139,30 @@ def look_ahead_by_passes(objective: Objective, theta: Array, control: Control) -
         if steps == STEPS:
             return here
         theta = start
-    _, rows, _ = data.fetch(pass_)
+    _, rows, (room,) = data.fetch(pass_, least)
     if rows is None:
         return here
     kept = objective.with_total(objective.total, data=rows)
     few = only_losses(kept).evaluate(theta, 2, whole=False)
     far = Far.beside(objective, theta, sums, few)
     found = minimise_pieces(kept, far, start, Control(0.1 * control.tol, 50), here.metric)
-    known = objective.evaluate(found.x)[:2]
+    known = _known(objective, far, found, start, room)
     if not known[0] <= value + noise(value):  # too many others have crossed
         return here
     return Ahead(found.x, here.metric, known, steps=steps + 1)
+
+
+def _known(
+    objective: Objective, far: Far, found: Result, start: Array, room: float
+) -> tuple[float, Array]:
+    """Return value and gradient of all rows at a minimum that was found on some.
+
+    Those of the sums, where no other row has come as far as an end on the way there from ``start``; else by a pass.
+    """
+    if np.linalg.norm(found.x - start) < room:
+        return float(found.fun + far.value / objective.total), found.jac
+    value, gradient = objective.evaluate(found.x)[:2]
+    return value, gradient
 
 
 class Early:
@@ -142,6 +185,7 @@ class Early:
         self.possible = bool(pieces and problem.loss.degree == 2)
         self.wanted: Crossed | None = None
         self.rows: Data | None = None
+        self.combine = least
 
     def look(self, theta: Array, spread: Spread) -> Slopes | None:
         """Return the pass that sums up all rows at a point, given how residuals near it are spread."""
@@ -166,16 +210,22 @@ class Early:
         if share * data.n_rows <= ROOM * data.affordable:
             self.wanted = pass_
 
+    def fetched(self, rows: Data | None, beside: tuple[float]) -> None:
+        """Take the rows that are wanted, and the room that the others have."""
+        self.rows, (self.room,) = rows, beside
+
     def ahead(self, sigma: float, control: Control) -> Ahead | None:
-        """Return what :func:`look_ahead_by_passes` does at the scale, by one pass; None where it is not near enough."""
+        """Return what :func:`look_ahead_by_passes` does at the scale, by one pass or none; None where it is not near enough."""
         if self.rows is None or abs(sigma - self.at[-1]) > SLACK * self.at[-1]:
             return None
         few = only_losses(replace(self.objective, data=self.rows))
         sums = few.evaluate(self.at, 2, whole=False)
-        far, fixed = Far.beside(few, self.at, self.every, sums).at(sigma), self.problem.at(sigma)
+        far, fixed = Far.beside(few, self.at, self.every, sums), self.problem.at(sigma)
+        far = far.at(sigma, 0.5 * (self.problem.data.total - self.rows.total))
         kept = fixed.with_total(fixed.total, data=self.rows)
         found = minimise_pieces(kept, far, self.start, Control(0.1 * control.tol, 50), self.metric)
-        return Ahead(found.x, self.metric, fixed.evaluate(found.x)[:2], steps=1)
+        known = _known(fixed, far, found, self.start, self.room)
+        return Ahead(found.x, self.metric, known, steps=1)
 
 
 def _crossed(
@@ -185,12 +235,14 @@ def _crossed(
 
     ``slack`` is how far the ends of the line may still move.
     """
-    sample: Any = objective.data.sample  # type: ignore[attr-defined]
+    data: Any = objective.data
+    sample = data.sample
     moved = float(np.abs(replace(objective, data=sample).raw(step)).max())
     moved = beside_ends(objective, step, moved)
     at, start = objective.at, theta - step
     pass_ = Crossed(
-        at(theta), at(start), line_ends(objective, theta), line_ends(objective, start), AGAIN * moved + slack
+        at(theta), at(start), line_ends(objective, theta), line_ends(objective, start), AGAIN * moved + slack,
+        slack, ends_by_scale(objective), Standard.of(data),
     )  # fmt: skip
-    few = objective.data.in_sample(pass_)  # type: ignore[attr-defined]
+    few = data.in_sample(pass_)
     return pass_, sum(len(rows) for rows, _ in few) / sample.n_rows
