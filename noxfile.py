@@ -165,7 +165,13 @@ def jax(session: nox.Session, pins: tuple[str, ...]) -> None:
 def scale(session: nox.Session) -> None:
     """Run the tests of Dask on clusters of this machine, left out where Dask is not installed."""
     session.install("-e", ".[test,dask,parquet]")
-    session.run("pytest", *COVERED, "tests/tables/test_dask.py", *session.posargs)
+    session.run(
+        "pytest",
+        *COVERED,
+        "tests/tables/test_dask.py",
+        "tests/tables/test_dask_clusters.py",
+        *session.posargs,
+    )
 
 
 @nox.session(default=False)
