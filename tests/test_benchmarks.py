@@ -32,6 +32,6 @@ def test_page_of_performance_has_every_script_and_its_results():
     page = (ROOT / "docs" / "performance.md").read_text("utf-8")
     for script in BENCHMARKS.glob("[a-z]*.py"):
         assert f"\npython benchmarks/{script.name}" in page
-    for name in SCRIPTS:
+    for name in (*SCRIPTS, "scale_out"):
         assert f"```{{include}} ../benchmarks/results/{name}.md\n" in page
         assert (BENCHMARKS / "results" / f"{name}.md").exists()
