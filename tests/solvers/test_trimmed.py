@@ -5,7 +5,7 @@ import pytest
 
 from robustreg import LTSRegressor
 from robustreg.preparation import prepare
-from robustreg.solvers import _trimmed
+from robustreg.solvers import Control, _trimmed
 from robustreg.solvers._subsampling import NOTHING
 from robustreg.solvers._subsets import Sample
 from robustreg.solvers._table import Table
@@ -173,3 +173,60 @@ def test_no_newton_step_where_the_hessian_is_not_definite(monkeypatch):
     monkeypatch.setattr(_trimmed, "_edge", lambda *_: 1.5 * gram)
     value = _trimmed._value(table, residual, 50.0)
     assert _trimmed._by_newton(table, gram, residual, value, kept, 50.0) is None
+
+
+def test_no_newton_step_where_the_hessian_is_indefinite_across_the_step(monkeypatch):
+    # without regard to that the step would be the one of least squares, and would gain all it promises
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((50, 3)), rng.standard_normal(50)
+    table = Table(prepare(X, y, intercept=False)[0])
+    kept, residual = np.ones(50), table.residual(np.zeros(3))
+    gram, pull = table.gram(kept), _trimmed._pull(table, kept, residual)
+    across = gram @ np.array([pull[1], -pull[0], 0.0])
+    bent = 2 * np.outer(across, across) / (across @ np.linalg.solve(gram, across))
+    hessian = gram - bent
+    assert np.linalg.eigvalsh(hessian)[0] < 0
+    best = np.linalg.solve(gram, pull)
+    np.testing.assert_allclose(np.linalg.solve(hessian, pull), best, rtol=1e-10)
+    monkeypatch.setattr(_trimmed, "_edge", lambda *_: bent)
+    value = _trimmed._value(table, residual, 50.0)
+    assert _trimmed._by_newton(table, gram, residual, value, kept, 50.0) is None
+
+
+def table_of(n):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, 3))
+    return Table(prepare(X, X.sum(axis=1) + rng.standard_normal(n), intercept=True)[0])
+
+
+def test_concentration_step_comes_after_a_newton_step_that_fails(monkeypatch):
+    tried = []
+    monkeypatch.setattr(_trimmed, "_by_newton", lambda *_: tried.append(True))
+    table = table_of(3000)
+    control = Control(tol=1e-8, max_iter=500)
+    found = _trimmed._concentrated(table, np.ones(table.size), 1600.0, control)
+    assert found.status == 0
+    assert control.n_iter > 5
+    assert len(tried) == (control.n_iter + 1) // 2
+
+
+def test_few_rows_take_no_newton_step(monkeypatch):
+    # rows near the edge are too few to tell how many a step brings in
+    monkeypatch.setattr(_trimmed, "_by_newton", None)
+    table = table_of(_trimmed.EDGE_ROWS)
+    control = Control(tol=1e-8, max_iter=500)
+    assert _trimmed._concentrated(table, np.ones(table.size), 1100.0, control).status == 0
+
+
+def test_a_last_step_that_leads_up_is_not_taken(monkeypatch):
+    def up(table, gram, residual, kept, h):
+        step = np.full(table.size, 0.5)
+        moved = residual - table.raw(step)
+        return _trimmed._Moved(step, moved, _trimmed._value(table, moved, h))
+
+    monkeypatch.setattr(_trimmed, "_by_squares", up)
+    table = table_of(100)
+    best = np.linalg.lstsq(table.matrix, table.y, rcond=None)[0]
+    found = _trimmed._concentrated(table, best, 100.0, Control(tol=1e-8, max_iter=500))
+    np.testing.assert_array_equal(found.theta, best)
+    np.testing.assert_array_equal(found.residual, table.residual(best))
