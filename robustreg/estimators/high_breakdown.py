@@ -262,8 +262,9 @@ class SRegressor(BoundedRegressor):
         True where the residual exceeds 2.5758 scales, as 1 % of normal ones do; at scale 0 off the
         hyperplane.
     n_hits_ : int
-        How many of the starts that were followed up ended at the best optimum, or left out the same samples
-        as it; 1 where a second search, made after few hits, ended at another. After a single hit there is probably a better one, and a ConvergenceWarning says so.
+        How many of the starts that were followed up ended at the best optimum; 1 where a second
+        search, made after few hits, ended at another. After a single hit there is probably a better one, and a
+        ConvergenceWarning says so.
     n_iter_ : int
         Iterations of the last refinement.
     optimality_ : float
@@ -381,9 +382,9 @@ class MMRegressor(BoundedRegressor):
         With ``method="smdm"`` the M-estimate at the S-scale, and that scale: the leverages of its rows are in
         the design-adaptive scale.
     n_hits_ : int
-        How many of the starts that were followed up ended at the S-estimate, or left out the same samples
-        as it; 1 where a second search, made after few hits, ended at another. After a single hit there is
-        probably a better one, and a ConvergenceWarning says so.
+        How many of the starts that were followed up ended at the S-estimate; 1 where a second
+        search, made after few hits, ended at another. After a single hit there is probably a better one, and a
+        ConvergenceWarning says so.
     n_iter_ : int
         Iterations of the S- and M-estimates.
     optimality_ : float
@@ -561,8 +562,9 @@ class LTSRegressor(HighBreakdownRegressor):
     raw_scale_ : float
         Scale before it.
     n_hits_ : int
-        How many of the starts that were followed up ended at the best optimum, or left out the same samples
-        as it; 1 where a second search, made after few hits, ended at another. After a single hit there is probably a better one, and a ConvergenceWarning says so.
+        How many of the starts that were followed up ended at the best optimum; 1 where a second
+        search, made after few hits, ended at another. After a single hit there is probably a better one, and a
+        ConvergenceWarning says so.
     n_iter_ : int
         Concentration steps of the last refinement.
     optimality_ : float

@@ -279,12 +279,12 @@ def search(
     Returns
     -------
     list of Optimum
-        Different ones, by their value; none where all are far above the best that is known.
+        Different ones, by their value, with the starts that were followed and ended there; none where all are far above
+        the best that is known, or leave out the rows that it leaves out.
     """
     first = rough or sample
     early = criterion if rough is None else criterion.on_part(len(rough.y))
     theta, size = _screened(early, first, thetas)
-    known: list[Optimum] = []
     finalists = min(criterion.finalists, max(FEWEST, FINAL // len(sample.y)))
     if rough is None:
         theta, size = _improved(early, first, *_best(theta, size, SCREENED), STEPS)
@@ -297,18 +297,16 @@ def search(
             theta, size = _improved(early, first, theta[:, kept], size[kept], steps)
         found = distinct(first, theta, size, close=ALIKE, most=len(size))
         found = _hopeful(found, (early, strict), first, best, FARTHER)[:FOLLOWED]
-        found, joined = _apart(found, best, first)
+        found = _apart(found, best, first)
         if found:
             theta, size, hits = columns(followed(early, first, found, math.inf))
             found = distinct(first, theta, size, hits, close=early.close, most=len(size))
             found = _hopeful(found, (criterion, strict), sample, best, FAR)
-            found, more = _apart(found, best, sample)
-            joined += more
-        known = [best._replace(hits=joined)] if best and joined else []
+            found = _apart(found, best, sample)
         if not found:
-            return known
+            return []
     found = followed(criterion, sample, found[:finalists], best.value if best else math.inf)
-    theta, size, hits = columns(found + known)
+    theta, size, hits = columns(found)
     return distinct(sample, theta, size, hits, close=criterion.close, most=OPTIMA)
 
 
@@ -346,18 +344,18 @@ def _hopeful(
     return [found[k]._replace(value=float(early[k])) for k in order]
 
 
-def _apart(found: list[Optimum], best: Optimum | None, sample: Sample) -> tuple[list[Optimum], int]:
-    """Return the candidates that do not leave out the rows that an optimum leaves out, and how many do.
+def _apart(found: list[Optimum], best: Optimum | None, sample: Sample) -> list[Optimum]:
+    """Return the candidates that do not leave out the rows that an optimum leaves out.
 
-    To follow these leads to the optimum again, but in rare tables.
+    To follow those that do leads to the optimum again, but in rare tables. They are no hits: nobody has seen where
+    they end.
     """
     if not found or best is None:
-        return found, 0
+        return found
     R = np.abs(_residuals(sample, np.column_stack([best.theta, *(one.theta for one in found)])))
     left_out = R > OUTLYING * best.value
     other = sample.weight @ (left_out[:, 1:] != left_out[:, :1]) > SAME_ROWS * sample.total
-    apart = [one for one, differs in zip(found, other, strict=True) if differs]
-    return apart, sum(one.hits for one in found) - sum(one.hits for one in apart)
+    return [one for one, differs in zip(found, other, strict=True) if differs]
 
 
 def _batches(sample: Sample, theta: Array) -> list[slice]:

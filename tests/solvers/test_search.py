@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from sklearn.exceptions import ConvergenceWarning
 
 from robustreg import LTSRegressor
+from robustreg.losses import Tukey
+from robustreg.losses._normal import with_breakdown
 from robustreg.solvers._search import Search, _agreed
-from robustreg.solvers._subsampling import Optimum, _apart
+from robustreg.solvers._subsampling import MScale, Optimum, _apart, search
 from robustreg.solvers._subsets import Sample
 from robustreg.solvers._trimmed import TrimmedSquares
 
@@ -65,5 +68,31 @@ def test_candidates_that_leave_out_the_same_rows_as_the_best_are_those():
     sample = sample._replace(y=y)
     best = optimum(sample, [1.0, 2.0], 3)
     near, other = optimum(sample, [1.01, 2.01], 2), optimum(sample, [5.9, 2.0], 4)
-    assert _apart([near, other], best, sample) == ([other], 2)
-    assert _apart([near, other], None, sample) == ([near, other], 0)
+    assert _apart([near, other], best, sample) == [other]
+    assert _apart([near, other], None, sample) == [near, other]
+
+
+def two_lines():
+    """Return rows of which three in five lie near one line and the others near a second one."""
+    rng = np.random.default_rng(0)
+    x, error = rng.standard_normal(500), 0.1 * rng.standard_normal(500)
+    y = np.where(np.arange(500) < 300, 1 + 2 * x, 20 - 3 * x) + error
+    return Sample(np.column_stack([np.ones(500), x]), y, np.ones(500))
+
+
+def test_hits_are_the_starts_that_ended_at_an_optimum():
+    sample = two_lines()
+    starts = np.array([[1.1, 2.1], [20.0, -3.1], [0.9, 2.0], [1.0, 1.9]])
+    found = search(MScale(with_breakdown(Tukey(), 0.5), 0.5, 2), sample, starts)
+    assert [one.hits for one in found if abs(one.theta[1] - 2) < 0.1] == [3]
+    assert sum(one.hits for one in found) == len(starts)
+    assert_allclose(found[0].theta, [1, 2], atol=0.1)
+
+
+def test_starts_that_are_not_followed_are_no_hits():
+    sample = two_lines()
+    criterion = MScale(with_breakdown(Tukey(), 0.5), 0.5, 2)
+    starts = np.array([[1.1, 2.1], [0.9, 2.0]])
+    known = search(criterion, sample, starts)[0]
+    part = Sample(*(entry[::2] for entry in sample))
+    assert search(criterion, sample, starts, part, criterion, known) == []
