@@ -19,6 +19,9 @@ from robustreg._array import Array
 GRADE = 100.0
 #: smallest eigenvalue of the rows' inner products, as a share of the largest, that can be trusted
 ALIKE = 1e-8
+#: rounding: where a combination of columns that is kept is this share rounding, one that is left out may have been
+#: data. What columns leave of each other then falls to rounding without a gap.
+UNCLEAR = 1e-5
 #: share of a combination of all columns that is rounding: ten times that up to which directions are left out
 NOTHING = 1e-12
 
@@ -128,6 +131,35 @@ def lost_shares(rows: Array, size: Array, transform: Array) -> Array:
     length = np.linalg.norm(rows, axis=0)
     shares: Array = np.linalg.norm(lost, axis=0) / np.where(length > 0, length, 1.0)
     return shares
+
+
+def unclear_columns(rows: Array, size: Array, transform: Array) -> Array:
+    """Return the columns that others explain but for rounding, where it is not clear that this is all they do.
+
+    It is clear of columns that are sums of others: all other combinations of these are far from rounding. It is not
+    of powers of a year, each of which the lower ones explain to a thousandth of what they leave of the one before.
+
+    Parameters
+    ----------
+    rows, size : arrays of shape (m, p) and (p,)
+        As `orthonormal_transform` takes them.
+    transform : array of shape (p, rank)
+        What it returned.
+
+    Returns
+    -------
+    columns : array of int
+        None where all directions are kept.
+    """
+    left_out = min(rows.shape) - transform.shape[1]
+    even = size[:, None] * transform
+    combined = np.linalg.norm(rows @ even, axis=0)
+    rounding = np.finfo(float).eps * _largest(rows) * np.linalg.norm(even, axis=0)
+    if left_out <= 0 or not np.any(rounding > UNCLEAR * combined):
+        return np.zeros(0, dtype=int)
+    order = scipy.linalg.qr(rows, mode="r", pivoting=True, check_finite=False)[1]
+    found: Array = np.sort(order[transform.shape[1] : min(rows.shape)])
+    return found
 
 
 def _groups(sizes: Array) -> list[slice]:

@@ -30,7 +30,7 @@ from robustreg.data import (
     take_rows,
 )
 from robustreg.even_rows import even_rows
-from robustreg.orthonormal import lost_shares, orthonormal_transform, transform_by_rows
+from robustreg.orthonormal import lost_shares, orthonormal_transform, transform_by_rows, unclear_columns
 from robustreg.row_space import MOST_ROWS, row_space
 from robustreg.sampling import drawn
 from robustreg.scales import weighted_median
@@ -366,7 +366,7 @@ def _choose(
             if even and told is not None and told.shape[1] > found.shape[1]:
                 rows, spread, center[live] = even
                 found = told
-        refuse_loss(live[lost_shares(rows, spread, found) > LOST])
+        refuse_loss(live, rows, spread, found)
         transform = np.zeros((len(size), found.shape[1]))
         transform[live] = found
     rank = transform.shape[1] + extra
@@ -390,8 +390,18 @@ def _of_rows(centred: Data) -> Array | None:
     return transform_by_rows(columns, parts, (n_features, n), centred.intercept)
 
 
-def refuse_loss(columns: Array) -> None:
-    """Warn of columns that coordinates do not hold: no certificate in these speaks of them."""
+def refuse_loss(live: Array, rows: Array, size: Array, transform: Array) -> None:
+    """Warn of columns that coordinates do not hold: no certificate in these speaks of them.
+
+    Parameters
+    ----------
+    live : array of int
+        The user's numbers of the columns.
+    rows, size, transform : arrays
+        As `orthonormal_transform` takes and returns them.
+    """
+    lost = np.flatnonzero(lost_shares(rows, size, transform) > LOST)
+    columns = live[np.union1d(lost, unclear_columns(rows, size, transform))]
     if len(columns):
         warnings.warn(
             f"X has columns ({', '.join(map(str, columns))}) that are nearly dependent on others: part of "

@@ -15,8 +15,8 @@ from robustreg._threads import blas_aside
 from robustreg.coordinates import MAX_CONDITION, Coordinates, condition_number
 from robustreg.data import FEW, TAKE_BYTES, Block, Data
 from robustreg.device_rows import DeviceRows, in_process
-from robustreg.orthonormal import lost_shares, orthonormal_transform
-from robustreg.preparation import LOST, is_harmless, refuse_loss
+from robustreg.orthonormal import orthonormal_transform
+from robustreg.preparation import is_harmless, refuse_loss
 from robustreg.sampling import EVEN, drawn
 from robustreg.tables import Part, Table, add, refuse_not_finite, stack
 
@@ -487,7 +487,7 @@ def prepare_table(
         ]  # what rounding of centres leaves is no direction
         sizes = (safe * unit)[live]
         found = orthonormal_transform(rows[:, live], sizes, n)
-        refuse_loss(live[lost_shares(rows[:, live], sizes, found) > LOST])
+        refuse_loss(live, rows[:, live], sizes, found)
         transform = np.zeros((p, found.shape[1]))
         transform[live] = found
         view = replace(view, coordinates=Coordinates(diagonal.center, transform))

@@ -6,9 +6,11 @@ A weight is a number of repetitions: weight 2 gives what the row written twice g
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Protocol
 
 import numpy as np
+from scipy.optimize import brentq
 from scipy.special import ndtr
 
 from robustreg._array import Array
@@ -133,6 +135,38 @@ def huber_consistency(epsilon: float) -> float:
     density = np.exp(-0.5 * epsilon**2) / np.sqrt(2 * np.pi)
     tail = ndtr(-epsilon)
     return float(1 - 2 * tail - 2 * epsilon * density + 2 * epsilon**2 * tail)
+
+
+@cache
+def concomitant_limit(epsilon: float) -> float:
+    """Scale of standard normal residuals where it is minimised jointly with the coefficients at a price of one.
+
+    Parameters
+    ----------
+    epsilon : float
+        Threshold in units of the scale, positive.
+
+    Returns
+    -------
+    float
+        The c in (0, 1] with ``E min(Z^2, (epsilon c)^2) = c^2``; 0 up to a threshold of 1.
+
+    References
+    ----------
+    Owen, A. B. (2007). A robust hybrid of lasso and ridge regression. Contemporary Mathematics, 443.
+
+    Examples
+    --------
+    >>> from robustreg.scales import concomitant_limit
+    >>> round(concomitant_limit(1.35), 4)
+    0.6813
+    """
+
+    def excess(at: float) -> float:
+        return huber_consistency(epsilon * at) / at**2 - 1
+
+    low = 1e-12  # about 2 (epsilon - 1) is the limit near 1
+    return float(brentq(excess, low, 2.0, xtol=low)) if excess(low) > 0 else 0.0
 
 
 def huber_scale(

@@ -22,6 +22,10 @@ HEAVY = 100.0
 UNFELT = 1e-11
 #: rows that tell how large columns are
 SOME = 4096
+#: rounding: terms this many times larger than their sum leave it ten digits or fewer
+CANCELS = 1e6
+#: rows that tell whether terms cancel
+LOOKED_AT = 32
 #: rounding
 EPS = float(np.finfo(float).eps)
 
@@ -68,6 +72,32 @@ def has_heavy_rows(weight: Array | None) -> bool:
     if weight is None or weight.max() <= HEAVY * weight.min():
         return False
     return bool(weight.max() > HEAVY * np.median(weight))
+
+
+def cancels(X: Array, coef: Array, intercept: Any) -> bool:
+    """Whether the terms of ``X @ coef.T + intercept`` are so much larger than it that their rounding is seen.
+
+    Parameters
+    ----------
+    X : array of shape (n, p)
+        Rows, of which the first few are looked at.
+    coef : array of shape (p,) or (k, p)
+        Coefficients.
+    intercept : float or array of shape (k,)
+        Intercepts.
+    """
+    some = floats(X[:LOOKED_AT], dense=True)
+    with np.errstate(over="ignore", invalid="ignore"):
+        size = np.sum(np.abs(some) @ np.abs(coef.T) + np.abs(intercept))
+        total = np.sum(np.abs(some @ coef.T + intercept))
+    return bool(CANCELS * total < size < np.inf)
+
+
+def precise_scores(X: Array, coef: Array, intercept: Any) -> Array:
+    """Return ``X @ coef.T + intercept`` to its own last places, where terms cancel."""
+    columns = np.vstack([np.atleast_2d(coef).T, np.atleast_1d(intercept)])
+    rows = np.column_stack([floats(X, dense=True), np.ones(len(X))])
+    return Factor(columns).after(rows).reshape(len(X), *np.shape(coef)[:-1])
 
 
 class Stored(NamedTuple):

@@ -6,7 +6,7 @@ import scipy.sparse as sp
 from numpy.testing import assert_allclose
 
 from robustreg import HuberRegressor, L2Regressor, preparation
-from robustreg.orthonormal import lost_shares, orthonormal_transform
+from robustreg.orthonormal import lost_shares, orthonormal_transform, unclear_columns
 from robustreg.preparation import prepare
 from tests._parts import fit, table
 
@@ -110,6 +110,25 @@ def test_a_part_that_is_lost_is_told(monkeypatch):
     z, w, x = columns(5, 3).T
     with pytest.warns(UserWarning, match=r"columns \(.*2.*\) that are nearly dependent"):
         L2Regressor().fit(np.column_stack([z, z, x, w]), x)
+
+
+@pytest.mark.parametrize("near", [1.0, 1e-3, 1e-6, 1e-9])
+@pytest.mark.parametrize("tiny", [1.0, 1e-9, 1e9])
+def test_sums_of_other_columns_are_clear_beside_near_copies(near, tiny):
+    z, w, x = columns(1, 3).T
+    rows, size = unit(np.column_stack([z, tiny * (z + near * w), x, x, 0.3 * x + 7 * z]))
+    assert not len(unclear_columns(rows, size, orthonormal_transform(rows, size, N)))
+
+
+def test_columns_that_fall_to_rounding_without_a_gap_are_unclear():
+    year = np.arange(1950.0, 2000.0)
+    powers = year[:, None] ** np.arange(1, 9)
+    for degree in range(1, 9):
+        rows, size = unit(powers[:, :degree] - powers[:, :degree].mean(axis=0))
+        transform = orthonormal_transform(rows, size, len(rows))
+        unclear = unclear_columns(rows, size, transform)
+        assert len(unclear) == degree - transform.shape[1]
+        assert (len(unclear) > 0) == (degree > 6)
 
 
 def repeated_rows(seed):

@@ -10,6 +10,7 @@ from robustreg.losses import LOSSES
 from robustreg.losses._normal import with_breakdown
 from robustreg.scales import (
     MAD_FACTOR,
+    concomitant_limit,
     huber_consistency,
     huber_scale,
     m_scale,
@@ -101,6 +102,23 @@ def test_huber_scale_of_mostly_zero_residuals():
         residual = np.append(np.zeros(zeros), np.ones(100 - zeros))
         assert (huber_scale(residual) > 0) == positive
     assert huber_scale(np.zeros(5)) == 0.0
+
+
+@pytest.mark.parametrize("epsilon", [1.001, 1.1, 1.35, 2.0, 10.0, np.inf])
+def test_limit_of_the_concomitant_scale_is_where_its_slope_vanishes(epsilon):
+    limit = concomitant_limit(epsilon)
+
+    def mean(x):
+        return min((x / limit) ** 2, epsilon**2) * norm.pdf(x)
+
+    cut = min(epsilon * limit, 30.0)
+    found = 2 * (quad(mean, 0, cut, epsabs=1e-14)[0] + quad(mean, cut, 40, epsabs=1e-14)[0])
+    assert_allclose(found, 1.0, rtol=1e-9)
+
+
+@pytest.mark.parametrize("epsilon", [1e-3, 0.5, 1.0])
+def test_the_concomitant_scale_is_zero_up_to_a_threshold_of_one(epsilon):
+    assert concomitant_limit(epsilon) == 0.0
 
 
 @pytest.mark.parametrize("scale", [mad, huber_scale, weighted_median])

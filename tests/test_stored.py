@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
 
 from robustreg import (
@@ -137,3 +138,56 @@ def test_penalties_with_weights_of_their_own_are_asked_in_the_shape_they_know(n_
         model, y = LogisticClassifier(), np.digitize(y, [0.0] if n_classes == 2 else [-0.5, 0.5])
     model.set_params(alpha=1.0, l1_ratio=0.5, penalty_weights=[1.0, 2.0, 0.5])
     assert model.fit(X, y, weight).optimality_ <= model.tol
+
+
+def powers_of_a_year(degree, n=60):
+    year = np.arange(1961.0, 1961.0 + n)
+    y = np.sin((year - 1961) / 15) + 0.1 * np.random.default_rng(0).standard_t(2, n)
+    return year[:, None] ** np.arange(1, degree + 1), y
+
+
+def exact_least(X, y):
+    """Least sum of squares of ``y - X @ coef - intercept``: elimination in fractions."""
+    rows = [[Fraction(1), *map(Fraction, row), Fraction(t)] for row, t in zip(X, y, strict=True)]
+    k = len(rows[0])
+    inner = [[sum(row[i] * row[j] for row in rows) for j in range(k)] for i in range(k)]
+    for i in range(k - 1):
+        for j in range(i + 1, k):
+            share = inner[j][i] / inner[i][i]
+            inner[j] = [a - share * b for a, b in zip(inner[j], inner[i], strict=True)]
+    return float(inner[-1][-1])
+
+
+def scaled_least_squares(X, y):
+    """Sum of squares by LAPACK on columns that are centred and of unit size."""
+    columns = np.column_stack([(X - X.mean(axis=0)) / X.std(axis=0), np.ones(len(X))])
+    return np.sum((y - columns @ np.linalg.lstsq(columns, y, rcond=None)[0]) ** 2)
+
+
+@pytest.mark.parametrize("degree", [3, 5, 6])
+def test_powers_of_a_year_are_predicted_to_their_last_places(degree):
+    X, y = powers_of_a_year(degree)
+    model = L2Regressor().fit(X, y)
+    predicted = model.predict(X)
+    np.testing.assert_allclose(predicted, exact_predictions(model, X), rtol=1e-7, atol=1e-9)
+    found = np.sum((y - predicted) ** 2)
+    # coefficients of 1e12 are rounded at 1e-4 of the residuals, which moves a sum of squares by the square of that
+    np.testing.assert_allclose(found, exact_least(X, y), rtol=1e-7)
+    assert found <= scaled_least_squares(X, y) * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("degree", [7, 8])
+@pytest.mark.parametrize("kind", [np.asarray, sp.csr_array], ids=["dense", "sparse"])
+def test_powers_that_others_explain_but_for_rounding_are_named(degree, kind):
+    X, y = powers_of_a_year(degree)
+    with pytest.warns(UserWarning, match=r"columns \([2-4].*nearly dependent on others"):
+        L2Regressor().fit(kind(X), y)
+
+
+def test_terms_that_cancel_are_seen_in_one_row_and_in_several_outputs():
+    X, y = powers_of_a_year(6)
+    model = L2Regressor().fit(X, np.column_stack([y, -2 * y]))
+    every = model.predict(X)
+    np.testing.assert_allclose(every[:, 1], -2 * every[:, 0], rtol=1e-5, atol=1e-6)
+    for i in (0, 30):
+        np.testing.assert_allclose(model.predict(X[i : i + 1])[0], every[i], rtol=1e-9)

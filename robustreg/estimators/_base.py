@@ -41,7 +41,7 @@ from robustreg.preparation import prepare
 from robustreg.sampling import drawn
 from robustreg.scales import MAD_FACTOR, weighted_median
 from robustreg.solvers import Control, Result
-from robustreg.stored import in_units_of_user
+from robustreg.stored import cancels, in_units_of_user, precise_scores
 
 #: values of y from which its centre and spread are known well enough
 ENOUGH = 5_000
@@ -551,9 +551,13 @@ def linear(X: Any, coef: Array, intercept: Any) -> Array:
 
     # in parts, or NumPy would make a copy of all of a single-precision X in double precision
     def part(rows: slice) -> Array:
+        if cancelling:
+            return precise_scores(X[rows], coef, intercept)
         raw: Array = X[rows] @ coef.T
         raw += intercept
         return raw
+
+    cancelling = cancels(X, coef, intercept)
 
     parts = row_slices(len(X), 8192)
     return part(parts[0]) if len(parts) == 1 else np.concatenate(in_order(part, parts, few=FEW))

@@ -77,7 +77,12 @@ class RemoteMixin(RemoteFit, LinearRegressor):
         return self._far_from(X, y, scale)
 
     def _far_from(self, X: Any, y: Array, scale: Any) -> Array:
-        return outlying(y - self._decision(X), scale, y, lambda: self._rounding(X, y))
+        size = self._of_errors(scale)
+        return outlying(y - self._decision(X), size, y, lambda: self._rounding(X, y))
+
+    def _of_errors(self, scale: Any) -> Any:
+        """Return the scale of normal errors that a scale of the fit says."""
+        return scale
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the coefficient of determination of the predictions.

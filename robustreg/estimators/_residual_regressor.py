@@ -132,7 +132,7 @@ class ResidualRegressor(CountsRounding, SeveralOutputs, RemoteMixin):
             loss = loss.rescaled(scale)
         if isinstance(self.scale, str) and SCALES[self.scale].joint:  # the loss is divided by it
             penalty = penalty.scaled(self.scale_)
-        return Estimate(loss, penalty, y, scale=scale)
+        return Estimate(loss, penalty, y, scale=None if scale is None else self._of_errors(scale))
 
     def _minimise(
         self,
@@ -188,6 +188,11 @@ class ResidualRegressor(CountsRounding, SeveralOutputs, RemoteMixin):
             return NoScale()
         named = SCALES.get(self.scale) if isinstance(self.scale, str) else None
         return named or Given(float(self.scale) / units.spread)
+
+    def _of_errors(self, scale: Any) -> Any:
+        named = SCALES.get(self.scale) if isinstance(self.scale, str) else None
+        loss = self._loss()
+        return scale if named is None or not loss.threshold else scale / named.limit(loss)
 
     def _problem(self, prepared: Prepared, control: Control | None = None) -> Problem:
         """Return what is minimised where the loss is smooth."""
@@ -260,7 +265,7 @@ class ResidualRegressor(CountsRounding, SeveralOutputs, RemoteMixin):
     def _of_rows(self, X: Any, y: Array, residual: Array, scale: Any) -> dict[str, Array]:
         """Return the attributes that say something of each row."""
         rounding = partial(self._rounding, X, y)
-        said = {"outliers_": outlying(residual, scale, y, rounding)}
+        said = {"outliers_": outlying(residual, self._of_errors(scale), y, rounding)}
         weights = row_weights(self._loss(), residual, scale, rounding)
         return said if weights is None else {**said, "weights_": weights}
 

@@ -111,7 +111,8 @@ class HuberRegressor(ResidualRegressor):
     delta_ : float or array of shape (n_outputs,)
         ``epsilon * scale_``, in the units of y.
     outliers_ : array of shape (n_samples,) or (n_samples, n_outputs)
-        True for samples whose absolute residual exceeds ``2.5758 * scale_``: 1 % under normal errors.
+        True for samples whose absolute residual exceeds ``2.5758 * scale_``: 1 % under normal errors. With
+        ``scale="concomitant"``, which tends to c sigma there, ``2.5758 * scale_ / c``.
     weights_ : array of shape (n_samples,) or (n_samples, n_outputs)
         Weight of each sample in the fit: ``psi(u) / u`` of its residual u, 1 within `delta_` and
         ``delta_ / abs(residual)`` beyond.

@@ -100,6 +100,8 @@ class ResidualDisplay:
         """
         model = final_step(estimator)
         scale = getattr(model, "scale_", None)
+        if hasattr(model, "_of_errors") and scale is not None:
+            scale = model._of_errors(scale)
         threshold = OUTLYING if threshold is None else threshold
         return cls.from_predictions(
             y, estimator.predict(X), scale=scale, threshold=threshold, ax=ax

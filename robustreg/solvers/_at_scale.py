@@ -11,9 +11,9 @@ import numpy as np
 
 from robustreg._array import Array
 from robustreg.data import Data
-from robustreg.losses import Huber
+from robustreg.losses import Huber, ResidualLoss
 from robustreg.objective import Objective
-from robustreg.scales import huber_consistency
+from robustreg.scales import concomitant_limit, huber_consistency
 from robustreg.solvers._fixed_scale import solve_fixed
 from robustreg.solvers._parts import Parts
 from robustreg.solvers._preliminary import Rank, Stage, absolute_stage
@@ -82,6 +82,10 @@ class Scale(ABC):
 
     def price(self, problem: Problem, rank: Rank) -> float:
         """Return what a unit of a joint scale costs."""
+        return 1.0
+
+    def limit(self, loss: ResidualLoss) -> float:
+        """Return what it tends to where residuals are standard normal: 1 of a consistent scale."""
         return 1.0
 
     def stage(self, problem: Problem, rank: Rank, theta: Array | None = None) -> Stage | None:
@@ -186,6 +190,12 @@ class Joint(Scale):
             return 1.0
         total = problem.data.total * rank.mass
         return huber_consistency(problem.threshold) * _left(total, rank)
+
+    def limit(self, loss: ResidualLoss) -> float:
+        if self.consistent:
+            return 1.0
+        (epsilon,) = (getattr(loss, name) for name in loss.threshold)
+        return concomitant_limit(epsilon) or 1.0  # there it is zero
 
     def parts(
         self, parts: Parts, problem: Problem, found: Result, rank: Rank, shares: Sequence[Share]

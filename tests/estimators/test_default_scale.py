@@ -9,6 +9,7 @@ from sklearn.base import clone
 
 from robustreg import HuberRegressor, HuberRegressorCV, L1Regressor, RobustRegressor
 from robustreg.datasets import load_phones
+from robustreg.inference import influence, summarize
 from robustreg.losses import LOSSES, Huber, ResidualLoss
 from robustreg.scales import MAD_FACTOR
 
@@ -225,6 +226,27 @@ def test_no_more_iterations_than_allowed(most):
     assert model.n_iter_ <= most
     assert np.isfinite(model.coef_).all()
     assert model.scale_ > 0
+
+
+def test_a_scale_that_is_too_small_flags_no_more_rows():
+    """scikit-learn's scale is .68 sigma at 1.35: 8 % of normal rows are beyond 2.58 of it."""
+    rng = np.random.default_rng(13)
+    X, y = rng.normal(size=(4000, 2)), rng.normal(size=4000)
+    model = HuberRegressor(scale="concomitant", epsilon=1.35).fit(X, y)
+    assert abs(model.scale_ - 0.6813) < 0.02
+    edge = 2.5758293 * model.scale_ / 0.68125558
+    assert np.array_equal(model.outliers_, abs(y - model.predict(X)) > edge)
+    assert np.array_equal(model.outliers_, model.outliers(X, y))
+    assert abs(model.outliers_.mean() - 0.01) < 3 * 0.0016
+    summary = summarize(model, X, y)
+    assert summary.n_outliers == model.outliers_.sum()
+    assert_allclose(summary.scale, model.scale_ / 0.68125558, rtol=1e-6)
+    # so wide is an interval that holds 95 % of new rows
+    interval = summary.predict(X[:1], interval="prediction")
+    width = float(interval["upper"].iloc[0] - interval["lower"].iloc[0])
+    assert abs(width - 2 * 1.96) < 0.15
+    rows = influence(model, X, y)["standardised_residual"].to_numpy()
+    assert_allclose(rows, (y - model.predict(X)) / summary.scale, rtol=1e-6, atol=1e-9)
 
 
 def test_a_fixed_scale_is_unchanged():

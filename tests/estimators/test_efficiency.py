@@ -72,5 +72,8 @@ def test_share_of_flagged_rows():
     model = HuberRegressor().fit(X, y)
     assert abs((model.weights_ < 1).mean() - 0.178625) < 0.006
     assert abs(model.delta_ - 1.345) < 0.02
+    for epsilon in (1.05, 1.35, 2.0):
+        joint = HuberRegressor(scale="concomitant", epsilon=epsilon).fit(X, y)
+        assert abs(joint.outliers_.mean() - 0.01) < 0.002
     theirs = HuberRegressor(alpha=0.0, scale="concomitant", epsilon=1.35).fit(X, y)
     assert abs(theirs.scale_ - 0.681256) < 0.01  # so that it cuts at 0.92 sigma
