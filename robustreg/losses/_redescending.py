@@ -27,8 +27,13 @@ class RedescendingLoss(ResidualLoss):
         """C and r / c, the latter cut off at ``limit``, by default where its square would overflow."""
         c = float(self.c)
         if limit is None:
-            limit = 0.5 * float(array_namespace(r).finfo(r.dtype).max) ** 0.5
+            limit = self.limit(r)
         return c, clip(r / c, -limit, limit)
+
+    @staticmethod
+    def limit(r: Array) -> float:
+        """Return half the root of the largest number of the kind: its square does not overflow."""
+        return 0.5 * float(array_namespace(r).finfo(r.dtype).max) ** 0.5
 
 
 @dataclass(eq=False)
@@ -117,11 +122,25 @@ class Cauchy(RedescendingLoss):
 
     def rho(self, r: Array) -> Array:
         c, x = self.standardised(r)
-        return (0.5 * c * c) * log1p(x * x)
+        value = (0.5 * c * c) * log1p(x * x)
+        beyond = self._beyond(r)
+        return value if beyond is None else value + (c * c) * array_namespace(r).log(beyond)
 
     def psi(self, r: Array) -> Array:
         c, x = self.standardised(r)
-        return c * x / (1.0 + x * x)
+        value = c * x / (1.0 + x * x)
+        beyond = self._beyond(r)
+        return value if beyond is None else value / beyond
+
+    def _beyond(self, r: Array) -> Array | None:
+        """How many times farther than the limit residuals are, 1 within it; None where all are.
+
+        This loss grows without end, and alone of its kind does not meet its limit.
+        """
+        xp, limit = array_namespace(r), float(self.c) * self.limit(r)
+        if not bool(xp.any(xp.abs(r) > limit)):
+            return None
+        return clip(xp.abs(r) / limit, 1.0, float(xp.finfo(r.dtype).max))
 
     def psi_prime(self, r: Array) -> Array:
         _, x = self.standardised(r)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from robustreg._array import EMPTY, Array, arange_like, array_namespace, weigh
+from robustreg._array import EMPTY, Array, arange_like, array_namespace, row_max, weigh
 from robustreg._parameters import choice, flag, real
 from robustreg.losses import _softmax
 from robustreg.losses._base import Argument
@@ -67,8 +68,12 @@ class SimilarityLoss(BatchLoss):
         units = [unit(a) for a in raw] if cosine else []
         vectors = [u.direction for u in units] if cosine else list(raw)
         blocks = self.blocks(raw)
-        scores = [kind.forward(vectors[i], vectors[j]) for kind, i, j in blocks]
-        value, slopes = self._classify(scores, self.right(raw), weight)
+        size = (1.0, 1.0) if cosine else self._sizes(vectors)
+        even = vectors
+        if size != (1.0, 1.0):
+            even = [v / size[min(k, 1)] for k, v in enumerate(vectors)]
+        scores = [kind.forward(even[i], even[j]) for kind, i, j in blocks]
+        value, slopes = self._classify(scores, self.right(raw), weight, size)
         gradients: list[Any] = [None] * len(vectors)
         for (kind, i, j), slope in zip(blocks, slopes, strict=True):
             for at, part in zip((i, j), kind.pullback(slope, vectors[i], vectors[j]), strict=True):
@@ -77,13 +82,25 @@ class SimilarityLoss(BatchLoss):
             gradients = [u.pullback(g) for u, g in zip(units, gradients, strict=True)]
         return value, tuple(gradients), EMPTY
 
+    def _sizes(self, vectors: list[Any]) -> tuple[float, float]:
+        """Return what to divide the first vectors and the others by: where inner products overflow their largest entries."""
+        plain = [getattr(v, "value", v) for v in vectors]  # of a tangent
+        xp = array_namespace(plain[0])
+        first, *others = (float(xp.max(xp.abs(v))) if math.prod(v.shape) else 0.0 for v in plain)
+        most = float(xp.finfo(plain[0].dtype).max) / 4
+        size = first, max(others)
+        reach = self.factor * plain[0].shape[-1] * max(size[0], 1.0)
+        return (1.0, 1.0) if size[1] <= most / reach else size
+
     def _classify(
-        self, scores: list[Array], right: Array, weight: Array | None
+        self, scores: list[Array], right: Array, weight: Array | None, size: tuple[float, float]
     ) -> tuple[Array, list[Array]]:
-        """Weighted cross-entropy of each row, and its derivative in each block of scores."""
+        """Weighted cross-entropy of each row, and its derivative in each block of scores of the given sizes."""
         xp = array_namespace(scores[0])
-        logits = self.factor * (scores[0] if len(scores) == 1 else xp.concat(scores, axis=1))
-        row = _softmax.from_logits(logits, right)
+        joined = scores[0] if len(scores) == 1 else xp.concat(scores, axis=1)
+        if size != (1.0, 1.0):  # only differences count: what overflows is one that is not zero
+            joined = (joined - row_max(joined)) * size[0] * size[1]
+        row = _softmax.from_logits(self.factor * joined, right)
         slope = self.factor * weigh(row.slope, weight)
         parts, start = [], 0
         for block in scores:
@@ -164,13 +181,13 @@ class InfoNCE(SimilarityLoss):
             )
 
     def _classify(
-        self, scores: list[Array], right: Array, weight: Array | None
+        self, scores: list[Array], right: Array, weight: Array | None, size: tuple[float, float]
     ) -> tuple[Array, list[Array]]:
-        value, parts = super()._classify(scores, right, weight)
+        value, parts = super()._classify(scores, right, weight, size)
         if not self.symmetric:
             return value, parts
         turn = array_namespace(scores[0]).matrix_transpose
-        back, turned = super()._classify([turn(scores[0])], right, weight)
+        back, turned = super()._classify([turn(scores[0])], right, weight, size)
         return 0.5 * (value + back), [0.5 * (parts[0] + turn(turned[0]))]
 
 

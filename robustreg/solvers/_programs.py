@@ -45,6 +45,9 @@ NEARER = 1e-3
 FAR = 1e3
 #: a length in place of none
 TINY = 1e-300
+#: machine: bounded least squares, a step for each slope that leaves its bound, takes so many beyond this size: with
+#: hundreds of rows and coefficients a step is a decomposition of .2 s, and a guess that needs more is a bad one
+FREED, SMALL = 50, 200_000
 #: steps of an interior point without gain after which it stops
 PATIENCE = 5
 
@@ -214,7 +217,10 @@ def balanced(rows: Rows, theta: Array, guess: Array) -> Array:
         guess = np.where(zero, np.clip(guess, rows.lower, rows.upper), slopes)
         if rows.gap(theta, guess) <= BALANCED * abs(rows.value(theta)):
             return guess
-    t = lsq_linear(X.T / size, -fixed / size, bounds=(low, high), method="bvls", tol=1e-15).x
+    most = max(FREED, FREED * SMALL // X.size)
+    t = lsq_linear(
+        X.T / size, -fixed / size, bounds=(low, high), method="bvls", tol=1e-15, max_iter=most
+    ).x
     slopes[zero] = weight * np.clip(t, low, high)
     return slopes
 

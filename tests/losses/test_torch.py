@@ -107,6 +107,42 @@ def test_functional_gradient_is_the_returned_one(public, rng, case):
         close(mine, returned, torch.float64)
 
 
+#: numbers that each type has, and their squares not
+HUGE = {torch.float64: 1e200, torch.float32: 1e25, torch.float16: 300.0, torch.bfloat16: 1e25}
+
+
+@pytest.mark.parametrize("dtype", HUGE, ids=str)
+def test_numbers_whose_squares_overflow(public, rng, dtype):
+    data = draw(public, rng)
+    if getattr(public, "from_logits", True):  # probabilities are none of these
+        data.raw = tree(lambda a: HUGE[dtype] * a, data.raw)
+    given = tensors_of(public, data, dtype)
+    value, gradient = public(**given.named, return_gradient=True)
+    assert not value.isnan()
+    public(**given.named).backward()
+    names = list(given.leaves)
+    roles = {a.name: a.role for a in public.arguments}
+    fixed = {n: t for n, t in given.named.items() if n not in names}
+
+    def again(*moving):
+        return public(**fixed, **dict(zip(names, moving, strict=True)))
+
+    moving = tuple(leaf.detach() for leaf in given.leaves.values())
+    functional = torch.func.grad(again, argnums=tuple(range(len(names))))(*moving)
+    for leaf, returned, other in zip(
+        given.leaves.values(), parts(gradient), functional, strict=True
+    ):
+        assert not returned.isnan().any()
+        close(leaf.grad, returned, dtype)
+        close(other, returned, dtype)
+    if dtype != torch.float64:  # what it is where nothing overflows, rounded
+        wide = {
+            n: t if t is None or roles[n] == "target" else t.detach().double()
+            for n, t in given.named.items()
+        }
+        close(value.double(), public(**wide).to(dtype).double(), dtype)
+
+
 def test_a_loss_is_a_term_among_others(public, rng):
     given = tensors_of(public, draw(public, rng), torch.float64)
     penalty = sum((leaf**2).sum() for leaf in given.leaves.values())
