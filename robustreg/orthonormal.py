@@ -7,6 +7,7 @@ penalty and the shortest solution are about, are those of the user's columns, wh
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -19,6 +20,9 @@ from robustreg._array import Array
 GRADE = 100.0
 #: smallest eigenvalue of the rows' inner products, as a share of the largest, that can be trusted
 ALIKE = 1e-8
+#: share of a column that combined columns may lack: what `tol` asks for by default. Rounding alone makes
+#: 1e-9 of it beside a column that has one row of 1e9.
+LOST = 1e-8
 #: rounding: where a combination of columns that is kept is this share rounding, one that is left out may have been
 #: data. What columns leave of each other then falls to rounding without a gap.
 UNCLEAR = 1e-5
@@ -160,6 +164,28 @@ def unclear_columns(rows: Array, size: Array, transform: Array) -> Array:
     order = scipy.linalg.qr(rows, mode="r", pivoting=True, check_finite=False)[1]
     found: Array = np.sort(order[transform.shape[1] : min(rows.shape)])
     return found
+
+
+def refuse_loss(live: Array, rows: Array, size: Array, transform: Array) -> None:
+    """Warn of columns that coordinates do not hold: no certificate in these speaks of them.
+
+    Parameters
+    ----------
+    live : array of int
+        The user's numbers of the columns.
+    rows, size, transform : arrays
+        As `orthonormal_transform` takes and returns them.
+    """
+    lost = np.flatnonzero(lost_shares(rows, size, transform) > LOST)
+    columns = live[np.union1d(lost, unclear_columns(rows, size, transform))]
+    if len(columns):
+        warnings.warn(
+            f"X has columns ({', '.join(map(str, columns))}) that are nearly dependent on others: part of "
+            "them is lost to rounding, and the fit may be worse than possible. Rescale them, or leave out "
+            "columns that depend on others.",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def _groups(sizes: Array) -> list[slice]:

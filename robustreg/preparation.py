@@ -30,7 +30,7 @@ from robustreg.data import (
     take_rows,
 )
 from robustreg.even_rows import even_rows
-from robustreg.orthonormal import lost_shares, orthonormal_transform, transform_by_rows, unclear_columns
+from robustreg.orthonormal import orthonormal_transform, refuse_loss, transform_by_rows
 from robustreg.row_space import MOST_ROWS, row_space
 from robustreg.sampling import drawn
 from robustreg.scales import weighted_median
@@ -46,9 +46,6 @@ MAX_OFFSET = 1e3
 FAR = 1e4
 #: rows fewer than columns, but too alike for that, are made dense up to this many bytes
 MOST_BYTES = 1 << 28
-#: share of a column that combined columns may lack: what `tol` asks for by default. Rounding alone makes
-#: 1e-9 of it beside a column that has one row of 1e9.
-LOST = 1e-8
 #: many combined columns are kept up to this many bytes: combining takes as many times longer than a pass
 #: over them as X has columns
 COMBINED_BYTES = 1 << 28
@@ -388,28 +385,6 @@ def _of_rows(centred: Data) -> Array | None:
         return rows[0] if len(rows) == 1 else np.concatenate(rows)
 
     return transform_by_rows(columns, parts, (n_features, n), centred.intercept)
-
-
-def refuse_loss(live: Array, rows: Array, size: Array, transform: Array) -> None:
-    """Warn of columns that coordinates do not hold: no certificate in these speaks of them.
-
-    Parameters
-    ----------
-    live : array of int
-        The user's numbers of the columns.
-    rows, size, transform : arrays
-        As `orthonormal_transform` takes and returns them.
-    """
-    lost = np.flatnonzero(lost_shares(rows, size, transform) > LOST)
-    columns = live[np.union1d(lost, unclear_columns(rows, size, transform))]
-    if len(columns):
-        warnings.warn(
-            f"X has columns ({', '.join(map(str, columns))}) that are nearly dependent on others: part of "
-            "them is lost to rounding, and the fit may be worse than possible. Rescale them, or leave out "
-            "columns that depend on others.",
-            UserWarning,
-            stacklevel=2,
-        )
 
 
 def _few_rows(scaled: Data, live: Array) -> Array:

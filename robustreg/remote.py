@@ -15,8 +15,8 @@ from robustreg._threads import blas_aside
 from robustreg.coordinates import MAX_CONDITION, Coordinates, condition_number
 from robustreg.data import FEW, TAKE_BYTES, Block, Data
 from robustreg.device_rows import DeviceRows, in_process
-from robustreg.orthonormal import orthonormal_transform
-from robustreg.preparation import is_harmless, refuse_loss
+from robustreg.orthonormal import orthonormal_transform, refuse_loss
+from robustreg.preparation import is_harmless
 from robustreg.sampling import EVEN, drawn
 from robustreg.tables import Part, Table, add, refuse_not_finite, stack
 

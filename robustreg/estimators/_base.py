@@ -401,7 +401,7 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
         return min(tries, key=lambda fit: (self._falls_short(fit), fit.optimality))
 
     def _falls_short(self, found: Result) -> bool:
-        return found.optimality > self.tol or bool(found.get("growing", False))
+        return not found.optimality <= self.tol or bool(found.get("growing", False))
 
     def _store(self, found: Result, prepared: Prepared) -> None:
         self.__dict__.update(self._fitted(prepared, found.x))

@@ -41,7 +41,7 @@ from robustreg.far_rows import FarRows, hidden, prepare_beside_far_rows
 from robustreg.losses import Loss, log_sigmoid, log_softmax
 from robustreg.objective import Objective
 from robustreg.remote import prepare_table, sample_of
-from robustreg.solvers import Result, solve_settled
+from robustreg.solvers import DrawnIn, Result, solve_settled
 from robustreg.stored import in_units_of_user
 from robustreg.tables import Part, Table
 
@@ -49,6 +49,11 @@ from robustreg.tables import Part, Table
 NEVER = -1e30
 #: slope per unit of weight, in units of the other rows, that changes no digit of a minimum
 UNFELT = 1e-16
+FAR_OUT = (
+    "The fit may be above its minimum: X has {far} sample(s) with entries more than a million times the typical "
+    "ones, whose losses hang on the last places of floating point. Correct these entries, clip them, or leave the "
+    "samples out."
+)
 SOLVERS = ("auto", "newton", "newton-cg", "lbfgs")
 
 
@@ -267,13 +272,36 @@ class LinearClassifier(ClassifierMixin, LinearScores):
             return found
         usual = prepared._replace(data=far.usual)
         other = super()._solve_from(None, usual, progress, **how)
-        if self._falls_short(other) or other.fun > found.fun * (1 + self.tol):
+        worse = self._falls_short(other) or other.fun > found.fun * (1 + self.tol)
+        blind = hidden(prepared.data, far.usual)
+        if worse or blind:
+            drawn = self._with_rows_drawn_in(prepared, progress, **how)
+            if drawn is not None:
+                return drawn
+            found.advice = other.advice = FAR_OUT.format(far=len(far.rows))
+        if worse:
             return found
-        if hidden(prepared.data, far.usual):
+        if blind:
             other.optimality, other.status, other.success = 1.0, 2, False
         # what these coordinates tell apart those of the other rows may not hold
         other.prepared = usual
         return other
+
+    def _with_rows_drawn_in(self, prepared: Prepared, progress: Any, **how: Any) -> Result | None:
+        """Fit with far rows drawn in, and let them out; None where the minimum is then not certain."""
+        data, far = prepared.data, self._far
+        drawn = None if far is None or data.y.ndim > 1 else DrawnIn.of(data, far.rows)
+        loss, target, _ = self._score_loss(data.y)
+        if drawn is None or not (loss.convex and loss.additive):
+            return None
+        found = super()._solve_from(None, prepared._replace(data=drawn.data), progress, **how)
+        if self._falls_short(found):
+            return None
+        penalty = self._objective(loss, data, prepared.units.mass).penalty
+        ended = drawn.ended(np.atleast_2d(found.x), data.X, loss, target, penalty)
+        found.x, found.fun = ended.x.reshape(found.x.shape), found.fun * ended.rise
+        found.optimality += ended.doubt
+        return None if self._falls_short(found) else found
 
     def _store(self, found: Result, prepared: Prepared) -> None:
         super()._store(found, found.get("prepared", prepared))

@@ -33,7 +33,7 @@ class RedescendingLoss(ResidualLoss):
     @staticmethod
     def limit(r: Array) -> float:
         """Return half the root of the largest number of the kind: its square does not overflow."""
-        return 0.5 * float(array_namespace(r).finfo(r.dtype).max) ** 0.5
+        return 0.5 * math.sqrt(array_namespace(r).finfo(r.dtype).max)
 
 
 @dataclass(eq=False)

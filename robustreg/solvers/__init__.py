@@ -19,6 +19,7 @@ from robustreg.solvers._directions import (
     discriminant_directions,
     principal_directions,
 )
+from robustreg.solvers._drawn_in import DrawnIn
 from robustreg.solvers._embedding import Embedding, mean_square
 from robustreg.solvers._fixed_scale import solve_fixed
 from robustreg.solvers._high_breakdown import (
@@ -66,6 +67,7 @@ __all__ = [
     "Centred",
     "Control",
     "Descent",
+    "DrawnIn",
     "Embedding",
     "Given",
     "IteratedMad",

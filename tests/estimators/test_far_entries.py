@@ -145,13 +145,20 @@ def test_coordinates_of_an_entry_that_hides_the_other_rows_prove_nothing(name, f
     y = np.digitize(X @ np.ones(3) + rng.standard_t(2, size=60), [-1, 1])
     X[0, 0] = 1e4
     model = clone(MODELS[name])
+    X[0, 0] = 1e10
     assert fitted(model, X, y)
     best = objective(model, X, y)
     X[0, 0] = far
-    if fitted(model, X, y):
-        assert objective(model, X, y) <= best + 1e-2
+    certified = fitted(model, X, y)
+    value = objective(model, X, y)
+    # beyond 1e16 the coefficients of the column are more digits apart than a number has, where all three count
+    assert certified or far > 1e16
+    # from 1e6 on the value is that of any farther entry but for the coefficient, which costs others 1e-6 of a loss each
+    slack = 1e-7 * best + len(X) / far
+    if certified:
+        assert abs(value - best) <= slack
     else:
-        assert far > 1e6
+        assert model.optimality_ >= (value - best - slack) / value
 
 
 @pytest.mark.parametrize("far", [1e6, 1e10, 1e13, 1e16, 1e20])
@@ -262,6 +269,43 @@ def test_offsets_that_rounding_hides_prove_nothing():
     excess = value(model) / min(value(model), value(other)) - 1
     assert not certified or excess <= 2e-8
     assert model.optimality_ >= excess / 2
+
+
+@pytest.mark.parametrize("far", [1e11, 1e16, 1e20, 1e100])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_hinges_where_an_entry_is_far_on_the_wrong_side(classes, sign, far):
+    """It forbids its column a coefficient of one sign: the minimum is that of any entry so far out."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 3))
+    y = np.argmax(X[:, :classes] + 0.7 * rng.normal(size=(400, classes)), axis=1)
+    model = clone(MODELS["hinge" if classes == 2 else "Crammer-Singer"])
+    X[5, 0] = sign * 1e9
+    assert fitted(model, X, y)
+    best = objective(model, X, y)
+    X[5, 0] = sign * far
+    certified = fitted(model, X, y)
+    # three classes need three coefficients that agree to 1 / far
+    assert certified or (classes == 3 and far > 1e16)
+    if certified:
+        assert_allclose(objective(model, X, y), best, rtol=3e-8)
+
+
+def test_two_far_rows_that_contradict_each_other_are_not_certified_by_one_of_them():
+    """Drawn in by factors of their own they would leave no room between 1e-16 and 1e-14."""
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(60, 2))
+    y = (X[:, 1] + 0.5 * rng.normal(size=60) > 0).astype(int)
+    X[:2, 0], y[:2] = [1e16, 1e14], [1, 0]
+    model = HingeClassifier()
+    certified = fitted(model, X, y)
+    value = objective(model, X, y)
+    # rows on their sides at one coefficient: the first with a margin of one, the second at none
+    without = HingeClassifier().fit(X[2:, 1:], y[2:])
+    coef, intercept = np.array([[0.0, without.coef_[0, 0]]]), without.intercept_
+    coef[0, 0] = max(0.0, 1 - intercept[0] - coef[0, 1] * X[0, 1]) / 1e16
+    model.coef_, model.intercept_ = coef, intercept
+    assert not certified or value <= objective(model, X, y) * (1 + 1e-7)
 
 
 def test_hinges_without_a_column_that_varies():
