@@ -184,5 +184,5 @@ def test_bounded_slopes_are_given_up_where_they_take_long(monkeypatch):
     monkeypatch.setattr(_programs, "SMALL", 100)
     few = _programs.balanced(rows, np.zeros(20), rng.uniform(-1, 1, 60))
     assert len(taken) == 2
-    assert taken[1] <= 3 < taken[0]
+    assert taken[1] <= 4 < taken[0]  # the first is not counted
     assert np.all(np.abs(few) <= 1)  # they are slopes, and the gap says how good
