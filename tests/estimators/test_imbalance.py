@@ -298,3 +298,52 @@ def test_heavy_weights_among_a_million_rows(name, share, ratio):
             moved = end.copy()
             moved[j] += change
             assert value <= residual_value(model, X, y, weight, moved) * (1 + 1e-9)
+
+
+#: rows, positives, share of the heavy rows, and how heavy
+CELLS = [
+    (1000, 10, 1e-2, 1e3),
+    (1000, 100, 1e-1, 1e6),
+    (10_000, 10, 1e-4, 1e3),
+    (10_000, 100, 1e-2, 1e6),
+    (10_000, 1000, 1e-1, 1e6),
+    (100_000, 10, 0.0, 1.0),
+]
+MORE_CLASSIFIERS = CLASSIFIERS | {
+    "dice": DiceClassifier(),
+    "logistic, elastic net": LogisticClassifier(l1_ratio=0.5),
+    "hinge, elastic net": HingeClassifier(l1_ratio=0.5),
+}
+MORE_REGRESSORS = REGRESSORS | {
+    "huber, elastic net": HuberRegressor(alpha=1.0, l1_ratio=0.5),
+    "pseudo-Huber": RobustRegressor(loss="pseudo_huber"),
+    "expectile": RobustRegressor(loss="expectile"),
+    "epsilon-insensitive": RobustRegressor(loss="epsilon_insensitive", scale=1.0),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n", "positives", "share", "ratio"), CELLS)
+@pytest.mark.parametrize("name", MORE_CLASSIFIERS)
+def test_rare_classes_beside_heavy_weights(name, n, positives, share, ratio):
+    """Both at once, balanced or not: the fit is certified, and warnings are errors."""
+    weight = heavy(n, share, ratio) if share else None
+    for shift in (0.5, 2.0):
+        X, y = rare(positives, n, shift=shift, seed=3)
+        for class_weight in (None, "balanced"):
+            model = clone(MORE_CLASSIFIERS[name]).set_params(class_weight=class_weight)
+            model.fit(X, y, sample_weight=weight)
+            assert model.optimality_ <= model.tol
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [1000, 10_000, 100_000])
+@pytest.mark.parametrize("name", MORE_REGRESSORS)
+def test_weights_of_many_sizes_of_regressors(name, n):
+    rng = np.random.default_rng(5)
+    X = rng.normal(size=(n, 3))
+    for error in (rng.standard_t(2, n), rng.normal(size=n)):
+        for share, ratio in [(1e-4, 10), (1e-4, 1e6), (1e-2, 1e2), (1e-2, 1e6), (1e-1, 1e3)]:
+            model = clone(MORE_REGRESSORS[name])
+            model.fit(X, X @ [1, -1, 0.5] + error, sample_weight=heavy(n, share, ratio))
+            assert model.optimality_ <= model.tol
