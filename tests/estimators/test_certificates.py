@@ -18,7 +18,7 @@ from robustreg import (
     RobustRegressor,
 )
 from robustreg.losses import Pinball
-from robustreg.scales import mad, weighted_median
+from robustreg.scales import concomitant_limit, mad, weighted_median
 from tests._reference import (
     CONVEX,
     PENALISED,
@@ -150,7 +150,8 @@ def test_proved_by_moments(model, kind):
     model = clone(model).fit(X, y)
     proved(model, X, y)
     residual = np.abs(y - model.predict(X))
-    edge = norm.ppf(0.995) * model.scale_
+    limit = concomitant_limit(model.epsilon) if model.scale == "concomitant" else 1.0
+    edge = norm.ppf(0.995) * model.scale_ / limit
     clear = np.abs(residual - edge) > 1e-9 * np.abs(y).max()
     assert np.array_equal(model.outliers_[clear], (residual > edge)[clear])
 
