@@ -128,7 +128,8 @@ def dense_columns(data: Data, kept: Array, *, copied: bool = True) -> Data:
         return few
     X = few.X if few.rows is None else few.X[few.rows]
     X = floats(X.tocsr() if is_sparse(X) else X, dense=True)
-    columns = few.held.apply(X) if few.held.size else np.zeros((few.n_rows, 0))
-    if few.intercept:
-        columns = np.column_stack([columns, np.ones(few.n_rows)])
+    # a copy of its own: it may be overwritten
+    columns = np.ones((few.n_rows, few.size + 1)) if few.intercept else X
+    if few.size:
+        few.held.apply(X, columns[:, : few.size])
     return replace(few, X=columns, rows=None, explicit=True, ready=True, stored=None)
