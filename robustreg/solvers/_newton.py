@@ -169,6 +169,7 @@ def newton(
     maxiter: int = 100,
     at_least: int = 0,
     lazy: bool = False,
+    pays: float = PAYS,
     settled: Callable[[float, float], bool] | None = None,
     precondition: Callable[[Array], Any] | None = None,
     **unused: Any,
@@ -203,6 +204,8 @@ def newton(
         Iterations before the gradient is looked at.
     lazy : bool
         Whether a Hessian is worth keeping (it costs much more than a gradient).
+    pays : float, default=0.5
+        It is then kept while a step shrinks the gradient to this share.
     settled : callable, optional
         Asked with a small gradient whether the Newton decrement is small beside the value, too.
     precondition : callable, optional
@@ -299,7 +302,7 @@ def newton(
         if stalled >= 4:
             status = 0 if state.norm <= tol else 2
             break
-        if shrunk > (PAYS if lazy else SAME) or length < SHORT:
+        if shrunk > (pays if lazy else SAME) or length < SHORT:
             metric = None
         fresh = False
     if nit < at_least and control.left:  # one that found nothing to gain was one, too
