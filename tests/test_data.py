@@ -15,7 +15,7 @@ from robustreg.data import BLOCK_BYTES, KEEP_BYTES, Block, subsample_size
 from robustreg.losses import Squared
 from robustreg.objective import Objective
 from robustreg.orthonormal import orthonormal_transform
-from robustreg.passes import between
+from robustreg.passes import between, by_pairs
 from robustreg.penalties import L2
 from robustreg.preparation import prepare
 from robustreg.sampling import drawn, spread_rows
@@ -59,7 +59,8 @@ def test_gram_matrices_between_columns_of_rates(n, apart):
     X, rates = rng.uniform(0.5, 1, (n, 3)), 10.0 ** rng.uniform(-12, 0, (n, 4)) * [1, 1, 1e-9, 1e9]
     rates[0] = 0.0
     Z = np.column_stack([X, np.ones(n)]) if apart else X
-    grams = between(Block(X, np.zeros(n), None, apart=apart), rates)
+    block = Block(X, np.zeros(n), None, apart=apart)
+    grams, by_itself = between(block, rates), by_pairs(block, rates, np.eye(4))
     total = np.maximum(rates.sum(axis=1), 1e-300)
     for j in range(4):
         others = np.delete(rates, j, axis=1).sum(axis=1)
@@ -67,6 +68,7 @@ def test_gram_matrices_between_columns_of_rates(n, apart):
             c = others if j == k else -rates[:, k]
             wanted = (Z * (rates[:, j] * c / total)[:, None]).T @ Z
             assert_allclose(grams[j, :, k], wanted, rtol=1e-12)
+            assert_allclose(by_itself[min(j, k)][abs(j - k)], wanted, rtol=1e-12)
 
 
 @pytest.mark.parametrize("coordinates", [DIAGONAL, FULL], ids=["diagonal", "full"])
