@@ -33,6 +33,9 @@ LEVERAGE = 0.99
 #: with a larger share of the rows near the ends nothing is won
 MANY = 0.3
 
+#: predictions, and residuals at the ends of the line
+Point = tuple[Array, tuple[float, float]]
+
 
 @dataclass
 class Far:
@@ -48,6 +51,8 @@ class Far:
         Whether the scale is among the parameters.
     value : float, default=0.0
         Their sum there, where it is asked for.
+    minuend : array of shape (q, q), optional
+        Sizes of the numbers of which ``hessian`` is a difference.
     """
 
     theta: Array
@@ -55,13 +60,20 @@ class Far:
     hessian: Array
     joint: bool
     value: float = 0.0
+    minuend: Array | None = None
 
     @classmethod
     def beside(cls, objective: Objective, theta: Array, every: Evaluation, few: Evaluation) -> Far:
         """Return all rows but a few, given the sums of losses of both at ``theta``."""
-        left: Any = every.hessian
-        left, value = left - few.hessian, every.value - few.value
-        return cls(theta, every.gradient - few.gradient, left, objective.n_extra > 0, value)
+        whole: Any = every.hessian
+        left, value = whole - few.hessian, every.value - few.value
+        joint = objective.n_extra > 0
+        return cls(theta, every.gradient - few.gradient, left, joint, value, np.abs(whole))
+
+    def rounding(self, theta: Array) -> float:
+        """Return what rounding of the Hessian may do to the gradient at ``theta``, which rows far out in X make large."""
+        size = np.abs(self.hessian) if self.minuend is None else self.minuend
+        return float(np.finfo(float).eps * (size @ np.abs(theta - self.theta)).max())
 
     @cached_property
     def _here(self) -> tuple[Array, Array, float, Array]:
@@ -89,7 +101,8 @@ class Far:
         before = float(self.theta[-1])
         beyond = self.value - 0.5 * square / before - before * float(flat[-1])
         value = 0.5 * square + sigma * beyond + sigma**2 * (float(flat[-1]) - price)
-        return Far(self.theta[:-1], sigma * flat[:-1] - cross, gram, joint=False, value=value)
+        size = None if self.minuend is None else before * self.minuend[:-1, :-1]
+        return Far(self.theta[:-1], sigma * flat[:-1] - cross, gram, False, value, size)
 
     def _squares(self, step: Array) -> tuple[Array, float]:
         """Return X^T r and r^T r after a step of the coefficients."""
@@ -336,19 +349,31 @@ def beyond_line(y: Array, raw: Array, ends: tuple[float, float]) -> Array:
     return np.maximum(beyond, np.subtract(low, residual, out=residual), out=beyond)
 
 
-def crossed(before: Array, now: Array, reach: float) -> Array:
-    """Return which rows are near an end of the line, or on another side of it than before.
+def crossed(y: Array, before: Point, now: Point, reach: float) -> tuple[Array, Array]:
+    """Return which rows are near an end of the line, or on another piece than before, and how far all are from an end.
 
     Parameters
     ----------
-    before, now : array
-        Of :func:`beyond_line`; ``now`` is overwritten.
+    y : array of shape (n,)
+        Targets.
+    before, now : Point
+        Predictions and ends at an earlier point, and at this one.
     reach : float
         How near.
     """
-    other: Array = (now > 0) != (before > 0)
-    other |= np.abs(now, out=now) <= reach
-    return other
+    apart = beyond_line(y, *now)
+    np.abs(apart, out=apart)
+    # one step may carry a row over the whole line
+    other: Array = _piece(y, *before) != _piece(y, *now)
+    other |= apart <= reach
+    return other, apart
+
+
+def _piece(y: Array, raw: Array, ends: tuple[float, float]) -> Array:
+    """Return -1, 0 and 1 for residuals below, on and above the line."""
+    residual = y - raw
+    piece: Array = np.subtract(residual > ends[1], residual < ends[0], dtype=np.int8)
+    return piece
 
 
 def _near(y: Array, raw: Array, ends: tuple[float, float], reach: float) -> Array:
@@ -366,13 +391,12 @@ def _near(y: Array, raw: Array, ends: tuple[float, float], reach: float) -> Arra
 def _crossed(
     objective: Objective, theta: Array, reach: float, raw: Array, ends: tuple[float, float]
 ) -> Array:
-    """Return the rows near an end of the line at ``theta`` or on the other side of it than before: one pass."""
+    """Return the rows near an end of the line at ``theta`` or on another piece than before: one pass."""
     at = objective.at(theta)
     there = line_ends(objective, theta)
 
     def part(block: Block) -> Array:
-        now = beyond_line(block.y, block.raw(at), there)
-        before = beyond_line(block.y, raw[block.part], ends)
-        return block.part.start + np.flatnonzero(crossed(before, now, reach))
+        before, now = (raw[block.part], ends), (block.raw(at), there)
+        return block.part.start + np.flatnonzero(crossed(block.y, before, now, reach)[0])
 
     return objective.data.rowwise(part)

@@ -26,7 +26,6 @@ from robustreg.solvers._pieces import (
     Ahead,
     Far,
     beside_ends,
-    beyond_line,
     crossed,
     ends_by_scale,
     leaves_scale,
@@ -49,7 +48,7 @@ SLACK = 0.005
 
 @dataclass(frozen=True)
 class Crossed:
-    """Rows near an end of the line at a point, or on the other side of it than at an earlier one.
+    """Rows near an end of the line at a point, or on another piece of psi than at an earlier one.
 
     Parameters
     ----------
@@ -84,15 +83,11 @@ class Crossed:
     standard: Standard
 
     def __call__(self, block: Block) -> tuple[Array, tuple[float]]:
-        y = block.y
-        now = beyond_line(y, block.raw(self.at), self.ends)
-        before = beyond_line(y, block.raw(self.before), self.ends_before)
-        other = crossed(before, now, self.reach)
+        before = block.raw(self.before), self.ends_before
+        other, apart = crossed(block.y, before, (block.raw(self.at), self.ends), self.reach)
         # the largest move of a row by a step of length one: its own length, that of its one included
         length = row_lengths(self.standard(block), 1.0 + self.beside**2)
-        room = np.where(
-            other, np.inf, (now - self.slack) / length
-        )  # sizes since they were compared
+        room = np.where(other, np.inf, (apart - self.slack) / length)
         return np.flatnonzero(other), (float(room.min(initial=np.inf)),)
 
 
@@ -146,20 +141,22 @@ def look_ahead_by_passes(objective: Objective, theta: Array, control: Control) -
     few = only_losses(kept).evaluate(theta, 2, whole=False)
     far = Far.beside(objective, theta, sums, few)
     found = minimise_pieces(kept, far, start, Control(0.1 * control.tol, 50), here.metric)
-    known = _known(objective, far, found, start, room)
+    known = _known(objective, far, found, start, room, control.tol)
     if not known[0] <= value + noise(value):  # too many others have crossed
         return here
     return Ahead(found.x, here.metric, known, steps=steps + 1)
 
 
 def _known(
-    objective: Objective, far: Far, found: Result, start: Array, room: float
+    objective: Objective, far: Far, found: Result, start: Array, room: float, tol: float
 ) -> tuple[float, Array]:
     """Return value and gradient of all rows at a minimum that was found on some.
 
-    Those of the sums, where no other row has come as far as an end on the way there from ``start``; else by a pass.
+    Those of the sums, where no other row has come as far as an end on the way there from ``start`` and rounding is
+    small beside ``tol``; else by a pass.
     """
-    if np.linalg.norm(found.x - start) < room:
+    near = np.linalg.norm(found.x - start) < room
+    if near and far.rounding(found.x) <= 0.1 * tol * objective.total:
         return float(found.fun + far.value / objective.total), found.jac
     value, gradient = objective.evaluate(found.x)[:2]
     return value, gradient
@@ -224,7 +221,7 @@ class Early:
         far = far.at(sigma, 0.5 * (self.problem.data.total - self.rows.total))
         kept = fixed.with_total(fixed.total, data=self.rows)
         found = minimise_pieces(kept, far, self.start, Control(0.1 * control.tol, 50), self.metric)
-        known = _known(fixed, far, found, self.start, self.room)
+        known = _known(fixed, far, found, self.start, self.room, control.tol)
         return Ahead(found.x, self.metric, known, steps=1)
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from robustreg import HuberRegressor
 from robustreg.solvers import _pieces_by_passes
@@ -69,20 +69,55 @@ def test_no_row_that_is_left_crosses_an_end_within_the_room(joint, explicit):
     ids=repr,
 )
 @pytest.mark.parametrize("weighted", [False, True])
-def test_sums_of_rows_that_are_left_say_what_a_pass_would(model, weighted, monkeypatch):
+@pytest.mark.parametrize("far", [1.0, 700.0])
+def test_sums_of_rows_that_are_left_say_what_a_pass_would(model, weighted, far, monkeypatch):
+    """A Newton step carries rows far out in X over all of the line."""
     X, y = rows(60_000, 5)
+    y[:20] += (far - 1.0) * X[:20, 0]
+    X[:20, 0] *= far
     weight = np.random.default_rng(1).uniform(0.5, 3.0, len(y)) if weighted else None
     compared, known = [], _pieces_by_passes._known
 
-    def both(objective, far, found, start, room):
-        answer = known(objective, far, found, start, room)
-        value, gradient = known(objective, far, found, start, -1.0)
+    def both(objective, others, found, start, room, tol):
+        answer = known(objective, others, found, start, room, tol)
+        value, gradient = known(objective, others, found, start, -1.0, tol)
         compared.append(np.linalg.norm(found.x - start) < room)
         assert_allclose(answer[0], value, rtol=1e-12)
-        assert_allclose(answer[1], gradient, atol=3e-13 / objective.unit)
+        assert_allclose(answer[1], gradient, atol=3e-15 * (100 + far) / objective.unit)
         return answer
 
     monkeypatch.setattr("robustreg.remote.TAKE_BYTES", 1_000_000)
     monkeypatch.setattr(_pieces_by_passes, "_known", both)
     fit(model, table(X, y, weight))
     assert any(compared)
+
+
+def test_a_row_carried_over_the_line_is_on_another_piece():
+    X, y = np.array([[1.0], [1.0], [-1.0], [1.0]]), np.array([3.0, 0.0, -3.0, 9.0])
+    data = (
+        HuberRegressor(fit_intercept=False)._prepare_remote(held := table(X, y, ends=[0, 4])).data
+    )
+    (block,) = data.view(held.parts[0]).blocks()
+    unit, one = block.y[0] / y[0], data.outward(np.ones(1))
+    at, ends = 6.0 * unit * one / block.raw(one)[0], (-unit, unit)
+    wanted = Crossed(0.0 * one, at, ends, ends, 0.1 * unit, 0.0, 0.0, Standard.of(data))
+    chosen, (room,) = wanted(block)
+    # residuals 3, 0, -3 and 9 are -3, -6, 3 and 3
+    assert_array_equal(chosen, [0, 1, 2])
+    assert 0 < room < np.inf
+
+
+def test_a_sum_that_rounds_more_than_the_tolerance_is_made_anew(monkeypatch):
+    """One far entry: the slopes that a step changes are differences of large numbers."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40_000, 4))
+    y = X.sum(axis=1) + rng.standard_t(2, size=len(X))
+    X[0, 0] *= 1e12
+    y[0] = X[0].sum()
+    monkeypatch.setattr("robustreg.remote.TAKE_BYTES", 1_000_000)
+    model = fit(HuberRegressor(fit_intercept=False, alpha=1.0), table(X, y))
+    r = (y - X @ model.coef_) / model.scale_
+    slopes = model.scale_ * np.clip(r, -model.epsilon, model.epsilon)
+    sizes = np.sqrt(np.mean(X**2, axis=0))
+    gradient = (model.coef_ - X.T @ slopes) / (len(y) * sizes * model.scale_)
+    assert np.abs(gradient).max() <= 1e-8 + model.optimality_
