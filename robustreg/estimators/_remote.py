@@ -55,8 +55,8 @@ class RemoteMixin(RemoteFit, LinearRegressor):
         Returns
         -------
         outliers : array of bool of shape (n_samples,)
-            True for rows farther from the fit than ``2.5758 * scale_``. Of Dask collections a Dask array
-            with their partitions, not computed.
+            True for rows farther from the fit than ``2.5758 * scale_``; with ``scale="concomitant"`` as
+            `outliers_` says. Of Dask collections a Dask array with their partitions, not computed.
 
         Raises
         ------

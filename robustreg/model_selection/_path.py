@@ -42,7 +42,8 @@ class HuberPath(NamedTuple):
     delta : array of shape (n_epsilons,)
         ``epsilon * scale``.
     n_outliers : array of int of shape (n_epsilons,)
-        Number of rows farther from the fit than ``2.5758 * scale``, which of normal rows are 1 %.
+        Number of rows that are outliers by the rule of `outliers_` of :class:`~robustreg.HuberRegressor`.
+        Of normal rows they are 1 %.
     optimality : array of shape (n_epsilons,)
         Certificate of each fit, see :class:`~robustreg.HuberRegressor`.
 

@@ -94,7 +94,8 @@ class HuberRegressorCV(LinearRegressor):
     scale_, delta_ : float
         Sigma and ``epsilon_ * scale_``, in the units of y.
     outliers_ : array of shape (n_samples,)
-        True for samples whose absolute residual exceeds ``2.5758 * scale_``: 1 % under normal errors.
+        True for samples whose absolute residual exceeds ``2.5758 * scale_``: 1 % under normal errors. With
+        ``scale="concomitant"`` as of :class:`~robustreg.HuberRegressor`.
     weights_ : array of shape (n_samples,)
         Weight of each sample in the fit, in [0, 1], as of :class:`~robustreg.HuberRegressor`.
     n_iter_ : int
