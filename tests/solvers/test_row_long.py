@@ -84,6 +84,7 @@ HERE = {
     "Tukey": RobustRegressor(loss="tukey"),
     "two kinks": RobustRegressor(loss="epsilon_insensitive"),
     "penalised": RobustRegressor(loss="absolute", penalty="elastic_net", alpha=10.0),
+    "lasso": L2Regressor(alpha=5.0, l1_ratio=1.0),
     "MM": MMRegressor(),
     "trimmed": LTSRegressor(),
     "folds": HuberRegressorCV(),
