@@ -15,9 +15,8 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 # What optional libraries run counts in the coverage of the whole: CI adds the main run to it.
 COVERED = ("--cov", "--cov-append", "--cov-report=", "--cov-fail-under=0")
 
-# One version, because its automatic differentiation still changes; and a build without CUDA,
-# which an index or a folder of wheels may offer for it, saves most of a large download.
-TORCH = "torch==2.13.0"
+# One version, for the site and the tests alike.
+TORCH = nox.project.dependency_groups(PROJECT, "torch")
 
 
 @nox.session
@@ -49,7 +48,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the site, examples executed, warnings as errors; it reads offline, and its links lead somewhere."""
-    session.install("-e", ".[docs]", TORCH)
+    session.install("-e", ".[docs]", *TORCH)
     session.run("sphinx-build", "-q", "-W", "--keep-going", "-E", "docs", "docs/_build/html")
     session.run("python", "docs/check_links.py", "docs/_build/html")
     remote = (
@@ -93,9 +92,9 @@ def slow(session: nox.Session) -> None:
 
 @nox.session
 def array_api(session: nox.Session) -> None:
-    """Run the tests that call every function of SciPy, with its array API support switched on."""
+    """Run tests that reach nearly all calls of SciPy, with its array API support switched on."""
     session.install("-e", ".[test]")
-    # scikit-learn's checks, some of which are of namespaces, and fits by every solver. The other tests
+    # scikit-learn's checks, some of which are of namespaces, and fits by every solver. Most other tests
     # call the same functions of SciPy with other numbers.
     tests = (
         "tests/estimators/test_classification_checks.py",
@@ -139,7 +138,7 @@ def onnx(session: nox.Session) -> None:
 @nox.session
 def torch(session: nox.Session) -> None:
     """Run the tests that are left out without PyTorch."""
-    session.install("-e", ".[test]", TORCH)
+    session.install("-e", ".[test]", *TORCH)
     tests = (
         "tests/losses/test_torch.py",
         "tests/test_torch_criteria.py",
@@ -163,7 +162,7 @@ def jax(session: nox.Session, pins: tuple[str, ...]) -> None:
 
 @nox.session
 def scale(session: nox.Session) -> None:
-    """Run the tests of Dask on clusters of this machine, left out where Dask is not installed."""
+    """Run the tests of Dask, in this process and on clusters of this machine, left out where Dask is not installed."""
     session.install("-e", ".[test,dask,parquet]")
     session.run(
         "pytest",
