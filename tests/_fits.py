@@ -1,8 +1,8 @@
 """Some sixty fits whose cost is recorded: what they minimise, iterations, passes and Python calls.
 
 ``python -m tests._fits`` measures them and writes ``tests/data/fits.json``; ``test_fits.py`` holds
-the package to the numbers there. Everything counted is the same on every run and every machine with
-the same versions of NumPy and SciPy: no times.
+the package to the numbers there. Everything counted is the same on every run with the same versions of NumPy and
+SciPy, no times; and on other processors but for rounding, which decides how many calls some fits make.
 """
 
 from __future__ import annotations

@@ -18,7 +18,10 @@ def test_all_fits_are_recorded():
 
 @pytest.mark.parametrize("name", FITS)
 def test_fit_costs_no_more_than_recorded(name):
-    """A tenth more is allowed for, and one iteration and half a pass: other BLAS, other rounding."""
+    """A tenth more is allowed for, and one iteration and half a pass: other BLAS, other rounding.
+
+    Where calls differ by more from one processor to another, as of the warm quantile fit, the larger number is recorded.
+    """
     found, before = measure(FITS[name]), RECORDED[name]
     if before["value"] is not None:
         assert found["value"] == pytest.approx(before["value"], rel=1e-10, abs=1e-10)
