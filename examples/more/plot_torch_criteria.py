@@ -74,8 +74,8 @@ for name, stages in trainings.items():
     print(f"{name:26} mean distance to the true function {error[name]:.2f}")
 
 # %%
-# Huber's criteria limit the influence of a contaminated target: the smaller delta, the smaller the bias. Redescending criteria give
-# it next to none.
+# Huber's criteria limit the influence of a contaminated target: the smaller delta, the smaller the bias. Redescending criteria limit
+# it further: Cauchy's, whose influence falls slowly, leaves some bias, and Tukey's, whose influence ends, next to none.
 
 fig, (left, right) = plt.subplots(ncols=2, figsize=(9, 3.5), layout="constrained")
 left.plot(x, y, ".", color="#bbbbbb", markersize=3)
