@@ -20,6 +20,8 @@ REACH = 1e10
 DECIDES = 1e4
 #: steps that let rows of any length out
 DIGITS = 25
+#: rows whose predictions cannot be chosen one by one to these digits are in one direction
+APART = 1e-8
 
 
 class LetOut(NamedTuple):
@@ -101,6 +103,7 @@ class DrawnIn(NamedTuple):
         if loss.smooth and loss.endless:  # it fades with the exponential
             most -= math.log(self.factor)
         doubt = self.doubt(np.maximum(slope, len(x) * weight), most)
+        doubt += self.price(most, penalty, len(x), found)
         return LetOut(after, found / least, (max(found - least, 0.0) + doubt) / found)
 
     def let_out(self, x: Array) -> Array:
@@ -137,5 +140,32 @@ class DrawnIn(NamedTuple):
             Largest prediction of a far row that decides something.
         """
         rows = self.data.X[:, : self.data.size]
-        change = np.abs(rows @ np.linalg.pinv(rows[self.rows])).sum(axis=1)
+        inverse = np.linalg.pinv(rows[self.rows])
+        if np.abs(rows[self.rows] @ inverse - np.eye(len(self.rows))).max() > APART:
+            return np.inf
+        change = np.abs(rows @ inverse).sum(axis=1)
         return float(np.delete(slope * change, self.rows).sum() * most)
+
+    def price(self, most: float, penalty: Penalty, n_scores: int, value: float) -> float:
+        """Return by how much the least penalty differs, at most: of a row drawn in larger coefficients decide.
+
+        Of a penalty P of sizes and squares ``P(c + d) <= P(c) + P(d) + 2 sqrt(P(c) P(d))``.
+
+        Parameters
+        ----------
+        most : float
+            As of :meth:`doubt`.
+        penalty : Penalty
+            Of coefficients in the user's units.
+        n_scores : int
+            How many predictions a row has.
+        value : float
+            Objective at a point, and so more than the penalty at the minimum.
+        """
+        inverse = np.linalg.pinv(self.data.X[self.rows, : self.data.size])
+        size = most * np.abs(self.data.coordinates.coef(inverse)).sum(axis=1)
+        moved = size if n_scores == 1 else np.repeat(size[:, None], n_scores, axis=1)
+        price = float(penalty.value_gradient(moved)[0])
+        if price and getattr(penalty, "positive", False):  # a move may have another sign
+            return np.inf
+        return price + 2.0 * math.sqrt(price * value)

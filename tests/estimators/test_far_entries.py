@@ -318,6 +318,54 @@ def test_two_far_rows_that_contradict_each_other_are_not_certified_by_one_of_the
     assert not certified or value <= objective(model, X, y) * (1 + 1e-7)
 
 
+def hinge_in_fractions(X, y, weight, coef, intercept, alpha=1.0):
+    scores = [
+        Fraction(intercept) + sum(map(mul, map(Fraction, coef), map(Fraction, row)))
+        for row in X.tolist()
+    ]
+    losses = [max(0.0, float(1 - (f if label else -f))) for f, label in zip(scores, y, strict=True)]
+    return weight @ losses + alpha / 2 * (coef @ coef)
+
+
+@pytest.mark.parametrize("seed", [1, 4, 5, 9])
+def test_far_rows_in_one_direction_do_not_hide_what_tells_them_apart(seed):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(60, 2))
+    y = (X[:, 1] + 0.5 * rng.normal(size=60) > 0).astype(int)
+    X[:2], y[:2] = [[1e18, 0.0], [1e16, -5.0]], [1, 0]
+    weight = np.r_[10.0, 10.0, np.ones(58)]
+    model = HingeClassifier()
+    certified = fitted(model, X, y, weight)
+    # a coefficient of 1e-18 satisfies the first, and is nothing to the second
+    others = HingeClassifier().fit(X[1:, 1:], y[1:], sample_weight=weight[1:])
+    base = others.intercept_[0]
+    coef = np.array([(1 - base) / 1e18, others.coef_[0, 0]])
+    value = hinge_in_fractions(X, y, weight, model.coef_[0], model.intercept_[0])
+    best = hinge_in_fractions(X, y, weight, coef, base)
+    assert value <= best * (1 + 1e-8) or not certified
+
+
+@pytest.mark.parametrize("seed", range(0, 40, 5))
+def test_a_far_row_in_a_column_of_tiny_units_pays_for_its_coefficient(seed):
+    """Drawn in to a hundredth of its length it would need one that costs more than its loss."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(20, 2))
+    y = (X[:, 1] + 0.5 * rng.normal(size=20) > 0).astype(int)
+    X[:, 0] *= 1e-10
+    X[0, 0], X[1, 1] = 1e3, 1e14
+    y[:2] = rng.integers(2, size=2)
+    model, weight = HingeClassifier(), np.ones(20)
+    certified = fitted(model, X, y)
+    value = hinge_in_fractions(X, y, weight, model.coef_[0], model.intercept_[0])
+    sign = 2 * y[:2] - 1
+    best = np.inf
+    for base in np.linspace(-1.5, 1.5, 301):
+        for last in (model.coef_[0, 1], (sign[1] - base) / 1e14):
+            coef = np.array([(sign[0] - base - X[0, 1] * last) / 1e3, last])
+            best = min(best, hinge_in_fractions(X, y, weight, coef, base))
+    assert value <= best * (1 + 1e-6) or not certified
+
+
 def test_hinges_without_a_column_that_varies():
     model = HingeClassifier().fit(np.ones((5, 1)), [0, 1, 3, 2, 4])
     assert model.optimality_ <= model.tol
