@@ -58,6 +58,16 @@ class Coordinates:
         return bool(self.transform.ndim == 1)
 
     @property
+    def varies(self) -> Array:
+        """Which of the user's columns are not constant: a coefficient of the solver moves theirs."""
+        moved: Array = self.transform != 0
+        return moved if self.diagonal else moved.any(axis=1)
+
+    def varying(self) -> Coordinates:
+        """Return the coordinates without those of constant columns, as combining ones; these must be diagonal."""
+        return Coordinates(self.center, np.diag(self.transform)[:, self.varies])
+
+    @property
     def hidden(self) -> Array:
         """Size of what centring takes away, for each of the solver's coefficients."""
         size, center = np.abs(self.transform), np.abs(self.center)

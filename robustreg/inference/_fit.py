@@ -25,7 +25,7 @@ from robustreg.losses import ResidualLoss
 from robustreg.losses._contrasts import Contrasts, helmert
 from robustreg.objective import Objective
 from robustreg.penalties import Penalty
-from robustreg.preparation import prepare
+from robustreg.preparation import arrange, prepare
 
 #: a coefficient whose unit vector is in the row space of X but for this share can be told apart
 APART = 1e-8
@@ -221,18 +221,37 @@ class Fit:
     def penalised(self) -> bool:
         return not self.estimate.penalty.empty
 
+    @property
+    def varies(self) -> Array:
+        """Which of the user's columns are not constant."""
+        return self.data.coordinates.varies
+
     @cached_property
-    def active(self) -> Array:
-        """Which coordinates are free: not those that a penalty with a kink holds at zero."""
-        free = np.ones(len(self.theta), dtype=bool)
+    def dead(self) -> Array:
+        """Which coordinates are those of constant columns: no row tells anything of them."""
+        dead = np.zeros(len(self.theta), dtype=bool)
+        if self.data.coordinates.diagonal:
+            for place in self.places:
+                dead[place[: self.data.size]] = ~self.varies
+        return dead
+
+    @cached_property
+    def held(self) -> Array:
+        """Which of the other coordinates a penalty with a kink holds at zero."""
+        held = np.zeros(len(self.theta), dtype=bool)
         if self.penalised and self.estimate.penalty.kinked:
-            free[: self.data.size] = self.theta[: self.data.size] != 0
-        return free
+            held[: self.data.size] = self.theta[: self.data.size] == 0
+        return held & ~self.dead
+
+    @property
+    def active(self) -> Array:
+        """Which coordinates are free."""
+        return ~(self.dead | self.held)
 
     @property
     def n_parameters(self) -> int:
         """Parameters of each score that the rows can tell apart."""
-        return self.rank - int(np.count_nonzero(~self.active))
+        return self.rank - int(np.count_nonzero(self.held))
 
     @property
     def df(self) -> float:
@@ -319,10 +338,12 @@ class Fit:
         coordinates, p = self.data.coordinates, len(self.data.coordinates.center)
         extra = int(self.data.intercept)
         certain = np.ones(p + extra, dtype=bool)
-        if not self.active.all():
-            certain[extra:] = self.active[: self.data.size]
+        if self.penalised:
+            certain[extra:] = self.varies
+            if self.held.any():
+                certain[extra:] &= ~self.held[: self.data.size]
             return certain
-        if self.penalised or self.rank >= p + extra:
+        if self.rank >= p + extra:
             return certain
         unit, varies = self._spreads
         basis = np.linalg.qr(self.space / unit[:, None])[0]
@@ -341,17 +362,13 @@ class Fit:
         coordinates = self.data.coordinates
         if not coordinates.diagonal:
             # Not from the transform: what it says of rows is rounding where columns are of very unlike units.
-            live = (coordinates.transform != 0).any(axis=1)
-            plain = replace(coordinates, transform=live.astype(float))
+            plain = replace(coordinates, transform=self.varies.astype(float))
             rows = replace(self.given, coordinates=plain)
             (space,) = rows.sum(
                 lambda block: (block.X.T.dot(block.X.dot(coordinates.transform)),), FEW_GRAMS
             )
             return np.asarray(space) / rows.n_rows
-        varies = coordinates.transform != 0
-        return np.diag(np.where(varies, 1 / np.where(varies, coordinates.transform, 1.0), 0.0))[
-            :, varies
-        ]
+        return np.diag(1 / coordinates.transform)
 
     @property
     def _spreads(self) -> tuple[Array, Array]:
@@ -431,6 +448,8 @@ def look(
         if is_sparse(data.X) and not data.explicit:
             data = replace(data, explicit=True)
         given = Data(rows, estimate.target, None, data.coordinates, model.fit_intercept, rows=kept)
+        if reduce:
+            data = _varying(data, given)
         fit = Fit(final, estimate, data, mass, rank, kept, given, total, outlying)
     if fit.df < 1e-9:
         raise ValueError(
@@ -439,6 +458,14 @@ def look(
             + (" Weights are numbers of repetitions." if sample_weight is not None else "")
         )
     return fit
+
+
+def _varying(data: Data, given: Data) -> Data:
+    """Leave out the coordinates of constant columns, with which no matrix of sums over rows has an inverse."""
+    if not data.coordinates.diagonal or data.coordinates.varies.all():
+        return data
+    few = data.coordinates.varying()
+    return arrange(replace(given, weight=data.weight, coordinates=few, explicit=True))
 
 
 def _same_classes(model: Any, reader: Any) -> None:

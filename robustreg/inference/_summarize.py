@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from functools import partial
 from numbers import Integral
 from typing import Any, NamedTuple
@@ -422,6 +423,12 @@ def scores_of(fit: Fit, spread: Spread, ranked: bool) -> Scores:
     return Scores(fit.final, fit.data.coordinates, fit.data.intercept, cores, spread.unit, inside)
 
 
+def _listed(names: Sequence[str], chosen: Array) -> str:
+    """The first few of the names that are chosen, for messages."""
+    found = [name for name, yes in zip(names, chosen, strict=True) if yes]
+    return ", ".join(found[:5]) + (", ..." if len(found) > 5 else "")
+
+
 def notes_on(fit: Fit, table: pd.DataFrame, ranked: bool) -> list[str]:
     """What else there is to say of a fit."""
     notes = []
@@ -436,17 +443,20 @@ def notes_on(fit: Fit, table: pd.DataFrame, ranked: bool) -> list[str]:
             "The coefficients are shrunk by a penalty (alpha > 0). Standard errors and intervals are "
             "about the shrunk coefficients and do not undo their bias."
         )
-        if not fit.active.all():
+        if fit.held.any():
             notes.append(
                 "Coefficients that the penalty holds at zero have no standard error; those of the "
                 "others take the selection as given. Name 'bootstrap' to have it taken into account."
             )
+        if not fit.varies.all():
+            constant = _listed(fit.final.names, ~fit.varies)
+            note = f"Columns of X are constant ({constant}): their coefficients are zero and have no standard error."
+            warnings.warn(note, UserWarning, stacklevel=level_of_user())
+            notes.append(note)
     elif not fit.estimable.all():
-        lost = [name for name, sure in zip(fit.labels, fit.estimable, strict=True) if not sure]
-        text = ", ".join(lost[:5]) + (", ..." if len(lost) > 5 else "")
         note = (
-            f"Columns of X are constant or depend on each other (rank {fit.rank}): {text} cannot be "
-            "told apart and have no standard error."
+            f"Columns of X are constant or depend on each other (rank {fit.rank}): "
+            f"{_listed(fit.labels, ~fit.estimable)} cannot be told apart and have no standard error."
         )
         warnings.warn(note, UserWarning, stacklevel=level_of_user())
         notes.append(note)
