@@ -161,15 +161,26 @@ def contaminated(kind, seed, n=60, q=3, share=0.5):
     return X, y, slopes, k
 
 
+def stays_near(estimator, kind, seeds):
+    X, y, slopes, _ = contaminated(kind, 3)
+    for seed in seeds:
+        model = estimator(random_state=seed).fit(X, y)
+        assert np.abs(model.coef_ - slopes).max() < 30
+        assert model.scale_ < 30
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_breakdown(estimator, kind):
-    X, y, slopes, _ = contaminated(kind, 3)
-    for seed in range(8):
-        model = estimator(random_state=seed).fit(X, y)
-        assert np.abs(model.coef_ - slopes).max() < 30
-        assert model.scale_ < 30
+    stays_near(estimator, kind, range(8))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_breakdown_from_more_seeds(kind):
+    stays_near(MMRegressor, kind, range(8, 20))
 
 
 def magnified(n, q, share, power):
