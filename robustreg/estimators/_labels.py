@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
@@ -27,16 +28,26 @@ def plain_labels(y: Any) -> Any:
     """
     refuse_lazy("A classifier", y=y)
     columns = [column for _, column in table_columns(y)] or [y]
+    if any(map(_lacks_labels, columns)):
+        raise ValueError("y contains missing values: drop those rows or give them a label.")
     if not any(map(_is_nullable, columns)):
         return y
     plain = []
     for column in columns:
         if _is_nullable(column):
-            if column.isna().any():
-                raise ValueError("y contains missing values: drop those rows or give them a label.")
             column = column.to_numpy(dtype=column.dtype.numpy_dtype)
         plain.append(np.asarray(column))
     return plain[0] if len(plain) == 1 else np.column_stack(plain)
+
+
+def _lacks_labels(column: Any) -> bool:
+    """Whether a label is missing; that arrays of numbers are finite is checked elsewhere."""
+    if _is_nullable(column):
+        return bool(column.isna().any())
+    if is_sparse(column) or getattr(getattr(column, "dtype", None), "kind", "O") not in "OMm":
+        return False
+    labels = np.asarray(column)
+    return labels.ndim > 0 and bool(pd.isna(labels).any())
 
 
 def _is_nullable(column: Any) -> bool:

@@ -159,8 +159,6 @@ def _note(estimator: Any, X: Any, message: str) -> str:
         return f" Columns with missing values: {', '.join(map(repr, names))}."
     if "X contains infinity" in message and (names := infinite_columns(X)):
         return f" Columns with infinite values: {', '.join(map(repr, names))}."
-    if "Input contains NaN" in message:  # of labels, whose name it does not know
-        return ": y has missing values. Drop those rows or give them a label."
     if "y should be a 1d array" in message:
         if not (is_classifier(estimator) or is_regressor(estimator)):
             return " Fit one model for each column of y."

@@ -456,8 +456,30 @@ def test_an_option_that_was_meant(model, message):
         model.fit(*table())
 
 
-def test_missing_labels_are_those_of_y():
-    X, y = table()
-    labels = pd.Series(target(LogisticClassifier(), y)).where(y < 1)
-    with pytest.raises(ValueError, match="y has missing values"):
-        LogisticClassifier().fit(X, labels)
+LABELS = ["a", "b", None, "b"] * (N // 4)
+MISSING_LABELS = {
+    "string": lambda: pd.array(LABELS, dtype="string"),
+    "str": lambda: pd.Series(LABELS, dtype="str"),
+    "frame": lambda: pd.DataFrame({"label": pd.array(LABELS, dtype="string")}),
+    "categories": lambda: pd.Categorical(LABELS),
+    "Arrow of pandas": lambda: pd.array(LABELS, dtype=pd.ArrowDtype(pa.string())),
+    "Arrow": lambda: pa.array(LABELS),
+    "polars": lambda: pl.Series(LABELS),
+    "booleans of polars": lambda: pl.Series([True, False, None, True] * (N // 4)),
+    "list": lambda: LABELS,
+    "objects": lambda: np.array(LABELS, dtype=object),
+    "objects with NaN": lambda: pd.Series(LABELS, dtype=object).fillna(np.nan).to_numpy(),
+    "numbers": lambda: [0, 1, None, 1] * (N // 4),
+    "booleans": lambda: pd.array([True, False, None, True] * (N // 4), dtype="boolean"),
+    "integers": lambda: pd.array([0, 1, None, 1] * (N // 4), dtype="Int64"),
+    "dates": lambda: np.array(["2020-01-01", "2021-01-01", "NaT", "NaT"] * (N // 4), dtype="M8[D]"),
+    "several": lambda: np.array([[0, 1], [1, None]] * (N // 2), dtype=object),
+}
+
+
+@pytest.mark.parametrize("kind", MISSING_LABELS)
+@pytest.mark.parametrize("model", [LogisticClassifier(), LinearEmbedding()], ids=["class", "map"])
+def test_missing_labels_are_those_of_y(model, kind):
+    X, _ = table()
+    with pytest.raises(ValueError, match=r"^y contains missing values: drop those rows or give"):
+        model.fit(X, MISSING_LABELS[kind]())
