@@ -94,7 +94,10 @@ def transform_by_rows(
         return None
     if centred:  # the rows add up to zero: that direction is put first, and left out
         inner += 2 * np.trace(inner) / n
-    values, vectors = scipy.linalg.eigh(inner, driver="evd", overwrite_a=True, check_finite=False)
+    driver = (
+        "evd" if n > 1 else "ev"
+    )  # older versions of SciPy give "evd" too little memory for one row
+    values, vectors = scipy.linalg.eigh(inner, driver=driver, overwrite_a=True, check_finite=False)
     if centred:
         values, vectors = values[:-1], vectors[:, :-1]
     if not len(values) or values[0] < ALIKE * values[-1]:

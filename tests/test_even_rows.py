@@ -55,6 +55,8 @@ def pinball(model, residual):
     return np.maximum(quantile * residual, (quantile - 1) * residual).sum()
 
 
+# a row 1e12 times as long as others leaves four of their digits: too few to be sure on every processor
+@pytest.mark.filterwarnings("ignore:X has columns .* that are nearly dependent:UserWarning")
 @pytest.mark.parametrize("far", [1e6, 1e9, 1e12])
 @pytest.mark.parametrize("intercept", [True, False])
 def test_dependent_columns_stay_dependent(far, intercept):

@@ -258,7 +258,12 @@ def newton(
         # One row of weight 1e10 makes every gradient per unit of weight small: ask the step as well.
         slope = float(step @ state.gradient)
         if small and np.abs(step).max(initial=0.0) <= STEP * tol:
-            decrement = float(np.sqrt(max(-slope, 0.0)))
+            square = -slope
+            if (
+                pairs and hess is not None
+            ):  # a certificate asks the Hessian that is kept, without corrections
+                square = max(square, float(state.gradient @ metric.solve(state.gradient)))
+            decrement = float(np.sqrt(max(square, 0.0)))
             if settled is None or settled(decrement, state.value):
                 status = 0
                 last = state.x + step
@@ -302,7 +307,9 @@ def newton(
         if stalled >= 4:
             status = 0 if state.norm <= tol else 2
             break
-        if shrunk > (pays if lazy else SAME) or length < SHORT:
+        # where values no longer tell, slow steps would be taken for the end
+        enough = SAME if not lazy else min(pays, PAYS) if level else pays
+        if shrunk > enough or length < SHORT:
             metric = None
         fresh = False
     if nit < at_least and control.left:  # one that found nothing to gain was one, too
