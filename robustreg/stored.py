@@ -24,7 +24,7 @@ UNFELT = 1e-11
 SOME = 4096
 #: rounding: terms this many times larger than their sum leave it ten digits or fewer
 CANCELS = 1e6
-#: rows that tell whether terms cancel
+#: least number of rows that tell whether terms cancel, where there are as many
 LOOKED_AT = 32
 #: rounding
 EPS = float(np.finfo(float).eps)
@@ -75,22 +75,22 @@ def has_heavy_rows(weight: Array | None) -> bool:
 
 
 def cancels(X: Array, coef: Array, intercept: Any) -> bool:
-    """Whether the terms of ``X @ coef.T + intercept`` are so much larger than it that their rounding is seen.
+    """Whether in any row the terms of ``X @ coef.T + intercept`` are so much larger than it that their rounding is seen.
 
     Parameters
     ----------
     X : array of shape (n, p)
-        Rows, of which the first few are looked at.
+        Rows, of which some are looked at, spread over all. In rows far from the others terms need not cancel.
     coef : array of shape (p,) or (k, p)
         Coefficients.
     intercept : float or array of shape (k,)
         Intercepts.
     """
-    some = floats(X[:LOOKED_AT], dense=True)
+    some = floats(X[:: max(len(X) // LOOKED_AT, 1)], dense=True)
     with np.errstate(over="ignore", invalid="ignore"):
-        size = np.sum(np.abs(some) @ np.abs(coef.T) + np.abs(intercept))
-        total = np.sum(np.abs(some @ coef.T + intercept))
-    return bool(CANCELS * total < size < np.inf)
+        size = np.abs(some) @ np.abs(coef.T) + np.abs(intercept)
+        total = np.abs(some @ coef.T + intercept)
+        return bool(np.any((CANCELS * total < size) & (size < np.inf)))
 
 
 def precise_scores(X: Array, coef: Array, intercept: Any) -> Array:

@@ -184,3 +184,18 @@ def test_terms_that_cancel_are_seen_in_one_row_and_in_several_outputs():
     np.testing.assert_allclose(every[:, 1], -2 * every[:, 0], rtol=1e-5, atol=1e-6)
     for i in (0, 30):
         np.testing.assert_allclose(model.predict(X[i : i + 1])[0], every[i], rtol=1e-9)
+
+
+@pytest.mark.parametrize("year", [0.0, 1000.0, 3000.0])
+@pytest.mark.parametrize("n_others", [1, 40])
+@pytest.mark.parametrize("where", ["before", "after"])
+def test_rows_whose_terms_do_not_cancel_change_no_other_prediction(year, n_others, where):
+    X, y = powers_of_a_year(5)
+    model = L2Regressor().fit(X, y)
+    alone = model.predict(X)
+    others = np.tile(year ** np.arange(1.0, 6.0), (n_others, 1))
+    if where == "before":
+        beside = model.predict(np.vstack([others, X]))[n_others:]
+    else:
+        beside = model.predict(np.vstack([X, others]))[: len(X)]
+    np.testing.assert_array_equal(beside, alone)
