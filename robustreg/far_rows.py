@@ -140,5 +140,5 @@ def _beside(
     alike = replace(data, X=X, rows=kept, ready=False, moments=None, stored=None, null=None)
     if found >= rank and others.dense:
         return arrange(replace(alike, coordinates=others.coordinates, explicit=True)), found
-    intercept, refuse = options["intercept"], options["refuse"]
-    return prepare_robust(X, y, weight, intercept=intercept, refuse=refuse)
+    shared = {name: options[name] for name in ("intercept", "penalised", "refuse")}
+    return prepare_robust(X, y, weight, **shared)

@@ -169,7 +169,9 @@ def unclear_columns(rows: Array, size: Array, transform: Array) -> Array:
     return found
 
 
-def refuse_loss(live: Array, rows: Array, size: Array, transform: Array) -> None:
+def refuse_loss(
+    live: Array, rows: Array, size: Array, transform: Array, *, penalised: bool
+) -> None:
     """Warn of columns that coordinates do not hold: no certificate in these speaks of them.
 
     Parameters
@@ -178,9 +180,14 @@ def refuse_loss(live: Array, rows: Array, size: Array, transform: Array) -> None
         The user's numbers of the columns.
     rows, size, transform : arrays
         As `orthonormal_transform` takes and returns them.
+    penalised : bool
+        Whether a penalty holds coefficients. Along a direction at the level of rounding it leaves next to nothing of
+        them, so that predictions are the same without it.
     """
     lost = np.flatnonzero(lost_shares(rows, size, transform) > LOST)
-    columns = live[np.union1d(lost, unclear_columns(rows, size, transform))]
+    if not penalised:
+        lost = np.union1d(lost, unclear_columns(rows, size, transform))
+    columns = live[lost]
     if len(columns):
         warnings.warn(
             f"X has columns ({', '.join(map(str, columns))}) that are nearly dependent on others: part of "

@@ -70,6 +70,7 @@ def prepare(
     intercept: bool = True,
     reduce: bool = True,
     resolve: bool = True,
+    penalised: bool = False,
     refuse: Callable[[Any], None] | None = None,
 ) -> tuple[Data, int]:
     """Choose coordinates for X and say how many parameters it can tell apart.
@@ -90,6 +91,8 @@ def prepare(
     resolve : bool, default=True
         Whether it matters which columns of a sparse X depend on others. It does not where a penalty
         decides among equal fits, and nobody asks for the rank.
+    penalised : bool, default=False
+        Whether there is a penalty, beside which directions at the level of rounding do not count.
     refuse : callable, optional
         Raises for an X that is not finite. Asked where a large dense X may not be, whose first look is
         this one.
@@ -145,9 +148,9 @@ def prepare(
             sample, X=take_rows(X, some if rows is None else rows[some]), rows=None, moments=None
         )
         sample.share = size / data.n_rows
-    found = _choose(sample, reduce, resolve, certain=sample is data)
+    found = _choose(sample, reduce, resolve, penalised, certain=sample is data)
     if found is None or (sample is not data and not _safe(square, found[0])):
-        found = _choose(data, reduce, resolve, certain=True)
+        found = _choose(data, reduce, resolve, penalised, certain=True)
         assert found is not None
     data.coordinates, rank = found
     return arrange(data), rank
@@ -159,6 +162,7 @@ def prepare_robust(
     weight: Array | None = None,
     *,
     intercept: bool = True,
+    penalised: bool = False,
     refuse: Callable[[Any], None] | None = None,
 ) -> tuple[Data, int]:
     """Do what `prepare` does, in coordinates that rows far out in X do not choose.
@@ -168,7 +172,7 @@ def prepare_robust(
     """
     if is_sparse(X):
         X = sp.csr_array(X)
-    data, rank = prepare(X, y, weight, intercept=intercept, refuse=refuse)
+    data, rank = prepare(X, y, weight, intercept=intercept, penalised=penalised, refuse=refuse)
     rows = None if weight is None or np.all(weight > 0) else np.flatnonzero(weight > 0)
     data = replace(data, X=X, rows=rows, ready=False, moments=None, stored=None)
     size = subsample_size(data)
@@ -313,7 +317,7 @@ def _extent(data: Data) -> tuple[Array, Array]:
 
 
 def _choose(
-    data: Data, reduce: bool, resolve: bool, *, certain: bool
+    data: Data, reduce: bool, resolve: bool, penalised: bool, *, certain: bool
 ) -> tuple[Coordinates, int] | None:
     """Return coordinates and rank seen in ``data``, or None where a sample is not certain.
 
@@ -363,7 +367,7 @@ def _choose(
             if even and told is not None and told.shape[1] > found.shape[1]:
                 rows, spread, center[live] = even
                 found = told
-        refuse_loss(live, rows, spread, found)
+        refuse_loss(live, rows, spread, found, penalised=penalised)
         transform = np.zeros((len(size), found.shape[1]))
         transform[live] = found
     rank = transform.shape[1] + extra

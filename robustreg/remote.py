@@ -423,6 +423,7 @@ def prepare_table(
     intercept: bool,
     bounded: bool,
     reduce: bool = True,
+    penalised: bool = False,
 ) -> tuple[TableData, int]:
     """Choose coordinates, as :func:`~robustreg.preparation.prepare` does: one pass, or two.
 
@@ -438,7 +439,7 @@ def prepare_table(
         Whether columns may be centred.
     bounded : bool
         Whether the influence of a value of y is; otherwise the root of its mean square is the spread.
-    reduce : bool, default=True
+    reduce, penalised : bool
         As of :func:`~robustreg.preparation.prepare`.
 
     Returns
@@ -487,7 +488,7 @@ def prepare_table(
         ]  # what rounding of centres leaves is no direction
         sizes = (safe * unit)[live]
         found = orthonormal_transform(rows[:, live], sizes, n)
-        refuse_loss(live, rows[:, live], sizes, found)
+        refuse_loss(live, rows[:, live], sizes, found, penalised=penalised)
         transform = np.zeros((p, found.shape[1]))
         transform[live] = found
         view = replace(view, coordinates=Coordinates(diagonal.center, transform))

@@ -4,8 +4,16 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose
+from sklearn.base import clone
 
-from robustreg import HuberRegressor, L2Regressor, preparation
+from robustreg import (
+    HuberRegressor,
+    L2Regressor,
+    LogisticClassifier,
+    QuantileRegressor,
+    preparation,
+)
+from robustreg.model_selection import regularization_path
 from robustreg.orthonormal import lost_shares, orthonormal_transform, unclear_columns
 from robustreg.preparation import prepare
 from tests._parts import fit, table
@@ -158,3 +166,45 @@ def test_nor_is_it_one_of_rows_elsewhere():
         assert_allclose(there.scale_, here.scale_, rtol=1e-7)
         centred = HuberRegressor(scale="proposal2").fit(X - X[0], y)
         assert_allclose(here.scale_, centred.scale_, rtol=1e-7)
+
+
+def bumps():
+    """Gaussian bumps, of which the even ones are rounding beside the others, and a target."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 1))
+    y = np.sin(2 * x[:, 0]) + 0.1 * rng.normal(size=200)
+    return np.exp(-((x - np.linspace(-2, 2, 30)) ** 2) / 2), y
+
+
+@pytest.mark.parametrize("alpha", [1e-3, 1.0, 10.0])
+def test_beside_a_ridge_penalty_directions_at_the_level_of_rounding_are_no_loss(alpha):
+    X, y = bumps()
+    model = L2Regressor(alpha=alpha).fit(X, y)  # warnings are errors
+    centred, rest = X - X.mean(axis=0), y - y.mean()
+    inner = centred.T @ centred + alpha * np.eye(X.shape[1])
+    exact = y.mean() + centred @ np.linalg.solve(inner, centred.T @ rest)
+    assert_allclose(model.predict(X), exact, rtol=0, atol=1e-12)
+
+
+def test_nor_are_they_beside_a_loss_with_kinks():
+    X, y = bumps()
+    QuantileRegressor(alpha=1.0).fit(X, y)  # warnings are errors
+
+
+@pytest.mark.parametrize(
+    "model", [HuberRegressor(), LogisticClassifier()], ids=["Huber", "logistic"]
+)
+def test_they_are_named_where_there_is_no_penalty_only(model):
+    X, y = bumps()
+    if isinstance(model, LogisticClassifier):
+        y = np.random.default_rng(1).permutation(y) > 0  # no hyperplane separates them
+    clone(model).set_params(alpha=1.0).fit(X, y)
+    with pytest.warns(UserWarning, match="are nearly dependent on others"):
+        clone(model).set_params(alpha=0.0).fit(X, y)
+
+
+def test_a_path_that_ends_without_a_penalty_names_them():
+    X, y = bumps()
+    with pytest.warns(UserWarning, match="are nearly dependent on others"):
+        regularization_path(HuberRegressor(), X, y, alphas=[1.0, 0.0])
+    regularization_path(HuberRegressor(), X, y, alphas=[1.0, 0.1])

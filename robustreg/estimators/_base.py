@@ -377,6 +377,7 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
         return {
             "reduce": penalty.euclidean,
             "resolve": penalty.empty or (self._asks_rank() and not penalty.by_column),
+            "penalised": not penalty.empty,
             "refuse": partial(refuse_infinite, self),
         }
 

@@ -85,10 +85,10 @@ class LinearScores(CountsRounding, RemoteFit):
         return ""
 
     def _prepare_remote(self, table: Table) -> Prepared:
-        mass = table.total / table.n_rows
+        mass, penalty = table.total / table.n_rows, self._penalty(1.0)
         data, rank = prepare_table(
             table, self._sample(table), (0.0, 1.0, mass), intercept=self.fit_intercept,
-            bounded=True, reduce=self._penalty(1.0).euclidean,
+            bounded=True, reduce=penalty.euclidean, penalised=not penalty.empty,
         )  # fmt: skip
         return Prepared(data, Units(0.0, 1.0, mass), rank)
 

@@ -190,7 +190,7 @@ class SharedRows:
     def prepare(self, model: Any, X: Any, y: Array, weight: Array | None, mass: float) -> Prepared:
         """Return the rows with the targets y as a model's fit takes them."""
         how = model._preparation()
-        key = how["reduce"], how["resolve"]
+        key = how["reduce"], how["resolve"], how["penalised"]
         if self._first is None or key != self._how:
             self._first, self._how = model._prepare(X, y, weight, mass), key
             return self._first

@@ -30,10 +30,11 @@ class RemoteMixin(RemoteFit, LinearRegressor):
     def _prepare_remote(self, table: Table) -> Prepared:
         sample, mass = sample_of(table), table.total / table.n_rows
         units = Units.of(sample.y, sample.weight, mass, self.fit_intercept)
+        penalty = self._penalty(1.0)
         data, rank = prepare_table(
             table, sample, (units.center, units.spread, mass),
             intercept=self.fit_intercept, bounded=self._is_bounded(),
-            reduce=self._penalty(1.0).euclidean,
+            reduce=penalty.euclidean, penalised=not penalty.empty,
         )  # fmt: skip
         largest = data.view.spread
         if 0 < largest < SMALLEST:

@@ -76,7 +76,7 @@ class FitSequence:
     def _prepare(self, X: Any, y: Array, weight: Array | None, mass: float) -> Prepared:
         model, first = self.model, self._prepared is None
         how = model._preparation()
-        key = model._units(y, weight, mass), how["reduce"], how["resolve"]
+        key = model._units(y, weight, mass), how["reduce"], how["resolve"], how["penalised"]
         if self._prepared is None or key != self._key:
             self._prepared = model._prepare(X, y, weight, mass)
             # rows that were set aside belong to one fit

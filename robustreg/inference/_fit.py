@@ -221,18 +221,13 @@ class Fit:
     def penalised(self) -> bool:
         return not self.estimate.penalty.empty
 
-    @property
-    def varies(self) -> Array:
-        """Which of the user's columns are not constant."""
-        return self.data.coordinates.varies
-
     @cached_property
     def dead(self) -> Array:
         """Which coordinates are those of constant columns: no row tells anything of them."""
         dead = np.zeros(len(self.theta), dtype=bool)
         if self.data.coordinates.diagonal:
             for place in self.places:
-                dead[place[: self.data.size]] = ~self.varies
+                dead[place[: self.data.size]] = ~self.data.coordinates.varies
         return dead
 
     @cached_property
@@ -339,7 +334,7 @@ class Fit:
         extra = int(self.data.intercept)
         certain = np.ones(p + extra, dtype=bool)
         if self.penalised:
-            certain[extra:] = self.varies
+            certain[extra:] = coordinates.varies
             if self.held.any():
                 certain[extra:] &= ~self.held[: self.data.size]
             return certain
@@ -362,7 +357,7 @@ class Fit:
         coordinates = self.data.coordinates
         if not coordinates.diagonal:
             # Not from the transform: what it says of rows is rounding where columns are of very unlike units.
-            plain = replace(coordinates, transform=self.varies.astype(float))
+            plain = replace(coordinates, transform=coordinates.varies.astype(float))
             rows = replace(self.given, coordinates=plain)
             (space,) = rows.sum(
                 lambda block: (block.X.T.dot(block.X.dot(coordinates.transform)),), FEW_GRAMS
@@ -437,8 +432,9 @@ def look(
     reduce = estimate.penalty.euclidean
     with np.errstate(all="ignore"), blas_aside():
         data, rank = prepare(
-            rows, estimate.target, weight, intercept=model.fit_intercept, reduce=reduce
-        )
+            rows, estimate.target, weight, intercept=model.fit_intercept, reduce=reduce,
+            penalised=not estimate.penalty.empty,
+        )  # fmt: skip
         kept = None
         if weight is not None and not np.all(weight > 0):
             kept = np.flatnonzero(weight > 0)

@@ -448,8 +448,9 @@ def notes_on(fit: Fit, table: pd.DataFrame, ranked: bool) -> list[str]:
                 "Coefficients that the penalty holds at zero have no standard error; those of the "
                 "others take the selection as given. Name 'bootstrap' to have it taken into account."
             )
-        if not fit.varies.all():
-            constant = _listed(fit.final.names, ~fit.varies)
+        varies = fit.data.coordinates.varies
+        if not varies.all():
+            constant = _listed(fit.final.names, ~varies)
             note = f"Columns of X are constant ({constant}): their coefficients are zero and have no standard error."
             warnings.warn(note, UserWarning, stacklevel=level_of_user())
             notes.append(note)
