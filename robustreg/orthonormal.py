@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import scipy.linalg
@@ -94,9 +95,8 @@ def transform_by_rows(
         return None
     if centred:  # the rows add up to zero: that direction is put first, and left out
         inner += 2 * np.trace(inner) / n
-    driver = (
-        "evd" if n > 1 else "ev"
-    )  # older versions of SciPy give "evd" too little memory for one row
+    # older versions of SciPy give "evd" too little memory for one row
+    driver: Literal["evd", "ev"] = "evd" if n > 1 else "ev"
     values, vectors = scipy.linalg.eigh(inner, driver=driver, overwrite_a=True, check_finite=False)
     if centred:
         values, vectors = values[:-1], vectors[:, :-1]
