@@ -182,7 +182,7 @@ def refuse_loss(
         As `orthonormal_transform` takes and returns them.
     penalised : bool
         Whether a penalty holds coefficients. Along a direction at the level of rounding it leaves next to nothing of
-        them, so that predictions are the same without it.
+        them, so that predictions are the same without it, unless it is as small as the square of that rounding.
     """
     lost = np.flatnonzero(lost_shares(rows, size, transform) > LOST)
     if not penalised:

@@ -85,6 +85,8 @@ class SimilarityLoss(BatchLoss):
     def _sizes(self, vectors: list[Any]) -> tuple[float, float]:
         """Return what to divide the first vectors and the others by: where inner products overflow their largest entries."""
         plain = [getattr(v, "value", v) for v in vectors]  # of a tangent
+        # the sizes cancel: no derivative goes through them
+        plain = [v.detach() if hasattr(v, "detach") else v for v in plain]
         xp = array_namespace(plain[0])
         first, *others = (float(xp.max(xp.abs(v))) if math.prod(v.shape) else 0.0 for v in plain)
         most = float(xp.finfo(plain[0].dtype).max) / 4
