@@ -102,8 +102,9 @@ class DrawnIn(NamedTuple):
         most = 1.0 + 2.0 * (np.abs(x[:, self.data.size]).max() if self.data.intercept else 0.0)
         if loss.smooth and loss.endless:  # it fades with the exponential
             most -= math.log(self.factor)
-        doubt = self.doubt(np.maximum(slope, len(x) * weight), most)
-        doubt += self.price(most, penalty, len(x), found)
+        moves = np.linalg.pinv(self.data.X[self.rows, : self.data.size])
+        doubt = self.doubt(moves, np.maximum(slope, len(x) * weight), most)
+        doubt += self.price(moves, most, penalty, len(x), found)
         return LetOut(after, found / least, (max(found - least, 0.0) + doubt) / found)
 
     def let_out(self, x: Array) -> Array:
@@ -126,7 +127,7 @@ class DrawnIn(NamedTuple):
             x[:, :p] += (inverse @ (raw - rows @ x[:, :p].T)).T
         return x
 
-    def doubt(self, slope: Array, most: float) -> float:
+    def doubt(self, moves: Array, slope: Array, most: float) -> float:
         """Return by how much the least sum of losses differs with the rows let out, at most.
 
         A minimum of either problem gives a point of the other with the same losses of these rows, moved by as
@@ -134,26 +135,30 @@ class DrawnIn(NamedTuple):
 
         Parameters
         ----------
+        moves : array of shape (size, n_far)
+            Coefficients that predict one for a far row and zero for the others, in columns.
         slope : array of shape (n,)
             How fast the loss of a row changes with its prediction, at most.
         most : float
             Largest prediction of a far row that decides something.
         """
         rows = self.data.X[:, : self.data.size]
-        inverse = np.linalg.pinv(rows[self.rows])
-        if np.abs(rows[self.rows] @ inverse - np.eye(len(self.rows))).max() > APART:
+        predicted = rows @ moves
+        if np.abs(predicted[self.rows] - np.eye(len(self.rows))).max() > APART:
             return np.inf
-        change = np.abs(rows @ inverse).sum(axis=1)
+        change = np.abs(predicted).sum(axis=1)
         return float(np.delete(slope * change, self.rows).sum() * most)
 
-    def price(self, most: float, penalty: Penalty, n_scores: int, value: float) -> float:
+    def price(
+        self, moves: Array, most: float, penalty: Penalty, n_scores: int, value: float
+    ) -> float:
         """Return by how much the least penalty differs, at most: of a row drawn in larger coefficients decide.
 
         Of a penalty P of sizes and squares ``P(c + d) <= P(c) + P(d) + 2 sqrt(P(c) P(d))``.
 
         Parameters
         ----------
-        most : float
+        moves, most
             As of :meth:`doubt`.
         penalty : Penalty
             Of coefficients in the user's units.
@@ -162,8 +167,7 @@ class DrawnIn(NamedTuple):
         value : float
             Objective at a point, and so more than the penalty at the minimum.
         """
-        inverse = np.linalg.pinv(self.data.X[self.rows, : self.data.size])
-        size = most * np.abs(self.data.coordinates.coef(inverse)).sum(axis=1)
+        size = most * np.abs(self.data.coordinates.coef(moves)).sum(axis=1)
         moved = size if n_scores == 1 else np.repeat(size[:, None], n_scores, axis=1)
         price = float(penalty.value_gradient(moved)[0])
         if price and getattr(penalty, "positive", False):  # a move may have another sign
