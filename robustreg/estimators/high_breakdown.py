@@ -112,7 +112,7 @@ class HighBreakdownRegressor(SeveralOutputs):
                 raise ValueError(self._too_few(total, rank, weighted))
             random = check_random_state(self.random_state)
             rng = np.random.default_rng(random.randint(np.iinfo(np.int32).max))
-            found = self._fit_table(table, prepared, Search(self.n_starts, rng), control)
+            found = self._fit_majority(table, prepared, Search(self.n_starts, rng), control)
         if found.hits == 1 and not found.exhaustive and found.sigma > 0:
             found.advice = (
                 "the best optimum was found from one start only, or by one of two searches, so a better "
@@ -132,7 +132,7 @@ class HighBreakdownRegressor(SeveralOutputs):
         )
 
     @abstractmethod
-    def _fit_table(
+    def _fit_majority(
         self, table: Table, prepared: Prepared, search: Search, control: Control
     ) -> Result:
         """Fit; the result is one of `solve_s` or `solve_trimmed`."""
@@ -312,7 +312,7 @@ class SRegressor(BoundedRegressor):
         self.tol = tol
         self.random_state = random_state
 
-    def _fit_table(
+    def _fit_majority(
         self, table: Table, prepared: Prepared, search: Search, control: Control
     ) -> Result:
         return self._fit_s(table, prepared, search, control)
@@ -484,7 +484,7 @@ class MMRegressor(BoundedRegressor):
     def _efficient(self) -> ResidualLoss:
         return with_efficiency(self._shape(), float(self.efficiency))
 
-    def _fit_table(
+    def _fit_majority(
         self, table: Table, prepared: Prepared, search: Search, control: Control
     ) -> Result:
         first = self._fit_s(table, prepared, search, control)
@@ -616,7 +616,7 @@ class LTSRegressor(HighBreakdownRegressor):
         check_real(self, "coverage", 0.5, 1.0, closed="both")
         check_bool(self, "reweight")
 
-    def _fit_table(
+    def _fit_majority(
         self, table: Table, prepared: Prepared, search: Search, control: Control
     ) -> Result:
         _, units, rank = prepared

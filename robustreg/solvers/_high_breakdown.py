@@ -10,16 +10,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import scipy.linalg
 
 from robustreg._array import Array
 from robustreg.losses import ResidualLoss
 from robustreg.scales import m_scale
+from robustreg.solvers._cholesky import solved
 from robustreg.solvers._control import Control
 from robustreg.solvers._result import Result
 from robustreg.solvers._search import Search
-from robustreg.solvers._subsampling import NEAR, MScale
-from robustreg.solvers._table import Table
+from robustreg.solvers._subsampling import NEAR, MScale, Optimum
+from robustreg.solvers._table import Columns, Table
 
 #: a gradient that no rounding excuses
 UNSOLVED = 1e-3
@@ -68,6 +68,17 @@ class Descent:
             residual, self.table.weight, loss=self.loss, b=self.b, rank=self.rank, start=sigma
         )
         return scale, scale
+
+    def lowest(self, optima: list[Optimum]) -> tuple[Optimum, Array | None]:
+        """Return which optimum of some rows is the best of all rows, and its residuals where they are known."""
+        best = optima[0]
+        if len(optima) == 1:
+            return best, None
+        residual = self.table.residual(best.theta)
+        _, sigma = self.value(residual, best.value)
+        thetas = np.column_stack([one.theta for one in optima])
+        lowest = int(np.argmin(self.table.sums(thetas, self.loss, sigma)))
+        return optima[lowest]._replace(value=sigma), residual if lowest == 0 else None
 
     def run(self, theta: Array, sigma: float, residual: Array | None = None) -> Result:
         """Descend to a `result` from coefficients, whose residuals may be known; at scale zero there is nothing to do."""
@@ -165,29 +176,12 @@ def _short(change: Array, residual: Array, sigma: float) -> bool:
     return largest <= NEAR * sigma or not np.any(np.abs(change) > NEAR * (sigma + np.abs(residual)))
 
 
-def result(table: Table, theta: Array, sigma: float, residual: Array, **entries: Any) -> Result:
+def result(
+    table: Columns, theta: Array, sigma: float, residual: Array | None, **entries: Any
+) -> Result:
     """Return a fit: ``theta`` of the table's columns, ``x`` of the solver's and the scale."""
     x = np.append(table.whole(theta), sigma)
     return Result(x=x, theta=theta, sigma=sigma, residual=residual, **entries)
-
-
-def solved(matrix: Array, right: Array, *, definite: bool) -> Array | None:
-    """Solve a symmetric system; None where it should be definite and is not.
-
-    Directions without data do not move.
-    """
-    size = np.sqrt(np.maximum(np.diag(matrix), 0.0))
-    if definite:
-        if not size.all():
-            return None
-        try:
-            factor = scipy.linalg.cho_factor(matrix / np.outer(size, size), check_finite=False)
-        except np.linalg.LinAlgError:
-            return None
-        return np.asarray(scipy.linalg.cho_solve(factor, right / size, check_finite=False) / size)
-    size = np.where(size > 0, size, 1.0)
-    found = np.linalg.lstsq(matrix / np.outer(size, size), right / size, rcond=1e-14)[0]
-    return np.asarray(found / size)
 
 
 def solve_s(descent: Descent, search: Search) -> Result:
@@ -211,14 +205,7 @@ def solve_s(descent: Descent, search: Search) -> Result:
     table = descent.table
     criterion = MScale(descent.loss, descent.b, descent.rank)
     optima, exhaustive = search.run(table, criterion)
-    best, residual = optima[0], None
-    if len(optima) > 1:
-        residual = table.residual(best.theta)
-        _, sigma = descent.value(residual, best.value)
-        sums = table.sums(np.column_stack([one.theta for one in optima]), descent.loss, sigma)
-        lowest = int(np.argmin(sums))
-        residual = residual if lowest == 0 else None
-        best = optima[lowest]._replace(value=sigma)
+    best, residual = descent.lowest(optima)
     most = descent.b * (table.total - descent.rank)
     found = exact_fit(table, best.theta, best.value, most)
     if found is None:
@@ -229,34 +216,25 @@ def solve_s(descent: Descent, search: Search) -> Result:
     return found
 
 
-def exact_fit(table: Table, theta: Array, sigma: float, most: float) -> Result | None:
+def exact_fit(table: Any, theta: Array, sigma: float, most: float) -> Result | None:
     """Return the plane near a fit on which all but ``most`` of the weight lies to rounding, if any."""
     if sigma > SUSPECT:
         return None
-    near = np.abs(table.residual(theta)) <= max(100 * sigma, SUSPECT)
-    return _plane(table, theta, near, most)
+    return _on_plane(table, table.plane(theta, max(100 * sigma, SUSPECT), most))
 
 
-def interpolation(table: Table) -> Result | None:
+def interpolation(table: Any) -> Result | None:
     """Return the plane on which all rows lie to rounding, if there is one."""
-    found = _plane(table, np.zeros(table.size), np.ones(len(table.y), dtype=bool), 0.0)
+    found = _on_plane(table, table.plane(np.zeros(table.size), np.inf, 0.0))
     if found is not None:
         found.hits, found.exhaustive = 1, True
     return found
 
 
-def _plane(table: Table, theta: Array, near: Array, most: float) -> Result | None:
-    curvature = table.weighted(near.astype(float))
-    gram = table.gram(curvature)
-    for _ in range(3):  # the second and third take away what rounding left
-        pull = table.pull(lambda r: r, near * table.residual(theta))
-        step = solved(gram, pull, definite=False)
-        theta = theta if step is None else theta + step
-    residual = table.residual(theta)
-    off = np.abs(residual) > table.rounding(theta)
-    if float(table.weighted(off.astype(float)).sum()) > most * (1 + 1e-12):
+def _on_plane(table: Any, found: tuple[Array, Array | None] | None) -> Result | None:
+    if found is None:
         return None
-    residual[~off] = 0.0
+    theta, residual = found
     return result(table, theta, 0.0, residual, fun=0.0, status=0, optimality=0.0)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,7 +27,7 @@ from robustreg.solvers._subsets import (
     merged,
     starts,
 )
-from robustreg.solvers._table import Table
+from robustreg.solvers._table import farthest
 
 #: rows of a large table among which is searched, and this many for each column
 SAMPLE, SAMPLE_PER_COLUMN = 2000, 40
@@ -76,21 +78,21 @@ class Search:
     n_starts: int | str
     rng: np.random.Generator
 
-    def run(self, table: Table, criterion: Criterion) -> Found:
-        """Search some rows of a table, all of them where these are few."""
-        n, p, whole = len(table.y), table.size, criterion
+    def run(self, table: Any, criterion: Criterion) -> Found:
+        """Search some rows of a table, in this process or elsewhere, all of them where these are few."""
+        n, p, whole = table.n_rows, table.size, criterion
         size = max(SAMPLE, SAMPLE_PER_COLUMN * p)
         if n <= 2 * size:
             sample = table.sample(np.arange(n))
         else:
             sample = table.sample(np.sort(self.rng.choice(n, size, replace=False)))
-            sample = _completed(sample, table.raw, table.sample)
+            sample = _completed(sample, table.showing)
             criterion = criterion.on_part(size)
         sample = merged(*sample)
         few, rough = max(ROUGH, ROUGH_PER_COLUMN * p), None
         if len(sample.y) > 2 * few:
             rough = _part(sample, np.sort(self.rng.choice(len(sample.y), few, replace=False)))
-            rough = _completed(rough, lambda v: sample.A @ v, lambda rows: _part(sample, rows))
+            rough = _completed(rough, partial(_showing, sample))
         optima, exhaustive = self._optima(criterion, sample, rough, whole)
         if self.n_starts == "auto" and rough is None and not exhaustive and optima[0].hits < EASY:
             again, _ = self._optima(criterion, sample, rough, whole)
@@ -215,30 +217,27 @@ def _part(sample: Sample, rows: Array) -> Sample:
     return Sample(*(entry[rows] for entry in sample))
 
 
-def _completed(sample: Sample, raw: Any, take: Any) -> Sample:
+def _showing(sample: Sample, direction: Array, most: int, least: float) -> Sample:
+    return _part(sample, farthest(np.abs(sample.A @ direction), most, least))
+
+
+def _completed(sample: Sample, showing: Callable[[Array, int, float], Sample]) -> Sample:
     """Add rows that show directions which a sample lacks.
 
     Parameters
     ----------
     sample : Sample
         Some rows.
-    raw : callable
-        Given coefficients, returns the predictions of all rows.
-    take : callable
-        Given numbers of rows, returns them.
+    showing : callable
+        Given coefficients, returns so many rows at the most whose predictions are the largest, and larger than the
+        last argument.
     """
     for _ in range(sample.A.shape[1]):
         _, values, right = np.linalg.svd(sample.A, full_matrices=False)
         if values[-1] > SHOWN * values[0]:
             break
-        hidden = np.abs(raw(right[-1]))
-        rows = (
-            np.argpartition(hidden, -RARE)[-RARE:] if len(hidden) > RARE else np.arange(len(hidden))
-        )
-        rows = rows[hidden[rows] > SHOWN]
-        if not len(rows):
+        more = showing(right[-1], RARE, SHOWN)
+        if not len(more.y):
             break
-        sample = Sample(
-            *(np.concatenate(pair) for pair in zip(sample, take(np.sort(rows)), strict=True))
-        )
+        sample = Sample(*(np.concatenate(pair) for pair in zip(sample, more, strict=True)))
     return sample

@@ -13,6 +13,7 @@ from robustreg.data import FEW_GRAMS, KEEP_BYTES, Block, Data
 from robustreg.losses import ResidualLoss
 from robustreg.sampling import spread_rows
 from robustreg.scales import CACHED
+from robustreg.solvers._cholesky import solved
 from robustreg.solvers._kinks import ROUNDED
 from robustreg.solvers._subsets import Sample
 
@@ -20,27 +21,32 @@ from robustreg.solvers._subsets import Sample
 MANY = 20_000
 #: a scale in place of zero
 TINY = 1e-200
+#: sums of weights within this share of each other are equal
+ROUNDING = 1e-12
 
 
-class Table:
-    """Rows in a solver's coordinates; a small table is one matrix, a large one is passed over by blocks.
+def farthest(size: Array, most: int, least: float) -> Array:
+    """Return the numbers of so many of the largest entries, in order, without those that are no larger than ``least``."""
+    rows = np.argpartition(size, -most)[-most:] if len(size) > most else np.arange(len(size))
+    return np.sort(rows[size[rows] > least])
+
+
+class Columns:
+    """The solver's columns that vary, and the way from their coefficients to blocks and back.
 
     Parameters
     ----------
     data : Data
-        Prepared rows of one target.
+        Prepared rows of one target, wherever they are.
     """
 
     def __init__(self, data: Data) -> None:
-        self.data = data
-        self.y, self.weight = data.y, data.weight
-        self.total = data.total
+        self.data, self.total = data, data.total
         transform = data.coordinates.transform
         #: solver's columns that vary: of a constant one nothing can be told
         live = transform != 0 if data.coordinates.diagonal else np.ones(data.size, dtype=bool)
         self.live: Any = slice(None) if live.all() else np.append(live, [True] * data.intercept)
         self.size = int(live.sum()) + int(data.intercept)
-        self.matrix = data.X[:, self.live] if data.ready else None
 
     def whole(self, theta: Array) -> Array:
         """Return coefficients of all of the solver's columns, zero for those that are constant."""
@@ -52,6 +58,22 @@ class Table:
 
     def _at(self, theta: Array) -> Array:
         return self.data.outward(self.whole(theta))
+
+    def _pull_inward(self, pulled: Array) -> Array:
+        return np.asarray(self.data.inward(pulled)[self.live])
+
+    def _gram_inward(self, gram: Array) -> Array:
+        inner = self.data.gram_inward(gram)
+        return inner if isinstance(self.live, slice) else inner[np.ix_(self.live, self.live)]
+
+
+class Table(Columns):
+    """Rows in a solver's coordinates; a small table is one matrix, a large one is passed over by blocks."""
+
+    def __init__(self, data: Data) -> None:
+        super().__init__(data)
+        self.y, self.weight, self.n_rows = data.y, data.weight, data.n_rows
+        self.matrix = data.X[:, self.live] if data.ready else None
 
     def raw(self, theta: Array) -> Array:
         """Predictions of all rows: one pass."""
@@ -90,8 +112,7 @@ class Table:
             found = found if block.weight is None else found * block.weight
             return (block.pullback(found),)
 
-        (pulled,) = self.data.sum(part)
-        return np.asarray(self.data.inward(pulled)[self.live])
+        return self._pull_inward(self.data.sum(part)[0])
 
     def gram(self, curvature: Array) -> Array:
         """Return ``A.T @ diag(curvature) @ A``: one pass."""
@@ -100,8 +121,7 @@ class Table:
             return product
 
         (gram,) = self.data.sum(lambda block: (block.gram(curvature[block.part]),), FEW_GRAMS)
-        inner = self.data.gram_inward(gram)
-        return inner if isinstance(self.live, slice) else inner[np.ix_(self.live, self.live)]
+        return self._gram_inward(gram)
 
     def sums(self, theta: Array, loss: ResidualLoss, sigma: float) -> Array:
         """Sum of rho at a scale for each column of coefficients: one pass."""
@@ -139,6 +159,10 @@ class Table:
         weight = np.ones(len(rows)) if self.weight is None else self.weight[rows]
         return Sample(A, self.y[rows], weight)
 
+    def showing(self, direction: Array, most: int, least: float) -> Sample:
+        """Return the rows, so many at the most, whose products with a direction are the largest: one pass."""
+        return self.sample(farthest(np.abs(self.raw(direction)), most, least))
+
     def _taken(self, rows: Array) -> Array:
         X = self.data.take_with_ones(rows)
         if is_sparse(X):  # scaled, and not centred
@@ -154,3 +178,24 @@ class Table:
             at = np.abs(self._at(theta))
             size = self.data.rowwise(lambda block: block.beside(abs(block.X)).raw(at))
         return ROUNDED * (size + np.abs(self.y) + self.data.base)
+
+    def plane(self, theta: Array, width: float, most: float) -> tuple[Array, Array] | None:
+        """Find the plane through the rows within a width of a fit, on which all but ``most`` of the weight is to lie.
+
+        Returns
+        -------
+        tuple of two arrays, or None
+            Coefficients, and residuals of all rows; None where more of the weight lies off it than rounding explains.
+        """
+        near = (np.abs(self.residual(theta)) <= width).astype(float)
+        gram = self.gram(self.weighted(near))
+        for _ in range(3):  # the second and third take away what rounding left
+            pull = self.pull(lambda r: r, near * self.residual(theta))
+            step = solved(gram, pull, definite=False)
+            theta = theta if step is None else theta + step
+        residual = self.residual(theta)
+        off = np.abs(residual) > self.rounding(theta)
+        if float(self.weighted(off.astype(float)).sum()) > most * (1 + ROUNDING):
+            return None
+        residual[~off] = 0.0
+        return theta, residual

@@ -9,8 +9,9 @@ from scipy.special import ndtri
 
 from robustreg._array import Array
 from robustreg.losses import Tukey
+from robustreg.solvers._cholesky import solved
 from robustreg.solvers._control import Control
-from robustreg.solvers._high_breakdown import exact_fit, result, solved
+from robustreg.solvers._high_breakdown import exact_fit, result
 from robustreg.solvers._result import Result
 from robustreg.solvers._search import Search
 from robustreg.solvers._subsampling import (
