@@ -122,9 +122,11 @@ class LinearScores(CountsRounding, RemoteFit):
         X = check_data(self, X)
         return np.asarray(X.dot(self.coef_.T)) + self.intercept_
 
-    def _objective(self, loss: Loss, data: Data, mass: float, **options: Any) -> Objective:
-        """Return the objective of a loss on the rows."""
-        penalty = Units(0.0, 1.0, mass).penalty(self._penalty(data.total * mass), 0)
+    def _objective(
+        self, loss: Loss, data: Data, mass: float, factor: float = 1.0, **options: Any
+    ) -> Objective:
+        """Return the objective of a loss on the rows, its penalty multiplied by ``factor``."""
+        penalty = Units(0.0, 1.0, mass).penalty(self._penalty(data.total * mass).scaled(factor), 0)
         return Objective(loss, data, penalty, **options)
 
     @property

@@ -40,13 +40,21 @@ class MarginClassifier(LinearClassifier):
     """Hinge losses: each class against the rest, or all classes together."""
 
     def _minimise_against_rest(
-        self, loss: Loss, prepared: Prepared, start: Array | None, control: Control
+        self,
+        loss: Loss,
+        prepared: Prepared,
+        start: Array | None,
+        control: Control,
+        factor: float = 1.0,
     ) -> Result:
-        """Minimise a loss of the labels -1 and 1 for each class against the rest; of two once."""
+        """Minimise a loss of the labels -1 and 1 for each class against the rest; of two once.
+
+        The penalty is multiplied by ``factor``.
+        """
         data, mass = prepared.data, prepared.units.mass
         start, warm = self._begin(prepared, start), start is not None
         sides = [
-            self._objective(loss, data.retargeted(Side(k), data.total), mass)
+            self._objective(loss, data.retargeted(Side(k), data.total), mass, factor)
             for k in self._positive(self._n_scores(data.y))
         ]
         if loss.smooth:
@@ -86,25 +94,19 @@ class MarginClassifier(LinearClassifier):
     def _minimise_together(
         self, loss: MulticlassHinge, prepared: Prepared, start: Array | None, control: Control
     ) -> Result:
-        """Minimise the loss of all classes together; two classes have opposite scores.
+        """Minimise the loss of all classes together.
 
         The solver's margin is 1: with another one coefficients are its multiples, and so is the loss.
         """
         start, margin = self._begin(prepared, start), float(loss.margin)
+        if len(start) == 1:
+            # Scores of two classes are opposite, half of the decision function each: its square is penalised half.
+            return self._minimise_against_rest(Hinge(margin), prepared, start, control, factor=0.5)
         # A program is solved on dense rows: those of sparse X are made block by block.
         data = replace(prepared.data, explicit=True)
-        penalty = self._objective(loss, data, prepared.units.mass).penalty.scaled(margin)
-
-        def make(loss: Loss, **options: Any) -> Objective:
-            return Objective(loss, data, penalty, **options)
-
-        pair = len(start) == 1
-        if pair:
-            start = 0.5 * np.vstack([-start, start])
+        make = partial(self._objective, data=data, mass=prepared.units.mass, factor=margin)
         found = solve_together(MulticlassHinge(), make, start / margin, solve_multiclass, control)
         found.x, found.fun = found.x * margin, found.fun * margin
-        if pair:
-            found.x = found.x[1:] - found.x[:1]
         return self._advised(found)
 
     def _exact(

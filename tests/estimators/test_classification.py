@@ -18,7 +18,9 @@ from robustreg import (
     KLRegressor,
     LogisticClassifier,
     PolyClassifier,
+    RobustClassifier,
 )
+from robustreg.losses import Hinge, MulticlassHinge
 from tests.estimators._classification import (
     blobs,
     dice_objective,
@@ -229,6 +231,12 @@ def test_two_classes_of_crammer_singer_are_a_hinge():
     one = HingeClassifier(alpha=1.0).fit(X, y, sample_weight=weight)
     assert_allclose(both.coef_, one.coef_, rtol=1e-8)
     assert_allclose(both.intercept_, one.intercept_, rtol=1e-8)
+    narrow = RobustClassifier(MulticlassHinge(margin=0.5), alpha=2.0).fit(
+        X, y, sample_weight=weight
+    )
+    half = RobustClassifier(Hinge(margin=0.5), alpha=1.0).fit(X, y, sample_weight=weight)
+    assert_allclose(narrow.coef_, half.coef_, rtol=1e-8)
+    assert_allclose(narrow.intercept_, half.intercept_, rtol=1e-8)
 
 
 @pytest.mark.parametrize("model", ALL, ids=str)
