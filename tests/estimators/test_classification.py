@@ -231,12 +231,18 @@ def test_two_classes_of_crammer_singer_are_a_hinge():
     one = HingeClassifier(alpha=1.0).fit(X, y, sample_weight=weight)
     assert_allclose(both.coef_, one.coef_, rtol=1e-8)
     assert_allclose(both.intercept_, one.intercept_, rtol=1e-8)
-    narrow = RobustClassifier(MulticlassHinge(margin=0.5), alpha=2.0).fit(
-        X, y, sample_weight=weight
+
+
+def test_two_classes_with_weight_of_a_loss_of_all_classes():
+    X, y, weight = blobs(k=3)
+    weight = np.where(y == 2, 0.0, weight)
+    both = RobustClassifier(MulticlassHinge(margin=0.5), alpha=2.0).fit(X, y, sample_weight=weight)
+    kept = y < 2
+    one = RobustClassifier(Hinge(margin=0.5), alpha=1.0).fit(
+        X[kept], y[kept], sample_weight=weight[kept]
     )
-    half = RobustClassifier(Hinge(margin=0.5), alpha=1.0).fit(X, y, sample_weight=weight)
-    assert_allclose(narrow.coef_, half.coef_, rtol=1e-8)
-    assert_allclose(narrow.intercept_, half.intercept_, rtol=1e-8)
+    assert_allclose(both.coef_[1] - both.coef_[0], one.coef_[0], rtol=1e-8)
+    assert_allclose(both.intercept_[1] - both.intercept_[0], one.intercept_[0], rtol=1e-8)
 
 
 @pytest.mark.parametrize("model", ALL, ids=str)
