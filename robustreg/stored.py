@@ -67,6 +67,23 @@ def in_units_of_user(
     return coef, np.reshape(found, np.shape(intercept))[()]
 
 
+def in_coordinates(data: Data, coef: Array, intercept: Array) -> Array:
+    """Return coefficients and intercepts in the solver's coordinates, a row for each score: the nearest there are.
+
+    Parameters
+    ----------
+    data : Data
+        Rows in these coordinates.
+    coef, intercept : arrays of shape (n_scores, n_features) and (n_scores,)
+        For X as the user gave it.
+    """
+    u = data.coordinates.solver(coef.T)
+    if not data.intercept:
+        return np.asarray(u.T)
+    offset = intercept + data.coordinates.center @ data.coordinates.coef(u)
+    return np.column_stack([u.T, offset])
+
+
 def has_heavy_rows(weight: Array | None) -> bool:
     """Whether some rows weigh much more than most."""
     if weight is None or weight.max() <= HEAVY * weight.min():
@@ -98,6 +115,41 @@ def precise_scores(X: Array, coef: Array, intercept: Any) -> Array:
     columns = np.vstack([np.atleast_2d(coef).T, np.atleast_1d(intercept)])
     rows = np.column_stack([floats(X, dense=True), np.ones(len(X))])
     return Factor(columns).after(rows).reshape(len(X), *np.shape(coef)[:-1])
+
+
+def leads(X: Array, coef: Array, intercept: Array, own: Array | None = None) -> Array:
+    """Return ``X @ coef.T + intercept``, less the score of the own class of each row: rounded once where terms cancel.
+
+    Where rows are far out in X two scores of 1e14 may differ by one.
+
+    Parameters
+    ----------
+    X : array of shape (n, p)
+        Finite.
+    coef : array of shape (k, p)
+        Coefficients.
+    intercept : array of shape (k,)
+        Intercepts.
+    own : array of int, of shape (n,), optional
+        Numbers of the classes; without them nothing is subtracted.
+
+    Returns
+    -------
+    leads : array of shape (n, k)
+    """
+    left = np.column_stack([X, np.ones(len(X))])
+    unit = np.ldexp(
+        1.0, np.frexp(np.abs(left).max(axis=1))[1]
+    )  # a power of two: nothing is rounded
+    left = left / unit[:, None]
+    right = np.column_stack([coef, intercept])
+    less = np.zeros((len(X), right.shape[1])) if own is None else right[own]
+    found = left @ right.T - (left * less).sum(axis=1)[:, None]
+    size = np.abs(left) @ np.abs(right.T) + (np.abs(left * less)).sum(axis=1)[:, None]
+    left = np.hstack([left, -left])
+    for i, k in np.argwhere(np.abs(found) * CANCELS < size).tolist():
+        found[i, k] = dot(left[i], np.concatenate([right[k], less[i]]))
+    return np.asarray(found * unit[:, None])
 
 
 class Stored(NamedTuple):

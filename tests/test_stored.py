@@ -19,7 +19,7 @@ from robustreg import (
 from robustreg.losses import Hinge, Huber, Logistic, Pinball, Squared
 from robustreg.precise import dot
 from robustreg.preparation import prepare
-from robustreg.stored import Stored
+from robustreg.stored import Stored, leads
 
 HARMLESS = 1e-12
 MODELS = {
@@ -124,6 +124,22 @@ def test_an_inner_product_is_rounded_once():
         left[-1] = -(left[:-1] @ right[:-1]) / right[-1]
         exact = sum(Fraction(a) * Fraction(b) for a, b in zip(left, right, strict=True))
         assert dot(left, right) == float(exact)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e14, 1e200, 1e307])
+def test_a_lead_is_exact_where_scores_are_large(size):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(20, 3)) * size
+    coef = 1 + rng.integers(-3, 4, (3, 3)) * np.spacing(1.0)
+    intercept, own = rng.normal(size=3), rng.integers(0, 3, 20)
+    for classes in (own, None):
+        found = leads(X, coef, intercept, classes)
+        for i, k in np.ndindex(found.shape):
+            row = [*map(Fraction, X[i]), Fraction(1)]
+            less = np.zeros(4) if classes is None else np.append(coef[own[i]], intercept[own[i]])
+            each = zip(row, np.append(coef[k], intercept[k]), less, strict=True)
+            exact = float(sum(x * (Fraction(c) - Fraction(b)) for x, c, b in each))
+            assert found[i, k] == pytest.approx(exact, rel=1e-9, abs=1e-300)
 
 
 @pytest.mark.parametrize("n_classes", [0, 2, 3])

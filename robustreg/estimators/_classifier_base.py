@@ -17,6 +17,7 @@ from robustreg.data import Data
 from robustreg.estimators._answers import answers, known_columns
 from robustreg.estimators._base import Prepared, Units
 from robustreg.estimators._estimate import Estimate
+from robustreg.estimators._far_rows import FitsFarRows
 from robustreg.estimators._labels import (
     class_factors,
     encode,
@@ -37,33 +38,16 @@ from robustreg.estimators._remote_labels import (
 from robustreg.estimators._scores import accuracy, plain_score
 from robustreg.estimators._stored import CountsRounding
 from robustreg.estimators._validation import check_data, check_option, check_weight
-from robustreg.far_rows import FarRows, hidden, prepare_beside_far_rows
 from robustreg.losses import Loss, log_sigmoid, log_softmax
 from robustreg.objective import Objective
 from robustreg.remote import prepare_table, sample_of
-from robustreg.solvers import DrawnIn, Result, solve_settled
-from robustreg.stored import in_units_of_user
+from robustreg.solvers import Result, solve_settled
+from robustreg.stored import in_coordinates, in_units_of_user
 from robustreg.tables import Part, Table
 
 #: score of a class without weight: its probability is 0, and sums and squares of it are finite
 NEVER = -1e30
-#: slope per unit of weight, in units of the other rows, that changes no digit of a minimum
-UNFELT = 1e-16
-FAR_OUT = (
-    "The fit may be above its minimum: X has {far} sample(s) with entries more than a million times the typical "
-    "ones, whose losses hang on the last places of floating point. Correct these entries, clip them, or leave the "
-    "samples out."
-)
 SOLVERS = ("auto", "newton", "newton-cg", "lbfgs")
-
-
-def _inside(data: Data, coef: Array, intercept: Array) -> Array:
-    """Return coefficients and intercepts, a row for each score, in the solver's coordinates."""
-    u = data.coordinates.solver(coef.T)
-    if not data.intercept:
-        return np.asarray(u.T)
-    offset = intercept + data.coordinates.center @ data.coordinates.coef(u)
-    return np.column_stack([u.T, offset])
 
 
 class LinearScores(CountsRounding, RemoteFit):
@@ -107,7 +91,7 @@ class LinearScores(CountsRounding, RemoteFit):
             return None
         if coef.shape != (self._n_scores(data.y), len(data.coordinates.center)):
             return None
-        return _inside(data, coef, self.intercept_)
+        return in_coordinates(data, coef, self.intercept_)
 
     def _fitted(self, prepared: Prepared, x: Array) -> dict[str, Any]:
         data = prepared.data
@@ -135,7 +119,7 @@ class LinearScores(CountsRounding, RemoteFit):
         return partial(solve_settled, method=getattr(self, "solver", "auto"))
 
 
-class LinearClassifier(ClassifierMixin, LinearScores):
+class LinearClassifier(ClassifierMixin, FitsFarRows, LinearScores):
     """A classifier whose decisions are linear in X."""
 
     class_weight: Any
@@ -145,8 +129,6 @@ class LinearClassifier(ClassifierMixin, LinearScores):
     _multilabel = False
     #: while a fit goes on, which classes have weight; None where all have
     _kept: Array | None = None
-    #: while a fit goes on, which rows are far out in X; None where none are
-    _far: FarRows | None = None
     _all: Array
     #: while a fit to rows that are elsewhere goes on, the weights of the classes
     _masses: list[Array] | None = None
@@ -220,101 +202,17 @@ class LinearClassifier(ClassifierMixin, LinearScores):
         self.__dict__.pop("_masses", None)
         self._leave_out()
 
-    def _prepare(self, X: Any, y: Array, weight: Array | None, mass: float) -> Prepared:
-        data, rank, far = prepare_beside_far_rows(
-            X, y, weight, intercept=self.fit_intercept, **self._preparation()
-        )
-        if far is not None:
-            self._far = far
-        return Prepared(data, self._units(y, weight, mass), rank)
-
     def _solve_from(
         self, start: Array | None, prepared: Prepared, progress: Any = None, **how: Any
     ) -> Result:
         if len(self.classes_) > 1:
-            found = self._without_far_rows(prepared, progress, **how)
-            if found is None:
-                found = super()._solve_from(start, prepared, progress, **how)
-                found = self._with_far_rows(found, prepared, progress, **how)
-            return found
+            return super()._solve_from(start, prepared, progress, **how)
         data = prepared.data
         x = np.zeros((1, data.size + data.intercept))
         return Result(x=x, fun=0.0, nit=0, status=0, optimality=0.0)
 
-    def _without_far_rows(self, prepared: Prepared, progress: Any, **how: Any) -> Result | None:
-        """Fit the rows that are not far out; None where there are no others, or where these matter.
-
-        Rows without slope take nothing from a minimum of a convex sum of the others.
-        """
-        data, far = prepared.data, self._far
-        if far is None or data.y.ndim > 1:
-            return None
-        loss, target, _ = self._score_loss(data.y)
-        near = np.delete(np.arange(data.n_rows), far.rows)
-        if not (loss.convex and loss.additive):
-            return None
-        if len(np.unique(data.y[near])) < len(self.classes_):
-            return None
-        part = prepared._replace(data=data.subset(near))
-        found = super()._solve_from(None, part, progress, **how)
-        rows, x = data.take_with_ones(far.rows), np.atleast_2d(found.x)
-        raw = rows @ x.T
-        raw = raw[:, 0] if raw.shape[1] == 1 else raw
-        weight = None if data.weight is None else data.weight[far.rows]
-        slope = loss.value_gradient(target[far.rows], raw, weight, np.zeros(0))[1]
-        felt = np.abs(rows).T @ np.abs(slope).reshape(len(rows), -1)
-        return found if felt.max(initial=0.0) <= UNFELT * data.total else None
-
-    def _with_far_rows(
-        self, found: Result, prepared: Prepared, progress: Any, **how: Any
-    ) -> Result:
-        """Try the coordinates that far rows choose where a fit falls short in those of the others."""
-        far, stopped = self._far, progress is not None and progress.stopped
-        if far is None or stopped or not self._falls_short(found):
-            return found
-        usual = prepared._replace(data=far.usual)
-        other = super()._solve_from(None, usual, progress, **how)
-        worse = self._falls_short(other) or other.fun > found.fun * (1 + self.tol)
-        blind = hidden(prepared.data, far.usual)
-        if worse or blind:
-            drawn = self._with_rows_drawn_in(prepared, progress, **how)
-            if drawn is not None:
-                return drawn
-            found.advice = other.advice = FAR_OUT.format(far=len(far.rows))
-        if worse:
-            return found
-        if blind:
-            other.optimality, other.status, other.success = 1.0, 2, False
-        # what these coordinates tell apart those of the other rows may not hold
-        other.prepared = usual
-        return other
-
-    def _with_rows_drawn_in(self, prepared: Prepared, progress: Any, **how: Any) -> Result | None:
-        """Fit with far rows drawn in, and let them out; None where the minimum is then not certain."""
-        data, far = prepared.data, self._far
-        drawn = None if far is None or data.y.ndim > 1 else DrawnIn.of(data, far.rows)
-        loss, target, _ = self._score_loss(data.y)
-        if drawn is None or not (loss.convex and loss.additive):
-            return None
-        found = super()._solve_from(None, prepared._replace(data=drawn.data), progress, **how)
-        if self._falls_short(found):
-            return None
-        penalty = self._objective(loss, data, prepared.units.mass).penalty
-        ended = drawn.ended(np.atleast_2d(found.x), data.X, loss, target, penalty)
-        found.x, found.fun = ended.x.reshape(found.x.shape), found.fun * ended.rise
-        found.optimality += ended.doubt
-        return None if self._falls_short(found) else found
-
-    def _store(self, found: Result, prepared: Prepared) -> None:
-        super()._store(found, found.get("prepared", prepared))
-
-    def _count_rounding(
-        self, X: Any, weight: Array | None, found: Result, prepared: Prepared
-    ) -> None:
-        super()._count_rounding(X, weight, found, found.pop("prepared", prepared))
-
     def _describe(self, X: Any, y: Array, weight: Array | None, found: Result) -> None:
-        self._far = None
+        super()._describe(X, y, weight, found)
         self._leave_out()
 
     def _leave_out(self) -> None:
@@ -337,10 +235,6 @@ class LinearClassifier(ClassifierMixin, LinearScores):
         if y.ndim == 2:
             return int(y.shape[1])
         return 1 if len(self.classes_) == 2 and self._kept is None else len(self.classes_)
-
-    def _score_loss(self, y: Array) -> tuple[Loss, Array, bool]:
-        """Return the loss, its targets, and whether only differences of scores matter to it."""
-        raise NotImplementedError
 
     def _estimate(self, y: Array, weight: Array | None, total: float) -> Estimate:
         loss, target, together = self._score_loss(y)

@@ -50,7 +50,11 @@ class CountsRounding(LinearModel):
         if self._is_exact(X, prepared, estimate.loss):
             return
         share = _rise(stored, estimate, units.mass) if estimate.loss.additive else 0.0
-        if share > (self.tol if stored.heavy else max(self.tol, UNSEEN)):
+        self._say_rise(share, found, stored.heavy)
+
+    def _say_rise(self, share: float, found: Result, heavy: bool) -> None:
+        """Let `optimality_` say by which share the objective has risen, where that is felt."""
+        if share > (self.tol if heavy else max(self.tol, UNSEEN)):
             self.optimality_ = share
             found.advice = found.get("advice") or ADVICE.format(share=share)
 

@@ -12,6 +12,7 @@ import numpy as np
 from robustreg._array import Array
 from robustreg.estimators._base import Prepared
 from robustreg.estimators._classifier_base import LinearClassifier
+from robustreg.estimators._estimate import Estimate
 from robustreg.estimators._remote_fit import MANY, too_many
 from robustreg.estimators._remote_labels import Side
 from robustreg.estimators._validation import check_bool, check_option
@@ -257,6 +258,13 @@ class HingeClassifier(MarginClassifier):
     def _score_loss(self, y: Array) -> tuple[Loss, Array, bool]:
         several = self._n_scores(y) > 1
         return self._margin_targets(self._loss(several), y)
+
+    def _estimate(self, y: Array, weight: Array | None, total: float) -> Estimate:
+        found = super()._estimate(y, weight, total)
+        if self.multi_class == "crammer_singer" and self._n_scores(y) == 1:
+            # the penalty is on two scores, each of half the coefficients
+            found = replace(found, penalty=found.penalty.scaled(0.5))
+        return found
 
     def _why_not(self, n_features: int) -> str:
         if self.multi_class == "crammer_singer":

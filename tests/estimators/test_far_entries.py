@@ -14,7 +14,11 @@ from sklearn.exceptions import ConvergenceWarning
 
 from robustreg import HingeClassifier, L1Regressor, LogisticClassifier, RobustRegressor
 from robustreg.coordinates import Coordinates
+from robustreg.estimators._estimate import Estimate
+from robustreg.estimators._stored_far import BesideFar
 from robustreg.far_rows import prepare_beside_far_rows
+from robustreg.losses import Hinge
+from robustreg.penalties import L2
 from robustreg.solvers import _multiclass
 from tests.estimators._classification import objective, row_losses, scores
 
@@ -168,6 +172,47 @@ def test_coordinates_of_an_entry_that_hides_the_other_rows_prove_nothing(name, f
     assert certified or far > 1e6
     excess = value / best - 1
     assert excess <= 1e-8 if certified else model.optimality_ >= 0.99 * excess
+
+
+@pytest.mark.parametrize("far", [1e12, 1e14, 1e16])
+def test_rounding_of_coefficients_does_not_decide_for_a_far_row(far):
+    """Differences of coefficients are as small as the entry is large, and one in the last place is felt by its row."""
+    certified = 0
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(30, 3))
+        y = np.argmax(X + rng.gumbel(size=(30, 3)), axis=1)
+        model = clone(MODELS["Crammer-Singer"])
+        X[0, 1] = 1e9
+        assert fitted(model, X, y)
+        best = exact_objective(model, X, y)
+        X[0, 1] = far
+        if fitted(model, X, y):
+            certified += 1
+            assert exact_objective(model, X, y) <= best * (1 + 1e-8)
+    assert certified >= 9
+
+
+def test_what_rounding_of_coefficients_costs_is_said():
+    """One unit in the last place is a score of 0.1, and two far rows of both classes want it on their sides."""
+    rng = np.random.default_rng(2)
+    X, y = rng.normal(size=(40, 2)), np.arange(40) % 2
+    coef, intercept = np.array([[1.0, 0.5]]), np.array([0.25])
+    X[:2] = [1e15, -2e15]
+    estimate = Estimate(Hinge(), L2(1.0), 2.0 * y - 1)
+
+    def value(far):
+        beside = BesideFar(estimate, X, far, None, 1.0)
+        at = beside.value(coef, intercept)
+        exact = hinge_in_fractions(X, y, np.ones(40), coef[0], intercept[0])
+        assert at == pytest.approx(exact, rel=1e-14)
+        return at, beside.turned(coef, intercept, at)[1]
+
+    both, turned = value(np.array([0, 1]))
+    assert turned == pytest.approx(both, rel=1e-14)
+    y[0], estimate.target[0] = 1, 1.0
+    both, turned = value(np.array([0, 1]))
+    assert turned == pytest.approx(both - 1.5, rel=1e-12)
 
 
 @pytest.mark.parametrize("far", [1e6, 1e10, 1e13, 1e16, 1e20])

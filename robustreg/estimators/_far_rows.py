@@ -1,0 +1,158 @@
+"""Classifiers beside rows far out in X, whose losses vanish where they are on the right side."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+
+from robustreg._array import Array
+from robustreg.data import take_rows
+from robustreg.estimators._base import Prepared
+from robustreg.estimators._stored import CountsRounding
+from robustreg.estimators._stored_far import BesideFar
+from robustreg.far_rows import FarRows, hidden, prepare_beside_far_rows
+from robustreg.losses import Loss
+from robustreg.solvers import DrawnIn, Result
+from robustreg.stored import has_heavy_rows
+
+#: slope per unit of weight, in units of the other rows, that changes no digit of a minimum
+UNFELT = 1e-16
+FAR_OUT = (
+    "The fit may be above its minimum: X has {far} sample(s) with entries more than a million times the typical "
+    "ones, whose losses hang on the last places of floating point. Correct these entries, clip them, or leave the "
+    "samples out."
+)
+
+
+class FitsFarRows(CountsRounding):
+    """A classifier that fits rows far out in X in coordinates of the others."""
+
+    fit_intercept: bool
+    classes_: Any
+
+    #: while a fit goes on, which rows are far out in X; None where none are
+    _far: FarRows | None = None
+
+    def _score_loss(self, y: Array) -> tuple[Loss, Array, bool]:
+        """Return the loss, its targets, and whether only differences of scores matter to it."""
+        raise NotImplementedError
+
+    def _prepare(self, X: Any, y: Array, weight: Array | None, mass: float) -> Prepared:
+        data, rank, far = prepare_beside_far_rows(
+            X, y, weight, intercept=self.fit_intercept, **self._preparation()
+        )
+        if far is not None:
+            self._far = far
+        return Prepared(data, self._units(y, weight, mass), rank)
+
+    def _solve_from(
+        self, start: Array | None, prepared: Prepared, progress: Any = None, **how: Any
+    ) -> Result:
+        found = self._without_far_rows(prepared, progress, **how)
+        if found is None:
+            found = super()._solve_from(start, prepared, progress, **how)
+            found = self._with_far_rows(found, prepared, progress, **how)
+        return found
+
+    def _without_far_rows(self, prepared: Prepared, progress: Any, **how: Any) -> Result | None:
+        """Fit the rows that are not far out; None where there are no others, or where these matter.
+
+        Rows without slope take nothing from a minimum of a convex sum of the others.
+        """
+        data, far = prepared.data, self._far
+        if far is None or data.y.ndim > 1:
+            return None
+        loss, target, _ = self._score_loss(data.y)
+        near = np.delete(np.arange(data.n_rows), far.rows)
+        if not (loss.convex and loss.additive):
+            return None
+        if len(np.unique(data.y[near])) < len(self.classes_):
+            return None
+        part = prepared._replace(data=data.subset(near))
+        found = super()._solve_from(None, part, progress, **how)
+        rows, x = data.take_with_ones(far.rows), np.atleast_2d(found.x)
+        raw = rows @ x.T
+        raw = raw[:, 0] if raw.shape[1] == 1 else raw
+        weight = None if data.weight is None else data.weight[far.rows]
+        slope = loss.value_gradient(target[far.rows], raw, weight, np.zeros(0))[1]
+        felt = np.abs(rows).T @ np.abs(slope).reshape(len(rows), -1)
+        if felt.max(initial=0.0) > UNFELT * data.total:
+            return None
+        found.fun *= part.data.total / data.total
+        return found
+
+    def _with_far_rows(
+        self, found: Result, prepared: Prepared, progress: Any, **how: Any
+    ) -> Result:
+        """Try the coordinates that far rows choose where a fit falls short in those of the others."""
+        far, stopped = self._far, progress is not None and progress.stopped
+        if far is None or stopped or not self._falls_short(found):
+            return found
+        usual = prepared._replace(data=far.usual)
+        other = super()._solve_from(None, usual, progress, **how)
+        worse = self._falls_short(other) or other.fun > found.fun * (1 + self.tol)
+        blind = hidden(prepared.data, far.usual)
+        if worse or blind:
+            drawn = self._with_rows_drawn_in(prepared, progress, **how)
+            if drawn is not None:
+                return drawn
+            found.advice = other.advice = FAR_OUT.format(far=len(far.rows))
+        if worse:
+            return found
+        if blind:
+            other.optimality, other.status, other.success = 1.0, 2, False
+        # what these coordinates tell apart those of the other rows may not hold
+        other.prepared = usual
+        return other
+
+    def _with_rows_drawn_in(self, prepared: Prepared, progress: Any, **how: Any) -> Result | None:
+        """Fit with far rows drawn in, and let them out; None where the minimum is then not certain."""
+        data, far = prepared.data, self._far
+        drawn = None if far is None or data.y.ndim > 1 else DrawnIn.of(data, far.rows)
+        if drawn is None:
+            return None
+        estimate = self._estimate(data.y, data.weight, data.total * prepared.units.mass)
+        loss, target = estimate.loss, estimate.target
+        if not (loss.convex and loss.additive):
+            return None
+        found = super()._solve_from(None, prepared._replace(data=drawn.data), progress, **how)
+        if self._falls_short(found):
+            return None
+        penalty = prepared.units.penalty(estimate.penalty, 0)
+        ended = drawn.ended(np.atleast_2d(found.x), data.X, loss, target, penalty)
+        found.x, found.fun = ended.x.reshape(found.x.shape), found.fun * ended.rise
+        found.optimality += ended.doubt
+        return None if self._falls_short(found) else found
+
+    def _store(self, found: Result, prepared: Prepared) -> None:
+        super()._store(found, found.get("prepared", prepared))
+
+    def _count_rounding(
+        self, X: Any, weight: Array | None, found: Result, prepared: Prepared
+    ) -> None:
+        prepared = found.pop("prepared", prepared)
+        if self._far is None or prepared.data.y.ndim > 1:
+            super()._count_rounding(X, weight, found, prepared)
+        elif self.optimality_ <= self.tol:
+            self._count_far_rows(X, weight, found, prepared)
+
+    def _count_far_rows(
+        self, X: Any, weight: Array | None, found: Result, prepared: Prepared
+    ) -> None:
+        """Count what rounding costs beside rows far out in X, once these are on their sides again."""
+        data, mass, far = prepared.data, prepared.units.mass, cast(FarRows, self._far)
+        estimate = self._estimate(data.y, data.weight, data.total * mass)
+        if not estimate.loss.additive:
+            return
+        if weight is not None and data.n_rows < len(weight):
+            X = take_rows(X, np.flatnonzero(weight > 0))
+        beside = BesideFar(estimate, X, far.rows, data.weight, mass)
+        least = found.fun * data.total
+        value = beside.value(self.coef_, self.intercept_)
+        if value * (1 - self.tol) > least:
+            self.coef_, value = beside.turned(self.coef_, self.intercept_, value)
+        self._say_rise(1 - least / value if value > 0 else 0.0, found, has_heavy_rows(data.weight))
+
+    def _describe(self, X: Any, y: Array, weight: Array | None, found: Result) -> None:
+        self._far = None
