@@ -131,10 +131,12 @@ class DeviceRows:
         """Return the sum of squares of each row."""
         return to_host(self.xp.sum(self.array * self.array, axis=1))
 
-    def triangle(self, ones: int) -> Array:
-        """Return R of the QR decomposition, with so many columns of ones before."""
+    def triangle(self, ones: int, factor: Array | None = None) -> Array:
+        """Return R of the QR decomposition, with so many columns of ones before, of rows times factors."""
         before = self.xp.ones_like(self.array[:, :ones])
         rows = self.xp.concat((before, self.array), axis=1)
+        if factor is not None:
+            rows = rows * self._there(factor)[:, None]
         return to_host(self.xp.linalg.qr(rows, mode="reduced")[1])
 
     def sum(self, axis: int) -> Array:

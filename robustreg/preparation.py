@@ -179,18 +179,25 @@ def prepare_robust(
     some = drawn(data.n_rows, size) if size else np.arange(data.n_rows)
     part = floats(take_rows(X, some if rows is None else rows[some]), dense=True)
     counts = None if data.weight is None else data.weight[some]
-    center, transform = np.zeros(X.shape[1]), data.coordinates.transform
-    if intercept:
-        center = np.array([weighted_median(column, counts) for column in part.T])
-    inside = replace(data.coordinates, center=center).apply(part)
-    noise = EXACTLY * np.abs(inside).max(axis=0, initial=0.0)
-    if data.coordinates.diagonal:  # where columns are not mixed only their offsets are rounded
-        noise = ROUNDED * np.abs(center * transform)
-    unit = np.array([_typical(*column, counts) for column in zip(inside.T, noise, strict=True)])
-    data.coordinates = replace(data.coordinates, center=center, transform=transform / unit)
+    data.coordinates = about_medians(data.coordinates, part, counts, intercept=intercept)
     if is_sparse(X) and not data.explicit and data.coordinates.diagonal:
         return data, rank
     return arrange(replace(data, explicit=True)), rank
+
+
+def about_medians(
+    coordinates: Coordinates, rows: Array, weight: Array | None, *, intercept: bool
+) -> Coordinates:
+    """Return coordinates with another centre and other units: medians, and median deviations, of some rows."""
+    center, transform = np.zeros(rows.shape[1]), coordinates.transform
+    if intercept:
+        center = np.array([weighted_median(column, weight) for column in rows.T])
+    inside = replace(coordinates, center=center).apply(rows)
+    noise = EXACTLY * np.abs(inside).max(axis=0, initial=0.0)
+    if coordinates.diagonal:  # where columns are not mixed only their offsets are rounded
+        noise = ROUNDED * np.abs(center * transform)
+    unit = np.array([_typical(*column, weight) for column in zip(inside.T, noise, strict=True)])
+    return replace(coordinates, center=center, transform=transform / unit)
 
 
 def _typical(column: Array, noise: float, weight: Array | None) -> float:

@@ -17,7 +17,7 @@ from robustreg.data import FEW, TAKE_BYTES, Block, Data
 from robustreg.device_rows import DeviceRows, in_process
 from robustreg.orthonormal import orthonormal_transform, refuse_loss
 from robustreg.preparation import is_harmless
-from robustreg.sampling import EVEN, drawn
+from robustreg.sampling import EVEN, drawn, largest
 from robustreg.tables import Part, Table, add, refuse_not_finite, stack
 
 #: rows of the sample that is fetched, and for each column
@@ -286,6 +286,19 @@ class TableData(Data):
             return None
         return self.fetch(all_rows)[1]
 
+    def numbered(self, rows: Array) -> Data:
+        """Return some rows by their numbers, which are in order: one pass."""
+        self.passes.count += self.share
+        numbers = rows.astype(np.min_scalar_type(-self.n_rows))  # half of what would travel
+        X, y, weight = self.table.reduce(Numbered(numbers), stack)
+        return self._local(self.view(Part(X, y, weight if len(weight) else None)))
+
+    def showing(self, at: Array, most: int, least: float) -> Array:
+        """Return the numbers of so many rows whose products with a direction are the largest: one pass."""
+        self.passes.count += self.share
+        function = Showing(at, self.view, most, least)
+        return np.sort(self.table.reduce(function, function.combine)[1])
+
     def _local(self, data: Data) -> Data:
         return replace(data, explicit=True, base=self.base)
 
@@ -340,17 +353,75 @@ class Triangle:
         rows, ones = block.X, int(block.apart)
         if isinstance(rows, DeviceRows):
             return (rows.triangle(ones),)
-        return (_r_factor(np.column_stack([np.ones((len(block.y), ones)), rows])),)
+        return (r_factor(np.column_stack([np.ones((len(block.y), ones)), rows])),)
 
 
 def triangle(one: tuple[Array], other: tuple[Array]) -> tuple[Array]:
     """Combine two answers of :class:`Triangle`."""
-    return (_r_factor(np.concatenate([one[0], other[0]])),)
+    return (r_factor(np.concatenate([one[0], other[0]])),)
 
 
-def _r_factor(rows: Array) -> Array:
+def r_factor(rows: Array) -> Array:
+    """Return R of the QR decomposition of some rows."""
     found: Array = scipy.linalg.qr(rows, mode="r", check_finite=False)[0]
     return found[: found.shape[1]]
+
+
+@dataclass(frozen=True)
+class Everything:
+    """A pass that fetches all rows."""
+
+    def __call__(self, part: Part) -> tuple[Any, ...]:
+        weight = np.zeros(0) if part.weight is None else part.weight
+        return in_process(part.X), part.y, weight
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """A pass that fetches rows by their numbers, which are in order."""
+
+    rows: Array
+
+    def __call__(self, part: Part) -> tuple[Any, ...]:
+        low, high = np.searchsorted(self.rows, (part.start, part.start + len(part.y)))
+        some = self.rows[low:high].astype(np.intp) - part.start
+        weight = np.zeros(0) if part.weight is None else part.weight[some]
+        return part.X[some], part.y[some], weight
+
+
+@dataclass(frozen=True)
+class Showing:
+    """Sizes and numbers of the rows whose products with a direction are the largest, and larger than ``least``.
+
+    Parameters
+    ----------
+    at : array of shape (q,)
+        The direction, as blocks take it.
+    view : View
+        How blocks are seen.
+    most : int
+        How many rows.
+    least : float
+        A size.
+    """
+
+    at: Array
+    view: View
+    most: int
+    least: float
+
+    def __call__(self, part: Part) -> tuple[Array, Array]:
+        with blas_aside(), np.errstate(all="ignore"):
+            blocks = self.view(part).blocks()
+            sizes = np.concatenate([np.abs(block.raw(self.at)) for block in blocks])
+        rows = largest(sizes, self.most, self.least)
+        return sizes[rows], rows + part.start
+
+    def combine(self, one: tuple[Array, Array], other: tuple[Array, Array]) -> tuple[Array, Array]:
+        """Return the largest of both."""
+        sizes, rows = (np.concatenate(pair) for pair in zip(one, other, strict=True))
+        kept = largest(sizes, self.most, self.least)
+        return sizes[kept], rows[kept]
 
 
 @dataclass(frozen=True)
@@ -361,11 +432,7 @@ class Sampled:
     size: int
 
     def __call__(self, part: Part) -> tuple[Any, ...]:
-        rows = drawn(self.n, self.size)  # their numbers do not travel
-        low, high = np.searchsorted(rows, (part.start, part.start + len(part.y)))
-        some = rows[low:high] - part.start
-        weight = np.zeros(0) if part.weight is None else part.weight[some]
-        return part.X[some], part.y[some], weight
+        return Numbered(drawn(self.n, self.size))(part)  # their numbers do not travel
 
 
 @dataclass(frozen=True)
@@ -412,6 +479,16 @@ def sample_of(table: Table, masses: Array | None = None) -> Part:
         if len(share) ** 2 / np.sum(1 / share) < EVEN:
             function = SampledByClass(n, size, masses)
     X, y, weight = table.reduce(function, stack)
+    return Part(X, y, weight if len(weight) else None)
+
+
+def whole(table: Table) -> Part | None:
+    """Return all rows where they are so few that they may be fetched, which is one pass; otherwise nothing."""
+    if table.n_rows * 8 * (table.n_features + 3) > TAKE_BYTES:
+        return None
+    X, y, weight = table.reduce(Everything(), stack)
+    if not np.isfinite(X).all():
+        table.reduce(Finite())
     return Part(X, y, weight if len(weight) else None)
 
 

@@ -1,4 +1,4 @@
-"""Few rows that stand for all: drawn by chance, by how much they count, or spread evenly."""
+"""Few rows that stand for all: drawn by chance, by how much they count, or spread evenly; and the largest."""
 
 from __future__ import annotations
 
@@ -80,3 +80,9 @@ def draw_by(importance: Array, size: int) -> tuple[Array, Array]:
             break
     rows = np.flatnonzero(np.random.default_rng(0).random(n) < chance)
     return rows, 1 / chance[rows]
+
+
+def largest(size: Array, most: int, least: float) -> Array:
+    """Return the numbers of so many of the largest entries, in order, without those that are no larger than ``least``."""
+    rows = np.argpartition(size, -most)[-most:] if len(size) > most else np.arange(len(size))
+    return np.sort(rows[size[rows] > least])

@@ -12,36 +12,48 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from robustreg._array import Array
 from robustreg._lazy import is_lazy, refuse_lazy
 from robustreg.estimators._answers import known_columns
-from robustreg.estimators._base import LinearRegressor, Prepared, Units
+from robustreg.estimators._base import Prepared, Units
 from robustreg.estimators._outliers import outlying
-from robustreg.estimators._remote_fit import RemoteFit, opened
+from robustreg.estimators._outputs import SeveralOutputs
+from robustreg.estimators._remote_fit import OF_ROWS, RemoteFit, opened
 from robustreg.estimators._validation import SMALLEST, check_data
-from robustreg.remote import prepare_table, sample_of
+from robustreg.remote import TableData, prepare_table, sample_of
+from robustreg.solvers import Result
 from robustreg.tables import Part, Table, lazily
 
 
-class RemoteMixin(RemoteFit, LinearRegressor):
-    """Fits collections of Dask where a loss is convex."""
+class RemoteMixin(SeveralOutputs, RemoteFit):
+    """Fits collections of Dask."""
 
     def _is_bounded(self) -> bool:
         """Whether the influence of a value of y is."""
         raise NotImplementedError
 
+    def _store(self, found: Result, prepared: Prepared) -> None:
+        for name in ("scale_", *OF_ROWS, "_remote"):  # of another fit they say nothing
+            self.__dict__.pop(name, None)
+        super()._store(found, prepared)
+
     def _prepare_remote(self, table: Table) -> Prepared:
         sample, mass = sample_of(table), table.total / table.n_rows
         units = Units.of(sample.y, sample.weight, mass, self.fit_intercept)
-        penalty = self._penalty(1.0)
-        data, rank = prepare_table(
-            table, sample, (units.center, units.spread, mass),
-            intercept=self.fit_intercept, bounded=self._is_bounded(),
-            reduce=penalty.euclidean, penalised=not penalty.empty,
-        )  # fmt: skip
+        data, rank = self._in_coordinates(table, sample, (units.center, units.spread, mass))
         largest = data.view.spread
         if 0 < largest < SMALLEST:
             raise ValueError(
                 f"The size of y is {largest:.1e}, too small for floating point: rescale y."
             )
         return Prepared(data, replace(units, spread=data.view.spread), rank)
+
+    def _in_coordinates(
+        self, table: Table, sample: Part, units: tuple[float, float, float]
+    ) -> tuple[TableData, int]:
+        """Return what :func:`~robustreg.remote.prepare_table` does."""
+        penalty = self._penalty(1.0)
+        return prepare_table(
+            table, sample, units, intercept=self.fit_intercept, bounded=self._is_bounded(),
+            reduce=penalty.euclidean, penalised=not penalty.empty,
+        )  # fmt: skip
 
     def outliers(self, X: Any, y: Any) -> Any:
         """Mark the outliers among rows, by the rule of `outliers_`.
@@ -78,8 +90,24 @@ class RemoteMixin(RemoteFit, LinearRegressor):
         return self._far_from(X, y, scale)
 
     def _far_from(self, X: Any, y: Array, scale: Any) -> Array:
+        if self.coef_.ndim == 2:
+            columns = [self.output(j)._far_from(X, one, scale[j]) for j, one in enumerate(y.T)]
+            return np.stack(columns, axis=1)
         size = self._of_errors(scale)
         return outlying(y - self._decision(X), size, y, lambda: self._rounding(X, y))
+
+    def _describe_parts(self, table: Any) -> None:
+        if not hasattr(self, "scale_"):
+            return
+        for X, y, _, start in table.parts:
+            for name, values in self._of_rows(X, y, y - self._decision(X), self.scale_).items():
+                if not start:
+                    setattr(self, name, np.empty(table.n_rows, values.dtype))
+                getattr(self, name)[start : start + len(values)] = values
+
+    def _of_rows(self, X: Any, y: Array, residual: Array, scale: Any) -> dict[str, Array]:
+        """Return the attributes that say something of each row."""
+        raise NotImplementedError
 
     def _of_errors(self, scale: Any) -> Any:
         """Return the scale of normal errors that a scale of the fit says."""

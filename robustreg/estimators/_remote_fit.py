@@ -28,7 +28,7 @@ MANY = 300
 #: holds 5 to 14 numbers a sample, 20 to 56 MiB of so many; passes take as long there and hold none
 MAPPED = 500_000
 #: attributes that say something of each row
-OF_ROWS = ("outliers_", "weights_")
+OF_ROWS = ("outliers_", "weights_", "support_")
 
 
 def n_columns(X: Any) -> int:
@@ -129,7 +129,7 @@ class RemoteFit(LinearModel):
             prepared = self._prepare_remote(self._encoded(table))
             data: Any = prepared.data
             # one pass, and the rest as in memory
-            here = data.gathered()
+            here = None if data.here else data.gathered()
             prepared = prepared if here is None else prepared._replace(data=here)
             progress = Progress(self, X, y, sample_weight, partial(self._fitted, prepared))
             found = self._solve_from(self._start(prepared), prepared, progress)

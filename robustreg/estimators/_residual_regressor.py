@@ -13,7 +13,6 @@ from robustreg._array import Array
 from robustreg.estimators._base import Prepared, Units
 from robustreg.estimators._estimate import Estimate
 from robustreg.estimators._outliers import outlying, row_weights
-from robustreg.estimators._outputs import SeveralOutputs
 from robustreg.estimators._remote import RemoteMixin
 from robustreg.estimators._remote_fit import MANY, too_many
 from robustreg.estimators._stored import CountsRounding
@@ -57,7 +56,7 @@ SCALES: dict[str, Scale] = {
 }
 
 
-class ResidualRegressor(CountsRounding, SeveralOutputs, RemoteMixin):
+class ResidualRegressor(CountsRounding, RemoteMixin):
     """A loss of residuals with an L2 penalty, at a scale that is given or estimated."""
 
     solver: str
@@ -165,12 +164,6 @@ class ResidualRegressor(CountsRounding, SeveralOutputs, RemoteMixin):
             found.optimality = max(found.optimality, stage.found.optimality)
         return found
 
-    def _far_from(self, X: Any, y: Array, scale: Any) -> Array:
-        if self.coef_.ndim == 1:
-            return super()._far_from(X, y, scale)
-        columns = [self.output(j)._far_from(X, one, scale[j]) for j, one in enumerate(y.T)]
-        return np.stack(columns, axis=1)
-
     def _shared(self, prepared: Prepared) -> dict[str, Any]:
         if self._loss().kinks(prepared.data.y) is not None:
             return {}
@@ -224,16 +217,6 @@ class ResidualRegressor(CountsRounding, SeveralOutputs, RemoteMixin):
         some = [Share(share.data, rank_of(share), stage) for share, stage in shares]
         return scale.parts(parts, problem, found, rank_of(prepared), some)
 
-    def _store(self, found: Result, prepared: Prepared) -> None:
-        for name in (
-            "scale_",
-            "outliers_",
-            "weights_",
-            "_remote",
-        ):  # of another quantile they say nothing
-            self.__dict__.pop(name, None)
-        super()._store(found, prepared)
-
     def _is_exact(self, X: Any, prepared: Prepared, loss: Any) -> bool:
         if loss.threshold and getattr(self, "scale_", 1.0) == 0:
             return True
@@ -251,16 +234,6 @@ class ResidualRegressor(CountsRounding, SeveralOutputs, RemoteMixin):
         if scale is None:
             self.scale_ = scale = mad(residual, weight)
         self.__dict__.update(self._of_rows(X, y, residual, scale))
-
-    def _describe_parts(self, table: Any) -> None:
-        scale = getattr(self, "scale_", None)
-        if scale is None:
-            return
-        for X, y, _, start in table.parts:
-            for name, values in self._of_rows(X, y, y - self._decision(X), scale).items():
-                if not start:
-                    setattr(self, name, np.empty(table.n_rows, values.dtype))
-                getattr(self, name)[start : start + len(values)] = values
 
     def _of_rows(self, X: Any, y: Array, residual: Array, scale: Any) -> dict[str, Array]:
         """Return the attributes that say something of each row."""

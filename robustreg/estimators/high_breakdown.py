@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
 from dataclasses import replace
-from functools import partial
 from typing import Any, cast
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from robustreg._array import Array
 from robustreg.estimators._base import LinearModel, Prepared
 from robustreg.estimators._estimate import Estimate
+from robustreg.estimators._majority import HighBreakdownRegressor
 from robustreg.estimators._named_loss import NamedLoss
-from robustreg.estimators._outputs import SeveralOutputs, shape_of
 from robustreg.estimators._validation import (
     check_bool,
-    check_integer,
     check_option,
     check_real,
     complain,
-    refuse_infinite,
 )
 from robustreg.estimators.regression import L2Regressor
 from robustreg.losses import ResidualLoss, Squared
@@ -32,18 +27,14 @@ from robustreg.losses._normal import (
     with_breakdown,
     with_efficiency,
 )
-from robustreg.penalties import L2, Penalty
-from robustreg.preparation import prepare_robust
-from robustreg.scales import OUTLYING
+from robustreg.penalties import L2
 from robustreg.solvers import (
     Control,
-    Descent,
     Result,
     Search,
-    Table,
+    descent_of,
     design_adaptive_scale,
     finite_sample,
-    interpolation,
     reweighted,
     solve_s,
     solve_trimmed,
@@ -62,106 +53,6 @@ NO_DESIGN_SCALE = (
     "there is no design-adaptive scale near the S-scale, as where many residuals are zero or there are few rows for "
     "each parameter: scale_ is that of the S-estimate. Use method='mm'."
 )
-
-
-class HighBreakdownRegressor(SeveralOutputs):
-    """A fit to the majority of the rows, searched from many starts."""
-
-    n_starts: int | str
-    random_state: Any
-    tol: float = 1e-8
-    n_hits_: int
-    weights_: Array
-    outliers_: Array
-
-    def _check_parameters(self) -> None:
-        auto = isinstance(self.n_starts, str) and self.n_starts == "auto"
-        if not auto:
-            if isinstance(self.n_starts, str):
-                raise complain(self, "n_starts", "'auto' or an int in the range [1, inf)")
-            check_integer(self, "n_starts", 1)
-        check_bool(self, "fit_intercept")
-        check_integer(self, "max_iter", 1)
-
-    def _penalty(self, total: float) -> Penalty:
-        return L2(0.0)
-
-    def _is_several(self, y: Any) -> bool:
-        # without the tag a single column is to be read as a vector, with a warning
-        return super()._is_several(y) and shape_of(y)[1] != 1
-
-    def _start(self, prepared: Prepared) -> Array | None:
-        return None
-
-    def _prepare(self, X: Any, y: Array, weight: Array | None, mass: float) -> Prepared:
-        units = self._units(y, weight, mass)
-        data, rank = prepare_robust(
-            X, units.inward(y), weight, intercept=self.fit_intercept,
-            refuse=partial(refuse_infinite, self),
-        )  # fmt: skip
-        data.base = abs(units.center) / units.spread
-        return Prepared(data, units, rank)
-
-    def _minimise(self, prepared: Prepared, start: Array | None, control: Control) -> Result:
-        data, units, rank = prepared
-        table, total = Table(data), data.total * units.mass
-        found = interpolation(table) if rank < total <= 2 * rank else None
-        if found is None:
-            if total <= 2 * rank:
-                weighted = data.weight is not None or total != data.n_rows
-                raise ValueError(self._too_few(total, rank, weighted))
-            random = check_random_state(self.random_state)
-            rng = np.random.default_rng(random.randint(np.iinfo(np.int32).max))
-            found = self._fit_majority(table, prepared, Search(self.n_starts, rng), control)
-        if found.hits == 1 and not found.exhaustive and found.sigma > 0:
-            found.advice = (
-                "the best optimum was found from one start only, or by one of two searches, so a better "
-                "one probably exists: increase n_starts."
-            )
-        found.raw = data.y - found.pop("residual")
-        return found
-
-    def _too_few(self, total: float, rank: int, weighted: bool) -> str:
-        rows = f"n_samples = {total:.0f}"
-        if weighted:
-            rows = f"sample_weight, a number of repetitions of each row, adds up to {total:.6g}"
-        return (
-            f"{type(self).__name__} needs more than two rows for each parameter: {rows}, and X with its "
-            f"intercept has {rank} parameters. Use fewer columns, or L1Regressor or HuberRegressor, which "
-            "resist contaminated y but not contaminated X."
-        )
-
-    @abstractmethod
-    def _fit_majority(
-        self, table: Table, prepared: Prepared, search: Search, control: Control
-    ) -> Result:
-        """Fit; the result is one of `solve_s` or `solve_trimmed`."""
-
-    @abstractmethod
-    def _robustness(self, scaled: Array) -> Array:
-        """Weights in [0, 1] of residuals in units of the scale."""
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        # Several outputs are served. But scikit-learn's check of the tag fits 11 parameters to 11 rows, which
-        # no estimator with a breakdown point can.
-        tags.target_tags.multi_output = False
-        return tags
-
-    def _store(self, found: Result, prepared: Prepared) -> None:
-        super()._store(found, prepared)
-        self.n_hits_ = int(found.hits)
-
-    def _describe(self, X: Any, y: Array, weight: Array | None, found: Result) -> None:
-        residual = self._residual(X, y, found)
-        size = np.abs(residual)
-        if self.scale_ > 0:
-            residual /= self.scale_
-            self.weights_ = self._robustness(residual)
-            self.outliers_ = size > OUTLYING * self.scale_
-        else:
-            self.outliers_ = size > self._rounding(X, y)
-            self.weights_ = 1.0 - self.outliers_
 
 
 def _bounded(loss: Any) -> bool:
@@ -197,9 +88,9 @@ class BoundedRegressor(NamedLoss, HighBreakdownRegressor):
         loss = self._withstanding().rescaled(self.scale_)
         return Estimate(loss, L2(0.0), y, scale=self.scale_)
 
-    def _fit_s(self, table: Table, prepared: Prepared, search: Search, control: Control) -> Result:
+    def _fit_s(self, table: Any, prepared: Prepared, search: Search, control: Control) -> Result:
         share, rank = float(self.breakdown_point), prepared.rank / prepared.units.mass
-        return solve_s(Descent(table, self._withstanding(), share, rank, control), search)
+        return solve_s(descent_of(table, self._withstanding(), control, share, rank), search)
 
 
 class SRegressor(BoundedRegressor):
@@ -313,7 +204,7 @@ class SRegressor(BoundedRegressor):
         self.random_state = random_state
 
     def _fit_majority(
-        self, table: Table, prepared: Prepared, search: Search, control: Control
+        self, table: Any, prepared: Prepared, search: Search, control: Control
     ) -> Result:
         return self._fit_s(table, prepared, search, control)
 
@@ -484,13 +375,18 @@ class MMRegressor(BoundedRegressor):
     def _efficient(self) -> ResidualLoss:
         return with_efficiency(self._shape(), float(self.efficiency))
 
+    def _why_not(self, n_features: int) -> str:
+        if self.method == "smdm":
+            return "with method='smdm', which needs the leverage of each sample; pass method='mm'"
+        return super()._why_not(n_features)
+
     def _fit_majority(
-        self, table: Table, prepared: Prepared, search: Search, control: Control
+        self, table: Any, prepared: Prepared, search: Search, control: Control
     ) -> Result:
         first = self._fit_s(table, prepared, search, control)
         loss, found = self._efficient(), first
         if first.sigma > 0 and not control.stopped:
-            descent = Descent(table, loss, control=control)
+            descent = descent_of(table, loss, control)
             found = descent.run(first.theta, first.sigma, first.residual)
             if self.method == "smdm" and not control.stopped:
                 weights = loss.weights(found.residual / found.sigma)
@@ -616,8 +512,11 @@ class LTSRegressor(HighBreakdownRegressor):
         check_real(self, "coverage", 0.5, 1.0, closed="both")
         check_bool(self, "reweight")
 
+    def _why_not(self, n_features: int) -> str:
+        return "whose trimmed sum needs all residuals many times; use MMRegressor"
+
     def _fit_majority(
-        self, table: Table, prepared: Prepared, search: Search, control: Control
+        self, table: Any, prepared: Prepared, search: Search, control: Control
     ) -> Result:
         _, units, rank = prepared
         total = table.total * units.mass

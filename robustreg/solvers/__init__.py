@@ -14,6 +14,7 @@ from robustreg.solvers._at_scale import (
 from robustreg.solvers._by_passes import solve_by_passes
 from robustreg.solvers._classes import LOSSLESS, solve_each, solve_settled, solve_together
 from robustreg.solvers._control import Control
+from robustreg.solvers._descent_by_passes import descent_of, table_of
 from robustreg.solvers._directions import (
     Centred,
     discriminant_directions,
@@ -23,7 +24,6 @@ from robustreg.solvers._drawn_in import DrawnIn
 from robustreg.solvers._embedding import Embedding, mean_square
 from robustreg.solvers._fixed_scale import solve_fixed
 from robustreg.solvers._high_breakdown import (
-    Descent,
     design_adaptive_scale,
     interpolation,
     solve_s,
@@ -66,7 +66,6 @@ __all__ = [
     "AboutL1",
     "Centred",
     "Control",
-    "Descent",
     "DrawnIn",
     "Embedding",
     "Given",
@@ -88,6 +87,7 @@ __all__ = [
     "absolute_by_passes",
     "absolute_stage",
     "beats_zero",
+    "descent_of",
     "design_adaptive_scale",
     "discriminant_directions",
     "finite_sample",
@@ -118,6 +118,7 @@ __all__ = [
     "solve_smooth",
     "solve_together",
     "solve_trimmed",
+    "table_of",
     "trimmed_consistency",
     "with_scale",
 ]

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robustreg._array import Array
+from robustreg.sampling import largest
 from robustreg.solvers._subsampling import (
     OPTIMA,
     Criterion,
@@ -27,7 +28,6 @@ from robustreg.solvers._subsets import (
     merged,
     starts,
 )
-from robustreg.solvers._table import farthest
 
 #: rows of a large table among which is searched, and this many for each column
 SAMPLE, SAMPLE_PER_COLUMN = 2000, 40
@@ -218,7 +218,7 @@ def _part(sample: Sample, rows: Array) -> Sample:
 
 
 def _showing(sample: Sample, direction: Array, most: int, least: float) -> Sample:
-    return _part(sample, farthest(np.abs(sample.A @ direction), most, least))
+    return _part(sample, largest(np.abs(sample.A @ direction), most, least))
 
 
 def _completed(sample: Sample, showing: Callable[[Array, int, float], Sample]) -> Sample:

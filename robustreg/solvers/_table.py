@@ -11,7 +11,7 @@ import numpy as np
 from robustreg._array import Array, is_sparse
 from robustreg.data import FEW_GRAMS, KEEP_BYTES, Block, Data
 from robustreg.losses import ResidualLoss
-from robustreg.sampling import spread_rows
+from robustreg.sampling import largest, spread_rows
 from robustreg.scales import CACHED
 from robustreg.solvers._cholesky import solved
 from robustreg.solvers._kinks import ROUNDED
@@ -23,12 +23,6 @@ MANY = 20_000
 TINY = 1e-200
 #: sums of weights within this share of each other are equal
 ROUNDING = 1e-12
-
-
-def farthest(size: Array, most: int, least: float) -> Array:
-    """Return the numbers of so many of the largest entries, in order, without those that are no larger than ``least``."""
-    rows = np.argpartition(size, -most)[-most:] if len(size) > most else np.arange(len(size))
-    return np.sort(rows[size[rows] > least])
 
 
 class Columns:
@@ -161,7 +155,7 @@ class Table(Columns):
 
     def showing(self, direction: Array, most: int, least: float) -> Sample:
         """Return the rows, so many at the most, whose products with a direction are the largest: one pass."""
-        return self.sample(farthest(np.abs(self.raw(direction)), most, least))
+        return self.sample(largest(np.abs(self.raw(direction)), most, least))
 
     def _taken(self, rows: Array) -> Array:
         X = self.data.take_with_ones(rows)

@@ -68,6 +68,7 @@ ELSEWHERE = {
     "squares": L2Regressor(),
     "hinge": HingeClassifier(),
     "logistic": LogisticClassifier(),
+    "MM": MMRegressor(),
 }
 CLASSES = {"hinge", "logistic"}
 
@@ -85,7 +86,6 @@ HERE = {
     "two kinks": RobustRegressor(loss="epsilon_insensitive"),
     "penalised": RobustRegressor(loss="absolute", penalty="elastic_net", alpha=10.0),
     "lasso": L2Regressor(alpha=5.0, l1_ratio=1.0),
-    "MM": MMRegressor(),
     "trimmed": LTSRegressor(),
     "folds": HuberRegressorCV(),
 }

@@ -10,8 +10,10 @@ from robustreg import (
     L1Regressor,
     L2Regressor,
     LogisticClassifier,
+    MMRegressor,
     QuantileRegressor,
     RobustRegressor,
+    SRegressor,
 )
 
 N, P = 3000, 3
@@ -33,4 +35,6 @@ MODELS = [
     (HingeClassifier(), LABELS),
     (FocalClassifier(), LABELS == "low"),
     (KLRegressor(), SHARES),
+    (SRegressor(), Y),
+    (MMRegressor(), Y),
 ]

@@ -35,7 +35,6 @@ from robustreg import (
     RobustClassifier,
     RobustRegressor,
     Rows,
-    SRegressor,
     remote,
 )
 from robustreg.tables import _dask, add
@@ -49,6 +48,7 @@ MODELS = [
     HuberRegressor(),
     L1Regressor(alpha=2.0),
     QuantileRegressor(quantile=0.8, alpha=0.01),
+    MMRegressor(),
 ]
 each = pytest.mark.parametrize("model", MODELS, ids=repr)
 
@@ -332,9 +332,8 @@ REFUSED = [
     (L1Regressor(solver="highs"), "L1Regressor .*solver='highs'"),
     (HingeClassifier(multi_class="crammer_singer"), "HingeClassifier .*'crammer_singer'"),
     (DiceClassifier(), "DiceClassifier .*needs all samples at once"),
-    (MMRegressor(), "MMRegressor needs them"),
-    (SRegressor(), "SRegressor needs them"),
-    (LTSRegressor(), "LTSRegressor needs them"),
+    (MMRegressor(method="smdm"), "MMRegressor .*method='smdm'.*pass method='mm'"),
+    (LTSRegressor(), "LTSRegressor .*all residuals many times; use MMRegressor"),
     (HuberRegressorCV(), "HuberRegressorCV needs them"),
     (LinearEmbedding(), "needs them"),
 ]

@@ -19,7 +19,7 @@ dask = pytest.importorskip("dask", reason="Dask is an optional dependency: extra
 distributed = pytest.importorskip("distributed", reason="comes with the extra `dask`")
 import dask.array as da
 
-from robustreg import HuberRegressor, L1Regressor, L2Regressor, Rows, remote
+from robustreg import HuberRegressor, L1Regressor, L2Regressor, MMRegressor, Rows, remote
 from robustreg.tables import _dask, add
 from tests._pages import scripts
 from tests.tables._collections import N, P, arrays, assert_same, rows
@@ -90,7 +90,7 @@ def many(n=40_000, p=10, parts=16):
 
 
 def test_same_bits_on_any_number_of_workers(client):
-    models = [HuberRegressor(scale="proposal2"), HuberRegressor(), L1Regressor()]
+    models = [HuberRegressor(scale="proposal2"), HuberRegressor(), L1Regressor(), MMRegressor()]
 
     def bits():
         fitted = [clone(model).fit(*arrays(*rows())) for model in models]

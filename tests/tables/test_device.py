@@ -114,7 +114,9 @@ def test_fits_and_answers_are_those_of_arrays(model, y, weight, device, little, 
     # sums, a number for each sample and score, and the samples of the start and of the end: X stays where it is
     assert max(shape[0] for shape in brought) <= max(ROWS, remote.TAKE_BYTES // (8 * (P + 3)))
     if here.coef_.ndim == 1:
-        assert 500 <= sum(shape[0] for shape in brought if shape[1:] == (P,)) < N
+        # a search of so few samples takes all of them; what is as long as wide is a product of columns
+        most = N + 501 if hasattr(model, "n_starts") else N
+        assert 500 <= sum(shape[0] for shape in brought if shape[1:] == (P,) != shape[:1]) < most
     assert name_of(found.coef_) == name_of(rows)
     assert_allclose(numpy_of(found.coef_), here.coef_, atol=1e-8 * np.abs(here.coef_).max())
     if hasattr(here, "scale_"):
@@ -223,7 +225,7 @@ def test_scores_of_scikit_learn(device):
 
 
 REFUSED = [
-    (LTSRegressor(), r"^X is an array of .* computed by NumPy"),
+    (LTSRegressor(), r"^X is an array of .* LTSRegressor \(whose trimmed sum"),
     (LinearEmbedding(), r"^X is an array of .* computed by NumPy"),
     (DiceClassifier(), r"^X is an array of .* DiceClassifier \(which needs all samples at once\)"),
     (HuberRegressor(scale="mad"), r"scale='mad', which needs all residuals many times"),
