@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 from scipy.linalg.lapack import dlange, dpocon, dpotrf
@@ -40,6 +41,11 @@ class Coordinates:
     center: Array
     transform: Array
     precise: bool = False
+
+    #: nothing is known of curvatures of a penalty of squares along the coordinates
+    even: ClassVar[bool] = False
+    #: inner products of the transform's columns, where products with these lose no digits
+    inner: ClassVar[Array | None] = None
 
     @classmethod
     def combining(cls, center: Array, transform: Array, size: Array) -> Coordinates:

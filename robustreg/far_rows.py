@@ -72,7 +72,14 @@ def prepare_beside_far_rows(
     options |= {"intercept": intercept, "refuse": refuse}
     data, rank = prepare(X, y, weight, **options)
     wide = is_sparse(X) and X.shape[0] < X.shape[1]  # its rows are too long to be made dense
-    if wide or not data.dense or not data.size or data.n_rows < 4:
+    # where inner products of the rows lose no digits, all rows are of like size
+    if (
+        wide
+        or data.coordinates.inner is not None
+        or not data.dense
+        or not data.size
+        or data.n_rows < 4
+    ):
         return data, rank, None
     kept = None if weight is None or np.all(weight > 0) else np.flatnonzero(weight > 0)
     largest = _largest(data, X, kept)

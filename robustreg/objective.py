@@ -234,8 +234,7 @@ class Objective:
         if self.penalty.empty:
             return value / self.total, gradient / self.total, hessian
         size, coordinates = self._size, self.data.coordinates
-        if (bend := self._bend) is not None:
-            pulled = bend * theta[:size]
+        if (pulled := self._bent(theta)) is not None:
             penalty = 0.5 * float(pulled.dot(theta[:size]))
         else:
             penalty, pull = self.penalty.value_gradient(
@@ -249,12 +248,21 @@ class Objective:
 
     @cached_property
     def _bend(self) -> Array | None:
-        """Diagonal of the penalty's Hessian, if this is all of it and the same everywhere."""
+        """Hessian of the penalty, if it is the same everywhere: its diagonal where this is all of it, or that of each output."""
         coordinates = self.data.coordinates
-        if not (self.penalty.euclidean and coordinates.diagonal):
+        if not self.penalty.euclidean:
             return None
+        if not coordinates.diagonal:
+            return None if coordinates.inner is None else self.penalty.square * coordinates.inner
         each = coordinates.along_diagonal(np.asarray(self.penalty.square))
         return each if self._outputs == 1 else np.repeat(each, self._outputs)
+
+    def _bent(self, theta: Array) -> Array | None:
+        """Hessian of the penalty times a direction, if it is the same everywhere."""
+        bend, u = self._bend, theta[: self._size]
+        if bend is None or bend.ndim == 1:
+            return None if bend is None else bend * u
+        return np.ravel(bend @ u.reshape(len(bend), -1))
 
     def hessp(self, theta: Array, direction: Array, raw: Array | None = None) -> Array:
         """Hessian times a direction: one pass; ``raw`` are the predictions of :meth:`evaluate`."""
@@ -275,8 +283,8 @@ class Objective:
 
     def _penalty_product(self, theta: Array, direction: Array) -> Array:
         """Hessian of the penalty times a direction."""
-        if (bend := self._bend) is not None:
-            return bend * direction[: self._size]
+        if (bent := self._bent(direction)) is not None:
+            return bent
         coordinates, size = self.data.coordinates, self.data.size
         user, along = (coordinates.coef(self.linear(part)[:size]) for part in (theta, direction))
         return np.ravel(coordinates.adjoint(self.penalty.curvature(user) * along))
@@ -336,6 +344,10 @@ class Objective:
             return hessian
         coordinates, bend = self.data.coordinates, self._bend
         hessian, outputs, end = hessian.copy(), self._outputs, self._size
+        if bend is not None and bend.ndim > 1:
+            for k in range(outputs):
+                hessian[k:end:outputs, k:end:outputs] += bend
+            return hessian
         if bend is None:
             user = coordinates.coef(self.linear(theta)[: self.data.size])
             curvature = self.penalty.curvature(user)

@@ -8,7 +8,6 @@ penalty and the shortest solution are about, are those of the user's columns, wh
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -21,6 +20,8 @@ from robustreg._array import Array
 GRADE = 100.0
 #: smallest eigenvalue of the rows' inner products, as a share of the largest, that can be trusted
 ALIKE = 1e-8
+#: bytes of the rows that are combined at a time
+PART_BYTES = 1 << 22
 #: share of a column that combined columns may lack: what `tol` asks for by default. Rounding alone makes
 #: 1e-9 of it beside a column that has one row of 1e9.
 LOST = 1e-8
@@ -64,35 +65,27 @@ def orthonormal_transform(rows: Array, size: Array, n: int) -> Array:
     return transform * np.sqrt(n)
 
 
-def transform_by_rows(
-    columns: Callable[[Array], Array], parts: list[Array], shape: tuple[int, int], centred: bool
-) -> Array | None:
+def transform_by_rows(rows: Array, inner: Array, centred: bool) -> Array | None:
     """Return the transform that `orthonormal_transform` would, from inner products of the rows.
 
-    In one copy of X and a fraction of the time where rows are fewer than columns.
+    In a fraction of the time where rows are fewer than columns.
 
     Parameters
     ----------
-    columns : callable
-        Returns some columns, dense, given their numbers.
-    parts : list of array
-        Numbers of all columns, some at a time.
-    shape : (p, n)
-        Of the columns: how many, and how long.
+    rows : array of shape (n, p)
+        Overwritten: it becomes the transform.
+    inner : array of shape (n, n)
+        Their inner products. Overwritten.
     centred : bool
         Whether each column adds up to zero.
 
     Returns
     -------
     transform : array of shape (p, n) or (p, n - 1), or None
-        None where rows are so alike that the square of their condition number would show.
+        None, with ``rows`` as they were, where rows are so alike that the square of their condition number would
+        show.
     """
-    p, n = shape
-    inner = np.zeros((n, n))
-    for part in parts:
-        inner += (X := columns(part)).dot(X.T)
-    if not 0 < np.trace(inner) < np.inf:
-        return None
+    n, p = rows.shape
     if centred:  # the rows add up to zero: that direction is put first, and left out
         inner += 2 * np.trace(inner) / n
     # older versions of SciPy give "evd" too little memory for one row
@@ -103,11 +96,11 @@ def transform_by_rows(
     if not len(values) or values[0] < ALIKE * values[-1]:
         return None
     weights = vectors * (np.sqrt(n) / values)
-    transform = np.empty((p, len(values)))
-    for part in parts[::-1]:
-        X = X if part is parts[-1] else columns(part)  # the last ones are at hand
-        transform[part] = X.T.dot(weights)
-    return transform
+    width = max(PART_BYTES // (8 * n), 1)
+    for start in range(0, p, width):
+        part = rows[:, start : start + width]
+        part[: len(values)] = weights.T.dot(part)
+    return rows[: len(values)].T
 
 
 def lost_shares(rows: Array, size: Array, transform: Array) -> Array:

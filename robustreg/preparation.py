@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.linalg
@@ -31,7 +31,7 @@ from robustreg.data import (
 )
 from robustreg.even_rows import even_rows
 from robustreg.orthonormal import orthonormal_transform, refuse_loss, transform_by_rows
-from robustreg.row_space import MOST_ROWS, row_space
+from robustreg.row_space import MOST_ROWS, dense_row_space, row_space
 from robustreg.sampling import drawn
 from robustreg.scales import weighted_median
 from robustreg.sparse_columns import sparse_columns
@@ -60,6 +60,10 @@ HUGE = 1e60
 FLAT = 1e-10
 #: columns whose largest entry is below this have lost their digits
 DENORMAL = 1e-300
+#: rounding: squares of entries below the root of this lose digits, too
+LEAST = 1e-280
+#: machine: fewer rows and columns than these are decomposed, which takes the cube of the time
+MOST_DECOMPOSED = 4096
 
 
 def prepare(
@@ -149,11 +153,11 @@ def prepare(
         )
         sample.share = size / data.n_rows
     found = _choose(sample, reduce, resolve, penalised, certain=sample is data)
-    if found is None or (sample is not data and not _safe(square, found[0])):
+    if found is None or (sample is not data and not _safe(square, found.coordinates)):
         found = _choose(data, reduce, resolve, penalised, certain=True)
         assert found is not None
-    data.coordinates, rank = found
-    return arrange(data), rank
+    data.coordinates = found.coordinates
+    return arrange(data, found.rows), found.rank
 
 
 def prepare_robust(
@@ -192,12 +196,12 @@ def about_medians(
     center, transform = np.zeros(rows.shape[1]), coordinates.transform
     if intercept:
         center = np.array([weighted_median(column, weight) for column in rows.T])
-    inside = replace(coordinates, center=center).apply(rows)
+    inside = Coordinates(center, transform, coordinates.precise).apply(rows)
     noise = EXACTLY * np.abs(inside).max(axis=0, initial=0.0)
     if coordinates.diagonal:  # where columns are not mixed only their offsets are rounded
         noise = ROUNDED * np.abs(center * transform)
     unit = np.array([_typical(*column, weight) for column in zip(inside.T, noise, strict=True)])
-    return replace(coordinates, center=center, transform=transform / unit)
+    return Coordinates(center, transform / unit, coordinates.precise)
 
 
 def _typical(column: Array, noise: float, weight: Array | None) -> float:
@@ -212,8 +216,15 @@ def _typical(column: Array, noise: float, weight: Array | None) -> float:
     return median
 
 
-def arrange(data: Data) -> Data:
-    """Decide where the coordinates are applied: kept, block by block, or to the coefficients."""
+def arrange(data: Data, rows: Array | None = None) -> Data:
+    """Decide where the coordinates are applied: kept, block by block, or to the coefficients.
+
+    ``rows`` are those of X in the coordinates, where they are known, with ones for an intercept: orthogonal columns of
+    length ``sqrt(n)``.
+    """
+    if rows is not None:
+        moments = data.n_rows * np.eye(rows.shape[1]) if data.weight is None else None
+        return replace(data, X=rows, rows=None, explicit=True, ready=True, moments=moments)
     center = data.coordinates.center
     most = KEEP_BYTES if data.coordinates.diagonal or data.size <= NARROW else COMBINED_BYTES
     if data.coordinates.precise:
@@ -238,7 +249,7 @@ def is_harmless(coordinates: Coordinates) -> bool:
 
 def _is_tall(p: int, n: int) -> bool:
     """Whether coordinates are chosen by the inner products of the columns of all rows."""
-    return p < n and p <= 4096
+    return p < n and p <= MOST_DECOMPOSED
 
 
 def _of_moments(data: Data) -> Coordinates | None:
@@ -323,9 +334,17 @@ def _extent(data: Data) -> tuple[Array, Array]:
     return center, np.where(varies, top, 0.0)
 
 
+class Choice(NamedTuple):
+    """Coordinates, the rank of ``[1, X]``, and the rows of X in the coordinates where they are known."""
+
+    coordinates: Any
+    rank: int
+    rows: Array | None = None
+
+
 def _choose(
     data: Data, reduce: bool, resolve: bool, penalised: bool, *, certain: bool
-) -> tuple[Coordinates, int] | None:
+) -> Choice | None:
     """Return coordinates and rank seen in ``data``, or None where a sample is not certain.
 
     The rank is an upper bound where it need not be resolved and coordinates are not combined anyway.
@@ -337,6 +356,11 @@ def _choose(
     varies, p = top > 0, int(np.count_nonzero(top))
     if p < len(top) and not certain:
         return None
+    wide = certain and (reduce or resolve) and data.n_rows <= min(p, MOST_DECOMPOSED)
+    products = _row_products(data, center) if wide else None
+    space = dense_row_space(*products, center, data.intercept) if products and reduce else None
+    if space is not None:
+        return Choice(space[0], data.n_rows, space[1])
     extra, unit = int(data.intercept), np.where(varies, top, 1.0)
     level = replace(data, coordinates=Coordinates(center, 1 / unit), explicit=True)
     tall = _is_tall(p, data.n_rows)
@@ -353,22 +377,30 @@ def _choose(
         root = np.sqrt(square[varies])
         gram = inner[np.ix_(varies, varies)] / np.outer(root, root)
         if p == 0 or condition_number(gram) < MAX_CONDITION**2:
-            return diagonal, p + extra
+            return Choice(diagonal, p + extra)
     if not certain:
         return None
-    if min(p, data.n_rows) > 4096 or not (reduce or resolve):
-        return diagonal, min(p + extra, data.n_rows)
-    if p >= data.n_rows:
-        transform = _of_rows(replace(scaled, coordinates=Coordinates(center, np.ones_like(size))))
-        if transform is not None:
-            rank = transform.shape[1] + extra
-            return (Coordinates.combining(center, transform, size) if reduce else diagonal), rank
-    live = np.flatnonzero(varies)
+    if min(p, data.n_rows) > MOST_DECOMPOSED or not (reduce or resolve):
+        return Choice(diagonal, min(p + extra, data.n_rows))
+    transform = transform_by_rows(*products, data.intercept) if products else None
+    if transform is None:
+        transform = _of_columns(data, scaled, size, penalised)
+    rank = transform.shape[1] + extra
+    return Choice(Coordinates.combining(center, transform, size) if reduce else diagonal, rank)
+
+
+def _of_columns(data: Data, scaled: Data, size: Array, penalised: bool) -> Array:
+    """Return the transform of `orthonormal_transform`; the centre may change where rows are far out.
+
+    ``scaled`` are the rows with centred columns divided by their ``size``, which is zero where they are constant.
+    """
+    center = scaled.coordinates.center
+    live = np.flatnonzero(size)
     transform = np.zeros((len(size), 0))
-    if p:
+    if len(live):
         rows, spread = _few_rows(scaled, live), size[live]
         found = orthonormal_transform(rows, spread, data.n_rows)
-        if found.shape[1] < min(p, data.n_rows - extra):
+        if found.shape[1] < min(len(live), data.n_rows - int(data.intercept)):
             even = even_rows(data, live)
             told = even and orthonormal_transform(even.rows, even.size, data.n_rows)
             if even and told is not None and told.shape[1] > found.shape[1]:
@@ -377,25 +409,22 @@ def _choose(
         refuse_loss(live, rows, spread, found, penalised=penalised)
         transform = np.zeros((len(size), found.shape[1]))
         transform[live] = found
-    rank = transform.shape[1] + extra
-    return (Coordinates.combining(center, transform, size) if reduce else diagonal), rank
+    return transform
 
 
-def _of_rows(centred: Data) -> Array | None:
-    """Return the transform of `transform_by_rows`, some columns at a time."""
-    n = centred.X.shape[0] if centred.rows is None else len(centred.rows)
-    n_features = len(centred.coordinates.center)
-    width = max(BLOCK_BYTES // (8 * n), 1)
-    parts = [np.arange(a, min(a + width, n_features)) for a in range(0, n_features, width)]
-
-    def columns(part: Array) -> Array:
-        some = centred  # of which taking all columns would be a copy
-        if len(parts) > 1:
-            some = replace(centred, share=centred.share * len(part) / n_features).columns(part)
-        rows = [block.X for block in some.blocks()]
-        return rows[0] if len(rows) == 1 else np.concatenate(rows)
-
-    return transform_by_rows(columns, parts, (n_features, n), centred.intercept)
+def _row_products(data: Data, center: Array) -> tuple[Array, Array] | None:
+    """Return the centred rows and their inner products, None where these are beyond floating point."""
+    level = replace(data, coordinates=Coordinates(center, np.ones(len(center))), explicit=True)
+    rows = np.zeros((0, len(center)))
+    for block in level.blocks():
+        if len(block.X) == data.n_rows:
+            rows = block.X
+            break
+        rows = rows if len(rows) else np.empty((data.n_rows, len(center)))
+        rows[block.part] = block.X
+    with np.errstate(over="ignore", invalid="ignore"):
+        inner = rows.dot(rows.T)
+    return (rows, inner) if LEAST < np.trace(inner) < np.inf else None
 
 
 def _few_rows(scaled: Data, live: Array) -> Array:

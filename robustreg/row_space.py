@@ -1,4 +1,4 @@
-"""Coordinates of a sparse X with fewer rows than columns: combinations of its rows.
+"""Coordinates of an X with fewer rows than columns: combinations of its rows.
 
 What coefficients do to the rows, and the shortest coefficients that do it, lie in the space that the
 rows span. A basis of it is as long as X is wide; what it is combined from is as long as X is high, so
@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
+from scipy.linalg.lapack import dlange, dpocon, dpotrf, dpotri
 
 from robustreg._array import Array
+from robustreg.coordinates import CANCELS
 
 #: with more rows the decomposition of their inner products takes longer than a fit by products
 MOST_ROWS = 1024
@@ -25,6 +27,13 @@ ALIKE = 1e-8
 ZERO = 16 * float(np.finfo(float).eps)
 #: a combination of rows that is zero may be so up to this share of a column's size
 LOST = 1e-9
+#: rounding: condition number of inner products up to which their inverse leaves coordinates twelve digits, as many as
+#: predictions keep
+CLOSE = 1e4
+#: and what is left of means, as a share of the size of the coordinates
+LEVEL = 1e-12
+#: rounding: what a centre adds to that of predictions, which have about size one, is not felt up to here
+LITTLE = 10.0
 #: columns with a mean of this many of their spreads lose digits if inner products are centred afterwards
 OFFSET = 3.0
 #: bytes of the basis that are made at a time
@@ -57,6 +66,10 @@ class RowSpace:
 
     #: no coefficient of the solver is one of the user's
     diagonal = False
+    #: curvatures of a penalty of squares along the coordinates differ by the reciprocal of ``ALIKE`` at the most
+    even = True
+    #: products with inner products would show the square of the condition number
+    inner: ClassVar[Array | None] = None
 
     @property
     def size(self) -> int:
@@ -121,6 +134,117 @@ class RowSpace:
         near = coef.copy()
         near[self.far] = 0.0
         return self.X @ near + self.centred @ coef[self.far]
+
+
+@dataclass
+class DenseRowSpace(RowSpace):
+    """The same of dense rows that are well apart: what they span is known by their inner products alone.
+
+    Parameters
+    ----------
+    X : array of shape (n, n_features)
+        Rows, centred.
+    inner : array of shape (rank, rank)
+        ``transform.T @ transform``.
+    """
+
+    inner: Array  # type: ignore[misc]
+
+    #: combinations of rows that are well apart do not cancel
+    precise = False
+
+    @cached_property
+    def transform(self) -> Array:
+        """What the coordinates make of the user's columns; as many numbers as X has."""
+        return self._combined(self.weights)
+
+    @cached_property
+    def hidden(self) -> Array:
+        """Size of what centring took away, for each of the solver's coefficients: a bound, where it is little."""
+        bound: Array = np.linalg.norm(self.center) * np.sqrt(self.inner.diagonal())
+        return bound if bound.max() <= LITTLE else np.abs(self.center) @ np.abs(self.transform)
+
+    @property
+    def varies(self) -> Array:
+        """Which of the user's columns are not constant."""
+        moved: Array = self.X.any(axis=0)
+        return moved
+
+    def apply(self, X: Array, out: Array | None = None, last: Array | None = None) -> Array:
+        """Return dense rows of X in these coordinates, as those of other coordinates do."""
+        return np.dot(np.subtract(X, self.center, out=out), self.transform, out=last)
+
+    def quadratic(self, diagonal: Array) -> Array:
+        """Return ``transform.T @ diag(diagonal) @ transform``."""
+        if diagonal.min() == diagonal.max():
+            return diagonal[0] * self.inner
+        return self.transform.T @ (diagonal[:, None] * self.transform)
+
+
+def dense_row_space(
+    rows: Array, inner: Array, center: Array, intercept: bool
+) -> tuple[DenseRowSpace, Array] | None:
+    """Return coordinates in the space of dense rows, and the rows in these, beside an intercept with a one each.
+
+    With ``Q`` orthonormal, and orthogonal to ones beside an intercept, rows are ``sqrt(n) Q`` in coordinates of which the
+    transform is ``sqrt(n) X' Q (Q' X X' Q)^-1``. No product with X is needed to choose them.
+
+    Parameters
+    ----------
+    rows : array of shape (n, n_features)
+        Centred; fewer than columns.
+    inner : array of shape (n, n)
+        Their inner products.
+    center : array of shape (n_features,)
+        What was subtracted from the columns.
+    intercept : bool
+        Whether columns are centred.
+
+    Returns
+    -------
+    space, rows : DenseRowSpace, array of shape (n, n), or None
+        None where rows are not so far apart that inner products, which have the square of their condition number,
+        leave all digits but a few.
+    """
+    n = len(inner)
+    if n < 2:
+        return None
+    # The reflection that takes ones to the first axis: its other columns are Q.
+    mirror, factor = np.full(n, 1 / np.sqrt(n)), 0.0
+    if intercept:
+        mirror[0] += 1.0
+        factor = 1 / mirror[0]
+        turned = inner @ mirror
+        outer = np.multiply.outer(
+            factor * mirror, turned - 0.5 * factor * (mirror @ turned) * mirror
+        )
+        inner = inner - outer
+        inner -= outer.T
+        inner = inner[1:, 1:]
+    first = int(intercept)
+    triangle, failed = dpotrf(inner, clean=1)
+    if failed:
+        return None
+    size = dlange("1", inner)  # type: ignore[call-arg]  # its stub knows no norm
+    if not dpocon(triangle, size)[0] > 1 / CLOSE:
+        return None
+    inverse = dpotri(triangle, overwrite_c=1)[0]  # its upper triangle, beside zeros
+    inverse.flat[:: n - first + 1] *= 0.5
+    inverse = inverse + inverse.T
+    left = np.ones(n).dot(rows) / n if intercept else np.zeros(1)
+    # what rounding of the centre leaves of means, and terms that cancel, in the transform
+    drift = (left @ left) * n * dlange("1", inverse)  # type: ignore[call-arg]
+    if drift > LEVEL**2 or np.trace(inner) * inverse.diagonal().max() > CANCELS**2:
+        return None
+    root = np.sqrt(n)
+    weights = np.multiply.outer((-root * factor) * mirror, mirror[first:] @ inverse)
+    weights[first:] += root * inverse
+    basis = np.ones((n, n))
+    basis[:, : n - first] = np.multiply.outer((-root * factor) * mirror, mirror[first:])
+    basis.reshape(-1)[first * n :: n + 1] += root
+    inverse *= n
+    none = np.zeros(0, dtype=int)
+    return DenseRowSpace(rows, center, weights, none, rows[:, :0], inverse), basis
 
 
 def row_space(X: Any, center: Array, spread: Array, intercept: bool) -> RowSpace | None:

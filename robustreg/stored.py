@@ -195,7 +195,13 @@ class Stored(NamedTuple):
         elif is_sparse(self.X):
             return False
         else:
-            some = floats(self.X[:SOME], dense=True) - data.coordinates.center
+            rows, center = floats(self.X[:SOME], dense=True), data.coordinates.center
+            # mostly a bound by Cauchy and Schwarz says enough, and takes no array as large as the rows
+            length = np.linalg.norm(rows) / np.sqrt(len(rows)) + np.linalg.norm(center)
+            size = float(np.linalg.norm(self.coef, axis=1).max() * length) / self.unit
+            if EPS * size <= UNFELT:
+                return False
+            some = rows - center
             size = float((np.abs(self.coef) @ np.abs(some).mean(axis=0)).max()) / self.unit
         return EPS * size > UNFELT
 

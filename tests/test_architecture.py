@@ -34,7 +34,7 @@ ALLOWED = {
     "datasets": set(),
     "precise": {"_array"},
     "coordinates": {"_array", "precise"},
-    "row_space": {"_array"},
+    "row_space": {"_array", "coordinates"},
     "sampling": {"_array"},
     "device_rows": {"_array"},
     "data": {"_array", "_threads", "coordinates", "device_rows", "sampling"},

@@ -1,4 +1,4 @@
-"""Sparse X with fewer rows than columns: fits in the space of the rows are those of dense X."""
+"""X with fewer rows than columns: fits in the space of the rows, of sparse X those of dense X."""
 
 import tracemalloc
 import warnings
@@ -24,7 +24,7 @@ from robustreg import (
     RobustRegressor,
 )
 from robustreg.preparation import prepare
-from robustreg.row_space import RowSpace, row_space
+from robustreg.row_space import DenseRowSpace, RowSpace, row_space
 
 N, P, ENTRIES = 40, 30_000, 20
 
@@ -128,6 +128,89 @@ def test_coordinates(name, intercept):
     assert_allclose(space.coef(two)[:, 1], space.coef(two[:, 1]))
     transform = space.coef(np.eye(space.size))
     assert_allclose(space.hidden, np.abs(space.center) @ np.abs(transform))
+
+
+def apart(n=40, p=300, offset=0.0):
+    """Return dense rows that are well apart, of which a column is constant and others differ in size."""
+    X = np.random.default_rng(6).normal(size=(n, p)) * np.geomspace(0.1, 10.0, p) + offset
+    X[:, 5] = 3.25
+    return X
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("intercept", [False, True])
+def test_dense_coordinates(intercept, weighted):
+    """Products with inner products of the rows are those with the transform, which nobody has to make."""
+    X, rng = apart(), np.random.default_rng(7)
+    weight = np.where(np.arange(40) % 4 > 0, rng.uniform(0.5, 2.0, 40), 0.0) if weighted else None
+    data, rank = prepare(X, np.zeros(40), weight, intercept=intercept)
+    kept = X if weight is None else X[weight > 0]
+    n, space = len(kept), data.coordinates
+    assert isinstance(space, DenseRowSpace) and rank == n and space.size == n - intercept
+    assert "transform" not in vars(space)
+    u, g = rng.normal(size=(space.size, 2)), rng.normal(size=300)
+    coef = space.coef(u)
+    assert_allclose((kept - space.center) @ coef, data.X[:, : space.size] @ u, atol=1e-12)
+    assert_allclose(data.X.T @ data.X, n * np.eye(data.X.shape[1]), atol=1e-12 * n)
+    assert (data.moments is None) == weighted
+    assert_allclose(g @ coef, space.adjoint(g) @ u, rtol=1e-11)
+    assert_allclose(space.inner @ u, space.adjoint(coef), rtol=1e-10, atol=1e-12)
+    assert_allclose(space.transform @ u, coef, rtol=1e-10, atol=1e-13)
+    assert_allclose(space.apply(kept), data.X[:, : space.size], atol=1e-12)
+    size = rng.uniform(0.1, 1.0, 300)
+    assert_allclose(u.T @ space.quadratic(size) @ u, (coef.T * size) @ coef, rtol=1e-10)
+    constant = np.arange(300) == 5
+    assert np.array_equal(space.varies, ~constant | (not intercept))
+    away = np.abs(space.center) @ np.abs(space.transform)
+    assert np.all(space.hidden >= (1 - 1e-12) * away)
+    if intercept:
+        assert np.all(coef[5] == 0)
+
+
+def test_size_of_a_large_offset_is_no_bound():
+    space = prepare(apart(offset=200.0), np.zeros(40))[0].coordinates
+    assert isinstance(space, DenseRowSpace)
+    assert_allclose(space.hidden, np.abs(space.center) @ np.abs(space.transform))
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        np.vstack([apart(), apart()[:1] + 1e-3]),
+        np.vstack([apart(), 1e4 * apart()[:1]]),
+        apart(offset=1e6),
+        np.column_stack([apart(), 1e6 * np.arange(40)]),
+        1e200 * apart(),
+        1e-200 * apart(),
+    ],
+    ids=["alike", "far", "offset", "a large column", "huge", "tiny"],
+)
+def test_inner_products_that_lose_digits_are_not_relied_on(rows):
+    with np.errstate(all="ignore"):  # as in a fit
+        data, rank = prepare(rows, np.zeros(len(rows)))
+    assert not isinstance(data.coordinates, DenseRowSpace)
+    assert rank == len(rows)
+    inside = data.X[:, : data.size]
+    assert_allclose(inside.T @ inside, len(rows) * np.eye(data.size), atol=1e-6 * len(rows))
+
+
+@pytest.mark.parametrize("alpha", [1e-4, 1.0, 1e4])
+@pytest.mark.parametrize("offset", [0.0, 100.0])
+def test_dense_fits_are_those_of_their_duals(alpha, offset):
+    X, rng = apart(offset=offset), np.random.default_rng(8)
+    y = rng.normal(size=40)
+    centred = X - X.mean(axis=0)
+    dual = np.linalg.solve(centred @ centred.T + alpha * np.eye(40), y - y.mean())
+    ridge = L2Regressor(alpha=alpha).fit(X, y)
+    assert_allclose(ridge.coef_, centred.T @ dual, rtol=1e-8, atol=1e-13)
+    assert ridge.optimality_ <= 1e-12
+    labels = (y > 0).astype(int)
+    model = LogisticClassifier(alpha=alpha).fit(X, labels)
+    left = labels - model.predict_proba(X)[:, 1]
+    gradient = X.T @ left - alpha * model.coef_[0]
+    assert_allclose(gradient, 0, atol=1e-7 * np.abs(X).max() * 40)
+    assert abs(left.sum()) < 1e-6
+    assert model.optimality_ <= model.tol
 
 
 MODELS = [

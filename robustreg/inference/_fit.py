@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from robustreg._array import Array, here, is_sparse
 from robustreg._lazy import refuse_lazy
 from robustreg._threads import blas_aside
+from robustreg.coordinates import Coordinates
 from robustreg.data import FEW_GRAMS, Block, Data, find_moments
 from robustreg.estimators._base import LinearModel
 from robustreg.estimators._classifier_base import NEVER
@@ -357,7 +358,7 @@ class Fit:
         coordinates = self.data.coordinates
         if not coordinates.diagonal:
             # Not from the transform: what it says of rows is rounding where columns are of very unlike units.
-            plain = replace(coordinates, transform=coordinates.varies.astype(float))
+            plain = Coordinates(coordinates.center, coordinates.varies.astype(float))
             rows = replace(self.given, coordinates=plain)
             (space,) = rows.sum(
                 lambda block: (block.X.T.dot(block.X.dot(coordinates.transform)),), FEW_GRAMS

@@ -107,12 +107,12 @@ def _beside_squares(objective: Objective, gradient: Array, norm: float) -> tuple
     if penalty.empty or not penalty.euclidean:
         return norm, 0.0
     coordinates = data.coordinates
-    T = getattr(coordinates, "transform", None)
-    if T is None:
-        # Coordinates of the space of sparse rows are made of inner products whose least eigenvalue is 1e-8 of the
+    if coordinates.even:
+        # Coordinates of the space of rows are made of inner products whose least eigenvalue is 1e-8 of the
         # largest (`row_space.ALIKE`). So far, and no farther, curvatures of a penalty of squares differ there, and
         # rounding leaves no gradient that would have to be excused: it counts in full, which is the stricter way.
         return norm, 0.0
+    T = coordinates.transform
     bend = np.full(len(coordinates.center), penalty.square / objective.total)
     with np.errstate(over="ignore"):  # of columns that are beyond floating point beside any penalty
         axes = (
