@@ -450,12 +450,12 @@ class Data:
 
     def columns(self, kept: Array) -> Data:
         """Return the same rows with some of the columns; the coordinates must be diagonal."""
-        coordinates = self.coordinates.columns(kept)
         stored = None if self.stored is None else self.stored.columns(kept)
-        held = np.append(kept, self.size) if self.ready and self.intercept else kept
+        held = np.append(kept, self.size) if self.intercept else kept
+        moments = None if self.moments is None else self.moments[np.ix_(held, held)]
         return replace(
-            self, X=self.X[:, held], coordinates=coordinates, stored=stored, null=None, moments=None,
-            working=None,
+            self, X=self.X[:, held if self.ready else kept], coordinates=self.coordinates.columns(kept),
+            stored=stored, null=None, moments=moments, working=None,
         )  # fmt: skip
 
     def uncentred(self) -> Data:

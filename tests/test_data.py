@@ -136,7 +136,9 @@ def test_moments_say_where_columns_are_and_how_large(shape, kind, intercept):
     some = np.arange(n // 5)
     assert data.subset(some).moments is None
     assert data.subset(some, keep=False).moments is None
-    assert data.columns(np.arange(3)).moments is None
+    few = data.columns(np.array([4, 1]))
+    inner = whole[:, [4, 1, p][: 2 + intercept]]
+    assert_allclose(few.gram_inward(few.moments), inner.T @ inner, atol=1e-7 * len(y))
 
 
 @pytest.mark.parametrize("intercept", [True, False])

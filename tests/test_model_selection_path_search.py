@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.compose import make_column_transformer
 from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import Ridge
-from sklearn.model_selection import GridSearchCV, GroupKFold
+from sklearn.model_selection import GridSearchCV, GroupKFold, ParameterGrid
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardScaler
 
@@ -30,6 +30,8 @@ from robustreg import (
 )
 from robustreg.losses import Fair, Tukey
 from robustreg.model_selection import PathSearchCV
+from robustreg.model_selection._path_search import _groups
+from robustreg.objective import Objective
 from robustreg.penalties import MCP, GroupLasso
 
 
@@ -289,6 +291,54 @@ def test_a_path_takes_fewer_passes_than_fits_of_their_own():
         )
     ours, theirs = (sum(found) for found in iterations.values())
     assert ours < 0.9 * theirs
+
+
+@pytest.mark.parametrize(
+    ("model", "most"),
+    [(L2Regressor(l1_ratio=1.0), 1.2), (LogisticClassifier(l1_ratio=0.5), 4.0)],
+    ids=str,
+)
+def test_each_fit_of_a_path_begins_with_what_is_known_at_the_end_of_the_last(
+    model, most, monkeypatch
+):
+    X, y, labels, _ = table()
+    alphas = np.geomspace(10.0, 1.0, 12)
+    original, evaluated, gaps = Objective.evaluate, [], []
+
+    def evaluate(self, *args, **how):
+        evaluated.append(1)
+        return original(self, *args, **how)
+
+    def scoring(model, X, y):
+        gaps.append(model.optimality_)
+        return model.score(X, y)
+
+    monkeypatch.setattr(Objective, "evaluate", evaluate)
+    search = PathSearchCV(model, {"alpha": alphas}, cv=3, scoring=scoring, refit=False)
+    search.fit(X, labels if hasattr(model, "predict_proba") else y)
+    # the first of a fold has no neighbour
+    assert len(evaluated) <= most * len(gaps) + 3 * 6
+    assert max(gaps) <= 1e-10
+
+
+@pytest.mark.parametrize(
+    ("scale", "first"), [("l1", "epsilon"), (1.0, "alpha"), ("proposal2", "alpha"), ("no", "alpha")]
+)
+@pytest.mark.parametrize("piped", [False, True])
+def test_the_penalty_changes_first_unless_fits_of_one_share_their_scale(scale, first, piped):
+    model = HuberRegressor(scale=scale)
+    prefix = "huberregressor__" if piped else ""
+    grid = {f"{prefix}alpha": [1.0, 10.0], f"{prefix}epsilon": [1.0, 2.0, 3.0]}
+    candidates = list(ParameterGrid(grid))
+    ((path,),) = _groups(make_pipeline(StandardScaler(), model) if piped else model, candidates)
+    assert sorted(path) == list(range(6))
+    found = [candidates[i][f"{prefix}{first}"] for i in path]
+    second = {"alpha": "epsilon", "epsilon": "alpha"}[first]
+    then = [candidates[i][f"{prefix}{second}"] for i in path]
+    if first == "alpha":
+        assert found == [10.0, 1.0] * 3 and then == [1.0, 1.0, 2.0, 2.0, 3.0, 3.0]
+    else:
+        assert found == [1.0, 2.0, 3.0] * 2 and then == [10.0] * 3 + [1.0] * 3
 
 
 def test_nothing_is_printed_and_nothing_is_changed(capsys):

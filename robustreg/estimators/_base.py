@@ -76,9 +76,8 @@ class Units:
             largest = float(np.abs(y - center).max()) or 1.0
             share = np.average(((y - center) / largest) ** 2, weights=weight)
             return cls(center, largest * float(np.sqrt(share)) or 1.0, mass)
-        some: Any = slice(None)
-        if len(y) > ENOUGH:  # by chance: every tenth row may be of a kind
-            some = drawn(len(y), ENOUGH)
+        # by chance: every tenth row may be of a kind
+        some: Any = drawn(len(y), ENOUGH) if len(y) > ENOUGH else slice(None)
         center, spread = _middle(y[some], None if weight is None else weight[some], intercept)
         if spread == 0 and len(y) > ENOUGH:
             center, spread = _middle(y, weight, intercept)
@@ -349,6 +348,10 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
     def _fit_several(self, X: Any, y: Any, sample_weight: Any) -> Self:
         """Fit several outputs, where `_is_several` says so."""
         raise NotImplementedError
+
+    def _shares(self) -> bool:
+        """Whether `_shared` may hold what took work."""
+        return False
 
     def _shared(self, prepared: Prepared) -> dict[str, Any]:
         """Return what fits that differ in their loss alone have in common, as `_minimise` takes it."""

@@ -164,6 +164,10 @@ class ResidualRegressor(CountsRounding, RemoteMixin):
             found.optimality = max(found.optimality, stage.found.optimality)
         return found
 
+    def _shares(self) -> bool:
+        named = SCALES.get(self.scale) if isinstance(self.scale, str) else None
+        return named is not None and named.staged
+
     def _shared(self, prepared: Prepared) -> dict[str, Any]:
         if self._loss().kinks(prepared.data.y) is not None:
             return {}

@@ -9,11 +9,13 @@ from sklearn.base import clone
 
 from robustreg._array import Array
 from robustreg.data import WorkingSet
-from robustreg.estimators._base import LinearModel, Prepared
+from robustreg.estimators._base import LinearModel, Prepared, Units
 
 #: the default ``tol``, at which where a fit began does not show in what it says; and iterations that fits hardly ever
 #: need, from a start of their own (machine: 155 fits of the tests take at most 80)
 TIGHT, ENOUGH = 1e-8, 100
+#: parameters that the units of y do not depend on
+STRENGTH = {"alpha", "l1_ratio"}
 
 
 class FitSequence:
@@ -37,6 +39,7 @@ class FitSequence:
         self._given = X, y, sample_weight
         self._rows: tuple[Any, Array] | None = None
         self._key: Any = None
+        self._units: Units | None = None
         self._prepared: Prepared | None = None
         self._working = WorkingSet()
         self._penalty: Any = None
@@ -48,13 +51,24 @@ class FitSequence:
         ordinary = isinstance(model, LinearModel) and type(model).fit is LinearModel.fit
         return ordinary and not getattr(model, "_skl_callbacks", None)
 
+    @staticmethod
+    def shares(model: LinearModel) -> bool:
+        """Whether fits of one penalty have in common what those of another have not."""
+        return model._shares()
+
     def fit(self, **parameters: Any) -> LinearModel:
         """Return the model fitted with these parameters; it is overwritten by the next fit."""
         model: LinearModel = self.model
         if parameters.keys() <= self._names:  # set_params asks for all of them first
+            if any(
+                getattr(model, name) is not parameters[name]
+                for name in parameters.keys() - STRENGTH
+            ):
+                self._units = None
             for name, value in parameters.items():
                 setattr(model, name, value)
         else:
+            self._units = None
             model.set_params(**parameters)
         if model._is_several(self._given[1]):
             again: LinearModel = clone(model).fit(*self._given)
@@ -76,7 +90,9 @@ class FitSequence:
     def _prepare(self, X: Any, y: Array, weight: Array | None, mass: float) -> Prepared:
         model, first = self.model, self._prepared is None
         how = model._preparation()
-        key = model._units(y, weight, mass), how["reduce"], how["resolve"], how["penalised"]
+        if self._units is None:
+            self._units = model._units(y, weight, mass)
+        key = self._units, how["reduce"], how["resolve"], how["penalised"]
         if self._prepared is None or key != self._key:
             self._prepared = model._prepare(X, y, weight, mass)
             # rows that were set aside belong to one fit

@@ -276,7 +276,7 @@ def _groups(estimator: Any, candidates: list[dict[str, Any]]) -> list[list[list[
 
     Each is a list of paths: candidates that differ only in numbers that can be walked, in their order.
     """
-    prefix, _ = _last_step(estimator)
+    prefix, last = _last_step(estimator)
     groups: dict[str, dict[str, list[int]]] = {}
     for i, candidate in enumerate(candidates):
         steps, fixed = [], []
@@ -290,26 +290,40 @@ def _groups(estimator: Any, candidates: list[dict[str, Any]]) -> list[list[list[
         # values need not be hashable
         groups.setdefault(repr(steps), {}).setdefault(repr(fixed), []).append(i)
 
-    def place(i: int) -> list[float]:
-        walked = {name.removeprefix(prefix): value for name, value in candidates[i].items()}
-        signs = [
-            (n, -1.0 if n in SHRINKING else 1.0)
-            for n in sorted(walked, key=_rank)
-            if _is_walked(n, walked[n])
-        ]
-        return [sign * float(walked[name]) for name, sign in signs]
+    return [
+        [_in_order(last, prefix, candidates, path) for path in group.values()]
+        for group in groups.values()
+    ]
 
-    return [[sorted(path, key=place) for path in group.values()] for group in groups.values()]
+
+def _in_order(
+    last: Any, prefix: str, candidates: list[dict[str, Any]], path: list[int]
+) -> list[int]:
+    """Return a path in the order of nested loops over its walked parameters.
+
+    The loops over the penalty are the inner ones, as its neighbours are nearest, unless fits that differ in
+    other parameters alone share a part of their work.
+    """
+
+    def own(i: int) -> dict[str, Any]:
+        found = candidates[i].items()
+        return {n.removeprefix(prefix): value for n, value in found if n.startswith(prefix)}
+
+    outer = FitSequence.serves(last) and FitSequence.shares(
+        clone(last).set_params(**clone(own(path[0]), safe=False))
+    )
+
+    def place(i: int) -> list[float]:
+        walked = {name: value for name, value in own(i).items() if _is_walked(name, value)}
+        names = sorted(walked, key=lambda name: ((name in SHRINKING) != outer, name))
+        return [-float(walked[n]) if n in SHRINKING else float(walked[n]) for n in names]
+
+    return sorted(path, key=place)
 
 
 def _is_walked(name: str, value: Any) -> bool:
     number = isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
     return number and (name in WALKED or name.startswith(("loss__", "penalty__")))
-
-
-def _rank(name: str) -> tuple[bool, str]:
-    """Order of nested loops over walked parameters: the penalty is the outermost."""
-    return name not in SHRINKING, name
 
 
 def _score_group(

@@ -49,9 +49,12 @@ class Scale(ABC):
         Whether it is minimised over with the coefficients.
     convex : bool
         Whether a convex loss at this scale has no minimum but one.
+    staged : bool
+        Whether there is a :meth:`stage` before the loss is known.
     """
 
     joint: ClassVar[bool] = False
+    staged: ClassVar[bool] = False
     convex: ClassVar[bool] = True
 
     @abstractmethod
@@ -229,6 +232,8 @@ class AboutL1(Scale):
     duality gap of the first and the gradient of the second. Iterations of both count. On an exact fit,
     whose scale is 0, the L1 fit is returned.
     """
+
+    staged: ClassVar[bool] = True
 
     def stage(self, problem: Problem, rank: Rank, theta: Array | None = None) -> Stage | None:
         return absolute_stage(problem, rank, theta)

@@ -342,10 +342,12 @@ def _with_columns(
     grams, found = _kept_gram(objective.data), None
     for _ in range(ROUNDS):
         few, limits, bend = problem.on(kept)
-        start = problem.take(theta, kept)
+        key = problem.key(kept)
+        start, known = grams.start(few, key, problem.take(theta, kept))
         inner = control.phase(tol=max(rough, control.tol), view=partial(problem.whole, kept=kept))
-        hessian = partial(grams.hessian, few, problem.key(kept))
-        found = proximal_newton(few, start, limits, bend, inner, hessian)
+        hessian = partial(grams.hessian, few, key)
+        found = proximal_newton(few, start, limits, bend, inner, hessian, known)
+        grams.ended(few, key, found.x, found.loss)
         found.x = theta = problem.whole(found.x, kept)
         if len(kept) == len(problem.live) and problem.combined is None:
             found.known = found.loss

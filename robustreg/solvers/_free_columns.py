@@ -72,15 +72,21 @@ class FreeColumns:
         others = np.setdiff1d(np.arange(few.X.shape[1]), own)
         X = np.column_stack([few.X[:, others], few.X[:, own] @ self.transform])
         unit = Coordinates(np.zeros(X.shape[1]), np.ones(X.shape[1]))
-        return replace(few, X=X, coordinates=unit, intercept=False)
+        return replace(few, X=X, coordinates=unit, intercept=False, moments=None)
 
 
 def _inner_products(data: Data, columns: Array) -> Array | None:
     """Return weighted mean products of columns and ones; None where rows are too few for columns to be independent."""
-    few = dense_columns(data, columns, copied=False)
+    few = (
+        data.columns(columns)
+        if data.moments is not None
+        else dense_columns(data, columns, copied=False)
+    )
     if few.n_rows <= few.size + 1:
         return None
-    (inner,) = few.sum(lambda block: (_products(block),), FEW_GRAMS)
+    inner = few.moments
+    if inner is None:
+        (inner,) = few.sum(lambda block: (_products(block),), FEW_GRAMS)
     return np.asarray(few.gram_inward(inner) / few.total)
 
 
@@ -123,7 +129,7 @@ def dense_columns(data: Data, kept: Array, *, copied: bool = True) -> Data:
         return data
     few = data.columns(kept)
     if few.n_rows * len(kept) * 8 > KEPT_BYTES:
-        return few if few.ready else replace(few, explicit=True)
+        return few if few.ready else replace(few, explicit=True, moments=None)
     if few.ready:
         return few
     X = few.X if few.rows is None else few.X[few.rows]
@@ -132,4 +138,4 @@ def dense_columns(data: Data, kept: Array, *, copied: bool = True) -> Data:
     columns = np.ones((few.n_rows, few.size + 1)) if few.intercept else X
     if few.size:
         few.held.apply(X, columns[:, : few.size])
-    return replace(few, X=columns, rows=None, explicit=True, ready=True, stored=None)
+    return replace(few, X=columns, rows=None, explicit=True, ready=True, stored=None, moments=None)

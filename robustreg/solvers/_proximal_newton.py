@@ -32,6 +32,8 @@ NOISE = 64 * float(np.finfo(float).eps)
 SHORT, LIGHT, HEAVIER = 0.1, 1e-3, 10.0
 #: and how steep it becomes at the most, in units of the curvature and the gradient
 HEAVIEST = 1e8
+#: where the Hessian of a neighbour leaves this share of the gradient beyond the penalty, or less, it serves once more
+SAME = 0.01
 #: a scale falls to this share of itself in a step at the most
 FALL = 0.1
 #: what makes a Hessian definite that is not, as a share of each diagonal entry
@@ -53,7 +55,8 @@ def proximal_newton(
     limits: NotSmooth,
     bend: Array,
     control: Control,
-    hessian: Callable[[Array, Array | None], Array],
+    hessian: Callable[[Array, Array | None, bool], Array],
+    known: Evaluation | None = None,
 ) -> Result:
     """Minimise ``objective + limits + theta @ (bend * theta) / 2``.
 
@@ -71,7 +74,10 @@ def proximal_newton(
         Largest distance of minus the gradient from the subdifferential that counts as solved, and steps that are
         left.
     hessian : callable
-        Returns that of the objective, given a point and the predictions there, where these were kept.
+        Returns that of the objective, given a point and the predictions there, where these were kept, and whether
+        that of a point nearby will do.
+    known : Evaluation, optional
+        Of the objective at the start.
 
     Returns
     -------
@@ -79,19 +85,22 @@ def proximal_newton(
         ``x``, ``fun``, ``excess`` (the distance that is left), ``loss`` (value and gradient of the objective),
         ``status``.
     """
-    theta = limits.zeroed(theta)
-    convex, n_extra = bool(objective.loss.convex), objective.n_extra
+    start, theta, n_extra = theta, limits.zeroed(theta), objective.n_extra
+    convex = bool(objective.loss.convex)
+    if not np.array_equal(start, theta):
+        known = None
+    stale = convex and known is not None  # of the neighbour that the start is the end of
 
-    def smooth(at: Array) -> tuple[float, Array, Evaluation]:
-        found = objective.evaluate(at, keep=True)
+    def smooth(at: Array, known: Evaluation | None = None) -> tuple[float, Array, Evaluation]:
+        found = known or objective.evaluate(at, keep=True)
         value = found.value + 0.5 * float(at @ (bend * at))
         return value, found.gradient + bend * at, found
 
-    value, gradient, loss = smooth(theta)
+    value, gradient, loss = smooth(theta, known)
     total, ridge, tol = value + limits.value(theta), 0.0, control.tol
     worst = float(limits.excess(theta, gradient).max(initial=0.0))
     while worst > tol and control.left:
-        H = hessian(theta, loss.raw)
+        H = hessian(theta, loss.raw, stale)
         largest = float(np.diag(H).max(initial=0.0))
         if not np.isfinite(worst + largest):  # a penalty beyond floating point
             break
@@ -111,15 +120,21 @@ def proximal_newton(
             elif tried.share == 1.0:
                 ridge = ridge / HEAVIER if ridge > LIGHT * worst else 0.0
         if tried is None:
-            break
+            if not stale:
+                break
+            ridge, stale = 0.0, False
+            continue
         control.count()
         excess = float(limits.excess(tried.x, tried.gradient).max(initial=0.0))
         stalls = tried.total >= total - ROUNDING * abs(total) and excess >= 0.5 * worst
+        near = stale and excess <= SAME * worst
         if not stalls or excess < worst:
             theta, gradient, loss = tried.x, tried.gradient, tried.loss
             total, worst = tried.total, excess
-        if control.tell(theta, total) or stalls:  # neither values nor gradients tell steps apart
+        # neither values nor gradients tell steps apart
+        if control.tell(theta, total) or (stalls and not stale):
             break
+        stale = near
     status = control.status(worst <= tol)
     return Result(x=theta, fun=total, excess=worst, loss=loss, status=status)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -74,3 +76,45 @@ def test_a_curvature_that_changes_everywhere_is_summed_anew():
         theta = scale * np.ones(objective.size)
         found = kept.hessian(objective, "all", theta, objective.raw(theta))
         assert_allclose(found, objective.hess(theta), rtol=1e-11, atol=1e-14)
+
+
+@pytest.mark.parametrize("loss", [Huber(1.0), Logistic()])
+def test_the_next_steps_begin_where_the_last_ones_ended(loss):
+    rng = np.random.default_rng(0)
+    objective, kept = make_objective(rng, loss=loss), KeptGram()
+    theta = rng.standard_normal(objective.size)
+    assert kept.start(objective, "all", theta)[1] is None
+    known = objective.evaluate(theta, keep=True)
+    kept.ended(objective, "all", theta, known)
+    beside = theta * (1 + 1e-12)
+    start, found = kept.start(objective, "all", beside)
+    assert start is theta and found is known
+    other = make_objective(np.random.default_rng(1), loss=loss)
+    unlike = replace(objective, loss=Huber(2.0))
+    for of, columns, at in (
+        (objective, "others", beside), (objective, "all", theta * (1 + 1e-6)),
+        (other, "all", beside), (unlike, "all", beside),
+    ):  # fmt: skip
+        start, found = kept.start(of, columns, at)
+        assert start is at and found is None
+
+
+def test_the_hessian_of_a_neighbour_serves_where_all_curvatures_change():
+    rng = np.random.default_rng(0)
+    objective, kept = make_objective(rng, loss=Logistic()), KeptGram()
+    theta = np.zeros(objective.size)
+    first = kept.hessian(objective, "all", theta, objective.raw(theta))
+    ahead = theta + 0.1
+    raw, before = objective.raw(ahead), objective.data.passes.count
+    assert_allclose(kept.hessian(objective, "all", ahead, raw, True), first, rtol=0, atol=0)
+    assert objective.data.passes.count == before
+    fresh = kept.hessian(objective, "all", ahead, raw)
+    assert_allclose(fresh, objective.hess(ahead), rtol=1e-11, atol=1e-14)
+    assert np.abs(fresh - first).max() > 1e-4
+    # of other columns there is none, and one that few rows change is brought up to date
+    other = kept.hessian(objective, "others", theta, objective.raw(theta), True)
+    assert_allclose(other, first, rtol=1e-12)
+    objective, kept = make_objective(rng), KeptGram()
+    kept.hessian(objective, "all", theta, objective.raw(theta))
+    found = kept.hessian(objective, "all", ahead, objective.raw(ahead), True)
+    assert_allclose(found, objective.hess(ahead), rtol=1e-11, atol=1e-14)
