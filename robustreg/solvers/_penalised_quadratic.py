@@ -93,6 +93,14 @@ def minimise_quadratic(H: Array, c: Array, v: Array, limits: Limits) -> Array:
     v : array of shape (q,)
         The minimum, with exact zeros.
     """
+    flat = (H.diagonal() == 0) & (limits.excess(np.zeros_like(v), c) == 0)
+    if flat.any():
+        # No other coefficient changes their terms. In a system they would be what a ridge makes of nothing, and the
+        # others what that leaves.
+        bent, out = np.flatnonzero(~flat), np.zeros_like(v)
+        part = Limits(limits.l1[bent], limits.positive[bent])
+        out[bent] = minimise_quadratic(H[np.ix_(bent, bent)], c[bent], v[bent], part)
+        return out
     v, kinked = limits.zeroed(v), ~limits.free
     systems = _Systems(H, c, limits)
     pivoted = _pivoted(H, c, v, limits, systems)
