@@ -223,5 +223,9 @@ class Stored(NamedTuple):
             offset = np.where(near, meant * unit, offset)
         if is_sparse(self.X):
             return ended, ended + (offset / unit - meant)
-        inner = Factor(np.ascontiguousarray(self.coef.T)).after(floats(self.X, dense=True), center)
-        return ended, (inner + offset) / unit
+        return ended, (self.centred() + offset) / unit
+
+    def centred(self) -> Array:
+        """Return what the coefficients as they are stored predict of the centred rows, without an intercept; of dense X."""
+        columns, center = np.ascontiguousarray(self.coef.T), self.data.coordinates.center
+        return Factor(columns).after(floats(self.X, dense=True), center)

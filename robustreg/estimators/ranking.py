@@ -13,9 +13,10 @@ from sklearn.utils.validation import check_array, check_consistent_length, check
 from robustreg._array import Array, is_sparse
 from robustreg._lazy import refuse_lazy
 from robustreg.data import floats
-from robustreg.estimators._base import LinearModel, Prepared, Units
+from robustreg.estimators._base import Prepared, Units
 from robustreg.estimators._callbacks import with_callbacks
 from robustreg.estimators._penalised import check_columns
+from robustreg.estimators._stored import CountsRounding
 from robustreg.estimators._validation import (
     check_data,
     check_option,
@@ -36,6 +37,7 @@ from robustreg.solvers import (
     solve_piecewise,
     solve_settled,
 )
+from robustreg.stored import Stored
 
 ENDLESS = (
     "Features without a penalty rank all pairs as their grades, so that the optimum is not finite: the loss falls as "
@@ -46,7 +48,7 @@ LISTED_BYTES = 1 << 30
 LOSSES = ("margin_ranking", "hinge", "squared_hinge", "logistic")
 
 
-class MarginRanker(LinearModel):
+class MarginRanker(CountsRounding):
     r"""Linear ranking by a loss of score differences within queries.
 
     With scores :math:`s_i = x_i^\top \mathrm{coef}` and all pairs of rows i, j of one query with
@@ -261,13 +263,27 @@ class MarginRanker(LinearModel):
             return found
         pairs = pairs_of(data.y, data.weight)
         penalty = L2(float(self.alpha) / units.mass**2)
-        found = solve_pairs(PairProblem(self._loss(), pairs, data, penalty), start, control)
-        found.n_pairs = pairs.total * units.mass**2
+        problem = PairProblem(self._loss(), pairs, data, penalty)
+        found = solve_pairs(problem, start, control)
+        found["n_pairs"], found["problem"] = pairs.total * units.mass**2, problem
         return found
 
     def _store(self, found: Result, prepared: Prepared) -> None:
         super()._store(found, prepared)
         self.n_pairs_ = float(found.n_pairs)
+
+    def _count_rounding(
+        self, X: Any, weight: Array | None, found: Result, prepared: Prepared
+    ) -> None:
+        problem, data = found.pop("problem", None), prepared.data
+        if problem is None or is_sparse(X) or self.optimality_ > self.tol:
+            return
+        X = X if weight is None else X[weight > 0]
+        stored = Stored(data, found.x[None], X, self.coef_[None], np.zeros(1), 1.0, 0.0)
+        if not stored.felt():
+            return
+        value = problem.value(stored.centred()[:, 0], self.coef_)
+        self._say_rise(1 - found.fun / value if value > 0 else 0.0, found, stored.heavy)
 
     def _start(self, prepared: Prepared) -> Array | None:
         coordinates, coef = prepared.data.coordinates, getattr(self, "coef_", None)

@@ -12,7 +12,9 @@ from robustreg._array import Array
 from robustreg.data import TAKE_BYTES, Data
 from robustreg.losses import PointwiseLoss
 from robustreg.penalties import Penalty
+from robustreg.solvers._column_penalty import unbalanced
 from robustreg.solvers._control import Control
+from robustreg.solvers._held_gradient import Split
 from robustreg.solvers._newton import DenseMetric, newton
 from robustreg.solvers._pairs import Pairs
 from robustreg.solvers._result import Result, minimize
@@ -99,6 +101,27 @@ class PairProblem:
         (gradient,) = self.data.sum(lambda block: (block.pullback(slope[block.part]),))
         return self.data.inward(gradient)[: self.data.size]
 
+    def value(self, scores: Array, coef: Array) -> float:
+        """Return the objective at scores and at the coefficients, in the user's units, that give them."""
+        margin = self.margin
+        if margin is None:
+            losses = self.smooth().value_slope(scores)[0]
+        else:
+            losses = self.pairs.hinge(scores, margin)[0]
+        return (losses + self.penalty.value_gradient(coef)[0]) / self.total
+
+    @property
+    def margin(self) -> float | None:
+        """Where the kink of the loss is; None of a smooth one."""
+        kinks = self.loss.kinks(np.ones(1))
+        return None if kinks is None else float(np.ravel(kinks.position)[0])
+
+    def smooth(self) -> _Smooth:
+        """Return the smooth loss as a function of the scores."""
+        if hasattr(self.loss, "margin"):
+            return _Smooth(self.pairs, ((float(self.loss.margin), 1.0),))
+        return _Listed(self.pairs, self.loss)
+
     def penalised(self, theta: Array) -> tuple[float, Array]:
         """Value and gradient of the penalty, per unit of weight."""
         coordinates = self.data.coordinates
@@ -111,15 +134,18 @@ class PairProblem:
         bend = self.penalty.curvature(np.zeros(len(coordinates.center)))
         return coordinates.quadratic(bend) / self.total
 
-    def conjugate(self, pull: Array) -> float:
-        """Convex conjugate of the penalty at a gradient in the reduced coefficients."""
-        coordinates = self.data.coordinates
-        if not coordinates.diagonal:
-            return 0.5 * float(pull @ np.linalg.lstsq(self.quadratic(), pull, rcond=None)[0])
-        bend = self.penalty.curvature(np.zeros(len(coordinates.center)))
-        bend = bend * coordinates.transform**2 / self.total
-        live = bend > 0  # a constant column has neither curvature nor gradient
-        return 0.5 * float((pull[live] ** 2 / bend[live]).sum())
+    def unbalanced(self, theta: Array, pull: Array) -> float:
+        """Return how much lower the objective can be because the pull of the losses is not what the penalty holds.
+
+        Where the penalty hardly bends, what is left counts by how far the minimum may be, as without one.
+        """
+        coordinates, far = self.data.coordinates, 1.0 + np.abs(theta)
+        bend = self.penalty.curvature(np.zeros(len(coordinates.center))) / self.total
+        rest = pull + self.penalised(theta)[1]
+        if coordinates.diagonal:
+            return unbalanced(coordinates.along_diagonal(bend), rest, far)
+        split = Split.of(coordinates.transform, bend, rest)
+        return float(split.left @ far) + 0.5 * split.square
 
     @property
     def forms_hessians(self) -> bool:
@@ -242,15 +268,10 @@ def solve_pairs(problem: PairProblem, theta: Array, control: Control) -> Result:
     Result
         ``x``, ``fun``, ``status`` and ``optimality``.
     """
-    loss = problem.loss
-    kinks = loss.kinks(np.ones(1))
-    if kinks is not None:
-        at = float(np.ravel(kinks.position)[0])
-        return _Hinge(problem, at, control).solve(theta)
-    smooth: _Smooth = _Listed(problem.pairs, loss)
-    if hasattr(loss, "margin"):
-        smooth = _Smooth(problem.pairs, ((float(loss.margin), 1.0),))
-    size, tol = sample_size(problem), control.tol
+    margin = problem.margin
+    if margin is not None:
+        return _Hinge(problem, margin, control).solve(theta)
+    smooth, size, tol = problem.smooth(), sample_size(problem), control.tol
     if size:
         small = problem.sample(size)
         rough = control.phase(tol=ROUGH, spare=1)
@@ -325,13 +346,16 @@ class _Hinge:
         dual value is that of the whole problem, whatever led to the shares.
         """
         problem = self.problem
-        primal = problem.pairs.hinge(s, self.margin)[0] / problem.total
-        primal += problem.penalised(theta)[0]
-        pull = problem.pullback(slope) / problem.total
-        dual = self.margin * active / problem.total - problem.conjugate(pull)
-        noise = 64 * np.finfo(float).eps * (primal + abs(dual))
-        gap = primal - dual
-        return max(gap, 0.0) / primal if gap > noise else 0.0
+        losses = problem.pairs.hinge(s, self.margin)[0] / problem.total
+        primal = losses + problem.penalised(theta)[0]
+        given = (self.margin * active + float(slope @ s)) / problem.total
+        noise = (
+            64 * np.finfo(float).eps * (primal + float(np.abs(slope) @ np.abs(s)) / problem.total)
+        )
+        gap = losses - given
+        gap = gap if gap > noise else 0.0
+        gap += problem.unbalanced(theta, problem.pullback(slope) / problem.total)
+        return gap / primal if gap > 0 else 0.0
 
     def _near(self, s: Array, reach: float) -> tuple[Array, Array] | None:
         """List the pairs that are within ``reach`` of the margin, None where they are too many."""

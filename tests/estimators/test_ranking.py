@@ -1,5 +1,8 @@
 """MarginRanker against all pairs written out, and what a ranker is asked for."""
 
+import warnings
+from fractions import Fraction
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from robustreg import MarginRanker
+from robustreg import HingeClassifier, MarginRanker
 from robustreg.losses import margin_ranking_loss
 from tests.solvers.test_passes import passes
 
@@ -400,3 +403,40 @@ def test_powers_of_a_year_are_ranked(degree):
     score = t / t.std() + 0.3 * rng.normal(size=300)
     model = MarginRanker().fit(X, np.digitize(score, np.quantile(score, [0.3, 0.7])))
     assert model.optimality_ <= 1e-8 and model.n_iter_ < 60
+
+
+def exact_hinge(X, grade, coef):
+    """Sum over all pairs, of scores in fractions."""
+    scores = [sum(Fraction(c) * Fraction(x) for c, x in zip(coef, row, strict=True)) for row in X]
+    up, down = np.nonzero(grade[:, None] > grade)
+    return float(sum(max(0, 1 - (scores[i] - scores[j])) for i, j in zip(up, down, strict=True)))
+
+
+@pytest.mark.parametrize("degree", [3, 6, 8, 9])
+@pytest.mark.parametrize("alpha", [1.0, 1e-6])
+def test_powers_of_a_year_are_ranked_as_well_as_their_differences_are_classified(degree, alpha):
+    """Coefficients of powers from the seventh on are rounded at more than the digits of a certificate."""
+    year = np.arange(1961.0, 1991.0)
+    X = year[:, None] ** np.arange(1, degree + 1)
+    for seed in range(2):
+        noise = 0.3 * np.random.default_rng(seed).normal(size=30)
+        grade = np.digitize(np.sin((year - 1961) / 8) + noise, [-0.5, 0, 0.5])
+        up, down = np.nonzero(grade[:, None] > grade)
+        both = np.vstack([X[up] - X[down], X[down] - X[up]])
+        other = HingeClassifier(alpha=alpha, fit_intercept=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            other.fit(both, np.repeat([1, 0], len(up)), np.full(2 * len(up), 0.5))
+        model = MarginRanker(alpha=alpha)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", ConvergenceWarning)
+            model.fit(X, grade)
+        assert bool(caught) == (model.optimality_ > model.tol)
+        assert degree > 6 or not caught
+        value, best = (
+            exact_hinge(X, grade, coef) + 0.5 * alpha * coef @ coef
+            for coef in (model.coef_, other.coef_[0])
+        )
+        # what rounding costs is said where it is more than 1e-7
+        assert value * (1 - max(model.optimality_, 1e-7)) <= best
+        assert model.optimality_ <= 1e-5
