@@ -79,6 +79,9 @@ class DeviceRows:
     def __getitem__(self, rows: Any) -> Any:
         if isinstance(rows, slice):
             return DeviceRows(self.array[rows, :])
+        if isinstance(rows, tuple):  # some columns, by number
+            kept = self._there(rows[1], rows[1].dtype)
+            return DeviceRows(self.xp.take(self.array[rows[0], :], kept, axis=1))
         chosen = self._there(rows, rows.dtype)
         if rows.dtype == bool:
             return DeviceRows(self.array[chosen])

@@ -43,6 +43,8 @@ class View:
         What is taken from y, and what y and weights are divided by.
     target : callable, optional
         Makes targets and weights of those.
+    columns : array of int, optional
+        Which columns of the parts are seen; all without it.
     """
 
     coordinates: Coordinates
@@ -52,6 +54,7 @@ class View:
     spread: float
     mass: float
     target: Callable[[Array, Array | None], tuple[Array, Array | None]] | None = None
+    columns: Array | None = None
 
     def __call__(self, part: Part) -> Data:
         """Return the rows as data."""
@@ -60,7 +63,8 @@ class View:
         weight = None if part.weight is None else part.weight / self.mass
         if self.target is not None:
             y, weight = self.target(y, weight)
-        return Data(part.X, y, weight, self.coordinates, self.intercept, self.explicit)
+        X = part.X if self.columns is None else part.X[:, self.columns]
+        return Data(X, y, weight, self.coordinates, self.intercept, self.explicit)
 
 
 @dataclass(frozen=True)
@@ -222,6 +226,14 @@ class TableData(Data):
         view = replace(self.view, target=function)
         return replace(self, view=view, sample=sample, known=total, y=y)
 
+    def columns(self, kept: Array) -> Data:
+        before, coordinates = self.view.columns, self.coordinates.columns(kept)
+        held = kept if before is None else before[kept]
+        # their rows are copied anyway: they may as well be centred
+        view = replace(self.view, coordinates=coordinates, columns=held, explicit=True)
+        sample = self.sample.columns(kept)
+        return replace(self, coordinates=coordinates, view=view, sample=sample, explicit=True)
+
     def sum(self, function: Callable[[Block], tuple[Any, ...]], few: int = FEW) -> tuple[Any, ...]:
         return self.combined(function, add)
 
@@ -347,13 +359,23 @@ def widest(one: tuple[Any, ...], other: tuple[Any, ...]) -> tuple[Any, ...]:
 
 @dataclass(frozen=True)
 class Triangle:
-    """R of the QR decomposition of the rows of a block, with a one before each where there is an intercept."""
+    """R of the QR decomposition of the rows of a block, with a one before each where there is an intercept.
+
+    Parameters
+    ----------
+    weighted : bool, default=False
+        Whether rows are multiplied by the roots of their weights.
+    """
+
+    weighted: bool = False
 
     def __call__(self, block: Block) -> tuple[Array]:
         rows, ones = block.X, int(block.apart)
+        root = np.sqrt(block.weight) if self.weighted and block.weight is not None else None
         if isinstance(rows, DeviceRows):
-            return (rows.triangle(ones),)
-        return (r_factor(np.column_stack([np.ones((len(block.y), ones)), rows])),)
+            return (rows.triangle(ones, root),)
+        rows = np.column_stack([np.ones((len(block.y), ones)), rows])
+        return (r_factor(rows if root is None else root[:, None] * rows),)
 
 
 def triangle(one: tuple[Array], other: tuple[Array]) -> tuple[Array]:

@@ -110,7 +110,7 @@ def test_inference_refuses_a_collection():
     [
         (robustreg.HuberRegressor(scale="mad"), "scale='mad'.*scale='l1' or scale='proposal2'"),
         (robustreg.L1Regressor(solver="highs"), "solver='highs'; pass solver='exact'"),
-        (robustreg.L1Regressor(positive=True), "penalty that is not the sum of squares"),
+        (robustreg.RobustRegressor(alpha=1.0, penalty="scad"), "penalty that is not convex"),
         (robustreg.RobustRegressor(loss="tukey"), "Tukey loss is not convex"),
     ],
     ids=repr,

@@ -25,6 +25,7 @@ from robustreg.estimators._labels import (
     require_classes,
     require_several,
 )
+from robustreg.estimators._penalised import check_columns
 from robustreg.estimators._probability import conditional
 from robustreg.estimators._remote_fit import RemoteFit, opened
 from robustreg.estimators._remote_labels import (
@@ -62,13 +63,8 @@ class LinearScores(CountsRounding, RemoteFit):
     def _why_not(self, n_features: int) -> str:
         return "which needs all samples at once"
 
-    def _without(self) -> str:
-        """Return what keeps a sum over samples from being fitted by passes."""
-        if not self._penalty(1.0).euclidean:
-            return "with a penalty that is not the sum of squares; pass alpha alone"
-        return ""
-
     def _prepare_remote(self, table: Table) -> Prepared:
+        check_columns(self, (table.n_rows, table.n_features))
         mass, penalty = table.total / table.n_rows, self._penalty(1.0)
         data, rank = prepare_table(
             table, self._sample(table), (0.0, 1.0, mass), intercept=self.fit_intercept,

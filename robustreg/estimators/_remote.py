@@ -15,6 +15,7 @@ from robustreg.estimators._answers import known_columns
 from robustreg.estimators._base import Prepared, Units
 from robustreg.estimators._outliers import outlying
 from robustreg.estimators._outputs import SeveralOutputs
+from robustreg.estimators._penalised import check_columns
 from robustreg.estimators._remote_fit import OF_ROWS, RemoteFit, opened
 from robustreg.estimators._validation import SMALLEST, check_data
 from robustreg.remote import TableData, prepare_table, sample_of
@@ -35,6 +36,7 @@ class RemoteMixin(SeveralOutputs, RemoteFit):
         super()._store(found, prepared)
 
     def _prepare_remote(self, table: Table) -> Prepared:
+        check_columns(self, (table.n_rows, table.n_features))
         sample, mass = sample_of(table), table.total / table.n_rows
         units = Units.of(sample.y, sample.weight, mass, self.fit_intercept)
         data, rank = self._in_coordinates(table, sample, (units.center, units.spread, mass))

@@ -19,6 +19,8 @@ from robustreg.estimators._hints import missing
 from robustreg.estimators._labels import plain_labels
 from robustreg.estimators._tables import refuse_columns
 from robustreg.estimators._validation import FLOATS
+from robustreg.penalties import Penalty
+from robustreg.solvers import MAX_DENSE
 from robustreg.tables import Table, open_here, open_table
 
 #: columns at which rows that are elsewhere are too many to be fetched for absolute errors and hinges: 16 MiB
@@ -39,6 +41,20 @@ def n_columns(X: Any) -> int:
 def too_many(n_features: int) -> str:
     """Return why so many columns are refused."""
     return f"whose loss is not smooth: it serves {MANY} columns at most, not {n_features}"
+
+
+def unserved(penalty: Penalty, n_features: int) -> str:
+    """Return why a penalty keeps a fit from passes, and what to do; nothing where it does not."""
+    if not penalty.convex:
+        return "with a penalty that is not convex; pass l1_ratio or alpha alone"
+    if penalty.joins_outputs:
+        return "with a penalty of groups; pass l1_ratio or alpha alone"
+    if penalty.by_column and n_features > MAX_DENSE:
+        return (
+            f"with a penalty of single coefficients: it serves {MAX_DENSE} columns at most, not {n_features}; pass "
+            "alpha alone"
+        )
+    return ""
 
 
 def opened(X: Any, y: Any, sample_weight: Any, read: Any = None) -> Table:

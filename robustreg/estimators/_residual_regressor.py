@@ -14,7 +14,7 @@ from robustreg.estimators._base import Prepared, Units
 from robustreg.estimators._estimate import Estimate
 from robustreg.estimators._outliers import outlying, row_weights
 from robustreg.estimators._remote import RemoteMixin
-from robustreg.estimators._remote_fit import MANY, too_many
+from robustreg.estimators._remote_fit import MANY, too_many, unserved
 from robustreg.estimators._stored import CountsRounding
 from robustreg.estimators._validation import complain
 from robustreg.losses import ResidualLoss
@@ -88,8 +88,8 @@ class ResidualRegressor(CountsRounding, RemoteMixin):
             return f"whose {type(loss).__name__} loss is not smooth"
         if not loss.convex:
             return f"whose {type(loss).__name__} loss is not convex"
-        if penalty.by_column or not (penalty.euclidean or kinked):
-            return "with a penalty that is not the sum of squares; pass alpha alone"
+        if reason := unserved(penalty, n_features):
+            return reason
         if kinked and self.solver not in ("auto", "exact"):
             return f"with solver={self.solver!r}; pass solver='exact'"
         named = SCALES.get(self.scale) if loss.threshold and isinstance(self.scale, str) else None

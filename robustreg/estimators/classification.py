@@ -13,6 +13,7 @@ from robustreg._array import Array
 from robustreg.estimators._base import Prepared
 from robustreg.estimators._classifier_base import ProbabilityClassifier
 from robustreg.estimators._labels import class_factors, require_classes
+from robustreg.estimators._remote_fit import unserved
 from robustreg.estimators._remote_labels import Column
 from robustreg.estimators._validation import check_real, complain
 from robustreg.losses import CrossEntropy, Focal, Logistic, Loss, Poly
@@ -40,7 +41,7 @@ class EntropyClassifier(ProbabilityClassifier):
         return self._loss(several), y, several
 
     def _why_not(self, n_features: int) -> str:
-        return self._without()
+        return unserved(self._penalty(1.0), n_features)
 
     def _has_one_minimum(self) -> bool:
         return self._loss(len(self.classes_) > 2).convex and bool(self._penalty(1.0).convex)

@@ -14,6 +14,7 @@ from robustreg.estimators._answers import ScoreMixin
 from robustreg.estimators._base import Prepared
 from robustreg.estimators._classifier_base import SOLVERS, LinearScores
 from robustreg.estimators._estimate import Estimate
+from robustreg.estimators._remote_fit import unserved
 from robustreg.estimators._validation import check_data, check_option
 from robustreg.losses import KLDivergence, softmax
 from robustreg.solvers import Control, Result, solve_together
@@ -176,7 +177,7 @@ class KLRegressor(ScoreMixin, LinearScores):
     _read_remote = staticmethod(read_distributions)
 
     def _why_not(self, n_features: int) -> str:
-        return self._without()
+        return unserved(self._penalty(1.0), n_features)
 
     def _encoded(self, table: Table) -> Table:
         return table.map(without_zeros)

@@ -13,7 +13,7 @@ from robustreg._array import Array
 from robustreg.estimators._base import Prepared
 from robustreg.estimators._classifier_base import LinearClassifier
 from robustreg.estimators._estimate import Estimate
-from robustreg.estimators._remote_fit import MANY, too_many
+from robustreg.estimators._remote_fit import MANY, too_many, unserved
 from robustreg.estimators._remote_labels import Side
 from robustreg.estimators._validation import check_bool, check_option
 from robustreg.losses import Hinge, Loss, MulticlassHinge, SquaredHinge
@@ -271,4 +271,4 @@ class HingeClassifier(MarginClassifier):
             return "with multi_class='crammer_singer'; pass 'ovr'"
         if not self.squared and n_features > MANY:
             return too_many(n_features)
-        return self._without()
+        return unserved(self._penalty(1.0), n_features)

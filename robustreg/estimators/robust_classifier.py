@@ -11,7 +11,7 @@ from robustreg._array import Array
 from robustreg.estimators._base import Prepared
 from robustreg.estimators._classifier_base import ProbabilityClassifier
 from robustreg.estimators._named_loss import NamedLoss
-from robustreg.estimators._remote_fit import MANY, too_many
+from robustreg.estimators._remote_fit import MANY, too_many, unserved
 from robustreg.estimators._validation import complain
 from robustreg.estimators.classification import EntropyClassifier
 from robustreg.estimators.margin import MarginClassifier
@@ -192,7 +192,7 @@ class RobustClassifier(NamedLoss, EntropyClassifier, MarginClassifier, OverlapCl
             return f"whose {type(loss).__name__} loss needs all classes at once; pass loss='hinge'"
         if not loss.smooth and n_features > MANY:
             return too_many(n_features)
-        return self._without()
+        return unserved(self._penalty(1.0), n_features)
 
     def _minimise(self, prepared: Prepared, start: Array | None, control: Control) -> Result:
         loss: Any = self._loss(False)

@@ -50,7 +50,7 @@ from robustreg.solvers._result import Result
 from robustreg.solvers._rows import Rows
 from robustreg.solvers._scale import solve_joint, solve_mad
 from robustreg.solvers._search import Search
-from robustreg.solvers._smooth import solve_smooth
+from robustreg.solvers._smooth import MAX_DENSE, solve_smooth
 from robustreg.solvers._solve_rows import solve_rows
 from robustreg.solvers._stage_by_passes import absolute_by_passes, mad_by_passes
 from robustreg.solvers._table import Table
@@ -63,6 +63,7 @@ from robustreg.solvers._trimmed import (
 
 __all__ = [
     "LOSSLESS",
+    "MAX_DENSE",
     "AboutL1",
     "Centred",
     "Control",

@@ -66,7 +66,7 @@ LEAST = 1e-15
 
 
 @dataclass
-class _Problem:
+class OnColumns:
     """The whole problem: a smooth loss alone, over all columns, and the majoriser of its penalty.
 
     Columns without a penalty are met in ``combined`` form, if there are any.
@@ -75,6 +75,12 @@ class _Problem:
     objective: Objective
     part: ColumnPenalty
     combined: FreeColumns | None = None
+
+    @classmethod
+    def of(cls, objective: Objective, theta: Array) -> OnColumns:
+        """Return the loss alone, and the majoriser of the penalty at a point."""
+        bare = objective.with_total(objective.total, penalty=L2(0.0))
+        return cls(bare, ColumnPenalty.of(objective, objective.split(theta)[0]))
 
     @property
     def live(self) -> Array:
@@ -256,7 +262,7 @@ def _solve_majorised(objective: Objective, theta: Array, control: Control) -> Re
     """Minimise a smooth loss; a penalty that is not convex by the majorisers that touch it."""
     penalty, tol, before = cast(Any, objective.penalty), control.tol, np.inf
     for _ in range(1 if penalty.convex else MAJORISERS):
-        problem = _problem(objective, theta)
+        problem = OnColumns.of(objective, theta)
         if penalty.convex and objective.loss.convex:  # elsewhere the basis would choose the minimum
             problem = _combined(problem)
         found = _solve_on_columns(problem, theta, control)
@@ -273,13 +279,7 @@ def _solve_majorised(objective: Objective, theta: Array, control: Control) -> Re
     return found
 
 
-def _problem(objective: Objective, theta: Array) -> _Problem:
-    """Return the loss alone, and the majoriser of the penalty at a point."""
-    bare = objective.with_total(objective.total, penalty=L2(0.0))
-    return _Problem(bare, ColumnPenalty.of(objective, objective.split(theta)[0]))
-
-
-def _combined(problem: _Problem) -> _Problem:
+def _combined(problem: OnColumns) -> OnColumns:
     """Return the problem with its columns that nothing holds in combinations."""
     data, bare = problem.objective.data, problem.bare()
     if not len(bare) or data.n_rows * int(problem.live.sum()) * 8 > KEPT_BYTES:
@@ -287,7 +287,7 @@ def _combined(problem: _Problem) -> _Problem:
     return replace(problem, combined=FreeColumns.of(data, bare))
 
 
-def _solve_on_columns(problem: _Problem, theta: Array, control: Control) -> Result:
+def _solve_on_columns(problem: OnColumns, theta: Array, control: Control) -> Result:
     """Minimise over all columns; where many leave zero, by way of stronger penalties."""
     rough = 0.0
     for stronger, rough in _stages(problem, theta):
@@ -297,7 +297,7 @@ def _solve_on_columns(problem: _Problem, theta: Array, control: Control) -> Resu
     return _with_columns(problem, theta, exact, max(SHARE * exact.tol, LEAST), rough)
 
 
-def _stages(problem: _Problem, theta: Array) -> list[tuple[_Problem, float]]:
+def _stages(problem: OnColumns, theta: Array) -> list[tuple[OnColumns, float]]:
     """Return the problem with ever less strong penalties, and how exactly each is to be solved.
 
     Columns that join at a weak penalty beside few others are not those that stay, and take a system each to
@@ -311,7 +311,7 @@ def _stages(problem: _Problem, theta: Array) -> list[tuple[_Problem, float]]:
     penalised = problem.live & ~problem.free()
     at = objective.split(theta)[0], objective.split(objective.evaluate(theta).gradient)[0]
     steepest = float(problem.part.excess(*at)[penalised].max(initial=0.0))
-    stages: list[tuple[_Problem, float]] = []
+    stages: list[tuple[OnColumns, float]] = []
     while len(stages) < STAGES:
         part = problem.part._replace(l1=problem.part.l1 / STRONGER ** (len(stages) + 1))
         if not part.excess(*at)[penalised].any():
@@ -324,7 +324,7 @@ def _stages(problem: _Problem, theta: Array) -> list[tuple[_Problem, float]]:
 
 
 def _with_columns(
-    problem: _Problem, theta: Array, control: Control, little: float, rough: float = 0.0
+    problem: OnColumns, theta: Array, control: Control, little: float, rough: float = 0.0
 ) -> Result:
     """Minimise on ever more columns until those left out violate the conditions of a minimum by ``little`` at the most.
 
@@ -389,10 +389,10 @@ def _solve_kinked(objective: Objective, theta: Array, control: Control) -> Resul
     """Minimise a loss with kinks by the method of multipliers, and at last on the rows that it names."""
     steps, tol = Multipliers.of(objective), control.tol
     best: tuple[Certificate, Array, Array] | None = None
-    combined = _combined(_problem(steps.smooth(), theta)).combined
+    combined = _combined(OnColumns.of(steps.smooth(), theta)).combined
     for _ in range(steps.most):
         smooth = steps.smooth()
-        problem = _problem(smooth, theta)
+        problem = OnColumns.of(smooth, theta)
         together = replace(problem, combined=combined)
         theta = _solve_on_columns(together, theta, control).x
         slopes = steps.advance(theta)

@@ -10,6 +10,7 @@ import numpy as np
 from robustreg._array import Array
 from robustreg.objective import Objective
 from robustreg.solvers._at_scale import Given, Scale
+from robustreg.solvers._columns_by_passes import solve_columns_by_passes
 from robustreg.solvers._pieces import Ahead
 from robustreg.solvers._pieces_by_passes import Early, look_ahead_by_passes
 from robustreg.solvers._preliminary import Rank
@@ -69,14 +70,18 @@ def _from(
         lower[-1] = 0.0
         how["lower"] = lower
     control = problem.control
-    if keeps_metric(objective, problem.method):
-        if ahead is None:
-            ahead = look_ahead_by_passes(objective, theta, control)
-        control.count(ahead.steps)
-        theta, how["metric"], how["known"] = ahead.theta, ahead.metric, ahead.known
-    found = solve_smooth(
-        objective, theta, control, method=problem.method, at_least=int(control.n_iter == 0), **how
-    )
+    if problem.penalty.by_column:
+        found = solve_columns_by_passes(objective, theta, control, warm=True)
+    else:
+        if keeps_metric(objective, problem.method):
+            if ahead is None:
+                ahead = look_ahead_by_passes(objective, theta, control)
+            control.count(ahead.steps)
+            theta, how["metric"], how["known"] = ahead.theta, ahead.metric, ahead.known
+        first = int(control.n_iter == 0)
+        found = solve_smooth(
+            objective, theta, control, method=problem.method, at_least=first, **how
+        )
     if scale.joint and not found.x[-1] > SUSPECT[0]:
         raise ValueError(NO_SCALE)
     return found
@@ -88,7 +93,8 @@ def _about_l1(problem: Problem, rank: Rank, theta: Array | None) -> Result:
     As :class:`~robustreg.solvers.AboutL1` does: ``optimality`` is the worse of the two.
     """
     start = None if theta is None else theta[: problem.size]
-    early = Early(problem) if keeps_metric(problem.at(1.0), problem.method) else None
+    expands = keeps_metric(problem.at(1.0), problem.method) and not problem.penalty.by_column
+    early = Early(problem) if expands else None
     stage = stage_by_passes(problem.phase(spare=1), rank, start, early)
     flat, sigma = stage.found, stage.sigma
     if sigma == 0 or problem.control.stopped:

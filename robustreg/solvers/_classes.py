@@ -20,6 +20,7 @@ from robustreg.losses._contrasts import Contrasts, helmert
 from robustreg.objective import Objective
 from robustreg.penalties import L2
 from robustreg.solvers._by_column import solve_by_column
+from robustreg.solvers._columns_by_passes import solve_columns_by_passes
 from robustreg.solvers._control import Control
 from robustreg.solvers._newton import DenseMetric, IterativeMetric
 from robustreg.solvers._preconditioner import own_curvature
@@ -79,7 +80,10 @@ def solve_settled(
         but the next step is not, or that classes can be separated: no finite optimum exists.
     """
     if objective.penalty.by_column:
-        found = solve_by_column(objective, theta, control)
+        if objective.data.here:
+            found = solve_by_column(objective, theta, control)
+        else:
+            found = solve_columns_by_passes(objective, theta, control, warm=warm)
         single = objective.n_outputs is None and found.status != 99
         found.growing = (
             endless and single and _free_separate(objective, *objective.split(found.x)[:2])
@@ -236,12 +240,17 @@ def _whole_scores(
 ) -> Result:
     """Solve for all outputs themselves, each of whose coefficients a penalty may hold at zero.
 
-    Intercepts are free to move together: in the user's units their sum is made zero.
+    Intercepts are free to move together, and so are coefficients that nothing penalises: in the user's units their
+    sums are made zero, or the least of those that must not be negative.
     """
     problem = objective(loss, n_outputs=len(start))
+    penalty = cast(Any, problem.penalty)
+    free = penalty.strength(problem.data.size) == 0
 
     def outputs(theta: Array) -> Array:
         u, intercept, _ = problem.split(theta)
+        common = u.min(axis=1) if penalty.positive else u.mean(axis=1)
+        u = u - np.where(free, common, 0.0)[:, None]
         if not problem.data.intercept:
             return np.ascontiguousarray(u.T)
         return np.column_stack(

@@ -262,6 +262,11 @@ class Squares(NamedTuple):
         return sum(unbalanced(self.bend, one, reach) for one, reach in columns)
 
 
+def majoriser(objective: Objective, u: Array) -> ColumnPenalty | Squares:
+    """Return the majoriser of a penalty at a point, in the form that fits it."""
+    return Squares.of(objective) if objective.penalty.euclidean else ColumnPenalty.of(objective, u)
+
+
 def unbalanced(quadratic: Array, rest: Array, far: Array) -> float:
     """Bound how much lower an objective with a quadratic term can be because ``rest`` is not zero.
 

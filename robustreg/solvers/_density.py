@@ -17,7 +17,6 @@ from robustreg.data import Block
 from robustreg.losses import Loss
 from robustreg.losses._base import Kinks
 from robustreg.objective import Objective
-from robustreg.solvers._newton import DenseMetric
 
 #: rows within this share of them, the nearest to their kinks, tell how the minimum moves
 BAND = 0.1
@@ -51,21 +50,18 @@ class Stride(NamedTuple):
     stuck: bool
 
 
-def stride(
-    theta: Array, gradient: Array, hessian: Array, move: Callable[[Array], float], before: float
-) -> Stride:
+def stride(theta: Array, step: Array, move: Callable[[Array], float], before: float) -> Stride:
     """Take a Newton step.
 
     Parameters
     ----------
-    theta, gradient, hessian : array of shape (q,), (q,), (q, q)
-        The point, and the function there.
+    theta, step : array of shape (q,)
+        The point, and what is taken from it.
     move : callable
         Returns how far a step moves the predictions.
     before : float
         ``moved`` of the step before.
     """
-    step = DenseMetric(hessian).solve(gradient)
     moved = REACH * move(step)
     return Stride(theta - step, moved, not moved < SHRINKS * before)
 

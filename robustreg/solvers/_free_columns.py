@@ -8,6 +8,7 @@ far. In orthonormal coordinates a gradient is a statement about predictions.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import scipy.linalg
@@ -16,6 +17,8 @@ from robustreg._array import Array, is_sparse
 from robustreg.coordinates import MAX_CONDITION, Coordinates, condition_number
 from robustreg.data import FEW_GRAMS, Block, Data, floats
 from robustreg.orthonormal import orthonormal_transform
+from robustreg.remote import Triangle
+from robustreg.remote import triangle as joined
 from robustreg.solvers._cholesky import cholesky
 
 #: bytes of dense columns that are kept; more are made anew for each pass
@@ -86,12 +89,12 @@ def _inner_products(data: Data, columns: Array) -> Array | None:
         return None
     inner = few.moments
     if inner is None:
-        (inner,) = few.sum(lambda block: (_products(block),), FEW_GRAMS)
+        (inner,) = few.sum(_products, FEW_GRAMS)
     return np.asarray(few.gram_inward(inner) / few.total)
 
 
-def _products(block: Block) -> Array:
-    return block.moments() if block.weight is None else block.gram(block.weight)
+def _products(block: Block) -> tuple[Array]:
+    return (block.gram(np.ones(len(block.y)) if block.weight is None else block.weight),)
 
 
 def _factor(inner: Array) -> Array | None:
@@ -108,7 +111,11 @@ def _factor(inner: Array) -> Array | None:
 
 
 def _triangle(few: Data) -> Array:
-    """Return the triangle of dense columns and ones, weighted mean squares being one of its diagonal products."""
+    """Return a factor of dense columns and ones: their weighted mean products are those of its columns."""
+    if not few.here:
+        table: Any = few
+        (triangle,) = table.combined(Triangle(weighted=True), joined)
+        return np.asarray(np.roll(triangle, -int(few.intercept), axis=1) / np.sqrt(few.total))
     q = few.size + int(few.intercept)
     triangle = np.zeros((0, q))
     for block in few.blocks():
@@ -128,6 +135,8 @@ def dense_columns(data: Data, kept: Array, *, copied: bool = True) -> Data:
     if not copied and len(kept) == data.size and not is_sparse(data.X):
         return data
     few = data.columns(kept)
+    if not few.here:
+        return few
     if few.n_rows * len(kept) * 8 > KEPT_BYTES:
         return few if few.ready else replace(few, explicit=True, moments=None)
     if few.ready:

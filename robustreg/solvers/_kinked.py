@@ -218,9 +218,8 @@ def _near(objective: Objective, theta: Array, control: Control) -> _Place | None
         smooth = smoothed(objective, width)
         _, gradient, _ = smooth.penalised(theta, 0.0, pull * smooth.total)
         hessian = _by_density(some, theta, width)
-        theta, moved, stuck = stride(
-            theta, gradient, hessian, partial(largest_move, objective), before
-        )
+        step = DenseMetric(hessian).solve(gradient)
+        theta, moved, stuck = stride(theta, step, partial(largest_move, objective), before)
         before = moved
         if moved <= _reach(s, weight, MOST if stuck else FEW):
             least = KEPT_WIDTHS * max(_reach(s, weight, 0.5 * _share(objective)), FLAT)

@@ -13,9 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robustreg._array import Array
+from robustreg.losses import Smoothed
 from robustreg.objective import Objective
 from robustreg.order_statistics import counted, first_look
 from robustreg.passes import Beside, Both, CombineBoth
+from robustreg.solvers._column_penalty import majoriser
+from robustreg.solvers._columns_by_passes import descend_by_passes, minimise_model
 from robustreg.solvers._control import Control
 from robustreg.solvers._density import BENT, LOOKS, MOST, band, stride, undecided
 from robustreg.solvers._envelopes import (
@@ -29,7 +32,6 @@ from robustreg.solvers._envelopes import (
     minimise_envelope,
     onto_kinks,
     rough,
-    smoothed,
 )
 from robustreg.solvers._gap import Seen, at_best_constant, judged
 from robustreg.solvers._kinked import rows_of
@@ -48,6 +50,7 @@ from robustreg.solvers._newton import DenseMetric
 from robustreg.solvers._plan import solve_piecewise
 from robustreg.solvers._result import Result
 from robustreg.solvers._rows import Rows, Vertex, few_rows
+from robustreg.solvers._sides import with_sides
 from robustreg.solvers._smooth import ROUGH, on_fetched
 from robustreg.solvers._solve_rows import solve_rows
 from robustreg.tables import add
@@ -67,11 +70,10 @@ class _Near(NamedTuple):
 
 
 class _Seen(NamedTuple):
-    """What :class:`Look` says, with the penalty: value, gradient, Hessian and spread."""
+    """What :class:`Look` says, with the penalty: value, Newton step and spread."""
 
     value: float
-    gradient: Array
-    hessian: Array
+    step: Array
     spread: Spread
 
 
@@ -87,7 +89,7 @@ def solve_kinked_by_passes(
     Parameters
     ----------
     objective : Objective
-        Its loss offers `kinks`, its penalty is L1 or L2, and its data are
+        Its loss offers `kinks`, its penalty is convex and none of groups, and its data are
         :class:`~robustreg.remote.TableData`.
     theta : array or None
         Warm start.
@@ -108,6 +110,11 @@ def solve_kinked_by_passes(
     search = _Search(objective, control, residuals, follower)
     if theta is None:
         theta = search.by_sample()
+    found: Result | None = None
+    if search.is_crowded(theta):
+        found = search.on_kinks(theta)
+        if found.success or search.over:
+            return found
     near = search.approach(theta)
     found = None if near is None else search.exactly(near)
     if found is None and not search.over:
@@ -124,6 +131,8 @@ class _Search:
     ) -> None:
         self.objective, self.data, self.control = objective, objective.data, control
         self.sample = on_fetched(objective)
+        #: the penalty as rows of a kink each, which those that are fetched may be too few to tell
+        self.sides = with_sides(objective).penalty
         self.residuals, self.follower = residuals, follower
         self.seen: Any = None
         self.least, self.theta = np.inf, np.zeros(objective.size)
@@ -144,6 +153,11 @@ class _Search:
         loose = self.control.phase(tol=max(ROUGH, self.control.tol), spare=2)
         return solve_piecewise(self.sample, np.zeros(self.sample.size), loose).x
 
+    def is_crowded(self, theta: Array) -> bool:
+        """Whether more rows than can be fetched are on their kinks, by the sample, as where all coefficients are zero."""
+        exact = np.abs(offsets(self.sample, theta)) <= CHANGED * (1 + self.data.base)
+        return bool(np.mean(exact) * self.data.n_rows > self.most)
+
     def near_by_sample(self, theta: Array, share: float) -> float:
         """Return within which distance of their kinks a share of the sample lies."""
         size = np.abs(offsets(self.sample, theta))
@@ -159,15 +173,33 @@ class _Search:
         value, pull, gram, counts, masses = data.sum(
             Look(objective.loss, data.outward(theta), width)
         )
-        smooth = smoothed(objective, width)
-        _, gradient, _ = smooth.penalised(theta, 0.0, data.inward(pull))
-        hessian = smooth.with_penalty(theta, data.gram_inward(gram)) / objective.total
+        pull, bend = data.inward(pull), data.gram_inward(gram)
         # slopes by sides are a dual point that misses nothing of any row
-        seen = Seen(float(value) / objective.total, 0.0, data.inward(pull) / objective.total)
+        seen = Seen(float(value) / objective.total, 0.0, pull / objective.total)
         proof = judged(objective, theta, seen, lambda at, size: size + np.abs(at))
         if proof.objective < self.least:
             self.least, self.theta, self.bound = proof.objective, theta, proof.value
-        return _Seen(proof.objective, gradient, hessian, Spread(counts, masses))
+        return _Seen(proof.objective, self._step(theta, pull, bend), Spread(counts, masses))
+
+    def _step(self, theta: Array, pull: Array, bend: Array) -> Array:
+        """Return a Newton step, given gradient and Hessian of the sum of the losses.
+
+        A kinked penalty is met as it is: rounded off it would let coefficients leave zero by as much as rows that are
+        looked at are from their kinks.
+        """
+        objective = self.objective
+        if not objective.penalty.kinked:
+            _, gradient, hessian = objective.penalised(theta, 0.0, pull, bend)
+            return DenseMetric(hessian).solve(gradient)
+        target = minimise_model(objective, theta, pull / objective.total, bend / objective.total)
+        return theta - target
+
+    def envelope(self, theta: Array, width: float, control: Control) -> Array:
+        """Return the minimum of the envelope of the loss, of whose penalty a kink stays."""
+        if not self.objective.penalty.kinked:
+            return minimise_envelope(self.objective, theta, width, control).x
+        smooth = replace(self.objective, loss=Smoothed(self.objective.loss, width))
+        return descend_by_passes(smooth, theta, control).x
 
     def approach(self, theta: Array) -> _Near | None:
         """Step by Newton to where few rows are in doubt; None where that leads nowhere."""
@@ -179,7 +211,7 @@ class _Search:
             if self.over:
                 return None
             seen = self.look(theta, width)
-            theta, moved, stuck = stride(theta, seen.gradient, seen.hessian, self.moves, before)
+            theta, moved, stuck = stride(theta, seen.step, self.moves, before)
             before = moved
             self.control.step(theta, seen.value)
             room = seen.spread.widest(ROOM * self.most)
@@ -199,7 +231,7 @@ class _Search:
         width = max(seen.spread.reach(0.5), FLAT)
         while not self.over:
             part = rough(self.control, seen.value)
-            theta = minimise_envelope(self.objective, theta, width, part).x
+            theta = self.envelope(theta, width, part)
             seen = self.look(theta, width)
             if seen.spread.within(KEPT_WIDTHS * width) <= ROOM * self.most:
                 return _Near(theta, KEPT_WIDTHS * width, seen.spread)
@@ -208,21 +240,24 @@ class _Search:
             width = max(NARROWER * width, FLAT)
         return None if self.over else self.on_kinks(theta)
 
-    def on_kinks(self, theta: Array) -> Result | None:
+    def on_kinks(self, theta: Array) -> Result:
         """Return the point at which more rows than can be fetched lie on their kinks, if all rows prove it.
 
         The slopes of an envelope so narrow that no other row is in it are in balance at its minimum, where
         it has one.
         """
         objective, data = self.objective, self.data
-        if objective.penalty.kinked:
-            return None
         n = self.sample.data.n_rows
         rows = rows_of(self.sample, np.zeros(n), np.arange(n))
         for width in (CROWDED, FLAT, FLAT):
             theta = onto_kinks(rows, theta, np.abs(rows.offsets(theta)) <= KEPT_WIDTHS * width)
-        inner = minimise_envelope(objective, theta, NARROW, self.control.aside(PATIENCE, EXACT)).x
-        metric = DenseMetric(smoothed(objective, NARROW).hess(inner))
+        theta = self._with_zeros(self.sample, rows, theta)
+        inner = self.envelope(theta, NARROW, self.control.aside(PATIENCE, EXACT))
+        hessian = replace(objective, loss=Smoothed(objective.loss, NARROW)).hess(inner)
+        # coefficients at their kinks stay there
+        moving = (theta != 0) | (not objective.penalty.kinked)
+        moving[data.size :] = True
+        metric = DenseMetric(hessian[np.ix_(moving, moving)])
         at, within = data.outward(theta), data.outward(inner)
         zero = CHANGED * (1 + data.base)
         changes: tuple[Array, ...] = ()
@@ -230,10 +265,14 @@ class _Search:
             pass_ = Balanced(objective.loss, at, within, NARROW, changes, zero)
             pull, exact, beyond, mass = data.sum(pass_)
             pull = data.inward(pull)
-            _, missed, _ = objective.penalised(theta, 0.0, pull)
-            changes = (*changes, data.outward(-metric.solve(missed)))
+            u, _, _ = objective.split(theta)
+            missed = pull / objective.total
+            missed[: data.size] = majoriser(objective, u).least_subgradient(u, missed[: data.size])
+            change = np.zeros(len(theta))
+            change[moving] = -metric.solve(missed[moving])
+            changes = (*changes, data.outward(change))
         few = self._few(None)
-        none = rows_of(few, np.zeros(0), np.zeros(0, dtype=int))
+        none = rows_of(self._sided(few), np.zeros(0), np.zeros(0, dtype=int))
         vertex = Vertex(theta, np.zeros(0), True)
         none = replace(none, linear=pull / objective.total)
         return self._judged(none, vertex, few, float(exact), float(beyond), float(mass))
@@ -253,8 +292,8 @@ class _Search:
                 reach *= 2.0
                 continue
             few = self._few(some)
-            everything = np.arange(count)
-            rows = rows_of(few, offsets(few, theta), everything)
+            sided = self._sided(few)
+            rows = rows_of(sided, offsets(few, theta), np.arange(count))
             rows = replace(rows, linear=rows.linear + data.inward(pull) / objective.total)
             width = max(reach / KEPT_WIDTHS, FLAT)
             vertex = solve_rows(rows, theta, width, self.control, partial=count < data.n_rows)
@@ -263,7 +302,7 @@ class _Search:
                     return None
                 reach *= 4.0
                 continue
-            at_zero(few, rows, vertex.theta, count)
+            vertex.theta = self._with_zeros(sided, rows, vertex.theta)
             end = data.outward(vertex.theta)
             lost, beyond, farthest = self._last(
                 Folded(objective.loss, at, end, doubt, data.base), vertex.theta
@@ -312,6 +351,16 @@ class _Search:
         if some is None:
             some = self.sample.data.subset(np.zeros(0, dtype=int))
         return self.objective.with_total(self.objective.total, data=some)
+
+    def _sided(self, few: Objective) -> Objective:
+        """Return an objective of few rows whose penalty has the sides of that of all."""
+        return few.with_total(few.total, penalty=self.sides)
+
+    def _with_zeros(self, sided: Objective, rows: Rows, theta: Array) -> Array:
+        """Return a point whose coefficients are exactly zero on their kinks, and where they may be nothing else."""
+        at_zero(sided, rows, theta, sided.data.n_rows)
+        penalty: Any = self.objective.penalty
+        return penalty.allowed(theta, self.data.size) if penalty.by_column else theta
 
     def _judged(
         self, rows: Rows, vertex: Vertex, few: Objective, lost: float, beyond: float, mass: Any

@@ -55,7 +55,7 @@ def proximal_newton(
     limits: NotSmooth,
     bend: Array,
     control: Control,
-    hessian: Callable[[Array, Array | None, bool], Array],
+    hessian: Callable[[Array, Array | None, bool], Array] | None = None,
     known: Evaluation | None = None,
 ) -> Result:
     """Minimise ``objective + limits + theta @ (bend * theta) / 2``.
@@ -73,9 +73,9 @@ def proximal_newton(
     control : Control
         Largest distance of minus the gradient from the subdifferential that counts as solved, and steps that are
         left.
-    hessian : callable
+    hessian : callable, optional
         Returns that of the objective, given a point and the predictions there, where these were kept, and whether
-        that of a point nearby will do.
+        that of a point nearby will do. Without it each look at a point is a pass that returns the Hessian as well.
     known : Evaluation, optional
         Of the objective at the start.
 
@@ -86,13 +86,13 @@ def proximal_newton(
         ``status``.
     """
     start, theta, n_extra = theta, limits.zeroed(theta), objective.n_extra
-    convex = bool(objective.loss.convex)
+    convex, order = bool(objective.loss.convex), 2 if hessian is None else 1
     if not np.array_equal(start, theta):
         known = None
     stale = convex and known is not None  # of the neighbour that the start is the end of
 
     def smooth(at: Array, known: Evaluation | None = None) -> tuple[float, Array, Evaluation]:
-        found = known or objective.evaluate(at, keep=True)
+        found = known or objective.evaluate(at, order, keep=True)
         value = found.value + 0.5 * float(at @ (bend * at))
         return value, found.gradient + bend * at, found
 
@@ -100,7 +100,7 @@ def proximal_newton(
     total, ridge, tol = value + limits.value(theta), 0.0, control.tol
     worst = float(limits.excess(theta, gradient).max(initial=0.0))
     while worst > tol and control.left:
-        H = hessian(theta, loss.raw, stale)
+        H: Any = loss.hessian if hessian is None else hessian(theta, loss.raw, stale)
         largest = float(np.diag(H).max(initial=0.0))
         if not np.isfinite(worst + largest):  # a penalty beyond floating point
             break

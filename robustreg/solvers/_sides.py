@@ -18,7 +18,7 @@ from robustreg.solvers._rows import Rows
 
 #: curvature of a penalty, in standardised units, that nothing can come of
 NEGLIGIBLE = 1e-25
-#: a bound is this many times as steep as rows of columns of size one can pull
+#: a bound is this many times as steep as rows of columns of size one can pull, if no weight is on those far out
 STEEP = 10.0
 
 
@@ -89,17 +89,20 @@ def with_sides(objective: Objective) -> Objective:
         return objective
     transform = objective.data.coordinates.transform
     n = len(transform)
+    data: Any = objective.data
+    kinks: Any = objective.loss.kinks(data.y if data.here else data.sample.y)
+    pull = STEEP * float(np.max(np.maximum(-kinks.lower, kinks.upper))) * objective.total
+    bound = np.divide(pull, transform, out=np.zeros(n), where=transform > 0)
+    # no entry of a column of mean square one is larger than this: all rows together cannot pull as much
+    most = np.sqrt(data.n_rows) * bound
     if not penalty.by_column:
-        alpha, none = np.full(n, penalty.at_zero), np.zeros(n)
-        sides = Sides(-alpha, alpha, none)
+        alpha = np.minimum(penalty.at_zero, most)
+        sides = Sides(-alpha, alpha, np.zeros(n))
     else:
         part = penalty.majoriser(np.zeros(n))
-        kinks: Any = objective.loss.kinks(objective.data.y)
-        pull = STEEP * float(np.max(np.maximum(-kinks.lower, kinks.upper))) * objective.total
-        bound = np.divide(pull, transform, out=np.zeros(n), where=transform > 0)
-        removed = penalty.removed(n)
-        above = part.l1 + np.where(removed, bound, 0.0)
-        below = part.l1 + np.where(removed | penalty.positive, bound, 0.0)
+        removed, l1 = penalty.removed(n), np.minimum(part.l1, most)
+        above = l1 + np.where(removed, bound, 0.0)
+        below = l1 + np.where(removed | penalty.positive, bound, 0.0)
         sides = Sides(-below, above, np.array(part.l2))
     return objective.with_total(objective.total, penalty=sides)
 

@@ -232,9 +232,9 @@ def test_sample_holds_rare_classes():
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (LogisticClassifier(l1_ratio=0.5), "not the sum of squares"),
         (HingeClassifier(multi_class="crammer_singer"), "crammer_singer.*pass 'ovr'"),
-        (KLRegressor(positive=True), "not the sum of squares"),
+        (KLRegressor(penalty="scad"), "not convex; pass l1_ratio"),
+        (RobustClassifier(penalty="group_lasso"), "penalty of groups; pass l1_ratio"),
         (DiceClassifier(), "all samples at once"),
         (RobustClassifier(loss="dice"), "Dice loss needs all samples at once"),
         (RobustClassifier(loss="multiclass_hinge"), "needs all classes at once; pass loss='hinge'"),

@@ -37,4 +37,8 @@ MODELS = [
     (KLRegressor(), SHARES),
     (SRegressor(), Y),
     (MMRegressor(), Y),
+    (L2Regressor(alpha=300.0, l1_ratio=1.0, penalty_weights=[1.0, 0.0, 1.0]), Y),
+    (HuberRegressor(alpha=300.0, l1_ratio=0.5), Y),
+    (LogisticClassifier(alpha=100.0, l1_ratio=1.0), LABELS),
+    (HingeClassifier(alpha=30.0, l1_ratio=1.0, positive=True), LABELS == "low"),
 ]

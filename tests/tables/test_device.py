@@ -230,7 +230,7 @@ REFUSED = [
     (DiceClassifier(), r"^X is an array of .* DiceClassifier \(which needs all samples at once\)"),
     (HuberRegressor(scale="mad"), r"scale='mad', which needs all residuals many times"),
     (RobustRegressor(loss="tukey"), "Tukey loss is not convex"),
-    (L2Regressor(alpha=1.0, l1_ratio=0.5), "penalty that is not the sum of squares"),
+    (RobustRegressor(alpha=1.0, penalty="mcp"), "penalty that is not convex"),
     (QuantileRegressor(quantile=[0.1, 0.9]), "vector of quantiles"),
     (HingeClassifier(multi_class="crammer_singer"), "HingeClassifier"),
 ]
