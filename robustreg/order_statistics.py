@@ -210,6 +210,14 @@ def median(
     return 0.5 * low + 0.5 * high if low != high else high
 
 
+def up_to(data: TableData, values: Residuals, mass: float) -> float:
+    """Return the first value at which the weights of the values up to it are a mass: one pass, of many rows two."""
+    first = first_look(data, values, min(mass / data.total, 1.0))
+    ordered = _Ordered(data, values)
+    ordered.look(first, data.combined(first, counted))
+    return ordered.find(mass, beyond=False)
+
+
 def mass_at_zero(data: TableData, values: Residuals) -> float:
     """Return the weight of the rows whose values, at least zero, are zero: one pass."""
     first = Counted(values, np.array([np.nextafter(0.0, 1.0)]))

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from robustreg import MMRegressor, SRegressor, remote
+from robustreg import LTSRegressor, MMRegressor, SRegressor, remote
 from robustreg.preparation import prepare_robust
 from robustreg.remote import sample_of
 from robustreg.remote_majority import prepare_majority
@@ -238,3 +238,94 @@ def test_what_is_sent_does_not_grow_with_the_rows(model, little):
             warnings.simplefilter("ignore", ConvergenceWarning)  # of few hits
             fit(model, held)
         assert max(held.sent) < 16_000 + 16 * 10**2
+
+
+TRIMMED = [
+    LTSRegressor(),
+    LTSRegressor(coverage=0.6, reweight=False, fit_intercept=False),
+    LTSRegressor(coverage=1.0),
+]
+
+
+@pytest.mark.parametrize("model", TRIMMED, ids=repr)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_trimmed_sums_are_as_small_as_in_memory(model, weighted, little):
+    X, y, bad = contaminated(share=0.25)
+    y = np.where(bad, -y, y)
+    weight = np.random.default_rng(1).uniform(0.5, 3, size=N) if weighted else None
+    found = fit(model, table(X, y, weight, pieces(N)))
+    local = clone(model).fit(X, y, weight)
+    # The sum has minima next to each other, where a row at its edge takes the place of another. In memory fits of
+    # different random_state are as far apart: 8e-6, 3e-3 and 2e-4 in these rows.
+    assert_allclose(found.raw_scale_, local.raw_scale_, rtol=2e-5)
+    assert_allclose(found.predict(X[~bad]), local.predict(X[~bad]), atol=5e-3)
+    assert_allclose(found.scale_, local.scale_, rtol=5e-4)
+    assert (found.outliers(X, y) != local.outliers_).mean() < 1e-3
+    assert found.optimality_ <= 1e-8
+
+
+def apart(n=N, seed=0):
+    """Return rows of which all but the good ones are far off, and those a share of 0.7: no other rows are next best."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 3))
+    y = X.sum(axis=1) + rng.uniform(-1, 1, size=n)
+    y[: int(0.3 * n)] += 100 + rng.normal(size=int(0.3 * n))
+    return X, y
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_trimmed_fit_is_that_in_memory_where_no_other_rows_are_next_best(weighted, little):
+    X, y = apart()
+    weight = np.where(np.arange(N) % 3 == 0, 2.0, 1.0) if weighted else None
+    # h is just the number of good rows
+    total = N if weight is None else weight.sum()
+    least = (total + 4 + 1) // 2
+    good = total - (int(0.3 * N) if weight is None else weight[: int(0.3 * N)].sum())
+    coverage = (good - 2 * least + total) / (2 * (total - least)) + 1e-12
+    model = LTSRegressor(coverage=coverage)
+    found, local = fit(model, table(X, y, weight, pieces(N))), clone(model).fit(X, y, weight)
+    assert_allclose(found.raw_coef_, local.raw_coef_, atol=1e-9)
+    assert_allclose(found.coef_, local.coef_, atol=1e-9)
+    assert_allclose([found.scale_, found.raw_scale_], [local.scale_, local.raw_scale_], rtol=1e-9)
+    assert_array_equal(found.outliers(X, y), local.outliers_)
+
+
+def test_ties_at_the_edge_share_what_is_left(little):
+    rng = np.random.default_rng(3)
+    X = (rng.random((N, 2)) < 0.4) * 1.0
+    y = X.sum(axis=1) + rng.integers(-3, 4, size=N)
+    found, local = fit(LTSRegressor(), table(X, y)), LTSRegressor().fit(X, y)
+    assert found.raw_scale_ <= local.raw_scale_ * (1 + 1e-9)
+
+
+def test_few_rows_are_trimmed_to_the_same_bits():
+    X, y, _ = contaminated(2000)
+    found, local = fit(LTSRegressor(), table(X, y)), LTSRegressor().fit(X, y)
+    assert_array_equal(found.coef_, local.coef_)
+    assert found.raw_scale_ == local.raw_scale_
+
+
+def test_trimmed_exact_fits_have_scale_zero(little):
+    X, _, _ = contaminated()
+    y = X.sum(axis=1) + 3
+    y[:10_000] += np.random.default_rng(2).normal(size=10_000)
+    found = fit(LTSRegressor(), table(X, y))
+    assert (found.scale_, found.raw_scale_) == (0.0, 0.0)
+    assert_allclose(found.coef_, 1.0, atol=1e-12)
+
+
+def test_passes_of_a_trimmed_fit():
+    X, y, _ = contaminated(200_000, 10)
+    held = table(X, y)
+    fit(LTSRegressor(), held)
+    assert held.passes <= 18
+    assert max(held.sent) < 16_000 + 16 * 10**2
+
+
+@pytest.mark.parametrize("change", [far, duplicate, constant, tiny, rare])
+def test_trimmed_sums_of_hard_columns(change, little):
+    X, y, bad = contaminated()
+    X, y = change(X, bad), np.where(bad, -y, y)
+    found, local = fit(LTSRegressor(), table(X, y)), LTSRegressor().fit(X, y)
+    assert_allclose(found.raw_scale_, local.raw_scale_, rtol=2e-5)
+    assert_allclose(found.predict(X[~bad]), local.predict(X[~bad]), atol=5e-3)

@@ -29,13 +29,14 @@ from robustreg.losses._normal import (
 )
 from robustreg.penalties import L2
 from robustreg.solvers import (
+    Concentration,
+    ConcentrationByPasses,
     Control,
     Result,
     Search,
     descent_of,
     design_adaptive_scale,
     finite_sample,
-    reweighted,
     solve_s,
     solve_trimmed,
     trimmed_consistency,
@@ -512,8 +513,8 @@ class LTSRegressor(HighBreakdownRegressor):
         check_real(self, "coverage", 0.5, 1.0, closed="both")
         check_bool(self, "reweight")
 
-    def _why_not(self, n_features: int) -> str:
-        return "whose trimmed sum needs all residuals many times; use MMRegressor"
+    def _is_mapped(self, X: Any, y: Any, sample_weight: Any) -> bool:
+        return False  # `support_` ranks all residuals
 
     def _fit_majority(
         self, table: Any, prepared: Prepared, search: Search, control: Control
@@ -523,17 +524,17 @@ class LTSRegressor(HighBreakdownRegressor):
         least = float(np.floor(0.5 * (total + rank + 1)))
         h = float(np.floor(2 * least - total + 2 * (total - least) * self.coverage + 1e-9))
         h = total if self.coverage == 1 else min(h, total)
-        found = solve_trimmed(table, h / units.mass, search, control)
+        way = (Concentration if prepared.data.here else ConcentrationByPasses)(
+            table, h / units.mass, control
+        )
+        found = solve_trimmed(way, search)
         raw = found.sigma * self._correction(h / total, total, rank, reweighted=False)
         if self.coverage == 1:
             raw = found.sigma * float(np.sqrt(total / (total - rank)))
         found.x[-1] = found.sigma = raw
         found.first, found.h = found.x, h
         if self.reweight and raw > 0 and not control.stopped:
-            kept = np.abs(found.residual) <= REWEIGHTED * raw
-            found.theta, found.residual = reweighted(table, found.theta, kept)
-            near = float(table.weighted(kept.astype(float)).sum()) * units.mass
-            square = float(table.weighted(kept * found.residual**2).sum()) * units.mass
+            near, square = np.multiply(way.reweighted(found, REWEIGHTED * raw), units.mass).tolist()
             found.sigma = float(np.sqrt(square / (near - 1)))
             if near < total:
                 found.sigma *= self._correction(near / total, total, rank, reweighted=True)

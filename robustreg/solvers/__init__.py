@@ -55,17 +55,20 @@ from robustreg.solvers._solve_rows import solve_rows
 from robustreg.solvers._stage_by_passes import absolute_by_passes, mad_by_passes
 from robustreg.solvers._table import Table
 from robustreg.solvers._trimmed import (
+    Concentration,
     finite_sample,
-    reweighted,
     solve_trimmed,
     trimmed_consistency,
 )
+from robustreg.solvers._trimmed_by_passes import ConcentrationByPasses
 
 __all__ = [
     "LOSSLESS",
     "MAX_DENSE",
     "AboutL1",
     "Centred",
+    "Concentration",
+    "ConcentrationByPasses",
     "Control",
     "DrawnIn",
     "Embedding",
@@ -100,7 +103,6 @@ __all__ = [
     "newton",
     "principal_directions",
     "residuals_about",
-    "reweighted",
     "rows_of",
     "solve_by_passes",
     "solve_each",

@@ -50,13 +50,16 @@ class Columns:
         every[self.live] = theta
         return every
 
-    def _at(self, theta: Array) -> Array:
+    def at(self, theta: Array) -> Array:
+        """Return coefficients as blocks take them."""
         return self.data.outward(self.whole(theta))
 
-    def _pull_inward(self, pulled: Array) -> Array:
+    def pull_inward(self, pulled: Array) -> Array:
+        """Return products of the columns of blocks as those of these columns."""
         return np.asarray(self.data.inward(pulled)[self.live])
 
-    def _gram_inward(self, gram: Array) -> Array:
+    def gram_inward(self, gram: Array) -> Array:
+        """Return products of the columns of blocks with each other as those of these columns."""
         inner = self.data.gram_inward(gram)
         return inner if isinstance(self.live, slice) else inner[np.ix_(self.live, self.live)]
 
@@ -74,7 +77,7 @@ class Table(Columns):
         if self.matrix is not None:
             product: Array = self.matrix @ theta
             return product
-        at = self._at(theta)
+        at = self.at(theta)
         return self.data.rowwise(lambda block: block.raw(at))
 
     def residual(self, theta: Array) -> Array:
@@ -106,7 +109,7 @@ class Table(Columns):
             found = found if block.weight is None else found * block.weight
             return (block.pullback(found),)
 
-        return self._pull_inward(self.data.sum(part)[0])
+        return self.pull_inward(self.data.sum(part)[0])
 
     def gram(self, curvature: Array) -> Array:
         """Return ``A.T @ diag(curvature) @ A``: one pass."""
@@ -115,11 +118,11 @@ class Table(Columns):
             return product
 
         (gram,) = self.data.sum(lambda block: (block.gram(curvature[block.part]),), FEW_GRAMS)
-        return self._gram_inward(gram)
+        return self.gram_inward(gram)
 
     def sums(self, theta: Array, loss: ResidualLoss, sigma: float) -> Array:
         """Sum of rho at a scale for each column of coefficients: one pass."""
-        at = self._at(theta)
+        at = self.at(theta)
 
         def part(block: Block) -> tuple[Any, ...]:
             rho = loss.rho((block.y[:, None] - block.raw(at)) / max(sigma, TINY))
@@ -134,7 +137,7 @@ class Table(Columns):
         if self.matrix is not None:
             square: Array = ((self.matrix @ root) ** 2).sum(axis=1)
             return square
-        at = self._at(root)
+        at = self.at(root)
         return self.data.rowwise(lambda block: (block.raw(at) ** 2).sum(axis=1))
 
     @cached_property
@@ -169,7 +172,7 @@ class Table(Columns):
         if self.matrix is not None:
             size = np.abs(self.matrix) @ np.abs(theta)
         else:
-            at = np.abs(self._at(theta))
+            at = np.abs(self.at(theta))
             size = self.data.rowwise(lambda block: block.beside(abs(block.X)).raw(at))
         return ROUNDED * (size + np.abs(self.y) + self.data.base)
 

@@ -146,7 +146,7 @@ class Lengths:
 
 @dataclass(frozen=True)
 class Near:
-    """Products of the rows near a fit with each other and with residuals of another.
+    """Weight of the rows near a fit, squares of their residuals from another, and products with these and each other.
 
     Parameters
     ----------
@@ -160,10 +160,12 @@ class Near:
     width: float
     at: Array
 
-    def __call__(self, block: Block) -> tuple[Array, Array]:
+    def __call__(self, block: Block) -> tuple[float, float, Array, Array]:
         first, residual = (block.y[:, None] - block.raw(np.stack([self.first, self.at], axis=1))).T
-        near = weighted(block, (np.abs(first) <= self.width).astype(float))
-        return block.pullback(near * residual), block.gram(near)
+        near = np.abs(first) <= self.width
+        counts, residual = weighted(block, near.astype(float)), np.where(near, residual, 0.0)
+        square = float(counts @ residual**2)
+        return float(counts.sum()), square, block.pullback(counts * residual), block.gram(counts)
 
 
 @dataclass(frozen=True)
@@ -221,21 +223,26 @@ class TableByPasses(Columns):
 
     def showing(self, direction: Array, most: int, least: float) -> Sample:
         """Return what that of a :class:`Table` does: two passes."""
-        return self.sample(self.data.showing(self._at(direction), most, least))
+        return self.sample(self.data.showing(self.at(direction), most, least))
 
     def rounding(self, theta: Array) -> float:
         """The largest that rounding can make of a residual that is zero: one pass."""
         return float(self._rounded(theta)[0])
 
     def _rounded(self, theta: Array) -> tuple[Any, ...]:
-        return self.data.combined(Rounded(self._at(theta), self.data.base), largest_and_sum)
+        return self.data.combined(Rounded(self.at(theta), self.data.base), largest_and_sum)
+
+    def near(self, first: Array, width: float, theta: Array) -> tuple[float, float, Array, Array]:
+        """Return the sums of :class:`Near` in the solver's coordinates: one pass."""
+        mass, square, pull, gram = self.data.sum(Near(self.at(first), width, self.at(theta)))
+        return mass, square, self.pull_inward(pull), self.gram_inward(gram)
 
     def plane(self, theta: Array, width: float, most: float) -> tuple[Array, None] | None:
         """Find what that of a :class:`Table` does: four passes."""
-        first = self._at(theta)
+        first = theta
         for _ in range(3):
-            pulled, gram = self.data.sum(Near(first, width, self._at(theta)))
-            step = solved(self._gram_inward(gram), self._pull_inward(pulled), definite=False)
+            _, _, pull, gram = self.near(first, width, theta)
+            step = solved(gram, pull, definite=False)
             theta = theta if step is None else theta + step
         return None if self._rounded(theta)[1] > most * (1 + ROUNDING) else (theta, None)
 
@@ -253,7 +260,7 @@ class TableByPasses(Columns):
         target : float
             The sum of rho.
         """
-        sigma, at = np.maximum(sigma, NOTHING), self._at(thetas)
+        sigma, at = np.maximum(sigma, NOTHING), self.at(thetas)
         low, high = np.zeros_like(sigma), np.full_like(sigma, np.inf)
         wider = 4.0
         for _ in range(BRACKETED):
@@ -276,16 +283,16 @@ class TableByPasses(Columns):
     ) -> tuple[Any, ...]:
         """Return the sums of :class:`Look` in the solver's coordinates: one pass."""
         value, slope, pull, cross, gram, reached, far = self.data.sum(
-            Look(loss, self._at(theta), sigma, self._at(last), before)
+            Look(loss, self.at(theta), sigma, self.at(last), before)
         )
         pull, cross, gram = (
-            self._pull_inward(pull), self._pull_inward(cross), self._gram_inward(gram)
+            self.pull_inward(pull), self.pull_inward(cross), self.gram_inward(gram)
         )  # fmt: skip
         return value, slope, pull, cross, gram, reached, far
 
     def squares(self, loss: ResidualLoss, theta: Array, sigma: float) -> Array:
         """Return the weighted products of the columns of a step of reweighted least squares: one pass."""
-        return self._gram_inward(self.data.sum(Squares(loss, self._at(theta), sigma))[0])
+        return self.gram_inward(self.data.sum(Squares(loss, self.at(theta), sigma))[0])
 
     def lengths(
         self,
@@ -296,4 +303,4 @@ class TableByPasses(Columns):
         lengths: tuple[float, ...],
     ) -> tuple[Any, ...]:
         """Return the sums of :class:`Lengths`: one pass."""
-        return self.data.sum(Lengths(loss, self._at(theta), self._at(step), sigma, lengths))
+        return self.data.sum(Lengths(loss, self.at(theta), self.at(step), sigma, lengths))

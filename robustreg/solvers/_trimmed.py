@@ -142,13 +142,8 @@ class TrimmedSquares(Criterion):
         return grams.solve(grams(kept / sample.weight[:, None]), pull), settled
 
 
-def solve_trimmed(
-    table: Table,
-    h: float,
-    search: Search,
-    control: Control,
-) -> Result:
-    """Find the coefficients with the smallest sum of the h smallest squared residuals.
+class Concentration:
+    """Steps from a start down to where the rows with the h smallest squares are those that were fitted.
 
     Parameters
     ----------
@@ -156,35 +151,74 @@ def solve_trimmed(
         Rows.
     h : float
         Sum of the weights of the rows that count.
-    search : Search
-        Finds the starts.
     control : Control
         Concentration steps that are left.
+    """
+
+    def __init__(self, table: Any, h: float, control: Control) -> None:
+        self.table, self.h, self.control = table, h, control
+
+    def lowest(self, optima: list[Optimum]) -> Optimum:
+        """Return which optimum of some rows is the best of all rows."""
+        if len(optima) == 1:
+            return optima[0]
+        values = [_value(self.table, self.table.residual(one.theta), self.h) for one in optima]
+        return optima[int(np.argmin(values))]
+
+    def run(self, theta: Array) -> Result:
+        """Go down until no concentration step gains anything."""
+        return _concentrated(self.table, theta, self.h, self.control)
+
+    def counted(self, found: Result) -> None:
+        """Set the weights of the rows that count in a fit."""
+        found.kept = _kept(self.table, found.residual, self.h)
+
+    def reweighted(self, found: Result, width: float) -> tuple[float, float]:
+        """Fit the rows within a width once more by least squares; return their weight and sum of squares."""
+        table = self.table
+        kept = np.abs(found.residual) <= width
+        gram = table.gram(table.weighted(kept.astype(float)))
+        pull = table.pull(lambda r: r, kept * table.residual(found.theta))
+        step = solved(gram, pull, definite=False)
+        assert step is not None
+        found.theta = found.theta + step
+        found.residual = residual = table.residual(found.theta)
+        near = float(table.weighted(kept.astype(float)).sum())
+        return near, float(table.weighted(kept * residual**2).sum())
+
+
+def solve_trimmed(way: Concentration, search: Search) -> Result:
+    """Find the coefficients with the smallest sum of the h smallest squared residuals.
+
+    Parameters
+    ----------
+    way : Concentration
+        Rows, and how many count.
+    search : Search
+        Finds the starts.
 
     Returns
     -------
     Result
         ``x`` holds the coefficients and the root of the mean square of the rows that count; ``kept`` has
-        the weights of these rows.
+        the weights of these rows where they are in this process.
 
     References
     ----------
     Rousseeuw, P. J. and Van Driessen, K. (2006). Computing LTS regression for large data sets. Data Mining
     and Knowledge Discovery 12, 29-45.
     """
+    table, h = way.table, way.h
     if h < table.total:
         optima, exhaustive = search.run(table, TrimmedSquares(h / table.total))
     else:  # least squares, from wherever it starts
         optima, exhaustive = [Optimum(np.zeros(table.size), np.inf, 1)], True
-    best = optima[0]
-    if len(optima) > 1:
-        values = [_value(table, table.residual(one.theta), h) for one in optima]
-        best = optima[int(np.argmin(values))]
+    best = way.lowest(optima)
     found = exact_fit(table, best.theta, best.value, table.total - h)
     if found is None:
-        found = _concentrated(table, best.theta, h, control)
+        found = way.run(best.theta)
     else:
-        found.kept = _kept(table, found.residual, h)
+        way.counted(found)
     found.hits, found.exhaustive = best.hits, exhaustive
     return found
 
@@ -319,14 +353,6 @@ def _pull(table: Table, kept: Array, residual: Array) -> Array:
     """Inner products of the columns with the residuals, by weights that have those of the rows in them."""
     values = kept * residual
     return table.pull(lambda v: v, values if table.weight is None else values / table.weight)
-
-
-def reweighted(table: Table, theta: Array, kept: Array) -> tuple[Array, Array]:
-    """Least squares on some of the rows: coefficients, and residuals of all rows."""
-    gram = table.gram(table.weighted(kept.astype(float)))
-    step = solved(gram, table.pull(lambda r: r, kept * table.residual(theta)), definite=False)
-    assert step is not None
-    return theta + step, table.residual(theta + step)
 
 
 # Factors of the scale ---------------------------------------------------------------------------

@@ -69,6 +69,7 @@ ELSEWHERE = {
     "hinge": HingeClassifier(),
     "logistic": LogisticClassifier(),
     "MM": MMRegressor(),
+    "trimmed": LTSRegressor(),
 }
 CLASSES = {"hinge", "logistic"}
 
@@ -86,7 +87,6 @@ HERE = {
     "two kinks": RobustRegressor(loss="epsilon_insensitive"),
     "penalised": RobustRegressor(loss="absolute", penalty="elastic_net", alpha=10.0),
     "lasso": L2Regressor(alpha=5.0, l1_ratio=1.0),
-    "trimmed": LTSRegressor(),
     "folds": HuberRegressorCV(),
 }
 

@@ -27,7 +27,6 @@ from robustreg import (
     L2Regressor,
     LinearEmbedding,
     LogisticClassifier,
-    LTSRegressor,
     MarginRanker,
     MMRegressor,
     PolyClassifier,
@@ -343,7 +342,6 @@ REFUSED = [
     (HingeClassifier(multi_class="crammer_singer"), "HingeClassifier .*'crammer_singer'"),
     (DiceClassifier(), "DiceClassifier .*needs all samples at once"),
     (MMRegressor(method="smdm"), "MMRegressor .*method='smdm'.*pass method='mm'"),
-    (LTSRegressor(), "LTSRegressor .*all residuals many times; use MMRegressor"),
     (HuberRegressorCV(), "HuberRegressorCV needs them"),
     (LinearEmbedding(), "needs them"),
 ]
