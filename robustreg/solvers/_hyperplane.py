@@ -26,17 +26,23 @@ def on_hyperplane(rows: Rows, theta: Array, tied: Array) -> Vertex:
     X = rows.X[tied]
     for _ in range(2):
         theta = theta - np.linalg.lstsq(X.T @ X, X.T @ rows.offsets(theta)[tied], rcond=None)[0]
-    # y has spread one and the columns size one: this is the rounding of what is nearly zero itself
-    theta = np.where(np.abs(theta) > np.finfo(float).eps ** 2, theta, 0.0)
+    # y has spread one and the columns size one: rounding, which rows of heavy weight would feel
+    theta = np.where(np.abs(theta) > np.finfo(float).eps, theta, 0.0)
     slopes: Array = np.where(rows.offsets(theta) > 0, rows.upper, rows.lower)
     slopes[tied] = 0.0
     pull = rows.linear if rows.quadratic is None else rows.linear + rows.quadratic @ theta
     held = rows.take(np.flatnonzero(tied), pull + rows.X.T @ slopes)
-    # with the middle of its bounds as the slope of a row at zero
-    middle = 0.5 * (held.lower + held.upper)
+    # The slope of a row at zero is the same share of the way between its bounds, the one that balances best: from
+    # the middle, slopes far smaller than their bounds would have the rounding of these.
+    low, way = held.linear + X.T @ held.lower, X.T @ (held.upper - held.lower)
+    square = way @ way
+    share = np.clip(-(low @ way) / square, 0.0, 1.0) if square else 0.5
+    first = held.lower + share * (held.upper - held.lower)
+    rest = held.linear + X.T @ first
+    size = np.abs(rest).max() or 1.0
     centred = replace(
-        held, position=np.zeros(len(X)), lower=held.lower - middle, upper=held.upper - middle,
-        linear=held.linear + X.T @ middle, quadratic=None,
+        held, position=np.zeros(len(X)), lower=(held.lower - first) / size,
+        upper=(held.upper - first) / size, linear=rest / size, quadratic=None,
     )  # fmt: skip
     found = centred.envelope(np.zeros(len(theta)), 1.0, Control(1e-15, PATIENCE))
     if found.status == 1:
@@ -49,5 +55,5 @@ def on_hyperplane(rows: Rows, theta: Array, tied: Array) -> Vertex:
         change = centred.weight * (X @ np.linalg.lstsq(gram, rest, rcond=None)[0])
         balanced = np.where(inside, balanced - change, balanced)
         balanced = np.clip(balanced, centred.lower, centred.upper)
-    slopes[tied] = middle + balanced
+    slopes[tied] = first + size * balanced
     return Vertex(theta, slopes, rows.gap(theta, slopes) <= rows.nothing(theta, CLOSED))

@@ -8,6 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from scipy.optimize import minimize
 from scipy.special import expit, log_softmax
 from sklearn.base import clone
@@ -115,6 +116,18 @@ def test_rare_class_of_crammer_singer(positives, seed):
     model = HingeClassifier(multi_class="crammer_singer").fit(X, y)
     assert model.optimality_ <= model.tol
     assert np.abs(model.coef_).max() <= 1e-12
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+@pytest.mark.parametrize("name", ["hinge", "Crammer-Singer"])
+def test_few_light_rows_beside_many_heavy_ones(name, seed):
+    """Nine thousand rows with a thousand of weight 1e6 are balanced by ten rows of weight one."""
+    X, y = rare(10, n=10_000, seed=seed)
+    weight = heavy(n=10_000, share=0.1, ratio=1e6, seed=seed + 1)
+    assert weight[y == 1].max() == 1
+    model = CLASSIFIERS[name].set_params(class_weight=None).fit(X, y, sample_weight=weight)
+    assert model.optimality_ <= model.tol
+    assert_allclose(objective(model, X, y, weight), 20.0, rtol=1e-12)
 
 
 @pytest.mark.parametrize("ratio", [1e2, 1e6])
