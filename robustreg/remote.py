@@ -77,7 +77,7 @@ class Seen:
 
     def __call__(self, part: Part) -> tuple[Any, ...]:
         with blas_aside(), np.errstate(all="ignore"):
-            return reduce(self.combine, map(self.function, self.view(part).blocks()))
+            return reduce(self.combine, map(self.function, self.view(part).blocks(brief=True)))
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Chosen:
             return reduce(self.combine, (self._of(part, block) for block in self._blocks(part)))
 
     def _blocks(self, part: Part) -> Any:
-        return self.view(part).blocks()
+        return self.view(part).blocks(brief=True)
 
     def _of(self, part: Part, block: Block) -> tuple[Any, ...]:
         rows, sums = self.function(block)
@@ -346,9 +346,8 @@ class Extent:
 
     def __call__(self, block: Block) -> tuple[Any, ...]:
         X, weight = block.X, block.weight
-        ends = X.min(axis=0), X.max(axis=0)
         square = block.y**2 if weight is None else weight @ block.y**2
-        return X.sum(axis=0), X.T.dot(X), float(np.sum(square)), *ends
+        return X.sum(axis=0), X.T.dot(X), float(np.sum(square)), *block.ends()
 
 
 def widest(one: tuple[Any, ...], other: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robustreg._array import Array
+from robustreg.coordinates import Coordinates
 from robustreg.data import Block
 from robustreg.losses import Loss
 from robustreg.solvers._density import density
@@ -82,22 +83,19 @@ class Standard:
 
     Parameters
     ----------
-    center, scale : array or None
+    coordinates : Coordinates or None
         What brings them there, where they are not so already.
     """
 
-    center: Array | None = None
-    scale: Array | None = None
+    coordinates: Coordinates | None = None
 
     @classmethod
     def of(cls, data: Any) -> Standard:
         """Return that of the blocks of a table."""
-        if data.explicit:
-            return cls()
-        return cls(data.coordinates.center, data.coordinates.transform)
+        return cls(None if data.explicit else data.coordinates)
 
     def __call__(self, block: Block) -> Any:
-        return block.X if self.center is None else (block.X - self.center) * self.scale
+        return block.X if self.coordinates is None else block.standard(self.coordinates)
 
 
 #: entries of a row, in standard deviations, at which it moves as far as those of a sample do at the most

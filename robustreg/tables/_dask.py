@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import dask
@@ -24,7 +24,7 @@ from robustreg._array import Array, is_sparse
 from robustreg._lazy import is_lazy, width
 from robustreg.tables._base import Node, Part, Sums, Table, add, join, nodes_of, summary
 from robustreg.tables._checks import checked_weight, numbers, one_number, refuse_not_finite
-from robustreg.tables._fingerprint import fingerprint, refuse_changed
+from robustreg.tables._fingerprint import column_sums, fingerprint, refuse_changed
 
 #: seconds between two looks at whether there is anyone left to wait for
 LOOK = 5.0
@@ -123,7 +123,7 @@ class Place(NamedTuple):
 
 def placed(part: Part, place: Place) -> tuple[int, Part]:
     """Return a part with its number, if it has not changed since the table was made."""
-    refuse_changed(place.fingerprint, part)
+    refuse_changed(place.fingerprint, column_sums(part))
     return place.number, part._replace(start=place.start)
 
 
@@ -145,8 +145,9 @@ class Bundle:
         """Return the subtrees that a pass over the parts adds up to."""
         return nodes_of(((number, function(part)) for number, part in self.parts), combine)
 
-    def counts(self) -> dict[int, Known]:
-        """Return what is known of each part."""
+    @cached_property
+    def known(self) -> dict[int, Known]:
+        """What is known of each part."""
         return {number: known(part) for number, part in self.parts}
 
     def map(self, function: Callable[[Part], Part]) -> Bundle:
@@ -155,9 +156,18 @@ class Bundle:
 
     def placed(self, places: dict[int, Place]) -> Bundle:
         """Return the parts that have a place: again, where a worker was lost."""
+        for number, place in places.items():
+            refuse_changed(place.fingerprint, self.known[number].fingerprint[0])
         return Bundle(
-            placed(part, places[number]) for number, part in self.parts if number in places
+            (places[number].number, part._replace(start=places[number].start))
+            for number, part in self.parts
+            if number in places
         )
+
+
+def known_of(bundle: Bundle) -> dict[int, Known]:
+    """Return what is known of each part, on a worker."""
+    return bundle.known
 
 
 def make_bundle(numbers: Sequence[int], parts: Sequence[Part]) -> Bundle:
@@ -204,8 +214,9 @@ class DaskTable(Table):
         if client is None:
             found = [dict(enumerate(dask.compute(*map(dask.delayed(known), held))))]
         else:
-            counts = [client.submit(Bundle.counts, bundle, pure=False) for bundle, _ in held]
-            found = gathered(client, counts)
+            found = gathered(
+                client, [client.submit(known_of, bundle, pure=False) for bundle, _ in held]
+            )
         every: dict[int, Known] = {number: one for some in found for number, one in some.items()}
         # Empty parts get no number, so that they change no bit of a sum.
         kept = [number for number in sorted(every) if every[number].rows]

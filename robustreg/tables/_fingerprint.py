@@ -13,6 +13,8 @@ from robustreg.tables._base import Part
 
 #: step between the weights of rows, in radians: those of no two rows in reach are equal
 STEP = 2.399963229728653
+#: rows whose sizes are added up while they are in cache
+SOME = 512
 #: places of a value that the order of a sum may change when it is computed again, in units of the last one
 AGAIN = 256
 
@@ -29,21 +31,19 @@ def fingerprint(part: Part) -> Array:
     if not len(part.y):
         return np.zeros((2, 0))
     with np.errstate(all="ignore"):
-        slack = [
-            AGAIN * np.finfo(one.dtype).eps * np.abs(one).sum(axis=0) for one in _columns(part)
-        ]
-    return np.stack([_sums(part), np.concatenate(slack, dtype=np.float64)])
+        slack = [AGAIN * np.finfo(one.dtype).eps * _sizes(one) for one in _columns(part)]
+    return np.stack([column_sums(part), np.concatenate(slack, dtype=np.float64)])
 
 
-def refuse_changed(before: Array, part: Part) -> None:
-    """Refuse a part that is not what it was, given its fingerprint.
+def refuse_changed(before: Array, now: Array) -> None:
+    """Refuse a part that is not what it was, given its fingerprint then and its :func:`column_sums` now.
 
     Raises
     ------
     RuntimeError
         That says what to do.
     """
-    (was, slack), now = before, _sums(part)
+    was, slack = before
     same = was.shape == now.shape
     if same:
         with np.errstate(invalid="ignore"):  # sums beyond floating point
@@ -105,12 +105,21 @@ def refuse_written(before: dict[Any, Stamp], *, replaced: bool) -> None:
             raise RuntimeError(f"{file} has changed since it was opened: open it again.")
 
 
-def _sums(part: Part) -> Array:
+def column_sums(part: Part) -> Array:
     """Sums of the columns, with weights that differ from row to row."""
     weight = np.cos(STEP * np.arange(len(part.y)))
     with np.errstate(all="ignore"):
         sums = [weight.astype(one.dtype, copy=False) @ one for one in _columns(part)]
     return np.concatenate(sums, dtype=np.float64)
+
+
+def _sizes(rows: Any) -> Any:
+    """Sums of the sizes of values, column by column."""
+    total, room = np.zeros(rows.shape[1], rows.dtype), np.empty_like(rows[:SOME])
+    for start in range(0, len(rows), SOME):
+        some = rows[start : start + SOME]
+        total += np.ones(len(some), rows.dtype) @ np.abs(some, out=room[: len(some)])
+    return total
 
 
 def _columns(part: Part) -> list[Any]:
