@@ -5,17 +5,16 @@ Nothing else in the package does arithmetic with X.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
-from threading import local
 from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 
 from robustreg._array import Array, is_sparse
+from robustreg._scratch import scratch
 from robustreg._threads import in_order
 from robustreg.coordinates import MAX_CONDITION, Coordinates, condition_number
 from robustreg.device_rows import DeviceRows
@@ -30,8 +29,6 @@ FEW = 7
 FEW_GRAMS = 2
 #: of so few cells all are multiplied, zeros as well
 FEW_CELLS = 4_096
-#: entries of a row from which on NumPy's minima of columns take no longer than reading them (machine)
-WIDE = 1024
 #: with more columns a Gram matrix of all rows takes longer than the passes that it saves
 NARROW = 100
 #: sums over blocks are sums of about so many sums, each of which is one thread's work
@@ -83,21 +80,9 @@ class Block(NamedTuple):
         if not self.X.flags.c_contiguous:
             return take_rows(self.X, rows)
         taken: Array = self.X.take(
-            rows, axis=0, out=_scratch("taken", (len(rows), self.X.shape[1])), mode="clip"
+            rows, axis=0, out=scratch("taken", (len(rows), self.X.shape[1])), mode="clip"
         )
         return taken
-
-    def standard(self, coordinates: Coordinates) -> Any:
-        """Return a dense X in other, diagonal coordinates, to be read before this thread's next block is."""
-        if isinstance(self.X, DeviceRows):
-            return self.X.through(coordinates.center, coordinates.transform)
-        return coordinates.apply(self.X, _scratch("standard", self.X.shape))
-
-    def ends(self) -> tuple[Any, Any]:
-        """Return the smallest and the largest entry of each column of a dense X."""
-        if isinstance(self.X, DeviceRows):
-            return self.X.min(axis=0), self.X.max(axis=0)
-        return _reduced(np.minimum, self.X), _reduced(np.maximum, self.X)
 
     def moments(self) -> Array:
         """Return ``z.T @ z``."""
@@ -136,7 +121,7 @@ class Block(NamedTuple):
         if low < 0:
             return X.T.dot(curvature[:, None] * X)
         root = np.multiply(
-            np.sqrt(curvature)[:, None], X, out=X if some else _scratch("taken", X.shape)
+            np.sqrt(curvature)[:, None], X, out=X if some else scratch("taken", X.shape)
         )
         return root.T.dot(root)
 
@@ -153,39 +138,12 @@ class Block(NamedTuple):
         return np.stack([_edged(inner[j], cross[:, j], total[j]) for j in range(k)])
 
 
-def _reduced(function: np.ufunc, X: Array) -> Array:
-    """Return ``function.reduce(X, axis=0)``, of narrow rows several at a time: NumPy takes four times as long."""
-    (n, p), together = X.shape, max(WIDE // max(X.shape[1], 1), 1)
-    whole = n // together * together
-    if together == 1 or not whole or not X.flags.c_contiguous:
-        return np.asarray(function.reduce(X, axis=0))
-    first = function.reduce(X[:whole].reshape(-1, together * p), axis=0).reshape(together, p)
-    return np.asarray(function.reduce(np.concatenate([first, X[whole:]]), axis=0))
-
-
 def _edged(inner: Array, cross: Array, total: float) -> Array:
     """Return a symmetric matrix with one row and column more."""
     p = len(inner)
     edged = np.empty((p + 1, p + 1))
     edged[:p, :p], edged[p, :p], edged[:p, p], edged[p, p] = inner, cross, cross, total
     return edged
-
-
-_local = local()
-
-
-def _scratch(use: str, shape: tuple[int, ...]) -> Array:
-    """Return an array for this thread to write to, and to forget before it asks for the same use again.
-
-    Memory fresh from the system costs more at its first touch than the arithmetic of a block.
-    """
-    size, all_kept = math.prod(shape), _local.__dict__
-    kept: Array | None = all_kept.get(use)
-    if kept is None or kept.size < size:
-        kept = np.empty(max(size, BLOCK_BYTES // 8))
-        if kept.nbytes <= 2 * BLOCK_BYTES:
-            all_kept[use] = kept
-    return kept[:size].reshape(shape)
 
 
 class Passes:
@@ -341,9 +299,9 @@ class Data:
             if self.explicit and isinstance(X, DeviceRows):
                 X = X.through(self.held.center, self.held.transform)
             elif self.explicit:
-                out = _scratch("centred", X.shape) if brief else None
+                out = scratch("centred", X.shape) if brief else None
                 combined = brief and not self.coordinates.diagonal
-                last = _scratch("combined", (X.shape[0], self.size)) if combined else None
+                last = scratch("combined", (X.shape[0], self.size)) if combined else None
                 X = self.held.apply(X, out, last)
         y, weight = (self.y[part], self.weight) if some else (self.y, self.weight)
         weight = weight[part] if weight is not None and some else weight

@@ -233,14 +233,14 @@ class Both:
     Parameters
     ----------
     first, second : callable
-        Of a block.
+        Of a block, or of a part of a table.
     """
 
-    first: Callable[[Block], tuple[Any, ...]]
-    second: Callable[[Block], tuple[Any, ...]]
+    first: Callable[[Any], Any]
+    second: Callable[[Any], Any]
 
-    def __call__(self, block: Block) -> tuple[Any, ...]:
-        return self.first(block), self.second(block)
+    def __call__(self, rows: Any) -> tuple[Any, ...]:
+        return self.first(rows), self.second(rows)
 
 
 @dataclass(frozen=True)

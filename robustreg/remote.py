@@ -12,21 +12,15 @@ import scipy.linalg
 
 from robustreg._array import Array
 from robustreg._threads import blas_aside
-from robustreg.coordinates import MAX_CONDITION, Coordinates, condition_number
+from robustreg.coordinates import Coordinates
 from robustreg.data import FEW, TAKE_BYTES, Block, Data
 from robustreg.device_rows import DeviceRows, in_process
-from robustreg.orthonormal import orthonormal_transform, refuse_loss
-from robustreg.preparation import is_harmless
+from robustreg.passes import Both, CombineBoth
 from robustreg.sampling import EVEN, drawn, largest
 from robustreg.tables import Part, Table, add, refuse_not_finite, stack
 
 #: rows of the sample that is fetched, and for each column
 SAMPLE, SAMPLE_EACH = 4000, 40
-#: looks at the extent of columns at the most: the first by what the sample says, others where it misled
-LOOKS = 4
-#: a mean this many deviations off, or a deviation this many times that of the sample, costs so many digits
-#: of a sum of squares that it is made again about what it showed
-NEAR, ALIKE = 30.0, 1e3
 
 
 @dataclass(frozen=True)
@@ -65,6 +59,13 @@ class View:
             y, weight = self.target(y, weight)
         X = part.X if self.columns is None else part.X[:, self.columns]
         return Data(X, y, weight, self.coordinates, self.intercept, self.explicit)
+
+    def varies(self, low: Array, high: Array) -> Array:
+        """Say which columns do more than rounding, given their ends in diagonal coordinates."""
+        at, unit = self.coordinates.center, 1 / self.coordinates.transform
+        top = np.maximum(np.abs(low * unit + at), np.abs(high * unit + at))
+        found = (high - low) * unit > 2 * np.spacing(top) if self.intercept else top > 0
+        return np.asarray(found)
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,61 @@ class _NoRows:
         _nowhere("y")
 
 
+def affordable(n_columns: int) -> int:
+    """Return how many rows may be fetched."""
+    return int(TAKE_BYTES // (8 * (n_columns + 3)))
+
+
+class Misled(Exception):
+    """Coordinates of a sample do not suit all rows.
+
+    Parameters
+    ----------
+    data : TableData
+        The rows in coordinates that do.
+    rank : int
+        As of :func:`~robustreg.remote_coordinates.prepare_table`.
+    """
+
+    def __init__(self, data: TableData, rank: int) -> None:
+        super().__init__("a sample has misled")
+        self.data, self.rank = data, rank
+
+
+@dataclass
+class Trial:
+    """What all rows say of the coordinates, which the first pass over them tells along with what it is for.
+
+    Parameters
+    ----------
+    preparation : Preparation
+        What has chosen them; see :mod:`robustreg.remote_coordinates`.
+    farthest : float or None
+        The largest entry of X, in standard deviations of its column; None before that pass.
+    """
+
+    preparation: Any
+    farthest: float | None = None
+
+    def reduced(self, table: Table, function: Callable[[Part], Any], combine: Any) -> Any:
+        """Return what a pass says.
+
+        Raises
+        ------
+        Misled
+            If the coordinates do not suit all rows.
+        """
+        if self.farthest is not None:
+            return table.reduce(function, combine)
+        look = self.preparation.look
+        both = Both(function, look), CombineBoth(combine, look.combine)
+        found, extent = table.reduce(*both)
+        self.farthest = self.preparation.suited(extent, table.n_rows)
+        if self.farthest is None:
+            raise Misled(*self.preparation.chosen(extent))
+        return found
+
+
 @dataclass
 class TableData(Data):
     """Rows of a table.
@@ -176,8 +232,8 @@ class TableData(Data):
         How they are seen there.
     sample : Data
         Some of them, in this process and in the same coordinates.
-    farthest : float
-        The largest entry of X, in standard deviations of its column.
+    trial : Trial
+        Of the coordinates.
     known : float, optional
         Sum of the weights, where it is not that of the table.
     """
@@ -185,17 +241,17 @@ class TableData(Data):
     table: Any = None
     view: Any = None
     sample: Any = None
-    farthest: float = 0.0
+    trial: Any = None
     known: float | None = None
 
     @classmethod
-    def of(cls, table: Table, view: View, sample: Part, farthest: float) -> TableData:
+    def of(cls, table: Table, view: View, sample: Part, trial: Trial) -> TableData:
         """Return a table as data."""
         base = abs(view.center) / view.spread
         few = replace(view(sample), explicit=True, base=base)
         return cls(
             None, _NoRows((table.n_rows, *few.y.shape[1:])), None, view.coordinates, view.intercept, view.explicit,
-            base=base, table=table, view=view, sample=few, farthest=farthest,
+            base=base, table=table, view=view, sample=few, trial=trial,
         )  # fmt: skip
 
     @property
@@ -243,8 +299,11 @@ class TableData(Data):
         combine: Callable[[Any, Any], tuple[Any, ...]],
     ) -> tuple[Any, ...]:
         """Return what :meth:`sum` does, combined in another way."""
+        return tuple(self._reduced(Seen(function, self.view, combine), combine))
+
+    def _reduced(self, function: Callable[[Part], Any], combine: Callable[..., Any]) -> Any:
         self.passes.count += self.share
-        return tuple(self.table.reduce(Seen(function, self.view, combine), combine))
+        return self.trial.reduced(self.table, function, combine)
 
     def in_sample(self, function: Callable[[Block], Any]) -> list[Any]:
         """Return what a pass says of the blocks of the sample, which are seen here as those elsewhere are."""
@@ -258,7 +317,12 @@ class TableData(Data):
     @property
     def affordable(self) -> int:
         """Rows that may be fetched."""
-        return int(TAKE_BYTES // (8 * (self.n_columns + 3)))
+        return affordable(self.n_columns)
+
+    @property
+    def farthest(self) -> float:
+        """The largest entry of X, in standard deviations of its column."""
+        return float(self.trial.farthest)
 
     def fetch(
         self,
@@ -283,10 +347,9 @@ class TableData(Data):
         sums : tuple
             Sums of the tuples.
         """
-        self.passes.count += self.share
         most = self.affordable
         few = Few(most, combine)
-        count, X, y, weight, *sums = self.table.reduce(Chosen(function, self.view, few), few)
+        count, X, y, weight, *sums = self._reduced(Chosen(function, self.view, few), few)
         if count > most:
             return count, None, tuple(sums)
         part = Part(X, y, weight if len(weight) or not count else None)
@@ -317,7 +380,7 @@ class TableData(Data):
     def rowwise(self, function: Callable[[Block], Array]) -> Array:
         _nowhere("vector of predictions")
 
-    def blocks(self) -> Any:
+    def blocks(self, *, brief: bool = False) -> Any:
         _nowhere("blocks")
 
     def subset(self, rows: Array, *, keep: bool = True) -> Data:
@@ -338,22 +401,6 @@ class Finite:
         where = f"in the samples from {part.start} on"
         refuse_not_finite(in_process(part.X), range(part.X.shape[1]), where)
         return ()
-
-
-@dataclass(frozen=True)
-class Extent:
-    """Moments of the columns and their ends, and the mean square of y."""
-
-    def __call__(self, block: Block) -> tuple[Any, ...]:
-        X, weight = block.X, block.weight
-        square = block.y**2 if weight is None else weight @ block.y**2
-        return X.sum(axis=0), X.T.dot(X), float(np.sum(square)), *block.ends()
-
-
-def widest(one: tuple[Any, ...], other: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Combine two answers of :class:`Extent`."""
-    ends = np.minimum(one[3], other[3]), np.maximum(one[4], other[4])
-    return *add(one[:3], other[:3]), *ends
 
 
 @dataclass(frozen=True)
@@ -511,97 +558,3 @@ def whole(table: Table) -> Part | None:
     if not np.isfinite(X).all():
         table.reduce(Finite())
     return Part(X, y, weight if len(weight) else None)
-
-
-def prepare_table(
-    table: Table,
-    sample: Part,
-    units: tuple[float, float, float],
-    *,
-    intercept: bool,
-    bounded: bool,
-    reduce: bool = True,
-    penalised: bool = False,
-) -> tuple[TableData, int]:
-    """Choose coordinates, as :func:`~robustreg.preparation.prepare` does: one pass, or two.
-
-    Parameters
-    ----------
-    table : Table
-        The rows.
-    sample : Part
-        Some of them.
-    units : tuple of three floats
-        Centre and spread of y by the sample, and the mean weight.
-    intercept : bool
-        Whether columns may be centred.
-    bounded : bool
-        Whether the influence of a value of y is; otherwise the root of its mean square is the spread.
-    reduce, penalised : bool
-        As of :func:`~robustreg.preparation.prepare`.
-
-    Returns
-    -------
-    data : TableData
-        The rows.
-    rank : int
-        Rank of ``[1, X]``, or of X without an intercept.
-    """
-    center, spread, mass = units
-    n, p = table.n_rows, table.n_features
-    blank = View(Coordinates(*_guess(sample, intercept)), intercept, True, center, spread, mass)
-    for look in range(LOOKS):
-        total, inner, square, low, high = table.reduce(Seen(Extent(), blank, widest), widest)
-        if not np.isfinite(low + high).all():
-            table.reduce(Finite())
-        at, unit = blank.coordinates.center, 1 / blank.coordinates.transform
-        top = np.maximum(np.abs(low * unit + at), np.abs(high * unit + at))
-        mean = total / n if intercept else np.zeros(p)
-        size = np.sqrt(np.maximum(np.diag(inner) / n - mean**2, 0.0))
-        varies = (high - low) * unit > 2 * np.spacing(top) if intercept else top > 0
-        known = np.isfinite(size) & (np.abs(mean) <= NEAR * size)
-        known &= (size < ALIKE) & (size > 1 / ALIKE)
-        if np.all(known | ~varies) or look == LOOKS - 1:
-            break
-        width = np.where(
-            np.isfinite(size) & (size > 0), size, np.maximum(np.abs(low), np.abs(high))
-        )
-        there = at + np.where(np.isfinite(mean), mean, 0.0) * unit
-        better = Coordinates(there, 1 / np.where(varies, width * unit, 1.0))
-        blank = replace(blank, coordinates=better)
-    if not bounded:
-        spread *= float(np.sqrt(square * mass / table.total)) or 1.0
-    safe = np.where(varies, size, 1.0)
-    diagonal = Coordinates(at + mean * unit, np.where(varies, 1 / (safe * unit), 0.0))
-    view = replace(blank, coordinates=diagonal, spread=spread)
-    live = np.flatnonzero(varies)
-    gram = (inner / n - np.outer(mean, mean))[np.ix_(live, live)] / np.outer(safe, safe)[
-        np.ix_(live, live)
-    ]
-    rank = len(live) + int(intercept)
-    if reduce and len(live) and (n <= len(live) or not condition_number(gram) < MAX_CONDITION**2):
-        (rows,) = table.reduce(Seen(Triangle(), view, triangle), triangle)
-        rows = rows[
-            int(intercept) :, int(intercept) :
-        ]  # what rounding of centres leaves is no direction
-        sizes = (safe * unit)[live]
-        found = orthonormal_transform(rows[:, live], sizes, n)
-        refuse_loss(live, rows[:, live], sizes, found, penalised=penalised)
-        transform = np.zeros((p, found.shape[1]))
-        transform[live] = found
-        view = replace(view, coordinates=Coordinates(diagonal.center, transform))
-        rank = found.shape[1] + int(intercept)
-    view = replace(view, explicit=not is_harmless(view.coordinates))
-    far = np.maximum(np.abs(low - mean), np.abs(high - mean))[live] / safe[live]
-    return TableData.of(table, view, sample, float(far.max(initial=0.0))), rank
-
-
-def _guess(sample: Part, intercept: bool) -> tuple[Array, Array]:
-    """Centre of the columns of a sample and what divides them: 1 over their spread."""
-    X = sample.X.astype(np.float64)
-    center = X.mean(axis=0) if intercept else np.zeros(X.shape[1])
-    X -= center
-    width = np.abs(X).max(axis=0, initial=0.0)
-    safe = np.where((width > 0) & np.isfinite(width), width, 1.0)
-    spread = safe * np.sqrt(np.mean((X / safe) ** 2, axis=0))
-    return center, 1 / np.where(spread > 0, spread, np.maximum(np.abs(center), 1e-290))

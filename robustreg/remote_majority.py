@@ -13,17 +13,8 @@ from robustreg.data import Block, floats
 from robustreg.device_rows import DeviceRows
 from robustreg.orthonormal import orthonormal_transform, refuse_loss
 from robustreg.preparation import about_medians, is_harmless
-from robustreg.remote import (
-    ALIKE,
-    LOOKS,
-    NEAR,
-    Finite,
-    Seen,
-    TableData,
-    View,
-    r_factor,
-    triangle,
-)
+from robustreg.remote import Finite, Seen, TableData, Trial, View, r_factor, triangle
+from robustreg.remote_coordinates import ALIKE, LOOKS, NEAR
 from robustreg.tables import Part, Table
 
 #: rows farther out than this, in median deviations of the columns, count as if they were this far. Statistics: a third of
@@ -97,8 +88,7 @@ def prepare_majority(
         mean = gram[-1, :p] / count if intercept else np.zeros(p)
         inner = gram[:p, :p] / count - np.outer(mean, mean)
         size = np.sqrt(np.maximum(np.diag(inner), 0.0))
-        top = np.maximum(np.abs(low * unit + at), np.abs(high * unit + at))
-        varies = (high - low) * unit > 2 * np.spacing(top) if intercept else top > 0
+        varies = blank.varies(low, high)
         known = (size < ALIKE) & (size > 1 / ALIKE) & (np.abs(mean) <= NEAR * size)
         if np.all(known | ~varies) or look == LOOKS - 1:
             break
@@ -123,4 +113,4 @@ def prepare_majority(
         found = Coordinates(found.center, transform)
     found = about_medians(found, X, sample.weight, intercept=intercept)
     view = replace(blank, coordinates=found, explicit=not is_harmless(found))
-    return TableData.of(table, view, sample, 0.0), rank + int(intercept)
+    return TableData.of(table, view, sample, Trial(None, 0.0)), rank + int(intercept)

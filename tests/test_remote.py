@@ -1,12 +1,13 @@
 """Fits by passes alone: as those in memory, with nothing of the length of the table outside its parts."""
 
+import tracemalloc
 import warnings
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
@@ -19,7 +20,11 @@ from robustreg import (
     RobustRegressor,
     order_statistics,
     remote,
+    remote_coordinates,
 )
+from robustreg.coordinates import Coordinates
+from robustreg.remote import Seen, View
+from robustreg.tables import Part
 from tests._parts import fit, rows, table
 
 MODELS = [
@@ -179,12 +184,12 @@ def test_warm_start_takes_fewer_passes(model, little):
     ("model", "most"),
     [
         (L2Regressor(), 3),
-        (HuberRegressor(scale=0.7), 3),
-        (HuberRegressor(scale="proposal2"), 4),
-        (L1Regressor(), 5),
-        (L1Regressor(alpha=5.0), 5),
-        (QuantileRegressor(quantile=0.8, alpha=0.0), 6),
-        (HuberRegressor(), 5),
+        (HuberRegressor(scale=0.7), 2),
+        (HuberRegressor(scale="proposal2"), 3),
+        (L1Regressor(), 4),
+        (L1Regressor(alpha=5.0), 4),
+        (QuantileRegressor(quantile=0.8, alpha=0.0), 4),
+        (HuberRegressor(), 4),
         (LogisticClassifier(), 7),
     ],
     ids=repr,
@@ -212,7 +217,102 @@ def test_a_scale_that_bins_of_residuals_do_not_tell_takes_two_passes_more():
     model, held = HuberRegressor(tol=1e-10), table(X, y)
     found = fit(model, held)
     assert_same(found, clone(model).fit(X, y), rtol=1e-9)
-    assert held.passes == 5 + 1 + 2
+    assert held.passes == 4 + 1 + 2
+
+
+@pytest.fixture
+def misled(monkeypatch):
+    """List the fits whose sample has misled."""
+    found, told = [], remote.Misled.__init__
+
+    def remember(self, *args):
+        found.append(args)
+        told(self, *args)
+
+    monkeypatch.setattr(remote.Misled, "__init__", remember)
+    return found
+
+
+def far_rows(n, times, count, seed):
+    """Return rows of which some are so many times farther out; half of these follow another line."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 4))
+    y = X @ rng.normal(size=4) + rng.standard_t(2, size=n)
+    some = rng.choice(n, count, replace=False)
+    X[some] *= times * rng.uniform(0.5, 1, (count, 1))
+    y[some[::2]] = X[some[::2]] @ rng.normal(size=4)
+    return X, y
+
+
+FAR_MODELS = [
+    HuberRegressor(), HuberRegressor(scale="proposal2"), L1Regressor(), RobustRegressor(loss="pseudo_huber"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("model", FAR_MODELS, ids=repr)
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("times", [20, 50, 300, 1000, 5000])
+def test_rows_far_out_that_the_sample_does_not_hold(model, times, seed, misled, monkeypatch):
+    """Coordinates of the sample are kept where such rows hardly move means and deviations, and no fit is wrong."""
+    monkeypatch.setattr(remote, "TAKE_BYTES", 400_000)
+    X, y = far_rows(60_000, times, 2, seed)
+    found, local = fit(model, table(X, y)), clone(model).fit(X, y)
+    assert_allclose(found.predict(X[:100]), local.predict(X[:100]), atol=1e-6)
+    assert bool(misled) == (times > 100)
+
+
+def plain(X):
+    return X
+
+
+@pytest.mark.parametrize("change", [plain, constant, dependent, nearly_dependent, rare])
+def test_a_sample_that_misleads_costs_no_pass(change, misled, monkeypatch):
+    X, y = rows(200_000, 10)
+    X[:3] *= 1e3
+    X = change(X)
+    held, told = table(X, y), table(X, y)
+    model = HuberRegressor(scale="proposal2")
+    found = fit(model, held)
+    assert bool(misled) == (change is plain)  # of the others the sample tells
+    monkeypatch.setattr("robustreg.remote_coordinates.Preparation.on_trial", lambda self: None)
+    before = fit(model, told)
+    assert held.passes == told.passes
+    assert_same(found, before, rtol=1e-12)
+
+
+def test_infinity_that_the_sample_does_not_hold_is_named(monkeypatch):
+    monkeypatch.setattr(remote, "TAKE_BYTES", 400_000)
+    X, y = rows(60_000)
+    X[50_001, 2] = np.inf
+    with pytest.raises(
+        ValueError, match="contains infinity in the samples from 20001 on, column 2"
+    ):
+        HuberRegressor()._fit_table(table(X, y), None, None, None)
+
+
+@pytest.mark.parametrize("p", [1, 3, 50, 2000])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_ends_of_columns(p, order):
+    for n in (1, 20, 5000 if p < 100 else 30):
+        X = np.asarray(np.random.default_rng(n).normal(size=(n, p)), order=order)
+        low, high = remote_coordinates.column_ends(X)
+        assert_array_equal(low, X.min(axis=0))
+        assert_array_equal(high, X.max(axis=0))
+
+
+def test_a_pass_writes_to_memory_that_is_kept():
+    """Fresh memory for each block costs more than what is done with it."""
+    X, y = rows(40_000, 20)
+    part = Part(X, y, None)
+    view = View(Coordinates(X.mean(axis=0), 1 / X.std(axis=0)), True, True, 0.0, 1.0, 1.0)
+    look = Seen(remote_coordinates.Extent(), view, remote_coordinates.widest)
+    look(part)
+    tracemalloc.start()
+    try:
+        look(part)
+        assert tracemalloc.get_traced_memory()[1] < X.nbytes / 8
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("joint", [False, True])

@@ -41,7 +41,8 @@ from robustreg.estimators._stored import CountsRounding
 from robustreg.estimators._validation import check_data, check_option, check_weight
 from robustreg.losses import Loss, log_sigmoid, log_softmax
 from robustreg.objective import Objective
-from robustreg.remote import prepare_table, sample_of
+from robustreg.remote import sample_of
+from robustreg.remote_coordinates import prepare_table
 from robustreg.solvers import Result, solve_settled
 from robustreg.stored import in_coordinates, in_units_of_user
 from robustreg.tables import Part, Table

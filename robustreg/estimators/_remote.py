@@ -18,7 +18,8 @@ from robustreg.estimators._outputs import SeveralOutputs
 from robustreg.estimators._penalised import check_columns
 from robustreg.estimators._remote_fit import OF_ROWS, RemoteFit, opened
 from robustreg.estimators._validation import SMALLEST, check_data
-from robustreg.remote import TableData, prepare_table, sample_of
+from robustreg.remote import TableData, sample_of
+from robustreg.remote_coordinates import prepare_table
 from robustreg.solvers import Result
 from robustreg.tables import Part, Table, lazily
 
@@ -50,11 +51,11 @@ class RemoteMixin(SeveralOutputs, RemoteFit):
     def _in_coordinates(
         self, table: Table, sample: Part, units: tuple[float, float, float]
     ) -> tuple[TableData, int]:
-        """Return what :func:`~robustreg.remote.prepare_table` does."""
+        """Return what :func:`~robustreg.remote_coordinates.prepare_table` does."""
         penalty = self._penalty(1.0)
         return prepare_table(
             table, sample, units, intercept=self.fit_intercept, bounded=self._is_bounded(),
-            reduce=penalty.euclidean, penalised=not penalty.empty,
+            reduce=penalty.euclidean, penalised=not penalty.empty, trial=True,
         )  # fmt: skip
 
     def outliers(self, X: Any, y: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from numbers import Real
 from typing import Any, Self
 
@@ -20,6 +19,7 @@ from robustreg.estimators._labels import plain_labels
 from robustreg.estimators._tables import refuse_columns
 from robustreg.estimators._validation import FLOATS
 from robustreg.penalties import Penalty
+from robustreg.remote import Misled
 from robustreg.solvers import MAX_DENSE
 from robustreg.tables import Table, open_here, open_table
 
@@ -147,8 +147,12 @@ class RemoteFit(LinearModel):
             # one pass, and the rest as in memory
             here = None if data.here else data.gathered()
             prepared = prepared if here is None else prepared._replace(data=here)
-            progress = Progress(self, X, y, sample_weight, partial(self._fitted, prepared))
-            found = self._solve_from(self._start(prepared), prepared, progress)
+            progress = Progress(self, X, y, sample_weight, lambda x: self._fitted(prepared, x))
+            try:
+                found = self._solve_from(self._start(prepared), prepared, progress)
+            except Misled as misled:
+                prepared = prepared._replace(data=misled.data, rank=misled.rank)
+                found = self._solve_from(self._start(prepared), prepared, progress)
             self._store(found, prepared)
             self._finish_remote()
         self._remote = True

@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robustreg._array import Array
+from robustreg._scratch import scratch
 from robustreg.coordinates import Coordinates
 from robustreg.data import Block
+from robustreg.device_rows import DeviceRows
 from robustreg.losses import Loss
 from robustreg.solvers._density import density
 from robustreg.solvers._envelopes import in_balance, slopes_of_envelope
@@ -79,7 +81,7 @@ def edge(i: int) -> float:
 
 @dataclass(frozen=True)
 class Standard:
-    """The columns of a block in the coordinates of the solver, of standard deviation one.
+    """The columns of a block in the coordinates of the solver, of standard deviation one, until the next block is asked for.
 
     Parameters
     ----------
@@ -95,7 +97,12 @@ class Standard:
         return cls(None if data.explicit else data.coordinates)
 
     def __call__(self, block: Block) -> Any:
-        return block.X if self.coordinates is None else block.standard(self.coordinates)
+        X, coordinates = block.X, self.coordinates
+        if coordinates is None:
+            return X
+        if isinstance(X, DeviceRows):
+            return X.through(coordinates.center, coordinates.transform)
+        return coordinates.apply(X, scratch("standard", X.shape))
 
 
 #: entries of a row, in standard deviations, at which it moves as far as those of a sample do at the most

@@ -1,0 +1,231 @@
+"""Coordinates for a table whose rows are elsewhere: chosen by passes, or those of a sample on trial."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from robustreg._array import Array
+from robustreg.coordinates import MAX_CONDITION, Coordinates, condition_number
+from robustreg.data import Block
+from robustreg.device_rows import DeviceRows
+from robustreg.orthonormal import orthonormal_transform, refuse_loss
+from robustreg.preparation import is_harmless
+from robustreg.remote import Finite, Seen, TableData, Trial, Triangle, View, affordable, triangle
+from robustreg.tables import Part, Table, add
+
+#: entries of a row from which on NumPy's minima of columns take no longer than reading them (machine: of rows of 50 a
+#: quarter of the time)
+WIDE = 1024
+#: looks at the extent of columns at the most: the first by what the sample says, others where it misled
+LOOKS = 4
+#: a mean this many deviations off, or a deviation this many times that of the sample, costs so many digits
+#: of a sum of squares that it is made again about what it showed
+NEAR, ALIKE = 30.0, 1e3
+#: statistics: means and deviations of a sample of SAMPLE rows are this near those of all, in deviations of the column,
+#: where its kurtosis is below 100: six standard errors of the mean, and four of the deviation
+ABOUT = 0.1
+
+
+@dataclass(frozen=True)
+class Extent:
+    """Moments of the columns and their ends, and the mean square of y."""
+
+    def __call__(self, block: Block) -> tuple[Any, ...]:
+        X, weight = block.X, block.weight
+        square = block.y**2 if weight is None else weight @ block.y**2
+        return X.sum(axis=0), X.T.dot(X), float(np.sum(square)), *column_ends(X)
+
+
+def widest(one: tuple[Any, ...], other: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Combine two answers of :class:`Extent`."""
+    ends = np.minimum(one[3], other[3]), np.maximum(one[4], other[4])
+    return *add(one[:3], other[:3]), *ends
+
+
+def column_ends(X: Any) -> tuple[Array, Array]:
+    """Return the smallest and the largest entry of each column."""
+    if isinstance(X, DeviceRows):
+        return X.min(axis=0), X.max(axis=0)
+    return _reduced(np.minimum, X), _reduced(np.maximum, X)
+
+
+def _reduced(function: np.ufunc, X: Array) -> Array:
+    """Return ``function.reduce(X, axis=0)``, of several rows beside each other where they are short."""
+    (n, p), together = X.shape, max(WIDE // X.shape[1], 1)
+    whole = n // together * together
+    if not whole or not X.flags.c_contiguous:
+        return np.asarray(function.reduce(X, axis=0))
+    first = function.reduce(X[:whole].reshape(-1, together * p), axis=0).reshape(together, p)
+    return np.asarray(function.reduce(np.concatenate([first, X[whole:]]), axis=0))
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """Chooses the coordinates of a table.
+
+    Parameters
+    ----------
+    table, sample
+        As of :func:`prepare_table`.
+    view : View
+        In the coordinates of the sample.
+    bounded, reduce, penalised : bool
+        As of :func:`prepare_table`.
+    """
+
+    table: Table
+    sample: Part
+    view: View
+    bounded: bool
+    reduce: bool
+    penalised: bool
+
+    @property
+    def look(self) -> Seen:
+        """The pass that says what coordinates should be."""
+        return Seen(Extent(), self.view, widest)
+
+    def on_trial(self) -> TableData | None:
+        """Return the rows in the coordinates of the sample, None where these are not worth a trial."""
+        table, coordinates = self.table, self.view.coordinates
+        few = table.n_rows <= affordable(
+            table.n_features
+        )  # they are fetched, in coordinates of all
+        if (
+            few
+            or not self.bounded
+            or self.suited(self.look(self.sample), len(self.sample.y)) is None
+        ):
+            return None
+        view = replace(self.view, explicit=not is_harmless(coordinates))
+        return TableData.of(table, view, self.sample, Trial(self))
+
+    def suited(self, extent: tuple[Any, ...], n: int) -> float | None:
+        """Return the largest entry in standard deviations where the coordinates about suit ``n`` rows, else None."""
+        total, inner, _, low, high = extent
+        p = self.table.n_features
+        mean = total / n if self.view.intercept else np.zeros(p)
+        moments = inner / n - np.outer(mean, mean)
+        size = np.sqrt(np.maximum(np.diag(moments), 0.0))
+        near = np.isfinite(low + high) & self.view.varies(low, high)
+        near &= (np.abs(mean) <= ABOUT) & (np.abs(size - 1.0) <= ABOUT)
+        if not np.all(near):
+            return None
+        if self.reduce and not condition_number(moments / np.outer(size, size)) < MAX_CONDITION**2:
+            return None
+        return float((np.maximum(np.abs(low - mean), np.abs(high - mean)) / size).max())
+
+    def chosen(self, extent: tuple[Any, ...]) -> tuple[TableData, int]:
+        """Return the rows in coordinates of all of them, and the rank, given what a first look says."""
+        table, blank, intercept = self.table, self.view, self.view.intercept
+        n, p = table.n_rows, table.n_features
+        for look in range(LOOKS):
+            total, inner, square, low, high = extent
+            if not np.isfinite(low + high).all():
+                table.reduce(Finite())
+            at, unit = blank.coordinates.center, 1 / blank.coordinates.transform
+            mean = total / n if intercept else np.zeros(p)
+            size = np.sqrt(np.maximum(np.diag(inner) / n - mean**2, 0.0))
+            varies = blank.varies(low, high)
+            known = np.isfinite(size) & (np.abs(mean) <= NEAR * size)
+            known &= (size < ALIKE) & (size > 1 / ALIKE)
+            if np.all(known | ~varies) or look == LOOKS - 1:
+                break
+            width = np.where(
+                np.isfinite(size) & (size > 0), size, np.maximum(np.abs(low), np.abs(high))
+            )
+            there = at + np.where(np.isfinite(mean), mean, 0.0) * unit
+            better = Coordinates(there, 1 / np.where(varies, width * unit, 1.0))
+            blank = replace(blank, coordinates=better)
+            extent = table.reduce(Seen(Extent(), blank, widest), widest)
+        spread = blank.spread
+        if not self.bounded:
+            spread *= float(np.sqrt(square * blank.mass / table.total)) or 1.0
+        safe = np.where(varies, size, 1.0)
+        diagonal = Coordinates(at + mean * unit, np.where(varies, 1 / (safe * unit), 0.0))
+        view = replace(blank, coordinates=diagonal, spread=spread)
+        live = np.flatnonzero(varies)
+        gram = (inner / n - np.outer(mean, mean))[np.ix_(live, live)]
+        gram /= np.outer(safe, safe)[np.ix_(live, live)]
+        far = np.maximum(np.abs(low - mean), np.abs(high - mean))[live] / safe[live]
+        view, rank = self._reduced(view, live, gram, safe * unit)
+        view = replace(view, explicit=not is_harmless(view.coordinates))
+        trial = Trial(self, float(far.max(initial=0.0)))
+        return TableData.of(table, view, self.sample, trial), rank
+
+    def _reduced(self, view: View, live: Array, gram: Array, sizes: Array) -> tuple[View, int]:
+        """Return a view in combined columns, where those that vary are nearly dependent, and the rank."""
+        table, some = self.table, int(view.intercept)
+        n, p = table.n_rows, table.n_features
+        well = n > len(live) and condition_number(gram) < MAX_CONDITION**2
+        if not (self.reduce and len(live)) or well:
+            return view, len(live) + some
+        (rows,) = table.reduce(Seen(Triangle(), view, triangle), triangle)
+        rows = rows[some:, some:]  # what rounding of centres leaves is no direction
+        found = orthonormal_transform(rows[:, live], sizes[live], n)
+        refuse_loss(live, rows[:, live], sizes[live], found, penalised=self.penalised)
+        transform = np.zeros((p, found.shape[1]))
+        transform[live] = found
+        combined = Coordinates(view.coordinates.center, transform)
+        return replace(view, coordinates=combined), found.shape[1] + some
+
+
+def prepare_table(
+    table: Table,
+    sample: Part,
+    units: tuple[float, float, float],
+    *,
+    intercept: bool,
+    bounded: bool,
+    reduce: bool = True,
+    penalised: bool = False,
+    trial: bool = False,
+) -> tuple[TableData, int]:
+    """Choose coordinates, as :func:`~robustreg.preparation.prepare` does: one pass, or two.
+
+    Parameters
+    ----------
+    table : Table
+        The rows.
+    sample : Part
+        Some of them.
+    units : tuple of three floats
+        Centre and spread of y by the sample, and the mean weight.
+    intercept : bool
+        Whether columns may be centred.
+    bounded : bool
+        Whether the influence of a value of y is; otherwise the root of its mean square is the spread.
+    reduce, penalised : bool
+        As of :func:`~robustreg.preparation.prepare`.
+    trial : bool, default=False
+        Whether coordinates of the sample may be returned without a pass. The first pass over the rows says whether they
+        suit all, and raises :class:`Misled` where they do not.
+
+    Returns
+    -------
+    data : TableData
+        The rows.
+    rank : int
+        Rank of ``[1, X]``, or of X without an intercept.
+    """
+    center, spread, mass = units
+    blank = View(Coordinates(*_guess(sample, intercept)), intercept, True, center, spread, mass)
+    preparation = Preparation(table, sample, blank, bounded, reduce, penalised)
+    data = preparation.on_trial() if trial else None
+    if data is not None:
+        return data, table.n_features + int(intercept)
+    return preparation.chosen(table.reduce(preparation.look, widest))
+
+
+def _guess(sample: Part, intercept: bool) -> tuple[Array, Array]:
+    """Centre of the columns of a sample and what divides them: 1 over their spread."""
+    X = sample.X.astype(np.float64)
+    center = X.mean(axis=0) if intercept else np.zeros(X.shape[1])
+    X -= center
+    width = np.abs(X).max(axis=0, initial=0.0)
+    safe = np.where((width > 0) & np.isfinite(width), width, 1.0)
+    spread = safe * np.sqrt(np.mean((X / safe) ** 2, axis=0))
+    return center, 1 / np.where(spread > 0, spread, np.maximum(np.abs(center), 1e-290))
