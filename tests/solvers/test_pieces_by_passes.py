@@ -88,6 +88,8 @@ def test_sums_of_rows_that_are_left_say_what_a_pass_would(model, weighted, far, 
 
     monkeypatch.setattr("robustreg.remote.TAKE_BYTES", 1_000_000)
     monkeypatch.setattr(_pieces_by_passes, "_known", both)
+    # a last step that leaves value and gradient as they were before it
+    monkeypatch.setattr("robustreg.solvers._newton.LAST_PLACES", 0.0)
     fit(model, table(X, y, weight))
     assert any(compared)
 
