@@ -36,7 +36,7 @@ from robustreg import (
     Rows,
     remote,
 )
-from robustreg.tables import _dask, add
+from robustreg.tables import Part, _dask, add
 from tests.tables._collections import SIZES, N, P, arrays, assert_same, frame, rows
 
 MODELS = [
@@ -507,6 +507,24 @@ def test_values_that_change_beside_large_ones_are_an_error(kind):
     y = da.from_array(np.random.default_rng(0).normal(size=5000), chunks=-1)
     with pytest.raises(RuntimeError, match="does not hold the values"):
         L2Regressor().fit(lazy, y)
+
+
+def test_a_bundle_has_the_fingerprint_of_each_part_taken_once(monkeypatch):
+    taken, one = [], _dask.fingerprint
+    monkeypatch.setattr(_dask, "fingerprint", lambda part: taken.append(part) or one(part))
+    X, y, _ = rows()
+    bundle = _dask.Bundle([(0, Part(X[:50], y[:50], None)), (3, Part(X[50:], y[50:], None))])
+    seen = _dask.known_of(bundle)
+    places = {
+        number: _dask.Place(i, 50 * i, seen[number].fingerprint) for i, number in enumerate((0, 3))
+    }
+    placed = bundle.placed(places)
+    assert len(taken) == 2
+    assert [(number, part.start) for number, part in placed.parts] == [(0, 0), (1, 50)]
+    again = _dask.Bundle([(0, Part(X[:50], y[:50], None)), (3, Part(X[50:] + 1e-9, y[50:], None))])
+    with pytest.raises(RuntimeError, match="does not hold the values"):
+        again.placed(places)
+    assert len(taken) == 4
 
 
 def test_values_that_change_by_rounding_between_passes_are_fitted():
