@@ -174,6 +174,7 @@ def test_rows_that_a_lost_worker_held_and_that_come_out_otherwise_are_an_error(c
 
 def test_partitions_that_are_there_become_bundles_at_once_and_stay_the_user_s(client):
     model = HuberRegressor(scale="proposal2")
+    client.wait_for_workers(2)  # one that another test has killed may not be back
     lazy = many(parts=64)
     X, y = client.persist(lazy)
     weight = client.persist(da.ones(y.shape, chunks=y.chunks))
