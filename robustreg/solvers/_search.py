@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,7 @@ from robustreg.solvers._subsampling import (
     columns,
     distinct,
     followed,
+    led,
     search,
 )
 from robustreg.solvers._subsets import (
@@ -26,6 +28,7 @@ from robustreg.solvers._subsets import (
     deterministic_starts,
     exchanges,
     merged,
+    scattered,
     starts,
 )
 
@@ -46,6 +49,11 @@ EXCHANGES, EXCHANGED = 6, 150
 #: hits on a part of the rows after which no further round is needed, and after which nothing near an optimum is
 #: looked for; fewer in a search of all rows call for a second search
 EASY = 10
+#: searches about the best minimum of an easier criterion, at the most, and starts of each
+SEARCHES, SCATTERED = 3, 14
+#: how far from it they are, and others from the best that was found: root mean squares of the changes of residuals, as
+#: shares of their size
+FAR, NEAR = (0.3, 1.5), (0.02, 0.3)
 
 
 class Found(NamedTuple):
@@ -82,31 +90,60 @@ class Search:
         """Search some rows of a table, in this process or elsewhere, all of them where these are few."""
         n, p, whole = table.n_rows, table.size, criterion
         size = max(SAMPLE, SAMPLE_PER_COLUMN * p)
-        if n <= 2 * size:
-            sample = table.sample(np.arange(n))
-        else:
+        part = n > 2 * size
+        if part:
             sample = table.sample(np.sort(self.rng.choice(n, size, replace=False)))
             sample = _completed(sample, table.showing)
-            criterion = criterion.on_part(size)
+        else:
+            sample = table.sample(np.arange(n))
         sample = merged(*sample)
         few, rough = max(ROUGH, ROUGH_PER_COLUMN * p), None
         if len(sample.y) > 2 * few:
             rough = _part(sample, np.sort(self.rng.choice(len(sample.y), few, replace=False)))
             rough = _completed(rough, partial(_showing, sample))
+        later = rough is not None and bool(whole.eased)
+        if part or later:
+            criterion = whole.on_part(size if part else n)
         optima, exhaustive = self._optima(criterion, sample, rough, whole)
         if self.n_starts == "auto" and rough is None and not exhaustive and optima[0].hits < EASY:
             again, _ = self._optima(criterion, sample, rough, whole)
             optima = _agreed(criterion, sample, optima, again)
-        if n <= 2 * size:
-            if rough is not None:
-                optima = _among_neighbours(criterion, sample, optima[:1])
+        if not (part or later):
             return Found(optima[:1], exhaustive)
         # a sample may have less contamination than it is made to withstand, and a minority that lies on a
         # plane is its majority then: those that are best without that count as well
         residuals = sample.y[:, None] - sample.A @ np.column_stack([one.theta for one in optima])
-        order = np.argsort(whole.sizes(residuals, sample), kind="stable")[:COMPARED]
-        chosen = sorted({*range(min(COMPARED, len(optima))), *order.tolist()})
-        return Found([optima[k] for k in chosen], False)
+        sizes = whole.sizes(residuals, sample)
+        order = np.argsort(sizes, kind="stable")[:COMPARED]
+        if part:
+            chosen = sorted({*range(min(COMPARED, len(optima))), *order.tolist()})
+            return Found([optima[k] for k in chosen], False)
+        near = [optima[k]._replace(value=float(sizes[k]), hits=1) for k in order]
+        return Found(self._narrowed(whole, sample, near), False)
+
+    def _narrowed(
+        self, criterion: Criterion, sample: Sample, optima: list[Optimum]
+    ) -> list[Optimum]:
+        """Return the best minimum of a criterion near those of an easier one, by searches about the best of these until two agree.
+
+        At the end it is asked whether a little change of the best leads to a better one.
+        """
+        start, near = optima[0], optima
+        ended: list[Optimum] = []
+        for _ in range(SEARCHES):
+            about = scattered(sample, start.theta, start.value, FAR, SCATTERED, self.rng)
+            found = led(criterion, sample, near + [start._replace(theta=theta) for theta in about])
+            found = _united(criterion, sample, followed(criterion, sample, found, math.inf), [])
+            new = _among_neighbours(criterion, sample, found[:1])
+            ended, first = _agreed(criterion, sample, new, ended) if ended else new, not ended
+            if not first and ended[0].hits > 1:
+                break
+            near = []
+        best = ended[0]
+        about = scattered(sample, best.theta, best.value, NEAR, SCATTERED, self.rng)
+        moved = [best._replace(theta=theta, hits=0) for theta in about]
+        optima = _united(criterion, sample, followed(criterion, sample, moved, best.value), ended)
+        return [optima[0]._replace(hits=max(optima[0].hits, 1))]
 
     def _optima(
         self, criterion: Criterion, sample: Sample, rough: Sample | None, whole: Criterion
@@ -114,11 +151,11 @@ class Search:
         """Search some rows once; return the optima, and whether all subsets were starts."""
         optima: list[Optimum] = []
         first = rough or sample
-        for _ in range(ROUNDS if self.n_starts == "auto" else 1):
+        for k in range(ROUNDS if self.n_starts == "auto" else 1):
             thetas, exhaustive = starts(first, self.n_starts, self.rng, part=rough is not None)
             if not exhaustive and not optima:
                 thetas = np.concatenate([thetas, deterministic_starts(first)])
-            found = search(criterion, sample, thetas, rough, whole)
+            found = search(criterion, sample, thetas, rough, whole, lead=k > 0)
             optima = _united(criterion, sample, found, optima)
             exhaustive = exhaustive and rough is None
             if optima[0].hits >= (criterion.enough if rough is None else EASY) or exhaustive:

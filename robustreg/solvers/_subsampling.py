@@ -36,6 +36,8 @@ FINAL, FEWEST = 20_000, 8
 OPTIMA = 25
 #: after t steps a finalist above the best by more than this share over t is given up
 HOPELESS = 3.0
+#: finalists that start at each of the easier criteria that lead to one
+LED = 12
 #: steps until a finalist settles, at the most; on a part of the rows, from which all rows go on
 SETTLE, SETTLE_ON_PART = 60, 8
 #: steps after which those finalists that have met go on as one
@@ -68,6 +70,8 @@ STRETCH = 1.8
 #: a Newton step may change no residual by more than this share of a scale and of itself: farther, the next
 #: basin may begin
 NEAR = 0.5
+#: least eigenvalue of a Hessian, per unit of weight, below which rounding may be what makes it definite
+LEAST = 1e-9
 
 
 class Optimum(NamedTuple):
@@ -99,6 +103,11 @@ class Criterion(ABC):
     kept, finalists, enough, settle = 200, 25, 2, SETTLE
     tol = 1e-9
     close = (1e-4, 1e-2)
+
+    @property
+    def eased(self) -> list[Criterion]:
+        """Criteria that lead to low minima of this one: the first has few, the next ones have more and more."""
+        return []
 
     @abstractmethod
     def on_part(self, m: int) -> Criterion:
@@ -226,21 +235,54 @@ class MScale(Criterion):
         settled |= size <= NOTHING
         step, rest = np.zeros_like(pull), ~settled
         if newton:
-            hessian = grams(self.loss.psi_prime(U))
-            lift = -1e-3 * sample.total * self._least
-            convex = rest & [cholesky(one, lift) is not None for one in hessian]
-            if convex.any():
-                quick = grams.solve(hessian[convex], pull[:, convex]) * size[convex]
-                reach = NEAR * (size[convex] + np.abs(R[:, convex]))
-                short = np.flatnonzero(convex)[(np.abs(sample.A @ quick) <= reach).all(axis=0)]
-                step[:, convex], rest[short] = quick, False
+            quick, rest = newton_steps(
+                sample, grams, grams(self.loss.psi_prime(U)), pull, R / size, rest
+            )
+            step = quick * size
         if rest.any():
             weights = grams(self.loss.weights(U[:, rest]))
             longer = STRETCH if self.settle <= SETTLE_ON_PART or not newton else 1.0
             step[:, rest] = grams.solve(weights, pull[:, rest]) * (longer * size[rest])
         return step, settled
 
-    _least = 1e-6
+
+def newton_steps(
+    sample: Sample,
+    grams: Grams,
+    hessian: Array,
+    pull: Array,
+    U: Array,
+    rest: Array,
+    shorter: float = 1.0,
+) -> tuple[Array, Array]:
+    """Return Newton steps, in units of the size, and which columns need another.
+
+    Those do whose Hessian is not definite, or whose step is long.
+
+    Parameters
+    ----------
+    sample, grams
+        Rows, and what solves for the steps.
+    hessian, pull : arrays of shape (k, p, p) and (p, k)
+        Second and first derivatives.
+    U : array of shape (m, k)
+        Residuals in units of the size.
+    rest : array of shape (k,)
+        Which columns want a step.
+    shorter : float, default=1.0
+        Share to which a long step may be shortened.
+    """
+    step, rest = np.zeros_like(pull), rest.copy()
+    lift = -LEAST * sample.total
+    convex = rest & [cholesky(one, lift) is not None for one in hessian]
+    if convex.any():
+        quick = grams.solve(hessian[convex], pull[:, convex])
+        change = np.abs(sample.A @ quick)
+        change /= NEAR * (1.0 + np.abs(U[:, convex]))
+        times = np.maximum(change.max(axis=0), 1.0)
+        short = np.flatnonzero(convex)[times * shorter <= 1.0]
+        step[:, convex], rest[short] = quick / times, False
+    return step, rest
 
 
 def ranked(size: Array, rank: int) -> Array:
@@ -257,6 +299,7 @@ def search(
     rough: Sample | None = None,
     strict: Criterion | None = None,
     best: Optimum | None = None,
+    lead: bool = False,
 ) -> list[Optimum]:
     """Improve all starts and return the local optima found, the best one first.
 
@@ -275,6 +318,8 @@ def search(
         contamination takes a minority that lies on a plane for the majority.
     best : Optimum, optional
         The best that is known.
+    lead : bool, default=False
+        Whether easier criteria lead some of the candidates.
 
     Returns
     -------
@@ -305,7 +350,10 @@ def search(
             found = _apart(found, best, sample)
         if not found:
             return []
-    found = followed(criterion, sample, found[:finalists], best.value if best else math.inf)
+    found = found[:finalists]
+    if lead:
+        found = led(criterion, sample, found)
+    found = followed(criterion, sample, found, best.value if best else math.inf)
     theta, size, hits = columns(found)
     return distinct(sample, theta, size, hits, close=criterion.close, most=OPTIMA)
 
@@ -390,6 +438,17 @@ def _improved(
             R -= sample.A @ step
             size[k] = criterion.refined(R, size[k], sample)
     return theta, size
+
+
+def led(criterion: Criterion, sample: Sample, found: list[Optimum]) -> list[Optimum]:
+    """Lead some candidates through easier criteria: dealt out, each starts at one of these, or at the criterion itself."""
+    easier = criterion.eased
+    ways = len(easier) + 1
+    going: list[Optimum] = []
+    for k, one in enumerate(easier):
+        going += found[k : LED * ways : ways]
+        going = followed(one, sample, going, math.inf) if going else going
+    return going + found[len(easier) : LED * ways : ways] + found[LED * ways :]
 
 
 def followed(

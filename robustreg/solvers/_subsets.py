@@ -199,6 +199,46 @@ def beside(sample: Sample, theta: Array, residual: Array, scale: float, most: in
     return np.asarray(theta + length[chosen, None] * (inner[chosen] @ axes))
 
 
+def scattered(
+    sample: Sample,
+    theta: Array,
+    size: float,
+    lengths: tuple[float, float],
+    count: int,
+    rng: np.random.Generator,
+) -> Array:
+    """Coefficients at random about a fit, by which the residuals of the rows near it change by some of their size.
+
+    Parameters
+    ----------
+    sample : Sample
+        Rows.
+    theta : array of shape (p,)
+        The fit.
+    size : float
+        Of its residuals.
+    lengths : tuple of two floats
+        Least and largest root mean square of the changes of residuals, as shares of the size.
+    count : int
+        How many are wanted.
+    rng : numpy.random.Generator
+        Source of random numbers.
+
+    Returns
+    -------
+    array of shape (count, p)
+    """
+    kept = np.abs(sample.y - sample.A @ theta) <= OUTLYING * size
+    root = np.sqrt(sample.weight[kept])
+    _, values, axes = np.linalg.svd(root[:, None] * sample.A[kept], full_matrices=False)
+    axes, values = axes[values > DEGENERATE * values[0]], values[values > DEGENERATE * values[0]]
+    step = rng.standard_normal((count, len(values)))
+    length = lengths[0] * (lengths[1] / lengths[0]) ** rng.random((count, 1))
+    step *= size * length
+    step *= np.linalg.norm(root) / np.sqrt(len(values))
+    return np.asarray(theta + (step / values) @ axes)
+
+
 def _through(sample: Sample, rows: Array) -> tuple[Array, Array]:
     """Coefficients of the planes through p rows each, and which of these sets determine one."""
     A = sample.A[rows]

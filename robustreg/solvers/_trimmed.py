@@ -8,138 +8,39 @@ import numpy as np
 from scipy.special import ndtri
 
 from robustreg._array import Array
-from robustreg.losses import Tukey
 from robustreg.solvers._cholesky import solved
 from robustreg.solvers._control import Control
 from robustreg.solvers._high_breakdown import exact_fit, result
 from robustreg.solvers._result import Result
 from robustreg.solvers._search import Search
-from robustreg.solvers._subsampling import (
-    NOTHING,
-    Criterion,
-    Grams,
-    MScale,
-    Optimum,
-    ranked,
-)
-from robustreg.solvers._subsets import DEGENERATE, Sample
+from robustreg.solvers._subsampling import NOTHING, STRETCH, Optimum
 from robustreg.solvers._table import Table
+from robustreg.solvers._trimming import (
+    EASED_STEPS,
+    WIDTHS,
+    TrimmedSquares,
+    eased,
+    edges,
+    inside,
+    moving_edge,
+)
 
 #: a concentration step that changes the criterion by less than this share was the last
 ROUNDING = 1e-15
 #: and by this of tables with many rows, where rows next to the edge change sides for long
 ROUNDING_MANY, MANY = 1e-12, 100_000
+#: gradient of an easier sum, per unit of weight and edge, at which it has settled: then other starts end there, too
+SETTLED = 1e-5
 #: a step is made longer by this factor as long as that pays
 LONGER, LONGEST = 2.0, 8
 #: rows from which those near the edge tell how many change sides, and how near, as a share of its size
 EDGE_ROWS, BAND = 2000, 0.1
 #: rows that change sides are told from those kept where they are fewer than one in this many (machine)
 FEW = 8
-#: rows that may be exchanged for one of as many others: of few rows all
-EXCHANGED = 200
 #: shares of a Newton step that are tried; after one that is shortened or fails a concentration step comes first
 LENGTHS = (1.0, 0.5, 0.25)
 #: share of the gain that a quadratic model promises with which a Newton step is taken
 ENOUGH = 0.1
-
-
-def inside(square: Array, weight: Array | None, h: float) -> Array:
-    """Weights of the rows with the smallest squares that add up to h, for each column of squares.
-
-    Rows whose squares are equal to the largest of these share what is left.
-    """
-    if weight is None:
-        k = int(np.ceil(h - 1e-9))
-        edge, each = np.partition(square, k - 1, axis=0)[k - 1], 1.0
-    else:
-        order = np.argsort(square, axis=0, kind="stable")
-        row = (np.cumsum(weight[order], axis=0) < h * (1 - 1e-12)).sum(axis=0)
-        columns = np.arange(square.shape[1])
-        edge, each = square[order[row, columns], columns], weight[:, None]
-    kept, at = (square < edge) * each, (square == edge) * each
-    return np.asarray(kept + at * ((h - kept.sum(axis=0)) / at.sum(axis=0)))
-
-
-class TrimmedSquares(Criterion):
-    """Root of the mean of the h smallest squared residuals.
-
-    Parameters
-    ----------
-    share : float
-        h, as a share of the sum of the weights.
-    """
-
-    tol = 1e-12
-    # it has more local minima than an M-scale, and its steps are few and quick
-    kept, finalists, enough = 1000, 500, 8
-    close = (1e-3, 5e-2)  # fits that differ by a few rows at the edge count as one
-
-    def __init__(self, share: float) -> None:
-        self.share = share
-
-    def on_part(self, m: int) -> MScale:
-        # An M-scale that leaves out as many rows: its efficiency is four times as high, so that starts which end at
-        # one optimum of all rows end at one of a part as well, and its optima are a better start.
-        return MScale(Tukey(), 1.0 - self.share, 0.0).on_part(m)
-
-    def _inside(self, R: Array, sample: Sample) -> Array:
-        even = None if np.ptp(sample.weight) == 0 else sample.weight
-        unit = float(sample.weight[0]) if even is None else 1.0
-        return unit * inside(R * R, even, self.share * sample.total / unit)
-
-    def sizes(self, R: Array, sample: Sample) -> Array:
-        h, square = self.share * sample.total, R * R
-        if np.ptp(sample.weight) == 0:
-            # The sum of the h smallest is the maximum of ``h e - sum (e - square)_+`` over e, and so exact to the
-            # digits of an edge e in single precision: candidates are told apart by shares of 1e-3.
-            unit = float(sample.weight[0])
-            edge = ranked(np.abs(R), int(np.ceil(h / unit - 1e-9)) - 1) ** 2
-            below = np.maximum(np.subtract(edge, square, out=square), 0.0, out=square)
-            mean = edge - unit * below.sum(axis=0) / h
-        else:
-            mean = np.einsum("ik,ik->k", self._inside(R, sample), square) / h
-        return np.sqrt(np.maximum(mean, NOTHING**2))
-
-    def refined(self, R: Array, size: Array, sample: Sample) -> Array:
-        return self.sizes(R, sample)
-
-    def neighbour(self, sample: Sample, theta: Array) -> Array | None:
-        # Hawkins' (1994) exchange of a row kept for one left out, of all pairs the one that gains most
-        if np.ptp(sample.weight) > 0:
-            return None
-        A, residual = sample.A, sample.y - sample.A @ theta
-        inner = self._inside(residual[:, None], sample)[:, 0] > 0
-        kept, others = np.flatnonzero(inner), np.flatnonzero(~inner)
-        left, values, axes = np.linalg.svd(A[kept], full_matrices=False)
-        sound = values > DEGENERATE * values[0]
-        left, right = left[:, sound], A[others] @ (axes[sound].T / values[sound])
-        stays = np.maximum(1 - np.square(left).sum(axis=1), 0.0)
-        comes = 1 + np.square(right).sum(axis=1)
-        # of many rows those are tried that gain most, or cost least, alone
-        alone = residual[kept] ** 2 / np.maximum(stays, NOTHING), residual[others] ** 2 / comes
-        most, least = np.argsort(-alone[0])[:EXCHANGED], np.argsort(alone[1])[:EXCHANGED]
-        out, into = residual[kept[most], None], residual[others[least]]
-        stays, comes, between = stays[most, None], comes[least], left[most] @ right[least].T
-        gained = comes * out**2 - stays * into**2 - 2 * out * into * between
-        with np.errstate(invalid="ignore", divide="ignore"):
-            gained /= stays * comes + between**2
-        gained[~np.isfinite(gained)] = 0.0  # a coefficient that nothing else determines
-        best = int(np.argmax(gained))
-        if not gained.flat[best] > self.tol * float(residual[kept] @ residual[kept]):
-            return None
-        i, j = np.unravel_index(best, gained.shape)
-        rows = np.append(np.delete(kept, most[i]), others[least[j]])
-        found: Array = np.linalg.lstsq(A[rows], sample.y[rows], rcond=None)[0]
-        return found
-
-    def step(
-        self, R: Array, size: Array, sample: Sample, grams: Grams, newton: bool
-    ) -> tuple[Array, Array]:
-        kept = self._inside(R, sample)
-        pull = sample.A.T @ (kept * R)
-        settled = np.abs(pull).max(axis=0) <= self.tol * sample.total * size
-        settled |= size <= NOTHING
-        return grams.solve(grams(kept / sample.weight[:, None]), pull), settled
 
 
 class Concentration:
@@ -239,17 +140,64 @@ def _kept(table: Table, residual: Array, h: float) -> Array:
 
 
 def _concentrated(table: Table, theta: Array, h: float, control: Control) -> Result:
-    """Go down until no concentration step gains anything, most of the way on a tenth of many rows."""
+    """Go down until no concentration step gains anything, most of the way on a tenth of many rows.
+
+    Where there are enough rows to see how many change sides, easier sums lead the way: from wherever a search ended they end
+    at one point, and the minima near that are low ones.
+    """
     residual = table.residual(theta)
-    value = _value(table, residual, h)
     if table.few is not None:
         part = table.few[0]
         aside = control.aside(control.left)
         near = _concentrated(part, theta, h * part.total / table.total, aside).theta
         moved = table.residual(near)
-        new = _value(table, moved, h)
-        if new < value:
-            theta, residual, value = near, moved, new
+        if _value(table, moved, h) < _value(table, residual, h):
+            theta, residual = near, moved
+    elif len(residual) > EDGE_ROWS:
+        found = _settled(table, *_eased(table, theta, residual, h, control), h, control)
+        if found.fun <= _value(table, residual, h):
+            return found
+    return _settled(table, theta, residual, h, control)
+
+
+def _eased(
+    table: Table, theta: Array, residual: Array, h: float, control: Control
+) -> tuple[Array, Array]:
+    """Follow the minimum of easier sums: coefficients and residuals."""
+    weight = np.ones(len(residual)) if table.weight is None else table.weight
+
+    def sum_at(residual: Array, width: Array) -> Any:
+        return eased((residual * residual)[:, None], weight, h, width)
+
+    for share in WIDTHS:
+        for _ in range(min(EASED_STEPS, control.left)):
+            edge = edges((residual * residual)[:, None], weight, h)
+            width = np.maximum(share * edge, NOTHING**2)
+            now = sum_at(residual, width)
+            kept, near = now.kept[:, 0], now.near[:, 0]
+            pull = _pull(table, kept, residual)
+            if np.abs(pull).max() <= SETTLED * table.total * np.sqrt(edge[0]):
+                break
+            curvature, _, below = moving_edge(now, residual[:, None], width)
+            mean = _pull(table, near, residual)
+            hessian = table.gram(curvature[:, 0]) + np.outer(mean, mean / below[0])
+            step = solved(hessian, pull, definite=True)
+            moved = None if step is None else residual - table.raw(step)
+            if moved is None or sum_at(moved, width).value[0] > now.value[0]:
+                step = solved(table.gram(kept), pull, definite=False)
+                assert step is not None
+                step = STRETCH * step
+                moved = residual - table.raw(step)
+            theta, residual = theta + step, moved
+            state = np.append(table.whole(theta), np.sqrt(now.value[0] / h))
+            if control.step(state, float(now.value[0])):
+                return theta, residual
+    return theta, residual
+
+
+def _settled(table: Table, theta: Array, residual: Array, h: float, control: Control) -> Result:
+    """Go down from coefficients until no concentration step gains anything."""
+    value = _value(table, residual, h)
     kept = _kept(table, residual, h)
     gram = table.gram(kept)
     rounding = ROUNDING if len(residual) <= MANY else ROUNDING_MANY

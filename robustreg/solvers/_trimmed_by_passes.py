@@ -23,8 +23,8 @@ from robustreg.solvers._trimmed import (
     ROUNDING,
     ROUNDING_MANY,
     Concentration,
-    inside,
 )
+from robustreg.solvers._trimming import inside
 
 #: edges that a pass compares for each candidate, about where a sample has it and elsewhere: the sum of squares is told to
 #: the square of their distance

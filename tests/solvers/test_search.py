@@ -11,7 +11,7 @@ from robustreg.losses._normal import with_breakdown
 from robustreg.solvers._search import Search, _agreed
 from robustreg.solvers._subsampling import MScale, Optimum, _apart, search
 from robustreg.solvers._subsets import Sample
-from robustreg.solvers._trimmed import TrimmedSquares
+from robustreg.solvers._trimming import TrimmedSquares
 
 
 def line(n=100):

@@ -5,11 +5,12 @@ import pytest
 
 from robustreg import LTSRegressor
 from robustreg.preparation import prepare
-from robustreg.solvers import Control, _trimmed
+from robustreg.solvers import Control, _trimmed, _trimming
 from robustreg.solvers._subsampling import NOTHING
 from robustreg.solvers._subsets import Sample
 from robustreg.solvers._table import Table
-from robustreg.solvers._trimmed import TrimmedSquares, _gram_after
+from robustreg.solvers._trimmed import _gram_after
+from robustreg.solvers._trimming import TrimmedSquares
 
 
 def tables():
@@ -81,7 +82,7 @@ def test_no_exchange_gains_among_more_rows_than_a_part(monkeypatch):
     model = LTSRegressor().fit(X, y)
     sample = Sample(np.column_stack([np.ones(1000), X]), y, np.ones(1000))
     criterion = TrimmedSquares(np.count_nonzero(model.support_) / 1000)
-    monkeypatch.setattr(_trimmed, "EXCHANGED", 1000)
+    monkeypatch.setattr(_trimming, "EXCHANGED", 1000)
     assert criterion.neighbour(sample, np.append(model.raw_intercept_, model.raw_coef_)) is None
 
 
@@ -204,7 +205,8 @@ def test_concentration_step_comes_after_a_newton_step_that_fails(monkeypatch):
     monkeypatch.setattr(_trimmed, "_by_newton", lambda *_: tried.append(True))
     table = table_of(3000)
     control = Control(tol=1e-8, max_iter=500)
-    found = _trimmed._concentrated(table, np.ones(table.size), 1600.0, control)
+    start = np.ones(table.size)
+    found = _trimmed._settled(table, start, table.residual(start), 1600.0, control)
     assert found.status == 0
     assert control.n_iter > 5
     assert len(tried) == (control.n_iter + 1) // 2
