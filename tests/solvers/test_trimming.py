@@ -166,5 +166,5 @@ def test_trimmed_squares_of_many_rows_hardly_depend_on_the_seed(n, p, bad):
 def test_rows_that_all_lie_at_the_edge_have_none_to_exchange():
     X = np.random.default_rng(0).standard_normal((1200, 4))
     model = LTSRegressor().fit(X, np.ones(1200))
-    np.testing.assert_array_equal(model.coef_, 0.0)
+    assert_allclose(model.coef_, 0.0, atol=1e-15)
     assert model.scale_ == 0.0
