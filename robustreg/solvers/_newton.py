@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from math import isfinite
 from typing import Any
 
@@ -34,6 +35,8 @@ STEP = 100.0
 LAST_PLACES = 1e-12
 #: curvature below which there is none
 TINY = float(np.finfo(float).tiny)
+#: residual of the last step where it is found by conjugate gradients: its decrement is right to a hundredth
+LAST_FORCING = 0.1
 #: pairs of steps and gradient changes that correct a kept Hessian
 MEMORY = 12
 
@@ -96,10 +99,18 @@ class IterativeMetric:
         precondition: Callable[[Array], Array] | None = None,
     ) -> None:
         self.product, self.forcing, self.precondition = product, forcing, precondition
-        self.lift = 0.0
+        self.lift, self.finite = 0.0, True
+        self._solved: tuple[Array, Array] | None = None
 
     def solve(self, gradient: Array) -> Array:
-        return conjugate_gradients(self.product, gradient, self.forcing, 200, self.precondition)
+        if self._solved is None or self._solved[0] is not gradient:
+            step = conjugate_gradients(self.product, gradient, self.forcing, 200, self.precondition)
+            self._solved = gradient, step
+        return self._solved[1]
+
+    def square(self, gradient: Array) -> float:
+        """Return ``g' H^-1 g``, to the accuracy of the steps."""
+        return float(gradient @ self.solve(gradient))
 
 
 def conjugate_gradients(
@@ -170,6 +181,7 @@ def newton(
     at_least: int = 0,
     lazy: bool = False,
     pays: float = PAYS,
+    worth: float = 1.0,
     settled: Callable[[float, float], bool] | None = None,
     precondition: Callable[[Array], Any] | None = None,
     **unused: Any,
@@ -205,7 +217,11 @@ def newton(
     lazy : bool
         Whether a Hessian is worth keeping (it costs much more than a gradient).
     pays : float, default=0.5
-        It is then kept while a step shrinks the gradient to this share.
+        A step with it pays where it shrinks the gradient to this share.
+    worth : float, default=1.0
+        Evaluations that take as long as a Hessian. One is kept for as many steps that do not pay: a new one for each
+        would take as long, and few would be better. So it is in the first half of the iterations. Beyond one ``hessp``
+        is needed as well: the end is then judged by products with the Hessian there.
     settled : callable, optional
         Asked with a small gradient whether the Newton decrement is small beside the value, too.
     precondition : callable, optional
@@ -230,31 +246,36 @@ def newton(
                 held = () if state.raw is None else (state.raw,)
                 state.hessian = hess(state.x, *args, *held)
             return DenseMetric(state.hessian, lift)
-        assert hessp is not None
-        forcing = min(0.1, np.sqrt(state.norm))
-        held = () if state.raw is None else (state.raw,)
         near = None if precondition is None else precondition(state.x)
+        return products(state, min(0.1, np.sqrt(state.norm)), near)
+
+    def products(state: _State, forcing: float, near: Any) -> IterativeMetric:
+        assert hessp is not None
+        held = () if state.raw is None else (state.raw,)
         return IterativeMetric(lambda v: hessp(state.x, v, *args, *held), forcing, near)
 
     x0 = np.array(x0, dtype=float)
     state = _State(x0, *(evaluate(x0, *args) if known is None else known))
-    pairs: deque[tuple[Array, Array]] = deque(maxlen=MEMORY)
+    pairs: deque[tuple[Array, Array, float]] = deque(maxlen=MEMORY)
     nit = nhev = 0
     status, stalled, lift, least = 99, 0, 0.0, state.norm
-    fresh = False
+    fresh, poor = False, 0
     if known is not None:
         control.tell(state.x, state.value)
     left = control.left
     while True:
-        small = state.norm <= tol and nit >= at_least
+        last, small = metric, state.norm <= tol and nit >= at_least
         if (small and hess is None) or nit >= left:
             status = 99 if control.stopped else 0 if small else 1
             break
         if metric is None:
-            metric, fresh = renew(state, lift), True
+            metric, fresh, poor = renew(state, lift), True, 0
             nhev += 1
             pairs.clear()
-        step = -_corrected(state.gradient, metric, pairs)
+        last = metric
+        if small and poor:  # the metric is far from the Hessian here, which a proof has to ask
+            last = products(state, LAST_FORCING, partial(_corrected, metric=metric, pairs=pairs))
+        step = -_corrected(state.gradient, last, pairs if last is metric else ())
         # One row of weight 1e10 makes every gradient per unit of weight small: ask the step as well.
         slope = float(step @ state.gradient)
         if small and np.abs(step).max(initial=0.0) <= STEP * tol:
@@ -262,17 +283,17 @@ def newton(
             if (
                 pairs and hess is not None
             ):  # a certificate asks the Hessian that is kept, without corrections
-                square = max(square, float(state.gradient @ metric.solve(state.gradient)))
+                square = max(square, float(state.gradient @ last.solve(state.gradient)))
             decrement = float(np.sqrt(max(square, 0.0)))
             if settled is None or settled(decrement, state.value):
                 status = 0
-                last = state.x + step
-                inside = lower is None or bool(np.all(last > lower))
+                ahead = state.x + step
+                inside = lower is None or bool(np.all(ahead > lower))
                 if inside and np.abs(step).max(initial=0.0) <= LAST_PLACES:
                     # The Hessian has the square of the condition number, and so has the rounding of what it was
                     # solved for; a gradient of residuals has not: the last places of x are free. Value and
                     # gradient stay those of before, which differ by rounding.
-                    state.x = last
+                    state.x = ahead
                 break
         following = None
         if slope < 0:
@@ -296,7 +317,7 @@ def newton(
             lift = max(10 * lift, 1e-8)
         elif length > 0.9:
             lift = 0.0
-        pairs.append((following.x - state.x, following.gradient - state.gradient))
+        moved, turned = following.x - state.x, following.gradient - state.gradient
         shrunk = following.norm / state.norm
         # compared with the least gradient so far: those of steps within rounding rise and fall
         level = following.value >= state.value - noise(state.value)
@@ -309,8 +330,11 @@ def newton(
             break
         # where values no longer tell, slow steps would be taken for the end
         enough = SAME if not lazy else min(pays, PAYS) if level else pays
-        if shrunk > enough or length < SHORT:
+        poor += shrunk > enough
+        if length < SHORT or poor >= (1 if level or 2 * nit > left else worth):
             metric = None
+        else:
+            pairs.append((moved, turned, _share(moved, turned, metric) if worth > 1 else 1.0))
         fresh = False
     if nit < at_least and control.left:  # one that found nothing to gain was one, too
         control.count()
@@ -324,7 +348,8 @@ def newton(
         status=status,
         success=status == 0,
         message=_MESSAGES[status],
-        metric=metric,
+        # one that steps which did not pay have left behind proves nothing here
+        metric=None if poor and last is metric else last,
     )
 
 
@@ -425,19 +450,33 @@ def _to_floor(
     return best, length
 
 
-def _corrected(gradient: Array, metric: Any, pairs: deque[tuple[Array, Array]]) -> Array:
-    """Two-loop recursion of L-BFGS about the kept Hessian."""
+def _share(moved: Array, turned: Array, metric: Any) -> float:
+    """Return the curvature of a kept Hessian along the last step as a share of that which was met there."""
+    bent = float(turned @ metric.solve(turned))
+    return float(moved @ turned) / bent if bent > 0 else 1.0
+
+
+def _corrected(
+    gradient: Array, metric: Any, pairs: Sequence[tuple[Array, Array, float]] | deque[Any]
+) -> Array:
+    """Two-loop recursion of L-BFGS about the kept Hessian, scaled to the curvature that the last step met."""
     if not pairs:
         step: Array = metric.solve(gradient)
         return step
-    usable = [(s, y, float(s @ y)) for s, y in pairs]
-    usable = [(s, y, sy) for s, y, sy in usable if sy > 1e-12 * np.sqrt((s @ s) * (y @ y))]
+    usable = [(s, y, float(s @ y), share) for s, y, share in pairs]
+    usable = [
+        (s, y, sy, share)
+        for s, y, sy, share in usable
+        if sy > 1e-12 * np.sqrt((s @ s) * (y @ y)) and share > 0
+    ]
     q, weights = gradient.copy(), []
-    for s, y, sy in reversed(usable):
+    for s, y, sy, _ in reversed(usable):
         weight = float(s @ q) / sy
         q -= weight * y
         weights.append(weight)
     r = metric.solve(q)
-    for (s, y, sy), weight in zip(usable, reversed(weights), strict=True):
+    if usable:
+        r = usable[-1][3] * r
+    for (s, y, sy, _), weight in zip(usable, reversed(weights), strict=True):
         r += (weight - float(y @ r) / sy) * s
     return r

@@ -29,6 +29,13 @@ KEEP_WORK = 4e6
 #: of several outputs a Hessian takes as long as many passes, and steps that shrink the gradient to this share pay
 #: (machine: of four classes at 1,000 x 200 45 ms in place of 67, at 5,000 x 20 14 in place of 17)
 PAYS_OF_SEVERAL = 0.7
+#: machine: operations of a Gram matrix that take as long as one of a pass (at 5,000 x 500 35 ms of 1.25e9, and 2 ms of
+#: 1e7)
+PASS = 10.0
+#: evaluations below which a new Hessian is the better choice where a step does not pay (machine: three classes at
+#: 2,000 x 100, where it is worth 3, take 9 ms in place of 13, Proposal 2 at 2,000 x 400, where it is worth 11, 45 in
+#: place of 56; at 5,000 x 500 logistic regression, worth 13, takes 80 in place of 115)
+MANY_PASSES = 12.0
 #: rounding: gains below this share of the value say no more, and a line search among them would take all its trials
 LEVEL = 16 * np.finfo(float).eps
 #: trials of a line search of L-BFGS (machine: with 20 of SciPy fits of 25 tables took up to 52 passes, with 8 up to 33)
@@ -171,13 +178,26 @@ def _newton_options(
         return {"hessp": objective.hessp, "options": options}
     work = objective.data.n_rows * objective.size**2
     options["lazy"] = work > KEEP_WORK or metric is not None or tol >= ROUGH
+    if options["lazy"] and work > KEEP_WORK:
+        options["worth"] = _worth(objective)
     if (objective.n_outputs or 1) > 1:
         options["pays"] = PAYS_OF_SEVERAL
     if objective.loss.additive:
         options["settled"] = lambda found, value: (
             relative_decrement(found, value, unit) <= DISTANCE * tol
         )
-    return {"hess": objective.hess, "options": options}
+    return {"hess": objective.hess, "hessp": objective.hessp, "options": options}
+
+
+def _worth(objective: Objective) -> float:
+    """Return how many evaluations take as long as a factored Hessian; 1 where these are few, or passes cost more than time."""
+    if not (objective.data.here and objective.data.dense):
+        return 1.0
+    n, q, outputs = objective.data.n_rows, objective.size, objective.n_outputs or 1
+    pairs = max(0.5 * outputs * (outputs - 1), 1.0)
+    gram, factor = n * (q / outputs) ** 2 * pairs, q**3 / 3
+    worth = (gram + factor) / (PASS * 4 * n * q)
+    return worth if worth >= MANY_PASSES else 1.0
 
 
 def _lbfgs(

@@ -300,3 +300,83 @@ def test_the_last_step_stays_inside_the_bounds():
         jac=lambda x: x + 1e-13, hess=lambda x: np.eye(1), lower=np.zeros(1),
     )  # fmt: skip
     assert found.status == 0 and found.x[0] > 0
+
+
+class Fading:
+    """Logistic losses of rows that are told apart well: curvature at the end is far below that at zero."""
+
+    def __init__(self):
+        rng = np.random.default_rng(3)
+        self.X = rng.normal(size=(400, 8))
+        self.y = (self.X @ rng.normal(size=8) + 0.1 * rng.normal(size=400) > 0).astype(float)
+        self.hessians = self.products = 0
+
+    def fun(self, x):
+        raw = self.X @ x
+        return np.logaddexp(0, raw).mean() - self.y @ raw / 400 + 5e-4 * x @ x
+
+    def jac(self, x):
+        return self.X.T @ (1 / (1 + np.exp(-self.X @ x)) - self.y) / 400 + 1e-3 * x
+
+    def exactly(self, x):
+        p = 1 / (1 + np.exp(-self.X @ x))
+        return self.X.T @ ((p * (1 - p))[:, None] * self.X) / 400 + 1e-3 * np.eye(8)
+
+    def hess(self, x):
+        self.hessians += 1
+        return self.exactly(x)
+
+    def hessp(self, x, v):
+        self.products += 1
+        return self.exactly(x) @ v
+
+    def minimise(self, **options):
+        options = {
+            "lazy": True,
+            "tol": 1e-9,
+            "settled": lambda found, value: found <= 1e-8,
+        } | options
+        return minimize(
+            self.fun, np.zeros(8), jac=self.jac, hess=self.hess, hessp=self.hessp, method=newton, options=options
+        )  # fmt: skip
+
+
+def test_a_hessian_that_costs_much_is_kept_for_some_steps_that_do_not_pay():
+    often, seldom = Fading(), Fading()
+    one, other = often.minimise(), seldom.minimise(worth=40.0, maxiter=200)
+    assert one.success and other.success
+    assert_allclose(one.x, other.x, rtol=1e-6)
+    assert seldom.hessians == 1 < often.hessians
+
+
+def test_the_end_is_judged_by_the_hessian_there():
+    """One from where curvature was larger would take the distance for smaller than it is."""
+    problem = Fading()
+    found = problem.minimise(worth=40.0, maxiter=200)
+    gradient = found.jac
+    there = gradient @ np.linalg.solve(problem.exactly(found.x), gradient)
+    start = gradient @ np.linalg.solve(problem.exactly(np.zeros(8)), gradient)
+    assert start < 0.2 * there
+    assert_allclose(found.metric.square(gradient), there, rtol=0.05)
+    assert problem.products > 0
+
+
+def test_a_fit_that_is_stopped_leaves_no_hessian_behind_that_is_far():
+    def stop(intermediate_result):
+        if len(seen) == 4:
+            raise StopIteration
+        seen.append(intermediate_result.fun)
+
+    seen, problem = [], Fading()
+    found = minimize(
+        problem.fun, np.zeros(8), jac=problem.jac, hess=problem.hess, hessp=problem.hessp, method=newton,
+        callback=stop, options={"lazy": True, "tol": 1e-9, "worth": 40.0, "maxiter": 200},
+    )  # fmt: skip
+    assert found.status == 99 and problem.hessians == 1
+    assert found.metric is None
+
+
+def test_in_the_second_half_of_the_iterations_a_hessian_is_renewed_at_once():
+    problem = Fading()
+    assert problem.minimise(worth=1000.0, maxiter=20).success
+    assert problem.hessians > 1
