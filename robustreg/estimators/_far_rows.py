@@ -13,8 +13,9 @@ from robustreg.estimators._stored import CountsRounding
 from robustreg.estimators._stored_far import BesideFar
 from robustreg.far_rows import FarRows, hidden, prepare_beside_far_rows
 from robustreg.losses import Loss
-from robustreg.solvers import DrawnIn, Result
-from robustreg.stored import has_heavy_rows
+from robustreg.objective import Objective
+from robustreg.solvers import DrawnIn, Result, seen_from_the_others
+from robustreg.stored import has_heavy_rows, in_coordinates
 
 #: slope per unit of weight, in units of the other rows, that changes no digit of a minimum
 UNFELT = 1e-16
@@ -92,7 +93,7 @@ class FitsFarRows(CountsRounding):
         usual = prepared._replace(data=far.usual)
         other = super()._solve_from(None, usual, progress, **how)
         worse = self._falls_short(other) or other.fun > found.fun * (1 + self.tol)
-        blind = hidden(prepared.data, far.usual)
+        blind = hidden(prepared.data, far.usual) or self._unseen(other, prepared) > self.tol
         if worse or blind:
             drawn = self._with_rows_drawn_in(prepared, progress, **how)
             if drawn is not None:
@@ -105,6 +106,31 @@ class FitsFarRows(CountsRounding):
         # what these coordinates tell apart those of the other rows may not hold
         other.prepared = usual
         return other
+
+    def _unseen(self, other: Result, prepared: Prepared) -> float:
+        """Return what the rows that are not far say of a smooth fit in coordinates of all; zero where that is not asked."""
+        data, far = prepared.data, cast(FarRows, self._far)
+        estimate = self._estimate(data.y, data.weight, data.total * prepared.units.mass)
+        loss, target = estimate.loss, estimate.target
+        convex = loss.smooth and loss.convex and loss.additive
+        # beside penalties of single columns the certificate is a gap, in the user's units
+        if not convex or data.y.ndim > 1 or estimate.together or estimate.penalty.by_column:
+            return 0.0
+        usual = prepared._replace(data=far.usual)
+        fitted = self._fitted(usual, other.x)
+        x = in_coordinates(data, fitted["coef_"], fitted["intercept_"])
+        near = np.delete(np.arange(data.n_rows), far.rows)
+        rows, weight = data.take_with_ones(far.rows), None
+        if data.weight is not None:
+            weight = data.weight[far.rows]
+        penalty, some = prepared.units.penalty(estimate.penalty, 0), data.subset(near)
+        raw = far.usual.take_with_ones(far.rows) @ np.atleast_2d(other.x).T
+        found = 0.0
+        for one, side, at in zip(x, target.reshape(len(target), -1).T, raw.T, strict=True):
+            part = Objective(loss, some.with_target(side[near], some.weight), penalty)
+            part = part.with_total(data.total)
+            found = max(found, seen_from_the_others(part, one, rows, side[far.rows], weight, at))
+        return found
 
     def _with_rows_drawn_in(self, prepared: Prepared, progress: Any, **how: Any) -> Result | None:
         """Fit with far rows drawn in, and let them out; None where the minimum is then not certain."""

@@ -22,6 +22,7 @@ from robustreg.solvers._directions import (
 )
 from robustreg.solvers._drawn_in import DrawnIn
 from robustreg.solvers._embedding import Embedding, mean_square
+from robustreg.solvers._far_slopes import seen_from_the_others
 from robustreg.solvers._fixed_scale import solve_fixed
 from robustreg.solvers._high_breakdown import (
     design_adaptive_scale,
@@ -104,6 +105,7 @@ __all__ = [
     "principal_directions",
     "residuals_about",
     "rows_of",
+    "seen_from_the_others",
     "solve_by_passes",
     "solve_each",
     "solve_fixed",

@@ -51,7 +51,7 @@ def fitted(model, X, y, weight=None):
     return not caught
 
 
-def exact_objective(model, X, y):
+def exact_objective(model, X, y, weight=1.0):
     """`objective` of scores in fractions: those of a far row are differences of large numbers."""
     coef = [[Fraction(c) for c in row] for row in model.coef_.tolist()]
     base = [Fraction(b) for b in model.intercept_.tolist()]
@@ -60,7 +60,7 @@ def exact_objective(model, X, y):
         for row in X.tolist()
     ]
     losses = row_losses(model, y, np.array(f))
-    return losses.sum() + model.alpha / 2 * (model.coef_**2).sum()
+    return (weight * losses).sum() + model.alpha / 2 * (model.coef_**2).sum()
 
 
 @pytest.mark.parametrize("far", [1e3, 1e5, 1e6, 1e8, 1e10, 1e11, 1e16, 1e100])
@@ -360,6 +360,42 @@ def test_two_far_rows_that_contradict_each_other_are_not_certified_by_one_of_the
     coef[0, 0] = max(0.0, 1 - intercept[0] - coef[0, 1] * X[0, 1]) / 1e16
     model.coef_, model.intercept_ = coef, intercept
     assert not certified or value <= objective(model, X, y) * (1 + 1e-7)
+
+
+@pytest.mark.parametrize("alpha", [1e-3, 1.0])
+@pytest.mark.parametrize("far", [1e14, 1e16])
+def test_units_of_far_rows_do_not_hide_the_gradient_of_the_others(far, alpha):
+    """Of the others a part of 1e-12 is left there: some digits, but fewer than a certificate asks for."""
+    certified = 0
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(40, 3))
+        y = (X.sum(axis=1) + rng.normal(size=40) > 0).astype(int)
+        X[0, :2], X[1, 0] = 1e12, far
+        X[:2] *= rng.choice([-1, 1], size=(2, 1))
+        y[:2] = rng.integers(2, size=2)
+        weight = np.r_[10.0, 10.0, np.ones(38)]
+        model = HingeClassifier(alpha=alpha, squared=True)
+        near = clone(model)
+        fitted(near, np.clip(X, -1e8, 1e8), y, weight)
+        if fitted(model, X, y, weight):
+            certified += 1
+            value = exact_objective(model, X, y, weight)
+            for shorter in ([1.0, 1.0], [1e-4, 1e-4], [1e8 / far, 1.0], [0.0, 1.0], [0.0, 0.0]):
+                model.coef_ = near.coef_ * [[*shorter, 1.0]]
+                model.intercept_ = near.intercept_
+                assert value <= exact_objective(model, X, y, weight) * (1 + 1e-7)
+    assert certified >= 4
+
+
+def test_a_gap_beside_bounds_needs_no_word_of_the_others():
+    rng = np.random.default_rng(8)
+    X = rng.normal(size=(60, 4)) * (rng.random((60, 4)) < 0.5)
+    y = (X.sum(axis=1) + rng.normal(size=60) > 0).astype(int)
+    X[0, :2], X[1, 0] = 1e12, 1e14
+    X[:2] *= rng.choice([-1, 1], size=(2, 1))
+    y[:2] = rng.integers(2, size=2)
+    assert fitted(HingeClassifier(squared=True, positive=True, fit_intercept=False), X, y)
 
 
 def hinge_in_fractions(X, y, weight, coef, intercept, alpha=1.0):
