@@ -20,6 +20,7 @@ MODELS = [
     SRegressor(loss="lqq", breakdown_point=0.3, fit_intercept=False),
     MMRegressor(),
     MMRegressor(loss="hampel", efficiency=0.9),
+    MMRegressor(method="smdm", loss="lqq"),
 ]
 each = pytest.mark.parametrize("model", MODELS, ids=repr)
 
@@ -69,6 +70,10 @@ def test_fit_is_that_in_memory(model, weighted, little):
     assert_array_equal(found.outliers(X, y), local.outliers_)
     if isinstance(model, MMRegressor):
         assert_allclose(found.initial_coef_, local.initial_coef_, atol=1e-7)
+    if hasattr(local, "design_scale_"):
+        assert_allclose(found.design_scale_, local.design_scale_, rtol=1e-7)
+        assert_allclose(found.design_coef_, local.design_coef_, atol=1e-7)
+        assert found.scale_ != found.design_scale_
 
 
 @each
@@ -199,6 +204,33 @@ def test_too_few_repetitions_are_refused_as_in_memory(little):
             fitting()
         messages.append(str(told.value))
     assert messages[0] == messages[1]
+
+
+def test_a_design_adaptive_scale_beside_targets_far_off(little):
+    X, y, bad = contaminated()
+    y[np.flatnonzero(bad)[:50]] = 1e12
+    model = MMRegressor(method="smdm", loss="lqq", fit_intercept=False, tol=1e-11)
+    held = table(X, y)
+    found, local = fit(model, held), clone(model).fit(X, y)
+    assert_allclose(found.scale_, local.scale_, rtol=1e-8)
+    assert held.passes <= 40
+
+
+def test_no_design_adaptive_scale_is_said_as_in_memory(little):
+    X, _, _ = contaminated()
+    rng = np.random.default_rng(2)
+    y = (
+        X.sum(axis=1)
+        + 3
+        + np.where(np.arange(N) < 10_000, rng.normal(size=N), 1e-6 * rng.normal(size=N))
+    )
+    model = MMRegressor(method="smdm")
+    for fitting in (
+        lambda: model.fit(X, y),
+        lambda: model._fit_table(table(X, y), None, None, None),
+    ):
+        with pytest.warns(ConvergenceWarning, match="no design-adaptive scale near the S-scale"):
+            fitting()
 
 
 def test_heavy_weights_are_repetitions(little):

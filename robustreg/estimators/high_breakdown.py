@@ -35,7 +35,6 @@ from robustreg.solvers import (
     Result,
     Search,
     descent_of,
-    design_adaptive_scale,
     finite_sample,
     solve_s,
     solve_trimmed,
@@ -376,11 +375,6 @@ class MMRegressor(BoundedRegressor):
     def _efficient(self) -> ResidualLoss:
         return with_efficiency(self._shape(), float(self.efficiency))
 
-    def _why_not(self, n_features: int) -> str:
-        if self.method == "smdm":
-            return "with method='smdm', which needs the leverage of each sample; pass method='mm'"
-        return super()._why_not(n_features)
-
     def _fit_majority(
         self, table: Any, prepared: Prepared, search: Search, control: Control
     ) -> Result:
@@ -390,11 +384,7 @@ class MMRegressor(BoundedRegressor):
             descent = descent_of(table, loss, control)
             found = descent.run(first.theta, first.sigma, first.residual)
             if self.method == "smdm" and not control.stopped:
-                weights = loss.weights(found.residual / found.sigma)
-                constants = design_adaptive(loss)
-                sigma = design_adaptive_scale(
-                    table, found.residual, weights, loss, constants, prepared.units.mass
-                )
+                sigma = descent.design_scale(found, design_adaptive(loss), prepared.units.mass)
                 if sigma < COLLAPSED * first.sigma:
                     again, again.advice = found, NO_DESIGN_SCALE
                 else:

@@ -25,7 +25,6 @@ from robustreg.solvers._embedding import Embedding, mean_square
 from robustreg.solvers._far_slopes import seen_from_the_others
 from robustreg.solvers._fixed_scale import solve_fixed
 from robustreg.solvers._high_breakdown import (
-    design_adaptive_scale,
     interpolation,
     solve_s,
 )
@@ -93,7 +92,6 @@ __all__ = [
     "absolute_stage",
     "beats_zero",
     "descent_of",
-    "design_adaptive_scale",
     "discriminant_directions",
     "finite_sample",
     "interpolation",

@@ -21,7 +21,7 @@ from robustreg.solvers._high_breakdown import (
 from robustreg.solvers._result import Result
 from robustreg.solvers._subsampling import MScale, Optimum
 from robustreg.solvers._table import Table
-from robustreg.solvers._table_by_passes import TableByPasses
+from robustreg.solvers._table_by_passes import DesignSums, TableByPasses
 
 #: a scale is solved for where Newton's next change of it would be the square of this
 SETTLED = 1e-8
@@ -31,6 +31,10 @@ MOST = 0.5
 #: step is taken, and then longer ones as long as that pays
 SHORTER = (1.0, 0.25, 0.0625)
 LONGER = tuple(2.0**k for k in range(1, int(np.log2(LONGEST)) + 1))
+
+
+#: passes for a design-adaptive scale, and how many times as long as those in memory its steps are at the most
+EQUATION, FASTER = 60, 8.0
 
 
 class _Point(NamedTuple):
@@ -97,6 +101,37 @@ class DescentByPasses(Descent):
             table, point.theta, sigma, None, fun=point.value if self.b is None else sigma,
             status=control.status(norm <= control.tol), optimality=norm,
         )  # fmt: skip
+
+    def design_scale(
+        self, found: Result, constants: tuple[float, float, float], mass: float
+    ) -> float:
+        """Return that of :meth:`Descent.design_scale`, 0 where so many passes do not find it: mostly six."""
+        table, kappa = self.table, constants[0]
+        gram = table.squares(self.loss, found.theta, found.sigma)
+        inverse = np.linalg.pinv(gram, hermitian=True)
+        leverages = table.leverages(self.loss, found.theta, found.sigma, inverse, mass)
+
+        def sums(scale: float | None) -> tuple[float, float]:
+            square, count = table.data.sum(DesignSums(self.loss, leverages, constants, scale))
+            return square, kappa * count
+
+        square, count = sums(None)  # from the weights of the fit, to keep their zeros
+        at, low, high = 0.5 * float(np.log(square / count)), -np.inf, np.inf
+        last, left = at, 0.0
+        for _ in range(EQUATION):
+            square, count = sums(float(np.exp(at)))
+            # the step that is made in memory, of which many may be short, and that of the secant; both go to a solution
+            fixed = 0.5 * float(np.log(square / count))
+            before, left = left, square - count
+            slope = (left - before) / (at - last) if at != last and before else 0.0
+            step = -left / slope if slope < 0 else float(np.copysign(np.inf, fixed))
+            if abs(step) <= SETTLED or fixed == 0:
+                return float(np.exp(at + step)) if fixed else float(np.exp(at))
+            low, high = (at, high) if fixed > 0 else (low, at)
+            longest = FASTER * abs(fixed) if before else abs(fixed)
+            step = float(np.copysign(min(abs(step), longest), fixed))
+            last, at = at, at + step if low < at + step < high else 0.5 * (low + high)
+        return 0.0
 
     def _begin(self, theta: Array, sigma: float) -> _Point:
         """Return the start, or the optimum of the sample next to it where that is better on all rows."""

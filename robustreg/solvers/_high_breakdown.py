@@ -117,6 +117,15 @@ class Descent:
         status = control.status(norm <= tol)
         return result(table, theta, sigma, residual, fun=value, status=status, optimality=norm)
 
+    def design_scale(
+        self, found: Result, constants: tuple[float, float, float], mass: float
+    ) -> float:
+        """Return the :func:`design_adaptive_scale` of a fit with the loss."""
+        weights = self.loss.weights(found.residual / found.sigma)
+        return design_adaptive_scale(
+            self.table, found.residual, weights, self.loss, constants, mass
+        )
+
     def _pull(self, residual: Array, sigma: float) -> Array:
         return self.table.pull(lambda r: self.loss.psi(r / sigma), residual)
 

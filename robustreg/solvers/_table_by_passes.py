@@ -111,6 +111,71 @@ class Squares:
 
 
 @dataclass(frozen=True)
+class Leverages:
+    """How much rows count in a fit, and their leverages there.
+
+    Parameters
+    ----------
+    loss : ResidualLoss
+        Thresholds in units of the scale.
+    at : array of shape (q,)
+        Coefficients as blocks take them.
+    sigma : float
+        The scale.
+    root : array of shape (q, p)
+        Of the inverse of the weighted products of the columns, as blocks take it.
+    mass : float
+        Number of repetitions that a weight of one stands for.
+    """
+
+    loss: ResidualLoss
+    at: Array
+    sigma: float
+    root: Array
+    mass: float
+
+    def __call__(self, block: Block) -> tuple[Array, Array, Array]:
+        """Return residuals, how much they count, and leverages."""
+        residual = block.y - block.raw(self.at)
+        weights = self.loss.weights(residual / self.sigma)
+        form = (block.raw(self.root) ** 2).sum(axis=1)
+        return residual, weights, np.clip(weights * form / self.mass, 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class DesignSums:
+    """Both sides of the equation of a design-adaptive scale, but for kappa.
+
+    Parameters
+    ----------
+    loss : ResidualLoss
+        Thresholds in units of the scale.
+    leverages : Leverages
+        Of the rows.
+    constants : tuple of three floats
+        kappa, and the two of tau.
+    scale : float or None
+        The scale; None to weight rows as the fit does.
+    """
+
+    loss: ResidualLoss
+    leverages: Leverages
+    constants: tuple[float, float, float]
+    scale: float | None
+
+    def __call__(self, block: Block) -> tuple[float, float]:
+        residual, weights, leverage = self.leverages(block)
+        _, first, second = self.constants
+        tau = np.sqrt(1.0 - first * leverage) * (1.0 + second * leverage)
+        counts = weighted(block, tau**2)
+        if self.scale is None:
+            return float(weighted(block, weights) @ residual**2), float(counts @ weights)
+        scaled = residual / (tau * self.scale)
+        weights = self.loss.weights(scaled)
+        return float(counts @ (weights * scaled**2)), float(counts @ weights)
+
+
+@dataclass(frozen=True)
 class Lengths:
     """Sums of rho after multiples of a step, and how many residuals each changes by more than half of them.
 
@@ -293,6 +358,14 @@ class TableByPasses(Columns):
     def squares(self, loss: ResidualLoss, theta: Array, sigma: float) -> Array:
         """Return the weighted products of the columns of a step of reweighted least squares: one pass."""
         return self.gram_inward(self.data.sum(Squares(loss, self.at(theta), sigma))[0])
+
+    def leverages(
+        self, loss: ResidualLoss, theta: Array, sigma: float, inverse: Array, mass: float
+    ) -> Leverages:
+        """Return how blocks tell the leverages of their rows."""
+        values, vectors = np.linalg.eigh(inverse)
+        root = vectors * np.sqrt(np.maximum(values, 0.0))
+        return Leverages(loss, self.at(theta), sigma, self.at(root), mass)
 
     def lengths(
         self,

@@ -341,7 +341,6 @@ REFUSED = [
     (L1Regressor(solver="highs"), "L1Regressor .*solver='highs'"),
     (HingeClassifier(multi_class="crammer_singer"), "HingeClassifier .*'crammer_singer'"),
     (DiceClassifier(), "DiceClassifier .*needs all samples at once"),
-    (MMRegressor(method="smdm"), "MMRegressor .*method='smdm'.*pass method='mm'"),
     (HuberRegressorCV(), "HuberRegressorCV needs them"),
     (LinearEmbedding(), "needs them"),
 ]

@@ -17,7 +17,6 @@ from robustreg import (
     L2Regressor,
     LinearEmbedding,
     LogisticClassifier,
-    MMRegressor,
     QuantileRegressor,
     RobustRegressor,
     device_rows,
@@ -227,7 +226,6 @@ def test_scores_of_scikit_learn(device):
 
 
 REFUSED = [
-    (MMRegressor(method="smdm"), r"^X is an array of .* MMRegressor \(with method='smdm'"),
     (LinearEmbedding(), r"^X is an array of .* computed by NumPy"),
     (DiceClassifier(), r"^X is an array of .* DiceClassifier \(which needs all samples at once\)"),
     (HuberRegressor(scale="mad"), r"scale='mad', which needs all residuals many times"),

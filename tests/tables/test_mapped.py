@@ -14,7 +14,7 @@ from robustreg import (
     HuberRegressor,
     L1Regressor,
     L2Regressor,
-    MMRegressor,
+    LTSRegressor,
     RobustRegressor,
     remote,
 )
@@ -78,7 +78,7 @@ def test_types_and_orders_of_files(dtype, order, tmp_path, little):
 
 
 @pytest.mark.parametrize("model", [HuberRegressor(scale="mad"), RobustRegressor(loss="tukey"),
-                                   RobustRegressor(alpha=1.0, penalty="mcp"), MMRegressor(method="smdm")], ids=repr)  # fmt: skip
+                                   RobustRegressor(alpha=1.0, penalty="mcp"), LTSRegressor()], ids=repr)  # fmt: skip
 def test_what_needs_all_samples_is_fitted_as_an_array_is(model, tmp_path, little, passes):
     found = clone(model).fit(mapped(tmp_path, X), Y)
     assert not passes
