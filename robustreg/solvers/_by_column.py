@@ -2,7 +2,7 @@
 
 The problem is solved on some columns. The gradient of all of them, one pass, gives the duality gap in the
 whole problem and says which others would leave zero; these join until the gap is small. So the end proves
-that the columns left out are zero. Only those that are looked at are ever dense.
+that the columns left out are zero. Only those that are looked at are ever dense, and not those if they are many and sparse.
 
 A loss with kinks is met by the method of multipliers: its envelope about the slopes found last is smooth,
 and its minimum gives the next slopes, which are the dual point of the certificate.
@@ -17,16 +17,17 @@ Mathematics of Operations Research 1, 97-116.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
 
 import numpy as np
 
-from robustreg._array import Array
+from robustreg._array import Array, is_sparse
 from robustreg.coordinates import Coordinates
 from robustreg.data import Data
-from robustreg.objective import Objective
+from robustreg.objective import Evaluation, Objective
 from robustreg.penalties import L2
 from robustreg.solvers._column_penalty import ColumnPenalty
 from robustreg.solvers._control import Control
@@ -37,8 +38,9 @@ from robustreg.solvers._kept_gram import KeptGram
 from robustreg.solvers._kinks import offsets
 from robustreg.solvers._multipliers import Multipliers, tied_rows, vertex
 from robustreg.solvers._penalised_quadratic import Limits
-from robustreg.solvers._proximal_newton import NotSmooth, proximal_newton
+from robustreg.solvers._proximal_newton import DenseModel, Model, NotSmooth, proximal_newton
 from robustreg.solvers._result import Result
+from robustreg.solvers._sparse_quadratic import SparseModel
 
 #: columns to begin with, and to add at the least: their Gram matrix takes less than a pass over a wide X
 FIRST = 100
@@ -59,6 +61,12 @@ JOIN, WHILE_JOINING = 0.25, 0.3
 STRONGER, STAGES, ROUGH = 0.3, 8, 1e-2
 #: of the tolerance, what a round may leave on its columns
 SHARE = 1e-6
+#: sparse columns from which on their inner products are those of sparse rows, and the share of entries that are not zero up
+#: to which they are (machine: 20,000 rows with 60 entries each, 2,200 of 100,000 columns in use: .1 s in place of 2)
+MANY, FILLED = 500, 0.1
+#: sparse columns from which on products with the Hessian are sooner found than its factor (machine: of 5,000 a factor
+#: takes 2 s, and these rows' product 4 ms), and those up to which it is made where products do not lead to the end
+LARGE, FACTORED = 2_000, 10_000
 #: a gap from which the rows on their kinks are guessed, and one that needs no better end
 CLOSE, EXACT = 1e-2, 1e-12
 #: smallest gradient, per unit of weight in standardised units, that rounding lets a fit reach
@@ -117,7 +125,9 @@ class OnColumns:
     def on(self, kept: Array) -> tuple[Objective, NotSmooth, Array]:
         """Return loss, penalty and its square on some columns, which hold those without a penalty."""
         data, penalised = self.objective.data, kept
-        few_data = dense_columns(data, kept, copied=self.combined is not None)
+        few_data = data.columns(kept)
+        if not self._stays_sparse(few_data):
+            few_data = dense_columns(data, kept, copied=self.combined is not None)
         if self.combined is not None:
             free = np.isin(kept, self.combined.columns)
             few_data, penalised = (
@@ -139,6 +149,14 @@ class OnColumns:
         groups, inner = np.unique(own[held], return_inverse=True)
         labels[np.flatnonzero(np.repeat(held, outputs))] = np.repeat(inner, outputs)
         return few, GroupLimits(self.part.even_l1[groups], labels), bend
+
+    def _stays_sparse(self, few: Data) -> bool:
+        """Whether products with some columns are those of sparse rows."""
+        if few.explicit or not is_sparse(few.X) or few.size <= MANY:
+            return False
+        loss, few_entries = self.objective.loss, few.X.nnz <= FILLED * few.n_rows * few.size
+        plain = self.part.labels is None and self.combined is None and not self.objective.n_extra
+        return bool(plain and loss.convex and few_entries)
 
     def key(self, kept: Array) -> Any:
         """Say which columns :meth:`on` makes of some."""
@@ -346,7 +364,7 @@ def _with_columns(
         start, known = grams.start(few, key, problem.take(theta, kept))
         inner = control.phase(tol=max(rough, control.tol), view=partial(problem.whole, kept=kept))
         hessian = partial(grams.hessian, few, key)
-        found = proximal_newton(few, start, limits, bend, inner, hessian, known)
+        found = _minimised(few, start, limits, bend, inner, hessian, known)
         grams.ended(few, key, found.x, found.loss)
         found.x = theta = problem.whole(found.x, kept)
         if len(kept) == len(problem.live) and problem.combined is None:
@@ -374,6 +392,32 @@ def _with_columns(
         kept = np.union1d(kept, np.flatnonzero(np.isin(units, units[join]) & problem.live))
     assert found is not None
     return found
+
+
+def _minimised(
+    few: Objective,
+    start: Array,
+    limits: Any,
+    bend: Array,
+    control: Control,
+    hessian: Callable[[Array, Array | None, bool], Array],
+    known: Evaluation | None,
+) -> Result:
+    """Minimise on some columns; on very many sparse ones by products with the Hessian, as far as these lead."""
+
+    def sparse(theta: Array, loss: Evaluation, stale: bool) -> Model:
+        return SparseModel(few, limits, bend, theta, loss)
+
+    def dense(theta: Array, loss: Evaluation, stale: bool) -> Model:
+        H, convex = hessian(theta, loss.raw, stale), bool(few.loss.convex)
+        return DenseModel(H, limits, bend, theta, convex=convex)
+
+    if not few.data.dense and few.size > LARGE:
+        found = proximal_newton(few, start, limits, bend, control, sparse, known)
+        if found.excess <= control.tol or few.size > FACTORED:
+            return found
+        start, known = found.x, found.loss
+    return proximal_newton(few, start, limits, bend, control, dense, known)
 
 
 def _kept_gram(data: Data) -> KeptGram:

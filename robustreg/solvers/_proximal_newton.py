@@ -49,13 +49,50 @@ class NotSmooth(Protocol):
     def minimise(self, H: Array, c: Array, v: Array) -> Array: ...
 
 
+class Model(Protocol):
+    """A quadratic model of a smooth function, plus what is not smooth."""
+
+    @property
+    def largest(self) -> float: ...
+    def minimum(self, gradient: Array, ridge: float) -> Array: ...
+
+
+class DenseModel:
+    """The model about a point by the Hessian there.
+
+    Parameters
+    ----------
+    H : array of shape (q, q)
+        It is overwritten. Where it need not be positive (not ``convex``) it is lifted.
+    limits, bend
+        As of :func:`proximal_newton`.
+    theta : array of shape (q,)
+        The point.
+    """
+
+    def __init__(
+        self, H: Any, limits: NotSmooth, bend: Array, theta: Array, *, convex: bool
+    ) -> None:
+        own = np.diag(H)  # columns of a group keep the units of the user
+        self.limits, self.theta, self.largest = limits, theta, float(own.max(initial=0.0))
+        if np.isfinite(self.largest):
+            H[np.diag_indices_from(H)] += bend + DAMPING * np.where(own > 0, own, self.largest)
+            H = H if convex else lifted(H)
+        self.H = H
+
+    def minimum(self, gradient: Array, ridge: float) -> Array:
+        """Return the minimum, ``ridge`` being added to the diagonal."""
+        H = self.H + ridge * np.eye(len(self.H)) if ridge else self.H
+        return self.limits.minimise(H, gradient - H @ self.theta, self.theta)
+
+
 def proximal_newton(
     objective: Objective,
     theta: Array,
     limits: NotSmooth,
     bend: Array,
     control: Control,
-    hessian: Callable[[Array, Array | None, bool], Array] | None = None,
+    model_at: Callable[[Array, Evaluation, bool], Model] | None = None,
     known: Evaluation | None = None,
 ) -> Result:
     """Minimise ``objective + limits + theta @ (bend * theta) / 2``.
@@ -73,9 +110,9 @@ def proximal_newton(
     control : Control
         Largest distance of minus the gradient from the subdifferential that counts as solved, and steps that are
         left.
-    hessian : callable, optional
-        Returns that of the objective, given a point and the predictions there, where these were kept, and whether
-        that of a point nearby will do. Without it each look at a point is a pass that returns the Hessian as well.
+    model_at : callable, optional
+        Returns the quadratic model, given a point and the objective there, and whether the Hessian of a point nearby
+        will do. Without it each look at a point is a pass that returns the Hessian as well.
     known : Evaluation, optional
         Of the objective at the start.
 
@@ -86,7 +123,7 @@ def proximal_newton(
         ``status``.
     """
     start, theta, n_extra = theta, limits.zeroed(theta), objective.n_extra
-    convex, order = bool(objective.loss.convex), 2 if hessian is None else 1
+    convex, order = bool(objective.loss.convex), 2 if model_at is None else 1
     if not np.array_equal(start, theta):
         known = None
     stale = convex and known is not None  # of the neighbour that the start is the end of
@@ -100,19 +137,18 @@ def proximal_newton(
     total, ridge, tol = value + limits.value(theta), 0.0, control.tol
     worst = float(limits.excess(theta, gradient).max(initial=0.0))
     while worst > tol and control.left:
-        H: Any = loss.hessian if hessian is None else hessian(theta, loss.raw, stale)
-        largest = float(np.diag(H).max(initial=0.0))
+        if model_at is None:
+            model: Model = DenseModel(loss.hessian, limits, bend, theta, convex=convex)
+        else:
+            model = model_at(theta, loss, stale)
+        largest = model.largest
         if not np.isfinite(worst + largest):  # a penalty beyond floating point
             break
         if not largest > 0:  # a piecewise linear stretch: the gradient alone says how far to go
             ridge = max(ridge, worst)
-        own = np.diag(H)  # columns of a group keep the units of the user
-        H[np.diag_indices_from(H)] += bend + DAMPING * np.where(own > 0, own, largest)
-        H = H if convex else lifted(H)
         tried = None
         while tried is None and ridge <= HEAVIEST * max(largest, worst):
-            lifting = H + ridge * np.eye(len(H)) if ridge else H
-            target = limits.minimise(lifting, gradient - lifting @ theta, theta)
+            target = model.minimum(gradient, ridge)
             tried = _searched(smooth, limits, theta, target, gradient, total, n_extra, worst)
             if tried is None or tried.share < SHORT:
                 # the model is believed too far out: the next is steeper
