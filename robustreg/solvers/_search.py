@@ -51,6 +51,8 @@ EXCHANGES, EXCHANGED = 6, 150
 EASY = 10
 #: searches about the best minimum of an easier criterion, at the most, and starts of each
 SEARCHES, SCATTERED = 3, 14
+#: times that it is asked whether a little change of the best that was found leads to a better one
+POLISHED = 3
 #: how far from it they are, and others from the best that was found: root mean squares of the changes of residuals, as
 #: shares of their size
 FAR, NEAR = (0.3, 1.5), (0.02, 0.3)
@@ -139,11 +141,14 @@ class Search:
             if not first and ended[0].hits > 1:
                 break
             near = []
-        best = ended[0]
-        about = scattered(sample, best.theta, best.value, NEAR, SCATTERED, self.rng)
-        moved = [best._replace(theta=theta, hits=0) for theta in about]
-        optima = _united(criterion, sample, followed(criterion, sample, moved, best.value), ended)
-        return [optima[0]._replace(hits=max(optima[0].hits, 1))]
+        for _ in range(POLISHED):
+            best = ended[0]
+            about = scattered(sample, best.theta, best.value, NEAR, SCATTERED, self.rng)
+            moved = [best._replace(theta=theta, hits=0) for theta in about]
+            ended = _united(
+                criterion, sample, followed(criterion, sample, moved, best.value), ended
+            )
+        return [ended[0]._replace(hits=max(ended[0].hits, 1))]
 
     def _optima(
         self, criterion: Criterion, sample: Sample, rough: Sample | None, whole: Criterion
