@@ -67,6 +67,14 @@ def test_collection_is_refused_by_its_name(cls, name):
         cls().fit(**given)
 
 
+def test_who_refuses_a_collection_is_called_what_it_is():
+    for given in ({"X": X, "y": Collection()}, {"X": Collection((40, 2)), "y": Collection()}):
+        with pytest.raises(TypeError, match="LinearEmbedding needs them here"):
+            robustreg.LinearEmbedding().fit(**given)
+    with pytest.raises(TypeError, match="A fit to labels with X in this process needs them here"):
+        robustreg.LogisticClassifier().fit(X, Collection())
+
+
 def test_several_quantiles_of_a_collection_are_refused():
     model = robustreg.QuantileRegressor(quantile=[0.1, 0.9], alpha=0.0)
     with pytest.raises(TypeError, match=r"vector of quantiles; pass one"):

@@ -26,7 +26,7 @@ def plain_labels(y: Any) -> Any:
     ValueError
         If a label is missing.
     """
-    refuse_lazy("A classifier", y=y)
+    refuse_lazy("A fit to labels with X in this process", y=y)
     columns = [column for _, column in table_columns(y)] or [y]
     if any(map(_lacks_labels, columns)):
         raise ValueError("y contains missing values: drop those rows or give them a label.")

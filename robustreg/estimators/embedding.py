@@ -14,6 +14,7 @@ from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted
 
 from robustreg._array import Array, is_sparse
+from robustreg._lazy import refuse_lazy
 from robustreg._threads import blas_aside
 from robustreg.data import take_rows
 from robustreg.estimators._base import DocumentedEstimator
@@ -242,6 +243,7 @@ class LinearEmbedding(
             wrong shape, or there are no rows that belong together or none that do not.
         """
         self._check_parameters()
+        refuse_lazy(type(self).__name__, X=X, y=y)
         table, y = check_data(self, X, plain_labels(y), fit=True)
         if self.n_components > table.shape[1]:
             raise complain(self, "n_components", f"at most n_features = {table.shape[1]}")
