@@ -133,7 +133,8 @@ def _dask_ml(client: Any, X: Any, y: Any, label: Any) -> list[Any]:
     """Return rows of dask-ml by its L-BFGS: its default, ADMM, takes several times as long for fewer digits."""
     try:
         from dask_ml.linear_model import LinearRegression, LogisticRegression
-    except ImportError:
+    except ImportError as error:
+        print(f"no dask-ml beside: {error}", flush=True)
         return []
     rows = []
     for kind, target in ((LinearRegression, y), (LogisticRegression, label)):
