@@ -19,7 +19,15 @@ dask = pytest.importorskip("dask", reason="Dask is an optional dependency: extra
 distributed = pytest.importorskip("distributed", reason="comes with the extra `dask`")
 import dask.array as da
 
-from robustreg import HuberRegressor, L1Regressor, L2Regressor, MMRegressor, Rows, remote
+from robustreg import (
+    HuberRegressor,
+    L1Regressor,
+    L2Regressor,
+    LTSRegressor,
+    MMRegressor,
+    Rows,
+    remote,
+)
 from robustreg.tables import _dask, add
 from tests._pages import scripts
 from tests.tables._collections import N, P, arrays, assert_same, rows
@@ -90,12 +98,21 @@ def many(n=40_000, p=10, parts=16):
 
 
 def test_same_bits_on_any_number_of_workers(client):
-    models = [HuberRegressor(scale="proposal2"), HuberRegressor(), L1Regressor(), MMRegressor()]
+    models = [
+        HuberRegressor(scale="proposal2"),
+        HuberRegressor(),
+        L1Regressor(),
+        MMRegressor(),
+        LTSRegressor(),
+    ]
 
     def bits():
         fitted = [clone(model).fit(*arrays(*rows())) for model in models]
-        for model in fitted:
+        *others, trimmed = fitted
+        for model in others:
             assert_same(model, clone(model).fit(*rows()))
+        # its sum has minima next to each other
+        assert_allclose(trimmed.raw_scale_, clone(trimmed).fit(*rows()).raw_scale_, rtol=2e-5)
         return [np.append(model.coef_, model.intercept_) for model in fitted]
 
     found = [bits()]
