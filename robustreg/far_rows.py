@@ -95,16 +95,23 @@ def prepare_beside_far_rows(
     return *_beside(X, y, weight, kept, far, data, rank, options), FarRows(far, data)
 
 
-def hidden(near: Data, usual: Data) -> bool:
-    """Whether the ``usual`` coordinates, of all rows, leave no digit of a column of the rows that are not far.
+def hidden(near: Data, usual: Data, least: float = 1.0) -> bool:
+    """Whether the ``usual`` coordinates, of all rows, leave too little of a column of the rows that are not far.
 
     What a fit in them says of its distance from the minimum then says nothing of those rows.
+
+    Parameters
+    ----------
+    near, usual : Data
+        The rows in coordinates of those that are not far, and of all.
+    least : float
+        What rounding of a pull in the usual coordinates may be at the most in those of the others.
     """
     sizes = [
         np.abs(part.transform.reshape(len(part.center), -1)).max(axis=1, initial=0.0)
         for part in (near.coordinates, usual.coordinates)
     ]
-    return bool(np.any(EPS * sizes[0] > sizes[1]))
+    return bool(np.any(EPS * sizes[0] > least * sizes[1]))
 
 
 def _largest(data: Data, X: Any, kept: Array | None) -> Array:

@@ -93,7 +93,10 @@ class FitsFarRows(CountsRounding):
         usual = prepared._replace(data=far.usual)
         other = super()._solve_from(None, usual, progress, **how)
         worse = self._falls_short(other) or other.fun > found.fun * (1 + self.tol)
-        blind = hidden(prepared.data, far.usual) or self._unseen(other, prepared) > self.tol
+        # a gap counts what slopes leave unbalanced in the coordinates in which they were found
+        least = 1.0 if self._score_loss(prepared.data.y)[0].smooth else self.tol
+        blind = hidden(prepared.data, far.usual, least)
+        blind = blind or self._unseen(other, prepared) > self.tol
         if worse or blind:
             drawn = self._with_rows_drawn_in(prepared, progress, **how)
             if drawn is not None:
