@@ -1,6 +1,7 @@
 """Exact minima by passes where rows that are in doubt cannot all be fetched: hard tables."""
 
 import warnings
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -8,7 +9,14 @@ from numpy.testing import assert_allclose
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from robustreg import HuberRegressor, L1Regressor, QuantileRegressor, RobustRegressor, remote
+from robustreg import (
+    HingeClassifier,
+    HuberRegressor,
+    L1Regressor,
+    QuantileRegressor,
+    RobustRegressor,
+    remote,
+)
 from robustreg.losses import Pinball
 from robustreg.solvers import Control
 from robustreg.solvers._kinked_passes import BINS, Spread, edge
@@ -224,3 +232,27 @@ def test_bins_hold_what_they_say():
         assert np.count_nonzero(size < room) <= share * len(size)
         assert spread.within(exact) >= np.count_nonzero(size < exact)
     assert Spread.of(np.array([1e300, 0.0, 5e-324]), None).counts[[0, BINS - 1]].tolist() == [2, 1]
+
+
+@pytest.mark.parametrize("seed", [10, 13, 26])
+def test_labels_by_chance_beside_whole_numbers_end_with_a_true_certificate(seed):
+    """No row in reach is on its kink, where the sample has led to the wrong end of a flat stretch."""
+    rng = np.random.default_rng(seed)
+    X, y = np.round(rng.normal(size=(4400, 1))), rng.integers(0, 2, size=4400)
+    weight = rng.integers(1, 4, size=4400).astype(float)
+    model = HingeClassifier(alpha=4700.0)
+    with (
+        patch.object(remote, "TAKE_BYTES", 40_000),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        found = clone(model)._fit_table(table(X, y, weight), None, None, None)
+    local = clone(model).fit(X, y, sample_weight=weight)
+
+    def objective(fitted):
+        margin = (2 * y - 1) * fitted.decision_function(X)
+        size = 0.5 * model.alpha * np.sum(fitted.coef_**2)
+        return weight @ np.maximum(1 - margin, 0) + size
+
+    excess = 1 - objective(local) / objective(found)
+    assert excess <= found.optimality_ + 1e-12
