@@ -103,6 +103,7 @@ def test_same_bits_on_any_number_of_workers(client):
         HuberRegressor(),
         L1Regressor(),
         MMRegressor(),
+        HuberRegressor(alpha=500.0, l1_ratio=0.5, penalty_weights=[1.0, 0.0, 2.0, np.inf]),
         LTSRegressor(),
     ]
 
