@@ -199,11 +199,9 @@ class LinearClassifier(ClassifierMixin, FitsFarRows, LinearScores):
         self.__dict__.pop("_masses", None)
         self._leave_out()
 
-    def _solve_from(
-        self, start: Array | None, prepared: Prepared, progress: Any = None, **how: Any
-    ) -> Result:
+    def _known(self, prepared: Prepared) -> Result | None:
         if len(self.classes_) > 1:
-            return super()._solve_from(start, prepared, progress, **how)
+            return None
         data = prepared.data
         x = np.zeros((1, data.size + data.intercept))
         return Result(x=x, fun=0.0, nit=0, status=0, optimality=0.0)
