@@ -197,21 +197,23 @@ def about_medians(
     if intercept:
         center = np.array([weighted_median(column, weight) for column in rows.T])
     inside = Coordinates(center, transform, coordinates.precise).apply(rows)
-    noise = EXACTLY * np.abs(inside).max(axis=0, initial=0.0)
     if coordinates.diagonal:  # where columns are not mixed only their offsets are rounded
-        noise = ROUNDED * np.abs(center * transform)
-    unit = np.array([_typical(*column, weight) for column in zip(inside.T, noise, strict=True)])
+        noise = np.broadcast_to(ROUNDED * np.abs(center * transform), inside.shape)
+    else:  # entries are rounded in proportion to their own row: one far out says nothing of the others
+        terms = np.abs(rows - center) @ np.abs(transform)
+        noise = EXACTLY * np.minimum(np.abs(inside).max(axis=0, initial=0.0), terms)
+    unit = np.array([_typical(*column, weight) for column in zip(inside.T, noise.T, strict=True)])
     return Coordinates(center, transform / unit, coordinates.precise)
 
 
-def _typical(column: Array, noise: float, weight: Array | None) -> float:
+def _typical(column: Array, noise: Array, weight: Array | None) -> float:
     """Median size of the entries, of those that are not zero but for noise where most are; never zero."""
     size = np.abs(column)
     moving = size > noise
-    median = weighted_median(size, weight)
     if not moving.any():
         return 1.0
-    if median <= noise:
+    median = weighted_median(np.where(moving, size, 0.0), weight)
+    if median == 0:
         median = weighted_median(size[moving], None if weight is None else weight[moving])
     return median
 

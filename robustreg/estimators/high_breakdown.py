@@ -405,10 +405,15 @@ class LTSRegressor(HighBreakdownRegressor):
     bounded effect. Then the samples within 2.2414 scales of that fit are fitted once more by least
     squares, which increases the efficiency.
 
-    The search is FAST-LTS: from many starts each step fits the h rows with the smallest residuals by least
-    squares, which never makes the sum larger. Starts are those of `SRegressor`. With many rows a sample of
-    them is searched, for a low M-scale that rejects as many rows, because it varies less between samples
-    than the trimmed sum.
+    The search starts as FAST-LTS does: each step fits the h rows with the smallest residuals by least squares, which
+    never makes the sum larger. Starts are those of `SRegressor`. With more than 800 rows (20 p) they are compared on some
+    of the rows, and with more than 4,000 (80 p) a sample is searched, both for a low M-scale that rejects as many rows,
+    because it varies less between samples than the trimmed sum.
+
+    Such steps alone end at one of many local minima. With more than 800 rows the best fits therefore follow sums with a
+    wide edge, in which a row counts in part where its residual is near the h-th, while the edge becomes narrower. These
+    sums have few minima, so that different seeds nearly always lead to the same fit, and to a low one. With fewer rows it
+    is a fit that no exchange of a row that counts for another one makes better.
 
     Parameters
     ----------
@@ -422,7 +427,7 @@ class LTSRegressor(HighBreakdownRegressor):
     fit_intercept : bool, default=True
         Whether to fit an intercept.
     max_iter : int, default=500
-        Maximum number of concentration steps of the last refinement.
+        Maximum number of steps of the last refinement.
     random_state : int, RandomState or None, default=0
         Seeds the random starts: the same number gives the same bits.
 
@@ -453,7 +458,7 @@ class LTSRegressor(HighBreakdownRegressor):
         search, made after few hits, ended at another. After a single hit there is probably a better one, and a
         ConvergenceWarning says so.
     n_iter_ : int
-        Concentration steps of the last refinement.
+        Steps of the last refinement.
     optimality_ : float
         Largest entry of the gradient of the trimmed sum per unit of weight, in standard units of y and
         median deviations of the columns. If it is 0 no concentration step lowers the sum;

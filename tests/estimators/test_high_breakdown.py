@@ -200,6 +200,26 @@ def test_rows_far_out_in_x_by_any_power(estimator, power):
     assert model.scale_ < 1
 
 
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("even", [True, False])
+@pytest.mark.parametrize("power", [13, 14, 16, 20])
+def test_rows_far_out_in_all_columns_alike(estimator, even, power):
+    # to rounding they leave nothing of the differences between columns that the other rows show
+    rng = np.random.default_rng(0)
+    X, away = rng.standard_normal((50, 3)), rng.standard_normal((3, 1))
+    y = X.sum(axis=1) + 0.1 * rng.standard_normal(50)
+    X[:3] = np.ones_like(away) if even else away
+    nearer, farther = X.copy(), X.copy()
+    nearer[:3] *= 1e7
+    farther[:3] *= 10.0**power
+    known, model = estimator().fit(nearer, y), estimator().fit(farther, y)
+    assert_allclose(model.coef_, known.coef_, rtol=1e-6)
+    assert model.scale_ == pytest.approx(known.scale_, rel=1e-6)
+    assert_allclose(model.coef_, 1.0, atol=0.1)
+    assert_array_equal(np.flatnonzero(model.weights_ == 0)[:3], [0, 1, 2])
+    assert model.n_hits_ > 1
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_far_rows_at_next_to_no_cost_are_found_from_every_seed():
     # planes through some of the far rows have scales from 2.38 to 3.41
