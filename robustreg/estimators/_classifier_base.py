@@ -15,7 +15,7 @@ from robustreg._array import Array
 from robustreg._lazy import is_lazy, refuse_lazy
 from robustreg.data import Data
 from robustreg.estimators._answers import answers, known_columns
-from robustreg.estimators._base import Prepared, Units
+from robustreg.estimators._base import Prepared
 from robustreg.estimators._estimate import Estimate
 from robustreg.estimators._far_rows import FitsFarRows
 from robustreg.estimators._labels import (
@@ -38,6 +38,7 @@ from robustreg.estimators._remote_labels import (
 )
 from robustreg.estimators._scores import accuracy, plain_score
 from robustreg.estimators._stored import CountsRounding
+from robustreg.estimators._units import Units
 from robustreg.estimators._validation import check_data, check_option, check_weight
 from robustreg.losses import Loss, log_sigmoid, log_softmax
 from robustreg.objective import Objective

@@ -12,11 +12,12 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from robustreg._array import Array
 from robustreg._lazy import is_lazy, refuse_lazy
 from robustreg.estimators._answers import known_columns
-from robustreg.estimators._base import Prepared, Units
+from robustreg.estimators._base import Prepared
 from robustreg.estimators._outliers import outlying
 from robustreg.estimators._outputs import SeveralOutputs
 from robustreg.estimators._penalised import check_columns
 from robustreg.estimators._remote_fit import OF_ROWS, RemoteFit, opened
+from robustreg.estimators._units import Units
 from robustreg.estimators._validation import SMALLEST, check_data
 from robustreg.remote import TableData, sample_of
 from robustreg.remote_coordinates import prepare_table

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from robustreg._array import Array
-from robustreg.estimators._base import Prepared, Units
+from robustreg.estimators._base import Prepared
 from robustreg.estimators._estimate import Estimate
 from robustreg.estimators._outliers import outlying, row_weights
 from robustreg.estimators._remote import RemoteMixin
 from robustreg.estimators._remote_fit import MANY, too_many, unserved
 from robustreg.estimators._stored import CountsRounding
+from robustreg.estimators._units import Units
 from robustreg.estimators._validation import complain
 from robustreg.losses import ResidualLoss
 from robustreg.objective import Objective

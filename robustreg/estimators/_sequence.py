@@ -9,7 +9,8 @@ from sklearn.base import clone
 
 from robustreg._array import Array
 from robustreg.data import WorkingSet
-from robustreg.estimators._base import LinearModel, Prepared, Units
+from robustreg.estimators._base import LinearModel, Prepared
+from robustreg.estimators._units import Units
 
 #: the default ``tol``, at which where a fit began does not show in what it says; and iterations that fits hardly ever
 #: need, from a start of their own (machine: 155 fits of the tests take at most 80)

@@ -13,10 +13,11 @@ from sklearn.utils.validation import check_array, check_consistent_length, check
 from robustreg._array import Array, is_sparse
 from robustreg._lazy import refuse_lazy
 from robustreg.data import floats
-from robustreg.estimators._base import Prepared, Units
+from robustreg.estimators._base import Prepared
 from robustreg.estimators._callbacks import with_callbacks
 from robustreg.estimators._penalised import check_columns
 from robustreg.estimators._stored import CountsRounding
+from robustreg.estimators._units import Units
 from robustreg.estimators._validation import (
     check_data,
     check_option,

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import chi2
 
 from robustreg._array import Array
-from robustreg.estimators._base import Units
+from robustreg.estimators._units import Units
 from robustreg.inference._bootstrap import Draws, Sampler, collected
 from robustreg.inference._covariance import Spread, correction, invert, mean
 from robustreg.inference._fit import Fit, check_rows

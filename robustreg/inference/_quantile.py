@@ -12,7 +12,7 @@ from scipy.stats import t as student
 
 from robustreg._array import Array
 from robustreg.estimators import L1Regressor
-from robustreg.estimators._base import Units
+from robustreg.estimators._units import Units
 from robustreg.inference._covariance import Spread, clustered, invert
 from robustreg.inference._fit import Fit, check_rows
 from robustreg.losses import Pinball
