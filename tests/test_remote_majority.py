@@ -12,6 +12,7 @@ from robustreg import LTSRegressor, MMRegressor, SRegressor, remote
 from robustreg.preparation import prepare_robust
 from robustreg.remote import sample_of
 from robustreg.remote_majority import prepare_majority
+from robustreg.solvers import table_of
 from tests._parts import fit, table
 
 N = 24_000
@@ -183,6 +184,20 @@ def test_exact_fits_have_scale_zero(weighted, little):
         assert found.scale_ == 0.0
         assert_allclose(found.coef_, 1.0, atol=1e-12)
         assert_array_equal(found.outliers(X, y), np.arange(N) < 10_000)
+
+
+def test_plane_of_targets_that_are_mostly_zero_has_no_coefficients(little):
+    X = np.random.default_rng(2).standard_normal((N, 3))
+    y = (np.arange(N) < 4000).astype(float)
+    held = table(X, y)
+    data, _ = prepare_majority(held, sample_of(held), (0.0, 1.0, 1.0), intercept=True)
+    # as a search leaves them: near zero, and of some rows that are not on the plane
+    theta, _ = table_of(data).plane(np.array([3e-9, -2e-9, 1e-9, 4e-9]), 1e-7, 4000.0)
+    assert not theta.any()
+    for model in (SRegressor(), MMRegressor(), LTSRegressor()):
+        found = fit(model, table(X, y))
+        assert (found.scale_, found.intercept_) == (0.0, 0.0)
+        assert not found.coef_.any()
 
 
 def test_constant_targets_are_fitted_exactly(little):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any
 
@@ -23,6 +23,17 @@ MANY = 20_000
 TINY = 1e-200
 #: sums of weights within this share of each other are equal
 ROUNDING = 1e-12
+
+
+def within_rounding(theta: Array) -> Iterator[Array]:
+    """Yield coefficients, and those without the ones that are rounding of a y of unit size.
+
+    Where the majority of y is zero its plane is: least squares ends at 1e-31, of which each prediction is all rounding.
+    """
+    yield theta
+    size = np.abs(theta)
+    if np.any((size > 0) & (size <= np.finfo(float).eps)):
+        yield np.where(size > np.finfo(float).eps, theta, 0.0)
 
 
 class Columns:
@@ -190,9 +201,10 @@ class Table(Columns):
             pull = self.pull(lambda r: r, near * self.residual(theta))
             step = solved(gram, pull, definite=False)
             theta = theta if step is None else theta + step
-        residual = self.residual(theta)
-        off = np.abs(residual) > self.rounding(theta)
-        if float(self.weighted(off.astype(float)).sum()) > most * (1 + ROUNDING):
-            return None
-        residual[~off] = 0.0
-        return theta, residual
+        for one in within_rounding(theta):
+            residual = self.residual(one)
+            off = np.abs(residual) > self.rounding(one)
+            if float(self.weighted(off.astype(float)).sum()) <= most * (1 + ROUNDING):
+                residual[~off] = 0.0
+                return one, residual
+        return None

@@ -16,7 +16,7 @@ from robustreg.solvers._cholesky import solved
 from robustreg.solvers._kinks import ROUNDED
 from robustreg.solvers._subsampling import NEAR, NOTHING
 from robustreg.solvers._subsets import Sample
-from robustreg.solvers._table import ROUNDING, Columns, Table
+from robustreg.solvers._table import ROUNDING, Columns, Table, within_rounding
 
 #: an M-scale is known to the square of this
 CLOSE = 1e-3
@@ -303,13 +303,16 @@ class TableByPasses(Columns):
         return mass, square, self.pull_inward(pull), self.gram_inward(gram)
 
     def plane(self, theta: Array, width: float, most: float) -> tuple[Array, None] | None:
-        """Find what that of a :class:`Table` does: four passes."""
+        """Find what that of a :class:`Table` does: four passes, or five."""
         first = theta
         for _ in range(3):
             _, _, pull, gram = self.near(first, width, theta)
             step = solved(gram, pull, definite=False)
             theta = theta if step is None else theta + step
-        return None if self._rounded(theta)[1] > most * (1 + ROUNDING) else (theta, None)
+        for one in within_rounding(theta):
+            if self._rounded(one)[1] <= most * (1 + ROUNDING):
+                return one, None
+        return None
 
     def scales(self, thetas: Array, sigma: Array, loss: ResidualLoss, target: float) -> Array:
         """Return scales at which the sum of rho is a target, for each column of coefficients: a pass or two.

@@ -364,6 +364,19 @@ def test_exact_fit_to_the_majority(estimator):
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_exact_fit_where_most_targets_are_zero(estimator, fit_intercept):
+    X = np.random.default_rng(0).standard_normal((100, 3))
+    y = (np.arange(100) < 20).astype(float)
+    model = estimator(fit_intercept=fit_intercept).fit(X, y)
+    assert model.scale_ == 0.0
+    assert_array_equal(model.coef_, 0.0)
+    assert model.intercept_ == 0.0
+    assert_array_equal(model.outliers_, y == 1)
+    assert_array_equal(model.weights_, y == 0)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_nearly_exact_is_not_exact(estimator):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(60, 2))
