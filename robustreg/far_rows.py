@@ -25,8 +25,8 @@ FAR = 1e6
 EPS = float(np.finfo(float).eps)
 #: statistics: so many rows by chance say mostly that no entry is far, which is more than to say what is typical
 FEW = 64
-#: largest share of the rows that can be far: the others have to say what is typical
-MOST = 0.1
+#: largest share of the rows that can be far: the others are the majority, and say what is typical
+MOST = 0.4
 
 
 class FarRows(NamedTuple):

@@ -525,3 +525,26 @@ def test_rows_far_out_at_even_distances_are_found(n, every):
     X[::every, 1] /= 1e12
     X[:, 2] = np.arange(n) == n // 2  # one sample: most entries are alike
     assert prepare_beside_far_rows(X, (X[:, 0] > 0).astype(float))[2] is None
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("name", ["hinge", "squared hinge", "logistic"])
+def test_far_rows_that_are_many_of_few(name, seed):
+    """One to four of 6 to 12 rows are far: the others are the majority, and decide."""
+    rng = np.random.default_rng(seed)
+    n, p = int(rng.integers(6, 13)), int(rng.integers(1, 20))
+    X, y = rng.normal(size=(n, p)), (rng.random(n) < 0.5).astype(int)
+    y[:2] = 0, 1
+    far = rng.choice(n, int(rng.integers(1, 1 + 2 * n // 5)), replace=False)
+    near = np.array(X)
+    for i in far:
+        X[i, 0] *= 1e8
+        near[i, 0] = np.clip(X[i, 0], -1e5, 1e5)
+    model = clone(MODELS[name]).set_params(alpha=1e-3)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", ConvergenceWarning)
+        model.fit(X, y)
+    value = objective(model, X, y, np.ones(n))
+    # rows at 1e5 are as little felt where they are on the right side
+    model.fit(near, y)
+    assert told or value <= objective(model, X, y, np.ones(n)) * (1 + 1e-6)
