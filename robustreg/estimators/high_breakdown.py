@@ -412,8 +412,9 @@ class LTSRegressor(HighBreakdownRegressor):
 
     Such steps alone end at one of many local minima. With more than 800 rows the best fits therefore follow sums with a
     wide edge, in which a row counts in part where its residual is near the h-th, while the edge becomes narrower. These
-    sums have few minima, so that different seeds nearly always lead to the same fit, and to a low one. With fewer rows it
-    is a fit that no exchange of a row that counts for another one makes better.
+    sums have few minima, so that different seeds lead to the same fit, and to a low one; with fewer than a hundred rows
+    for each column scales may still differ by some thousandths. With 800 rows or fewer it is a fit that no exchange of a
+    row that counts for another one makes better.
 
     Parameters
     ----------
