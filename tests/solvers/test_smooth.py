@@ -1,9 +1,14 @@
 """Smooth objectives on all rows: methods, starts, limits and what they report."""
 
+import warnings
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.optimize import nnls
+from sklearn.exceptions import ConvergenceWarning
 
+from robustreg import HingeClassifier
 from robustreg.losses import Huber, LogCosh, PseudoHuber, Squared, Tukey
 from robustreg.objective import Objective
 from robustreg.penalties import L2
@@ -111,3 +116,35 @@ def test_few_passes_over_many_rows(alpha):
     assert found.success
     assert problem.data.passes.count - before <= 10
     assert found.nhev == 0
+
+
+@pytest.mark.parametrize(("n", "p"), [(20, 50), (60, 200)])
+@pytest.mark.parametrize("alpha", [1e-10, 1e-12])
+def test_margins_that_are_all_but_kept(n, p, alpha):
+    """A kept Hessian counts rows that are beyond their margins by less than tol: the minimum is found beside it."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(n, p)), np.arange(n) % 2
+    fit = HingeClassifier(squared=True, alpha=alpha, fit_intercept=False).fit(X, y)
+    # its dual is a problem of non-negative least squares
+    signed = X * (2.0 * y - 1)[:, None]
+    root = np.linalg.cholesky(signed @ signed.T / alpha + 0.5 * np.eye(n))
+    slopes = nnls(root.T, np.linalg.solve(root, np.ones(n)))[0]
+    least = slopes.sum() - 0.5 * np.square(root.T @ slopes).sum()
+    coef = fit.coef_[0]
+    value = np.square(np.maximum(1 - signed @ coef, 0.0)).sum() + 0.5 * alpha * coef @ coef
+    assert_allclose(value, least, rtol=1e-7)
+    assert fit.optimality_ <= fit.tol
+
+
+def test_a_far_row_on_its_margin_is_no_proof():
+    """What curvature the far row adds to its column is none beyond the margin, from where the slope goes on."""
+    X = np.array([[3e8, 0.0, 0.0], [1e-3, 5e-4, 2e-4], [1.0, 1.0, 1.0]])
+    model = HingeClassifier(squared=True, alpha=0.017)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X, [1, 0, 1], sample_weight=[2e4, 2e4, 3e4])
+    # the near rows are parted by the difference between them, and the far one is beyond its margin
+    part = X[2] - X[1]
+    best = 2 * part / (part @ part)
+    solved = np.square(model.coef_).sum() <= (1 + 1e-6) * best @ best
+    assert solved or model.optimality_ > model.tol
