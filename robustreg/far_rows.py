@@ -154,5 +154,4 @@ def _beside(
     alike = replace(data, X=X, rows=kept, ready=False, moments=None, stored=None, null=None)
     if found >= rank and others.dense:
         return arrange(replace(alike, coordinates=others.coordinates, explicit=True)), found
-    shared = {name: options[name] for name in ("intercept", "penalised", "refuse")}
-    return prepare_robust(X, y, weight, **shared)
+    return prepare_robust(X, y, weight, **options)

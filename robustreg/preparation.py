@@ -166,8 +166,7 @@ def prepare_robust(
     weight: Array | None = None,
     *,
     intercept: bool = True,
-    penalised: bool = False,
-    refuse: Callable[[Any], None] | None = None,
+    **options: Any,
 ) -> tuple[Data, int]:
     """Do what `prepare` does, in coordinates that rows far out in X do not choose.
 
@@ -176,7 +175,7 @@ def prepare_robust(
     """
     if is_sparse(X):
         X = sp.csr_array(X)
-    data, rank = prepare(X, y, weight, intercept=intercept, penalised=penalised, refuse=refuse)
+    data, rank = prepare(X, y, weight, intercept=intercept, **options)
     rows = None if weight is None or np.all(weight > 0) else np.flatnonzero(weight > 0)
     data = replace(data, X=X, rows=rows, ready=False, moments=None, stored=None)
     size = subsample_size(data)

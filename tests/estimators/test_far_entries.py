@@ -548,3 +548,28 @@ def test_far_rows_that_are_many_of_few(name, seed):
     # rows at 1e5 are as little felt where they are on the right side
     model.fit(near, y)
     assert told or value <= objective(model, X, y, np.ones(n)) * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("far", [1e7, 1e12, 1e16])
+@pytest.mark.parametrize(
+    "penalty",
+    [{"l1_ratio": 0.5}, {"positive": True}, {"penalty_weights": [1.0, 2.0, 1.0]}],
+    ids=str,
+)
+@pytest.mark.parametrize("name", ["hinge", "squared hinge", "logistic"])
+def test_a_column_that_only_a_far_row_has_beside_penalties_of_single_columns(name, penalty, far):
+    """Beside these no columns are combined, though the other rows tell fewer apart: it was an IndexError."""
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.normal(size=(200, 2)), np.zeros(200)])
+    y = (X[:, 0] + rng.normal(size=200) > 0).astype(int)
+    X[7, 1:] = far, 1.0
+    model, others = (clone(MODELS[name]).set_params(**penalty) for _ in range(2))
+    rest = np.arange(200) != 7
+    assert fitted(others, X[rest], y[rest])
+    if "positive" in penalty:  # a coefficient of the far entry could only hurt
+        assert fitted(others, X[:, :1], y)
+        others.coef_ = np.append(others.coef_, [[0.0, 0.0]], axis=1)
+    assert fitted(model, X, y)
+    # else the others put the far row on its side, and need no coefficient of a column that they do not have
+    assert_allclose(model.coef_, others.coef_, rtol=1e-6, atol=1e-9)
+    assert_allclose(model.intercept_, others.intercept_, rtol=1e-6, atol=1e-9)
