@@ -229,7 +229,7 @@ def _loose_gap(
     for j, most in enumerate(plain):
         if bend[:, j].any():
             part = Split.of(free.transform[:k], bend[:, j], there[:, j])
-            most = min(most, part.left @ far[:, j] + 0.5 * part.square)
+            most = min(most, part.gain(far[:, j]))
         gap += float(most)
     return gap
 

@@ -40,16 +40,21 @@ class Split(NamedTuple):
         return cls(np.abs(e), float(np.sum(bend * e * e)))
 
     @classmethod
-    def of(cls, transform: Array, bend: Array, gradient: Array) -> Split:
+    def of(cls, transform: Array, bend: Array, gradient: Array, given: float = 1.0) -> Split:
         """Split with ``P = transform.T @ diag(bend) @ transform``.
 
-        The e taken solves ``(I + P) e = g``. How exactly is of no matter, a being what it leaves.
+        The e taken solves ``(given I + P) e = g``. How exactly is of no matter, a being what it leaves.
         """
         size, T = transform.shape[1], transform
         # what is beyond floating point is no number, and proves nothing
         with np.errstate(over="ignore", invalid="ignore"):
-            e = DenseMetric(np.eye(size) + T.T @ (bend[:, None] * T)).solve(gradient)
+            e = DenseMetric(given * np.eye(size) + T.T @ (bend[:, None] * T)).solve(gradient)
             inner, T_size = T @ e, np.abs(T)
             rounding = (len(T) + size) * EPS * (T_size.T @ (bend * (T_size @ np.abs(e))))
             left = np.abs(gradient - T.T @ (bend * inner)) + rounding
             return cls(left, float(np.sum(bend * inner * inner)))
+
+    def gain(self, far: Array) -> float:
+        """Return what a step beside a convex loss gains at the most if it is no longer than ``far`` along each axis."""
+        most = float(self.left @ far) + 0.5 * self.square
+        return most if most < np.inf else np.inf  # what is no number bounds nothing

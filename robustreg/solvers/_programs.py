@@ -58,8 +58,10 @@ def linear_program(rows: Rows, theta: Array) -> tuple[Array, Array] | None:
     From vertex to vertex, beginning with the rows nearest to their kinks. Where that finds no proof, as among rows
     that lie on each other, by the interior point method if there are many coefficients, then by the simplex
     method of HiGHS, and where rows are so unlike each other that its tolerances leave a gap by an interior
-    point again.
+    point again. Without rows a linear term has no minimum.
     """
+    if not len(rows.weight):
+        return None if rows.linear.any() else (theta, rows.lower)
     found = _walked(rows, theta)
     if found is None and len(theta) > WIDE:
         found = _central(rows, theta)
@@ -232,7 +234,12 @@ def lengths(X: Array) -> Array:
 
 
 def quadratic_program(rows: Rows, theta: Array) -> tuple[Array, Array]:
-    """Return optimum and slopes with a square term: interior point, then the active set."""
+    """Return optimum and slopes with a square term: interior point, then the active set.
+
+    Without rows the minimum is that of the square and the linear term.
+    """
+    if not len(rows.weight):
+        return _on_active(rows, np.zeros(0, dtype=bool), rows.lower), rows.lower
     start, found = theta, minimize(rows.value, theta, method=interior_point, options={"rows": rows})
     best = _finished(rows, found.x, found.slopes)
     if rows.gap(*best) <= rows.nothing(best[0], LEFT):

@@ -440,3 +440,25 @@ def test_powers_of_a_year_are_ranked_as_well_as_their_differences_are_classified
         # what rounding costs is said where it is more than 1e-7
         assert value * (1 - max(model.optimality_, 1e-7)) <= best
         assert model.optimality_ <= 1e-5
+
+
+def wide_table(n, p, queries, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, p))
+    y = np.round(2 * X[:, 0] + rng.normal(size=n))
+    return X, y, np.repeat(np.arange(queries), n // queries)
+
+
+def test_a_program_of_no_pairs_is_none_but_the_square():
+    """From a few pairs a step may lead to where no pair is near its kink."""
+    X, y, query = wide_table(150, 80, 15)
+    model = MarginRanker(loss="hinge", alpha=1e-2).fit(X, y, qid=query)
+    assert model.optimality_ <= 1e-12
+
+
+@pytest.mark.parametrize("alpha", [1.0, 1e-2])
+def test_wide_tables_end_with_a_closed_gap(alpha):
+    """What rounding leaves of a gradient is held by a penalty that is weak per pair, too."""
+    X, y, query = wide_table(100, 150, 10)
+    model = MarginRanker(loss="hinge", alpha=alpha).fit(X, y, qid=query)
+    assert model.optimality_ <= 1e-13 and model.n_iter_ < 15

@@ -83,7 +83,8 @@ def solved(matrix, right):
 
 @pytest.mark.parametrize("largest", [1.0, 1e4, 1e8, 1e12])
 @pytest.mark.parametrize("curved", ["1e-20", "1e-6", "1"])
-def test_no_step_gains_more_than_a_split_says(largest, curved):
+@pytest.mark.parametrize("given", [1.0, 0.0])
+def test_no_step_gains_more_than_a_split_says(largest, curved, given):
     # directions of the transform that are no axes, so that rounding of P, up to 1e24, drowns what is of size one
     rng = np.random.default_rng(0)
     for size in (1, 2, 4):
@@ -104,7 +105,7 @@ def test_no_step_gains_more_than_a_split_says(largest, curved):
             right = [Fraction(v) for v in g]
             step = solved(held, right)
             gain = sum(a * b for a, b in zip(step, right, strict=True)) / 2
-            part = Split.of(T, bend, g)
+            part = Split.of(T, bend, g, given)
             bound = sum(Fraction(a) * abs(b) for a, b in zip(part.left, step, strict=True))
             assert gain <= (bound + Fraction(part.square) / 2) * (1 + Fraction(1, 10**9))
 
@@ -112,6 +113,7 @@ def test_no_step_gains_more_than_a_split_says(largest, curved):
 def test_what_is_beyond_floating_point_proves_nothing():
     part = Split.of(np.array([[1e200, 1.0], [1.0, 1.0]]), np.ones(2), np.array([1e-3, 1e-3]))
     assert not part.left.max() < 1e-3
+    assert part.gain(np.ones(2)) == np.inf
 
 
 @pytest.mark.parametrize("loss", [Squared(), PseudoHuber(), Logistic()])

@@ -184,3 +184,15 @@ def test_bounded_slopes_are_given_up_where_they_take_long(monkeypatch):
     assert allowed[0] > 1000
     assert allowed[1:] == [_programs.FREED]
     assert np.all(np.abs(few) <= 1)  # they are slopes, and the gap says how good
+
+
+def test_without_rows_the_rest_is_minimised():
+    none, linear = np.zeros(0), np.array([1.0, -2.0])
+    square = np.array([[2.0, 5e-4], [5e-4, 1e-6]])
+    rows = Rows(np.zeros((0, 2)), none, none, none, none, linear, square)
+    found = solve_rows(rows, np.zeros(2), 1.0, Control())
+    assert_allclose(square @ found.theta, -linear, rtol=1e-12)
+    rows = Rows(np.zeros((0, 2)), none, none, none, none, linear)
+    assert not solve_rows(rows, np.zeros(2), 1.0, Control()).success
+    rows = Rows(np.zeros((0, 2)), none, none, none, none, 0.0 * linear)
+    assert solve_rows(rows, np.ones(2), 1.0, Control()).success
