@@ -57,4 +57,4 @@ class Split(NamedTuple):
     def gain(self, far: Array) -> float:
         """Return what a step beside a convex loss gains at the most if it is no longer than ``far`` along each axis."""
         most = float(self.left @ far) + 0.5 * self.square
-        return most if most < np.inf else np.inf  # what is no number bounds nothing
+        return min(np.inf, most)  # the first where the other is no number, which bounds nothing
