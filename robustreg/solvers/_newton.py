@@ -220,8 +220,8 @@ def newton(
         A step with it pays where it shrinks the gradient to this share.
     worth : float, default=1.0
         Evaluations that take as long as a Hessian. One is kept for as many steps that do not pay: a new one for each
-        would take as long, and few would be better. So it is in the first half of the iterations. Beyond one ``hessp``
-        is needed as well: the end is then judged by products with the Hessian there.
+        would take as long, and few would be better. So it is in the first half of the iterations, and until one was kept
+        in vain. Beyond one ``hessp`` is needed as well: the end is then judged by products with the Hessian there.
     settled : callable, optional
         Asked with a small gradient whether the Newton decrement is small beside the value, too.
     precondition : callable, optional
@@ -333,6 +333,8 @@ def newton(
         poor += shrunk > enough
         if length < SHORT or poor >= (1 if level or 2 * nit > left else worth):
             metric = None
+            # where one Hessian was kept in vain the next would be, too: what is lost is at most what it takes
+            worth = 1.0 if poor > 1 or length < SHORT else worth
         else:
             pairs.append((moved, turned, _share(moved, turned, metric) if worth > 1 else 1.0))
         fresh = False
