@@ -406,15 +406,14 @@ class LTSRegressor(HighBreakdownRegressor):
     squares, which increases the efficiency.
 
     The search starts as FAST-LTS does: each step fits the h rows with the smallest residuals by least squares, which
-    never makes the sum larger. Starts are those of `SRegressor`. With more than 800 rows (20 p) they are compared on some
-    of the rows, and with more than 4,000 (80 p) a sample is searched, both for a low M-scale that rejects as many rows,
-    because it varies less between samples than the trimmed sum.
+    never makes the sum larger. Starts are those of `SRegressor`. With more than 4,000 rows (80 p) a sample is searched,
+    for a low M-scale that rejects as many rows, because it varies less between samples than the trimmed sum.
 
-    Such steps alone end at one of many local minima. With more than 800 rows the best fits therefore follow sums with a
-    wide edge, in which a row counts in part where its residual is near the h-th, while the edge becomes narrower. These
-    sums have few minima, so that different seeds lead to the same fit, and to a low one; with fewer than a hundred rows
-    for each column scales may still differ by some thousandths. With 800 rows or fewer it is a fit that no exchange of a
-    row that counts for another one makes better.
+    Such steps alone end at one of many local minima. With more than 800 rows (20 p) the search therefore goes on from
+    the best fit: along sums with a wide edge, in which a row counts in part where its residual is near the h-th and
+    which have few minima, while the edge becomes narrower; and with less than 4,000 rows from little changes of it. With 800 rows
+    or fewer it ends at a fit that no exchange of a row that counts for another one makes better. Different seeds may still end
+    at sums some thousandths apart where there are fewer than a hundred rows for each column.
 
     Parameters
     ----------

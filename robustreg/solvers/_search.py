@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +12,7 @@ import numpy as np
 from robustreg._array import Array
 from robustreg.sampling import largest
 from robustreg.solvers._subsampling import (
+    NOTHING,
     OPTIMA,
     Criterion,
     Optimum,
@@ -49,12 +49,9 @@ EXCHANGES, EXCHANGED = 6, 150
 #: hits on a part of the rows after which no further round is needed, and after which nothing near an optimum is
 #: looked for; fewer in a search of all rows call for a second search
 EASY = 10
-#: searches about the best minimum of an easier criterion, at the most, and starts of each
-SEARCHES, SCATTERED = 3, 14
-#: times that it is asked whether a little change of the best that was found leads to a better one
-POLISHED = 3
-#: how far from it they are, and others from the best that was found: root mean squares of the changes of residuals, as
-#: shares of their size
+#: changes of the best optimum of many rows that are tried, first large and then little ones
+SCATTERED = 14
+#: root mean squares of the changes of residuals by these, as shares of the size of the residuals
 FAR, NEAR = (0.3, 1.5), (0.02, 0.3)
 
 
@@ -103,52 +100,48 @@ class Search:
         if len(sample.y) > 2 * few:
             rough = _part(sample, np.sort(self.rng.choice(len(sample.y), few, replace=False)))
             rough = _completed(rough, partial(_showing, sample))
-        later = rough is not None and bool(whole.eased)
-        if part or later:
-            criterion = whole.on_part(size if part else n)
+        if part:
+            criterion = whole.on_part(size)
         optima, exhaustive = self._optima(criterion, sample, rough, whole)
         if self.n_starts == "auto" and rough is None and not exhaustive and optima[0].hits < EASY:
             again, _ = self._optima(criterion, sample, rough, whole)
             optima = _agreed(criterion, sample, optima, again)
-        if not (part or later):
+        if not part:
+            if rough is not None:
+                optima = self._polished(criterion, sample, optima)
             return Found(optima[:1], exhaustive)
         # a sample may have less contamination than it is made to withstand, and a minority that lies on a
         # plane is its majority then: those that are best without that count as well
         residuals = sample.y[:, None] - sample.A @ np.column_stack([one.theta for one in optima])
-        sizes = whole.sizes(residuals, sample)
-        order = np.argsort(sizes, kind="stable")[:COMPARED]
-        if part:
-            chosen = sorted({*range(min(COMPARED, len(optima))), *order.tolist()})
-            return Found([optima[k] for k in chosen], False)
-        near = [optima[k]._replace(value=float(sizes[k]), hits=1) for k in order]
-        return Found(self._narrowed(whole, sample, near), False)
+        order = np.argsort(whole.sizes(residuals, sample), kind="stable")[:COMPARED]
+        chosen = sorted({*range(min(COMPARED, len(optima))), *order.tolist()})
+        return Found([optima[k] for k in chosen], False)
 
-    def _narrowed(
+    def _polished(
         self, criterion: Criterion, sample: Sample, optima: list[Optimum]
     ) -> list[Optimum]:
-        """Return the best minimum of a criterion near those of an easier one, by searches about the best of these until two agree.
+        """Go on from the best optimum to better neighbours, and where there are easier criteria to those that changes of it lead to.
 
-        At the end it is asked whether a little change of the best leads to a better one.
+        Large changes are led by these, and little ones follow. How often what they end at would be found from random
+        starts they do not say.
         """
-        start, near = optima[0], optima
-        ended: list[Optimum] = []
-        for _ in range(SEARCHES):
-            about = scattered(sample, start.theta, start.value, FAR, SCATTERED, self.rng)
-            found = led(criterion, sample, near + [start._replace(theta=theta) for theta in about])
-            found = _united(criterion, sample, followed(criterion, sample, found, math.inf), [])
-            new = _among_neighbours(criterion, sample, found[:1])
-            ended, first = _agreed(criterion, sample, new, ended) if ended else new, not ended
-            if not first and ended[0].hits > 1:
-                break
-            near = []
-        for _ in range(POLISHED):
-            best = ended[0]
-            about = scattered(sample, best.theta, best.value, NEAR, SCATTERED, self.rng)
-            moved = [best._replace(theta=theta, hits=0) for theta in about]
-            ended = _united(
-                criterion, sample, followed(criterion, sample, moved, best.value), ended
+        best = _among_neighbours(criterion, sample, optima[:1])[0]
+        if not criterion.eased or best.value <= NOTHING:
+            return [best]
+        hits = best.hits
+        for lengths in (FAR, NEAR):
+            about = scattered(sample, best.theta, best.value, lengths, SCATTERED, self.rng)
+            moved = [best._replace(theta=theta) for theta in about]
+            if lengths is FAR:
+                moved = led(criterion, sample, [best, *moved])
+            found = followed(criterion, sample, moved, best.value)
+            ahead = _among_neighbours(
+                criterion, sample, _united(criterion, sample, found, [best])[:1]
             )
-        return [ended[0]._replace(hits=max(ended[0].hits, 1))]
+            if ahead[0].value < best.value * (1 - criterion.close[0]):
+                hits = 1
+            best = ahead[0]
+        return [best._replace(hits=max(hits, 1))]
 
     def _optima(
         self, criterion: Criterion, sample: Sample, rough: Sample | None, whole: Criterion
@@ -156,11 +149,11 @@ class Search:
         """Search some rows once; return the optima, and whether all subsets were starts."""
         optima: list[Optimum] = []
         first = rough or sample
-        for k in range(ROUNDS if self.n_starts == "auto" else 1):
+        for _ in range(ROUNDS if self.n_starts == "auto" else 1):
             thetas, exhaustive = starts(first, self.n_starts, self.rng, part=rough is not None)
             if not exhaustive and not optima:
                 thetas = np.concatenate([thetas, deterministic_starts(first)])
-            found = search(criterion, sample, thetas, rough, whole, lead=k > 0)
+            found = search(criterion, sample, thetas, rough, whole)
             optima = _united(criterion, sample, found, optima)
             exhaustive = exhaustive and rough is None
             if optima[0].hits >= (criterion.enough if rough is None else EASY) or exhaustive:

@@ -299,7 +299,6 @@ def search(
     rough: Sample | None = None,
     strict: Criterion | None = None,
     best: Optimum | None = None,
-    lead: bool = False,
 ) -> list[Optimum]:
     """Improve all starts and return the local optima found, the best one first.
 
@@ -318,8 +317,6 @@ def search(
         contamination takes a minority that lies on a plane for the majority.
     best : Optimum, optional
         The best that is known.
-    lead : bool, default=False
-        Whether easier criteria lead some of the candidates.
 
     Returns
     -------
@@ -350,10 +347,7 @@ def search(
             found = _apart(found, best, sample)
         if not found:
             return []
-    found = found[:finalists]
-    if lead:
-        found = led(criterion, sample, found)
-    found = followed(criterion, sample, found, best.value if best else math.inf)
+    found = followed(criterion, sample, found[:finalists], best.value if best else math.inf)
     theta, size, hits = columns(found)
     return distinct(sample, theta, size, hits, close=criterion.close, most=OPTIMA)
 
