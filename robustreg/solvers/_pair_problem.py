@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -40,6 +40,8 @@ EXACT = 1e-13
 #: what is added to the curvature of the penalty to tell how much of a gradient it holds: ones, so that rounding where
 #: it bends by 1e20 does not count elsewhere, or nothing, as beside a weak one, which holds rounding all the same
 GIVEN = (1.0, 0.0)
+#: rounding: scores are so much larger where pairs on their kinks have to lie on the side that costs nothing
+WIDER = 1.0 + 64 * float(np.finfo(float).eps)
 #: rounds of listing pairs near their kinks and solving for them
 ROUNDS = 30
 
@@ -297,6 +299,24 @@ def _metric(
     return DenseMetric(some.hess(smooth.of(some.pairs), theta))
 
 
+class _End(NamedTuple):
+    """Coefficients, the objective there, and how much lower it can be at the most.
+
+    Of two ends the one with the smaller gap is the better. As a share of its own objective it may be smaller far away.
+    """
+
+    theta: Array
+    value: float
+    gap: float
+
+    @property
+    def relative(self) -> float:
+        return self.gap / self.value if self.gap > 0 else 0.0
+
+    def better(self, other: _End | None) -> _End:
+        return self if other is None or self.gap < other.gap else other
+
+
 class _Hinge:
     """The hinge loss of pairs: envelopes, then the few pairs near the margin exactly."""
 
@@ -305,31 +325,32 @@ class _Hinge:
 
     def solve(self, theta: Array) -> Result:
         problem, width, size = self.problem, max(self.margin, 1.0), sample_size(self.problem)
-        best, chosen, control = np.inf, theta, self.control
+        control, best = self.control, None
         if size and control.left > 2:
             rough = control.phase(tol=ROUGH, spare=2)
             theta = _Hinge(problem.sample(size), self.margin, rough).solve(theta).x
             # about what the sample leaves uncertain of a difference of scores
             width *= float(np.sqrt(problem.data.size / size))
         while True:
-            theta, gap = self._envelope(theta, width)
-            if gap < best:
-                best, chosen = gap, theta
-            if not control.left or best <= control.tol * (problem.rows is None):
+            end = self._envelope(theta, width)
+            theta, best = end.theta, end.better(best)
+            if not control.left or best.relative <= control.tol * (problem.rows is None):
                 break
             if problem.rows is not None and self._near(problem.scores(theta), width) is not None:
-                theta, gap = self._exact(theta, width)
-                if gap < best:
-                    best, chosen = gap, theta
+                best = self._exact(end, width).better(best)
                 break
             width *= NARROWER
-        status = control.status(best <= control.tol)
-        value = problem.pairs.hinge(problem.scores(chosen), self.margin)[0] / problem.total
-        value += problem.penalised(chosen)[0]
-        return Result(x=chosen, fun=value, status=status, success=status == 0, optimality=best)
+        status = control.status(best.relative <= control.tol)
+        return Result(
+            x=best.theta,
+            fun=best.value,
+            status=status,
+            success=status == 0,
+            optimality=best.relative,
+        )
 
-    def _envelope(self, theta: Array, width: float) -> tuple[Array, float]:
-        """Minimise the envelope of a width; also return the gap there."""
+    def _envelope(self, theta: Array, width: float) -> _End:
+        """Minimise the envelope of a width."""
         pairs, margin = self.problem.pairs, self.margin
         smooth = _Smooth(pairs, ((margin, 0.5 / width), (margin - width, -0.5 / width)))
         metric = _metric(self.problem, smooth, theta, self.control)
@@ -340,15 +361,15 @@ class _Hinge:
         s = self.problem.scores(found.x)
         _, slope = smooth.value_slope(s)
         inside = (pairs.hinge(s, margin)[0] - pairs.hinge(s, margin - width)[0]) / width
-        return found.x, self._gap(found.x, s, slope, inside)
+        return self._end(found.x, slope, inside)
 
-    def _gap(self, theta: Array, s: Array, slope: Array, active: float) -> float:
-        """Relative duality gap of coefficients and shares of the pairs between 0 and 1.
+    def _end(self, theta: Array, slope: Array, active: float) -> _End:
+        """Return coefficients with what shares of the pairs between 0 and 1 prove of them.
 
         ``slope`` is what the shares contribute to the gradient in the scores, ``active`` their sum. The
         dual value is that of the whole problem, whatever led to the shares.
         """
-        problem = self.problem
+        problem, s = self.problem, self.problem.scores(theta)
         losses = problem.pairs.hinge(s, self.margin)[0] / problem.total
         primal = losses + problem.penalised(theta)[0]
         given = (self.margin * active + float(slope @ s)) / problem.total
@@ -358,34 +379,36 @@ class _Hinge:
         gap = losses - given
         gap = gap if gap > noise else 0.0
         gap += problem.unbalanced(theta, problem.pullback(slope) / problem.total)
-        return gap / primal if gap > 0 else 0.0
+        return _End(theta, primal, gap)
 
     def _near(self, s: Array, reach: float) -> tuple[Array, Array] | None:
         """List the pairs that are within ``reach`` of the margin, None where they are too many."""
         most = max(few_rows(self.problem.data.size), TAKE_BYTES // (8 * self.problem.data.size))
         return self.problem.pairs.listed(s, self.margin - reach, self.margin + reach, most)
 
-    def _exact(self, theta: Array, reach: float) -> tuple[Array, float]:
+    def _exact(self, best: _End, reach: float) -> _End:
         """Solve for the pairs near the margin, the others folded at their sides, until the gap closes."""
-        problem, best, chosen = self.problem, np.inf, theta
+        problem, closed = self.problem, np.inf
         for _ in range(ROUNDS):
-            s = problem.scores(theta)
+            s = problem.scores(best.theta)
             near = self._near(s, reach)
             if near is None or not self.control.left:
                 break
-            theta, gap = self._solve_near(theta, s, near, reach)
-            moved = problem.scores(theta) - s
-            # in a next round as many pairs are in doubt as may have changed sides in this one
-            reach = 2.0 * reach if gap > 0.1 * best else min(reach, 2.0 * float(np.ptp(moved)))
-            if gap < best:
-                best, chosen = gap, theta
-            if best <= EXACT or reach == 0.0:
+            end = self._solve_near(best.theta, s, near, reach)
+            if end.gap < best.gap:
+                moved = float(np.ptp(problem.scores(end.theta) - s))
+                # in a next round as many pairs are in doubt as may have changed sides in this one
+                reach = 2.0 * reach if end.gap > 0.1 * closed else min(reach, 2.0 * moved)
+                best, closed = end, end.gap
+            elif reach > self.margin + np.ptp(s):  # every pair was near
                 break
-        return chosen, best
+            else:  # pairs that were folded have changed sides: from there one would only run away
+                reach *= 2.0
+            if best.relative <= EXACT or reach == 0.0:
+                break
+        return best
 
-    def _solve_near(
-        self, theta: Array, s: Array, near: tuple[Array, Array], reach: float
-    ) -> tuple[Array, float]:
+    def _solve_near(self, theta: Array, s: Array, near: tuple[Array, Array], reach: float) -> _End:
         """Solve with the pairs ``near`` kept and the others folded by their sides at ``s``."""
         problem, (first, second) = self.problem, near
         rows, w, total = problem.rows, problem.pairs.weight, problem.total
@@ -405,5 +428,8 @@ class _Hinge:
         np.add.at(slope, first, total * found.slopes)
         np.add.at(slope, second, -total * found.slopes)
         active -= total * float(found.slopes.sum())
-        theta = found.theta
-        return theta, self._gap(theta, problem.scores(theta), slope, active)
+        end = self._end(found.theta, slope, active)
+        if end.relative <= EXACT:
+            return end
+        # beside a penalty that is next to nothing the sides on which pairs lie by rounding count
+        return self._end(WIDER * found.theta, slope, active).better(end)

@@ -462,3 +462,18 @@ def test_wide_tables_end_with_a_closed_gap(alpha):
     X, y, query = wide_table(100, 150, 10)
     model = MarginRanker(loss="hinge", alpha=alpha).fit(X, y, qid=query)
     assert model.optimality_ <= 1e-13 and model.n_iter_ < 15
+
+
+@pytest.mark.parametrize(
+    ("n", "p", "alpha", "seed"), [(20, 10, 1e-8, 3), (60, 80, 1e-8, 1), (60, 80, 1e-8, 2)]
+)
+def test_pairs_that_can_all_be_kept_are_beside_a_tiny_penalty(n, p, alpha, seed):
+    """An objective of 1e-10: a step from a few pairs runs away, and on which side of a kink rounding is counts."""
+    X, y, query = wide_table(n, p, n // 10, seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        model = MarginRanker(loss="hinge", alpha=alpha).fit(X, y, qid=query)
+    assert model.score(X, y, qid=query) == 1.0
+    up, down = np.nonzero((query[:, None] == query) & (y[:, None] > y))
+    assert np.min((X[up] - X[down]) @ model.coef_) >= 1 - 1e-12
+    assert model.n_iter_ < 20
