@@ -368,3 +368,10 @@ def test_attributes_of_rows_name_the_method_that_answers():
     assert (model.outliers(X, y) == local.outliers_).all()
     with pytest.raises(AttributeError, match="no attribute 'other_'"):
         model.other_  # noqa: B018
+
+
+def test_attributes_that_an_estimator_never_has_are_not_those_of_rows():
+    X, y = rows()
+    model = fit(HuberRegressor(), table(X, y))
+    with pytest.raises(AttributeError, match="has no attribute 'support_'"):
+        model.support_  # noqa: B018

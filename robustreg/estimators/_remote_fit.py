@@ -162,7 +162,8 @@ class RemoteFit(LinearModel):
         return self
 
     def __getattr__(self, name: str) -> Any:
-        if name in OF_ROWS and self.__dict__.get("_remote"):
+        had = name in OF_ROWS and f"    {name} : " in (type(self).__doc__ or "")
+        if had and self.__dict__.get("_remote"):
             raise AttributeError(
                 f"{type(self).__name__} was fitted to rows that are not in this process and has no "
                 f"{name!r}. Use model.outliers(X, y), which answers in the kind of X."

@@ -6,6 +6,7 @@ fetched and solved exactly, the others are folded where they are, and one more p
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -60,6 +61,9 @@ FETCHES = 8
 #: share of what may be fetched that is aimed at, counts being those of a point nearby
 ROOM = 0.8
 
+#: returns the minimum of an envelope, given a start, its width and how exact it is to be
+Envelope = Callable[[Array, float, Control], Array]
+
 
 class _Near(NamedTuple):
     """A point, how far from their kinks rows are in doubt there, and how far rows were at the one before."""
@@ -110,16 +114,19 @@ def solve_kinked_by_passes(
     search = _Search(objective, control, residuals, follower)
     if theta is None:
         theta = search.by_sample()
-    found: Result | None = None
     if search.is_crowded(theta):
-        found = search.on_kinks(theta)
-        if found.success or search.over:
-            return found
+        crowded = search.on_kinks(theta)
+        if crowded.success or search.over:
+            return crowded
     near = search.approach(theta)
     found = None if near is None else search.exactly(near)
-    if found is None and not search.over:
-        wide = search.from_wide()
+    for way in search.ways:
+        if found is not None or search.over:
+            break
+        wide = search.from_wide(way)
         found = search.exactly(wide) if isinstance(wide, _Near) else wide
+        if found is None and isinstance(wide, _Near) and control.left:
+            found = search.at_edge(wide.theta)
     return search.given_up() if found is None else found
 
 
@@ -197,7 +204,7 @@ class _Search:
     def envelope(self, theta: Array, width: float, control: Control) -> Array:
         """Return the minimum of the envelope of the loss, of whose penalty a kink stays."""
         if not self.objective.penalty.kinked:
-            return minimise_envelope(self.objective, theta, width, control).x
+            return self.all_smooth(theta, width, control)
         smooth = replace(self.objective, loss=Smoothed(self.objective.loss, width))
         return descend_by_passes(smooth, theta, control).x
 
@@ -224,14 +231,25 @@ class _Search:
             width = max(min(seen.spread.reach(share), moved), seen.spread.reach(least), FLAT)
         return None
 
-    def from_wide(self) -> _Near | Result | None:
+    @property
+    def ways(self) -> tuple[Envelope, ...]:
+        """Envelopes to come close by, one after another where one leads nowhere."""
+        if self.objective.penalty.kinked and not self.objective.penalty.by_column:
+            return self.all_smooth, self.envelope
+        return (self.envelope,)
+
+    def all_smooth(self, theta: Array, width: float, control: Control) -> Array:
+        """Return the minimum of the envelopes of loss and penalty."""
+        return minimise_envelope(self.objective, theta, width, control).x
+
+    def from_wide(self, envelope: Envelope) -> _Near | Result | None:
         """Come close by envelopes, from a wide one on, where a sample has led astray."""
         theta = np.zeros(self.objective.size)
         seen = self.look(theta, 1.0)
         width = max(seen.spread.reach(0.5), FLAT)
         while not self.over:
             part = rough(self.control, seen.value)
-            theta = self.envelope(theta, width, part)
+            theta = envelope(theta, width, part)
             seen = self.look(theta, width)
             if seen.spread.within(KEPT_WIDTHS * width) <= ROOM * self.most:
                 return _Near(theta, KEPT_WIDTHS * width, seen.spread)
@@ -239,6 +257,32 @@ class _Search:
                 break
             width = max(NARROWER * width, FLAT)
         return None if self.over else self.on_kinks(theta)
+
+    def downhill(self, theta: Array) -> Array:
+        """Return where a flat stretch ends, straight downhill: at the first kink of the sample."""
+        objective, data = self.objective, self.data
+        pull = data.sum(Look(objective.loss, data.outward(theta), FLAT))[1]
+        step = -self._missed(theta, data.inward(pull))
+        start = offsets(self.sample, theta)
+        change = offsets(self.sample, theta + step) - start
+        meets = start * change < 0
+        return theta + step * np.min(-start[meets] / change[meets]) if meets.any() else theta
+
+    def at_edge(self, theta: Array) -> Result | None:
+        """Return the end of the flat stretch about a point if all rows prove it; keep it if it is the best so far."""
+        found = self.on_kinks(self.downhill(theta))
+        if found.success:
+            return found
+        if found.fun < self.least:
+            self.least, self.theta, self.bound = found.fun, found.x, found.optimality
+        return None
+
+    def _missed(self, theta: Array, pull: Array) -> Array:
+        """Return what the pull of all rows and that of the penalty lack of a balance."""
+        u, missed = self.objective.split(theta)[0], pull / self.objective.total
+        part, size = majoriser(self.objective, u), self.data.size
+        missed[:size] = part.least_subgradient(u, missed[:size])
+        return missed
 
     def on_kinks(self, theta: Array) -> Result:
         """Return the point at which more rows than can be fetched lie on their kinks, if all rows prove it.
@@ -265,9 +309,7 @@ class _Search:
             pass_ = Balanced(objective.loss, at, within, NARROW, changes, zero)
             pull, exact, beyond, mass = data.sum(pass_)
             pull = data.inward(pull)
-            u, _, _ = objective.split(theta)
-            missed = pull / objective.total
-            missed[: data.size] = majoriser(objective, u).least_subgradient(u, missed[: data.size])
+            missed = self._missed(theta, pull)
             change = np.zeros(len(theta))
             change[moving] = -metric.solve(missed[moving])
             changes = (*changes, data.outward(change))
