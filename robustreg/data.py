@@ -411,7 +411,9 @@ class Data:
         """Return some of the rows as data of their own that counts passes by their share."""
         weight = None if self.weight is None else self.weight[rows]
         share = self.share * len(rows) / self.n_rows
-        small = replace(self, y=self.y[rows], weight=weight, share=share, moments=None)
+        small = replace(
+            self, y=self.y[rows], weight=weight, share=share, moments=None, working=None
+        )
         if not keep or (is_sparse(self.X) and not self.explicit):
             small.rows = rows if self.rows is None else self.rows[rows]
             return small

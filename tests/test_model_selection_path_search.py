@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.compose import make_column_transformer
 from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import Ridge
-from sklearn.model_selection import GridSearchCV, GroupKFold, ParameterGrid
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, ParameterGrid
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardScaler
 
@@ -396,3 +396,17 @@ def test_fits_that_stop_short_of_their_minimum_are_those_of_a_grid_search(model,
     )
     name = "mean_test_score"
     assert_array_equal(ours.cv_results_[name], theirs.cv_results_[name])
+
+
+def test_folds_beside_far_rows_score_as_in_grid_search():
+    """Fits without rows that are far out do not share what fits to all rows have kept."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(240, 12))
+    y = (X[:, :4].sum(axis=1) + rng.standard_t(2, size=240) > 0).astype(int)
+    X[:3] *= 1e6
+    grid = {"alpha": np.logspace(-3, 2, 6), "l1_ratio": [0.3, 1.0]}
+    model, folds = LogisticClassifier(l1_ratio=0.9), KFold(3, shuffle=True, random_state=0)
+    ours = PathSearchCV(model, grid, cv=folds, error_score="raise").fit(X, y)
+    theirs = GridSearchCV(model, grid, cv=folds).fit(X, y)
+    assert_allclose(ours.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"])
+    assert ours.best_params_ == theirs.best_params_

@@ -153,6 +153,8 @@ class Search:
             thetas, exhaustive = starts(first, self.n_starts, self.rng, part=rough is not None)
             if not exhaustive and not optima:
                 thetas = np.concatenate([thetas, deterministic_starts(first)])
+            if not len(thetas):  # of dummies hardly any subset of rows has the rank of all
+                break
             found = search(criterion, sample, thetas, rough, whole)
             optima = _united(criterion, sample, found, optima)
             exhaustive = exhaustive and rough is None

@@ -608,3 +608,15 @@ def test_tiny_weights_are_told_as_such(estimator):
         ValueError, match=r"sample_weight, a number of repetitions.*adds up to 2.1e-08"
     ):
         estimator().fit(X, y, sample_weight=np.full(21, 1e-9))
+
+
+@pytest.mark.filterwarnings("ignore:LTSRegressor")
+def test_dummies_whose_subsets_of_rows_hardly_ever_have_full_rank():
+    """A round of the search that finds no such subset ends it: the starts of the first round are left."""
+    rng = np.random.default_rng(0)
+    X = np.eye(30)[rng.integers(0, 30, 400)]
+    y = rng.normal(size=400)
+    y[:60] += 100
+    model = LTSRegressor(random_state=0).fit(X, y)
+    assert model.outliers_[:60].all()
+    assert model.outliers_.mean() < 0.25

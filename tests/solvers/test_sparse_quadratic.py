@@ -23,8 +23,8 @@ N, P = 1_200, 3_000
 def words(kind="plain"):
     """Return sparse columns of a text, numbers and two classes."""
     rng = np.random.default_rng(0)
-    X = sp.random_array(
-        (N, P), density=0.01, rng=rng, format="csc", data_sampler=lambda size: rng.exponential(size=size)
+    X = sp.random(  # SciPy 1.11 has no random_array
+        N, P, density=0.01, random_state=rng, format="csc", data_rvs=lambda size: rng.exponential(size=size)
     )  # fmt: skip
     if kind == "twice":  # columns that no fit tells apart
         X = sp.hstack([X[:, : P // 2]] * 2, format="csc")
