@@ -83,7 +83,8 @@ def test_sums_of_rows_that_are_left_say_what_a_pass_would(model, weighted, far, 
         value, gradient = known(objective, others, found, start, -1.0, tol)
         compared.append(np.linalg.norm(found.x - start) < room)
         assert_allclose(answer[0], value, rtol=1e-12)
-        assert_allclose(answer[1], gradient, atol=3e-15 * (100 + far) / objective.unit)
+        # rounding of sums of 60,000 rows
+        assert_allclose(answer[1], gradient, atol=1e-14 * (100 + far) / objective.unit)
         return answer
 
     monkeypatch.setattr("robustreg.remote.TAKE_BYTES", 1_000_000)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -23,14 +25,14 @@ N, P = 1_200, 3_000
 def words(kind="plain"):
     """Return sparse columns of a text, numbers and two classes."""
     rng = np.random.default_rng(0)
-    X = sp.random(  # SciPy 1.11 has no random_array
-        N, P, density=0.01, random_state=rng, format="csc", data_rvs=lambda size: rng.exponential(size=size)
-    )  # fmt: skip
+    # SciPy 1.11 has no random_array
+    draw = partial(sp.random, N, P, density=0.01, random_state=rng)
+    X = sp.csc_array(draw(data_rvs=lambda size: rng.exponential(size=size)))
     if kind == "twice":  # columns that no fit tells apart
-        X = sp.hstack([X[:, : P // 2]] * 2, format="csc")
+        X = sp.csc_array(sp.hstack([X[:, : P // 2]] * 2))
     if kind == "units":
-        X = X @ sp.diags_array(10.0 ** rng.uniform(-6, 6, P))
-    size = np.sqrt(np.asarray((X * X).mean(axis=0)).ravel())
+        X = X @ sp.diags(10.0 ** rng.uniform(-6, 6, P))
+    size = np.sqrt(np.asarray(X.multiply(X).mean(axis=0)).ravel())
     slope = np.where(np.arange(P) < 40, rng.choice([-1.0, 1.0], P), 0.0) / size
     score = 0.5 * (X @ slope) + 0.5 * rng.standard_normal(N)
     return sp.csr_array(X), score, (score > np.median(score)).astype(int)
