@@ -87,7 +87,8 @@ def prepare_beside_far_rows(
         center, unit = typical(X, kept, intercept, count)
         if np.all(largest + np.abs(center) <= FAR * unit):
             return data, rank, None
-    if not np.all(unit > 0):
+    unit = np.where(unit > 0, unit, np.inf)  # of a column that does not vary no entry is far
+    if np.all(largest + np.abs(center) <= FAR * unit):
         return data, rank, None
     far = _far_rows(data, X, kept, center, unit)
     if not 0 < len(far) <= MOST * data.n_rows:

@@ -573,3 +573,28 @@ def test_a_column_that_only_a_far_row_has_beside_penalties_of_single_columns(nam
     # else the others put the far row on its side, and need no coefficient of a column that they do not have
     assert_allclose(model.coef_, others.coef_, rtol=1e-6, atol=1e-9)
     assert_allclose(model.intercept_, others.intercept_, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["hinge", "squared hinge", "logistic", "multinomial"])
+@pytest.mark.parametrize("constant", [0.0, 2.0])
+def test_a_constant_column_hides_no_far_entry(name, constant):
+    """Of such a column nothing is typical: fits beside it were certified above their minimum."""
+    certified = 0
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        X = np.column_stack([rng.normal(size=(40, 2)), np.full(40, constant)])
+        score = X[:, 0] + 0.5 * rng.normal(size=40)
+        y = np.digitize(score, [-0.5, 0.5] if name == "multinomial" else [0.0])
+        X[3, 1] = 1e17 * rng.choice([-1, 1])
+        model = clone(MODELS["logistic" if name == "multinomial" else name])
+        _, _, far = prepare_beside_far_rows(X, y)
+        assert far is not None and far.rows.tolist() == [3]
+        near = X.copy()
+        near[3, 1] *= 1e-11
+        best = clone(model)
+        assert fitted(best, near, y)
+        if fitted(model, X, y):
+            certified += 1
+            value = objective(model, X, y, np.ones(40))
+            assert value <= objective(best, near, y, np.ones(40)) * (1 + 1e-5)
+    assert certified >= 4
