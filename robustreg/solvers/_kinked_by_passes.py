@@ -333,8 +333,6 @@ class _Search:
             if count < min(few_rows(objective.size), data.n_rows) and attempt < FETCHES - 1:
                 reach *= 2.0
                 continue
-            if not count:
-                return None
             few = self._few(some)
             sided = self._sided(few)
             rows = rows_of(sided, offsets(few, theta), np.arange(count))

@@ -284,3 +284,15 @@ def test_a_hinge_without_coefficients_is_at_the_edge_of_a_flat_stretch(seed):
     found = fit(HingeClassifier(alpha=1e5, l1_ratio=1.0), table(X, y))
     assert not found.coef_.any()
     assert_allclose(found.intercept_, 1.0 if y.mean() > 0.5 else -1.0)
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_no_row_near_its_kink_leaves_the_square_to_be_minimised(seed):
+    """Beside a heavy penalty all margins are missed by about one."""
+    rng = np.random.default_rng(seed)
+    X, y = rng.normal(size=(4400, 2)), rng.integers(0, 2, size=4400)
+    model = HingeClassifier(alpha=1e5, fit_intercept=False)
+    with patch.object(remote, "TAKE_BYTES", 40_000):
+        found = clone(model)._fit_table(table(X, y, np.ones(4400)), None, None, None)
+    assert found.optimality_ <= 1e-13
+    assert_allclose(found.coef_, model.fit(X, y).coef_, rtol=1e-9)
