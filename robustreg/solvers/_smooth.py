@@ -18,6 +18,7 @@ from robustreg.solvers._control import Control
 from robustreg.solvers._newton import DenseMetric, newton
 from robustreg.solvers._preconditioner import own_curvature
 from robustreg.solvers._result import Result, minimize
+from robustreg.stored import has_heavy_rows
 
 #: most coefficients for which a dense Hessian is formed
 MAX_DENSE = 3000
@@ -203,8 +204,12 @@ def _newton_options(
 
 
 def _worth(objective: Objective) -> float:
-    """Return how many evaluations take as long as a factored Hessian; 1 where these are few, or passes cost more than time."""
-    if not (objective.data.here and objective.data.dense):
+    """Return how many evaluations take as long as a factored Hessian; 1 where these are few, or passes cost more than time.
+
+    So it is beside heavy rows: a step away they may have another curvature, and with it nearly all of the Hessian.
+    """
+    data = objective.data
+    if not (data.here and data.dense) or has_heavy_rows(data.weight):
         return 1.0
     n, q, outputs = objective.data.n_rows, objective.size, objective.n_outputs or 1
     pairs = max(0.5 * outputs * (outputs - 1), 1.0)

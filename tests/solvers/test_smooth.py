@@ -13,7 +13,7 @@ from robustreg.losses import Huber, LogCosh, PseudoHuber, Squared, Tukey
 from robustreg.objective import Objective
 from robustreg.penalties import L2
 from robustreg.preparation import prepare
-from robustreg.solvers import Control, solve_smooth
+from robustreg.solvers import Control, _smooth, solve_smooth
 from robustreg.solvers._smooth import choose_method, kept_metric, on_rows, on_sample
 from tests._reference import sample
 
@@ -148,3 +148,12 @@ def test_a_far_row_on_its_margin_is_no_proof():
     best = 2 * part / (part @ part)
     solved = np.square(model.coef_).sum() <= (1 + 1e-6) * best @ best
     assert solved or model.optimality_ > model.tol
+
+
+def test_no_hessian_is_kept_beside_heavy_rows(rng):
+    X, y = rng.normal(size=(2000, 600)), rng.normal(size=2000)
+    weight = np.ones(2000)
+    weight[0] = 1e6
+    plain, heavy = (prepare(X, y, w)[0] for w in (None, weight))
+    assert _smooth._worth(Objective(Huber(), plain, L2(1.0))) > 1
+    assert _smooth._worth(Objective(Huber(), heavy, L2(1.0))) == 1
