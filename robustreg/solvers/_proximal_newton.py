@@ -36,6 +36,9 @@ HEAVIEST = 1e8
 SAME = 0.01
 #: a scale falls to this share of itself in a step at the most
 FALL = 0.1
+#: searches in vain after which rows that are elsewhere, each look at which is a pass, are read no more (machine: fits that
+#: reach their minimum beside an entry of 1e8 have none, and one beside 1e12 has scores of them and gains nothing)
+IN_VAIN = 5
 #: what makes a Hessian definite that is not, as a share of each diagonal entry
 DAMPING = 1e-13
 
@@ -135,6 +138,7 @@ def proximal_newton(
 
     value, gradient, loss = smooth(theta, known)
     total, ridge, tol = value + limits.value(theta), 0.0, control.tol
+    vain, most = 0, np.inf if objective.data.here else IN_VAIN
     worst = float(limits.excess(theta, gradient).max(initial=0.0))
     while worst > tol and control.left:
         if model_at is None:
@@ -147,9 +151,10 @@ def proximal_newton(
         if not largest > 0:  # a piecewise linear stretch: the gradient alone says how far to go
             ridge = max(ridge, worst)
         tried = None
-        while tried is None and ridge <= HEAVIEST * max(largest, worst):
+        while tried is None and vain < most and ridge <= HEAVIEST * max(largest, worst):
             target = model.minimum(gradient, ridge)
             tried = _searched(smooth, limits, theta, target, gradient, total, n_extra, worst)
+            vain += tried is None
             if tried is None or tried.share < SHORT:
                 # the model is believed too far out: the next is steeper
                 ridge = max(HEAVIER * ridge, LIGHT * worst)

@@ -353,3 +353,17 @@ def test_classes_that_free_columns_separate_are_said_to_be():
     model = with_penalty(LogisticClassifier(), 60.0, PENALTIES[3])
     with pytest.warns(ConvergenceWarning, match="separates the classes"):
         model._fit_table(table(X, label), None, None, None)
+
+
+def test_passes_end_where_an_entry_leaves_nothing_of_the_others():
+    """The search along steps is in vain again and again: the fit says so, and reads no more."""
+    rng = np.random.default_rng(0)
+    far = rng.normal(size=(20_000, 5))
+    label = (far[:, 0] + 0.5 * rng.standard_normal(len(far)) > 0).astype(int)
+    far[7, 0] *= 1e12
+    some = table(far, label)
+    model = HingeClassifier(squared=True, alpha=0.01, l1_ratio=0.5)
+    with pytest.warns(ConvergenceWarning, match="stopped after"):
+        model._fit_table(some, None, None, None)
+    assert model.optimality_ > model.tol
+    assert some.passes < 150
