@@ -150,7 +150,8 @@ def test_a_far_row_on_its_margin_is_no_proof():
     assert solved or model.optimality_ > model.tol
 
 
-def test_no_hessian_is_kept_beside_heavy_rows(rng):
+def test_no_hessian_is_kept_beside_heavy_rows():
+    rng = np.random.default_rng(0)
     X, y = rng.normal(size=(2000, 600)), rng.normal(size=2000)
     weight = np.ones(2000)
     weight[0] = 1e6
