@@ -2,7 +2,8 @@
 
 The problem is solved on some columns. The gradient of all of them, one pass, gives the duality gap in the
 whole problem and says which others would leave zero; these join until the gap is small. So the end proves
-that the columns left out are zero. Only those that are looked at are ever dense, and not those if they are many and sparse.
+that the columns left out are zero. Only the columns that are looked at become dense, and sparse ones stay sparse
+where they are many.
 
 A loss with kinks is met by the method of multipliers: its envelope about the slopes found last is smooth,
 and its minimum gives the next slopes, which are the dual point of the certificate.
