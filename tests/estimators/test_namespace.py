@@ -17,12 +17,12 @@ from sklearn.preprocessing import MaxAbsScaler
 import robustreg
 from robustreg import (
     HuberRegressor,
+    HuberRegressorCV,
     KLRegressor,
     L2Regressor,
     LinearEmbedding,
     LogisticClassifier,
     MarginRanker,
-    MMRegressor,
     QuantileRegressor,
     RobustClassifier,
     RobustRegressor,
@@ -232,7 +232,7 @@ def test_arrays_on_another_device_are_refused_by_name(name: str, dispatch: bool,
             ValueError, match=f"^{name} is an array of {xp.__name__} on .*nothing is copied"
         ),
     ):
-        MMRegressor().fit(**data)
+        HuberRegressorCV().fit(**data)
 
 
 def test_memory_that_dlpack_calls_that_of_a_device_is_refused(xp: Any, monkeypatch: Any) -> None:
@@ -241,7 +241,7 @@ def test_memory_that_dlpack_calls_that_of_a_device_is_refused(xp: Any, monkeypat
     with pytest.raises(
         TypeError, match=r"^X is an array of .* which is not in the memory of this process"
     ):
-        MMRegressor().fit(rows, Y)
+        HuberRegressorCV().fit(rows, Y)
 
 
 def test_types_and_layouts_that_numpy_lacks_are_refused(xp: Any) -> None:
