@@ -159,18 +159,41 @@ class Preparation:
     def _reduced(self, view: View, live: Array, gram: Array, sizes: Array) -> tuple[View, int]:
         """Return a view in combined columns, where those that vary are nearly dependent, and the rank."""
         table, some = self.table, int(view.intercept)
-        n, p = table.n_rows, table.n_features
+        n = table.n_rows
         well = n > len(live) and condition_number(gram) < MAX_CONDITION**2
         if not (self.reduce and len(live)) or well:
             return view, len(live) + some
         (rows,) = table.reduce(Seen(Triangle(), view, triangle), triangle)
         rows = rows[some:, some:]  # what rounding of centres leaves is no direction
-        found = orthonormal_transform(rows[:, live], sizes[live], n)
-        refuse_loss(live, rows[:, live], sizes[live], found, penalised=self.penalised)
-        transform = np.zeros((p, found.shape[1]))
-        transform[live] = found
-        combined = Coordinates(view.coordinates.center, transform)
-        return replace(view, coordinates=combined), found.shape[1] + some
+        found = in_combinations(view.coordinates, rows, live, sizes, n, penalised=self.penalised)
+        return replace(view, coordinates=found), found.size + some
+
+
+def in_combinations(
+    diagonal: Coordinates, rows: Array, live: Array, sizes: Array, n: int, *, penalised: bool
+) -> Coordinates:
+    """Return coordinates in orthonormal combinations of the columns that vary.
+
+    Parameters
+    ----------
+    diagonal : Coordinates
+        Those in which columns have size one.
+    rows : array of shape (m, p)
+        R of a QR decomposition of ``n`` rows in them.
+    live : array of int
+        Columns that vary.
+    sizes : array of shape (p,)
+        Of the columns.
+    n, penalised
+        As of :func:`~robustreg.orthonormal.orthonormal_transform` and
+        :func:`~robustreg.orthonormal.refuse_loss`.
+    """
+    rows, sizes = rows[:, live], sizes[live]
+    found = orthonormal_transform(rows, sizes, n)
+    refuse_loss(live, rows, sizes, found, penalised=penalised)
+    transform = np.zeros((len(diagonal.center), found.shape[1]))
+    transform[live] = found
+    return Coordinates(diagonal.center, transform)
 
 
 def prepare_table(

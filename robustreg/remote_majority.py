@@ -11,10 +11,9 @@ from robustreg._array import Array
 from robustreg.coordinates import MAX_CONDITION, Coordinates, condition_number
 from robustreg.data import Block, floats
 from robustreg.device_rows import DeviceRows
-from robustreg.orthonormal import orthonormal_transform, refuse_loss
 from robustreg.preparation import about_medians, is_harmless
 from robustreg.remote import Finite, Seen, TableData, Trial, View, r_factor, triangle
-from robustreg.remote_coordinates import ALIKE, LOOKS, NEAR
+from robustreg.remote_coordinates import ALIKE, LOOKS, NEAR, in_combinations
 from robustreg.tables import Part, Table
 
 #: rows farther out than this, in median deviations of the columns, count as if they were this far. Statistics: a third of
@@ -60,21 +59,13 @@ def prepare_majority(
 
     Parameters
     ----------
-    table : Table
-        The rows.
-    sample : Part
-        Some of them.
-    units : tuple of three floats
-        Centre and spread of y by the sample, and the mean weight.
-    intercept : bool
-        Whether columns may be centred.
+    table, sample, units, intercept
+        As of :func:`~robustreg.remote_coordinates.prepare_table`.
 
     Returns
     -------
-    data : TableData
-        The rows.
-    rank : int
-        Rank of ``[1, X]``, or of X without an intercept.
+    data, rank
+        As of the same.
     """
     p, X = table.n_features, floats(sample.X, dense=True)
     raw = Coordinates(np.zeros(p), np.ones(p))
@@ -104,13 +95,9 @@ def prepare_majority(
     if len(live) and dependent:
         scaled = replace(blank, coordinates=found)
         (rows,) = table.reduce(Seen(EvenTriangle(), scaled, triangle), triangle)
-        rows = rows[int(intercept) :, int(intercept) :][:, live]
-        sizes = (safe * unit)[live]
-        combined = orthonormal_transform(rows, sizes, table.n_rows)
-        refuse_loss(live, rows, sizes, combined, penalised=False)
-        transform = np.zeros((p, combined.shape[1]))
-        transform[live], rank = combined, combined.shape[1]
-        found = Coordinates(found.center, transform)
+        rows = rows[int(intercept) :, int(intercept) :]
+        found = in_combinations(found, rows, live, safe * unit, table.n_rows, penalised=False)
+        rank = found.size
     found = about_medians(found, X, sample.weight, intercept=intercept)
     view = replace(blank, coordinates=found, explicit=not is_harmless(found))
     return TableData.of(table, view, sample, Trial(None, 0.0)), rank + int(intercept)

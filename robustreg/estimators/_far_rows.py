@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any, cast
 
 import numpy as np
@@ -35,9 +36,9 @@ class FitsFarRows(CountsRounding):
     #: while a fit goes on, which rows are far out in X; None where none are
     _far: FarRows | None = None
 
+    @abstractmethod
     def _score_loss(self, y: Array) -> tuple[Loss, Array, bool]:
         """Return the loss, its targets, and whether only differences of scores matter to it."""
-        raise NotImplementedError
 
     def _prepare(self, X: Any, y: Array, weight: Array | None, mass: float) -> Prepared:
         data, rank, far = prepare_beside_far_rows(

@@ -36,8 +36,6 @@ FINAL, FEWEST = 20_000, 8
 OPTIMA = 25
 #: after t steps a finalist above the best by more than this share over t is given up
 HOPELESS = 3.0
-#: finalists that start at each of the easier criteria that lead to one
-LED = 12
 #: steps until a finalist settles, at the most; on a part of the rows, from which all rows go on
 SETTLE, SETTLE_ON_PART = 60, 8
 #: steps after which those finalists that have met go on as one
@@ -440,9 +438,9 @@ def led(criterion: Criterion, sample: Sample, found: list[Optimum]) -> list[Opti
     ways = len(easier) + 1
     going: list[Optimum] = []
     for k, one in enumerate(easier):
-        going += found[k : LED * ways : ways]
+        going += found[k::ways]
         going = followed(one, sample, going, math.inf) if going else going
-    return going + found[len(easier) : LED * ways : ways] + found[LED * ways :]
+    return going + found[len(easier) :: ways]
 
 
 def followed(
