@@ -12,7 +12,7 @@ import numpy as np
 
 from robustreg._array import Array
 from robustreg.objective import Objective
-from robustreg.solvers._newton import DenseMetric
+from robustreg.solvers._metrics import DenseMetric
 
 #: rounding: curvatures of rows, or of combinations of outputs, that differ by less are the same
 ALIKE = 1e-14

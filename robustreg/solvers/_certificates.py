@@ -27,7 +27,7 @@ from robustreg.data import NARROW
 from robustreg.objective import Objective
 from robustreg.sampling import spread_rows
 from robustreg.solvers._held_gradient import Split
-from robustreg.solvers._newton import DenseMetric, conjugate_gradients
+from robustreg.solvers._metrics import DenseMetric, conjugate_gradients
 from robustreg.solvers._preconditioner import own_curvature
 
 #: work of a Gram matrix below which a Hessian of all rows costs nothing that is felt

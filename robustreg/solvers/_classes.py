@@ -22,7 +22,7 @@ from robustreg.penalties import L2
 from robustreg.solvers._by_column import solve_by_column
 from robustreg.solvers._columns_by_passes import solve_columns_by_passes
 from robustreg.solvers._control import Control
-from robustreg.solvers._newton import DenseMetric, IterativeMetric
+from robustreg.solvers._metrics import DenseMetric, IterativeMetric
 from robustreg.solvers._preconditioner import own_curvature
 from robustreg.solvers._result import Result
 from robustreg.solvers._separation import separated

@@ -12,6 +12,7 @@ from robustreg.losses import Smoothed
 from robustreg.losses._base import Kinks
 from robustreg.objective import Objective
 from robustreg.solvers._control import Control
+from robustreg.solvers._kept_hessian import PAYS
 from robustreg.solvers._newton import newton
 from robustreg.solvers._result import Result, minimize
 from robustreg.solvers._rows import Rows
@@ -44,7 +45,7 @@ def smoothed(objective: Objective, width: float) -> Objective:
 def minimise_envelope(objective: Objective, theta: Array, width: float, control: Control) -> Result:
     """Minimise :func:`smoothed` by Newton's method, whose Hessian is kept while its steps pay."""
     smooth = smoothed(objective, width)
-    options = {"tol": control.tol, "control": control, "lazy": True}
+    options = {"tol": control.tol, "control": control, "pays": PAYS}
     return minimize(smooth.evaluate, theta, hess=smooth.hess, method=newton, options=options)
 
 

@@ -14,7 +14,7 @@ from robustreg.scales import mad
 from robustreg.solvers._by_column import solve_by_column
 from robustreg.solvers._certificates import ROUNDING
 from robustreg.solvers._control import Control
-from robustreg.solvers._newton import DenseMetric
+from robustreg.solvers._metrics import DenseMetric
 from robustreg.solvers._pieces import Ahead, has_pieces, look_ahead
 from robustreg.solvers._plan import Way, solve_piecewise
 from robustreg.solvers._problem import Problem

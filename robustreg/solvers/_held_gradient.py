@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from robustreg._array import Array
-from robustreg.solvers._newton import DenseMetric
+from robustreg.solvers._metrics import DenseMetric
 
 EPS = float(np.finfo(float).eps)
 

@@ -37,7 +37,7 @@ from robustreg.solvers._envelopes import (
 )
 from robustreg.solvers._kinked_proof import certified
 from robustreg.solvers._kinks import CHANGED, changed_sides, gradient_of, offsets
-from robustreg.solvers._newton import DenseMetric
+from robustreg.solvers._metrics import DenseMetric
 from robustreg.solvers._result import Result
 from robustreg.solvers._rows import Rows, Vertex, few_rows
 from robustreg.solvers._sides import add_penalty, with_sides

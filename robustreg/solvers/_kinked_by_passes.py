@@ -47,7 +47,7 @@ from robustreg.solvers._kinked_passes import (
 )
 from robustreg.solvers._kinked_proof import at_zero, proof
 from robustreg.solvers._kinks import CHANGED, offsets
-from robustreg.solvers._newton import DenseMetric
+from robustreg.solvers._metrics import DenseMetric
 from robustreg.solvers._plan import solve_piecewise
 from robustreg.solvers._result import Result
 from robustreg.solvers._rows import Rows, Vertex, few_rows

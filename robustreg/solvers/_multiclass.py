@@ -19,7 +19,8 @@ from robustreg.losses._contrasts import Contrasts, helmert
 from robustreg.objective import Objective
 from robustreg.solvers._control import Control
 from robustreg.solvers._kinks import more_than_rounding
-from robustreg.solvers._newton import DenseMetric, newton
+from robustreg.solvers._metrics import DenseMetric
+from robustreg.solvers._newton import newton
 from robustreg.solvers._programs import FAR, conjugate, lengths, solve_equations, spanning
 from robustreg.solvers._result import Result, minimize
 

@@ -15,7 +15,9 @@ from robustreg.penalties import Penalty
 from robustreg.solvers._column_penalty import unbalanced
 from robustreg.solvers._control import Control
 from robustreg.solvers._held_gradient import Split
-from robustreg.solvers._newton import DenseMetric, newton
+from robustreg.solvers._kept_hessian import PAYS
+from robustreg.solvers._metrics import DenseMetric
+from robustreg.solvers._newton import newton
 from robustreg.solvers._pairs import Pairs
 from robustreg.solvers._result import Result, minimize
 from robustreg.solvers._rows import Rows, few_rows
@@ -190,7 +192,7 @@ class PairProblem:
             second = {"hess": partial(self.hess, smooth)}
         found = minimize(
             fun_jac, theta, method=newton, **second,
-            options={"tol": control.tol, "control": control, "lazy": True, "metric": metric},
+            options={"tol": control.tol, "control": control, "pays": PAYS, "metric": metric},
         )  # fmt: skip
         found.optimality = float(np.abs(found.jac).max(initial=0.0))
         return found

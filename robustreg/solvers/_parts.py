@@ -17,7 +17,7 @@ from robustreg._array import Array
 from robustreg.data import Block, Data, row_lengths
 from robustreg.objective import Objective
 from robustreg.solvers._control import Control
-from robustreg.solvers._newton import DenseMetric
+from robustreg.solvers._metrics import DenseMetric
 from robustreg.solvers._pieces import MANY, REACH, Far, minimise_pieces, only_losses
 from robustreg.solvers._result import Result
 

@@ -18,7 +18,9 @@ from robustreg.data import NARROW, Block, subsample_size
 from robustreg.objective import Evaluation, Objective
 from robustreg.sampling import spread_rows
 from robustreg.solvers._control import Control
-from robustreg.solvers._newton import DenseMetric, newton, noise
+from robustreg.solvers._kept_hessian import PAYS
+from robustreg.solvers._metrics import DenseMetric
+from robustreg.solvers._newton import newton, noise
 from robustreg.solvers._result import Result, minimize
 from robustreg.solvers._smooth import SOME, largest_move
 
@@ -165,7 +167,7 @@ def minimise_pieces(
     if far.joint:
         lower[-1] = 0.0
     options = {
-        "tol": control.tol, "control": control, "lower": lower, "lazy": True, "metric": metric,
+        "tol": control.tol, "control": control, "lower": lower, "pays": PAYS, "metric": metric,
     }  # fmt: skip
     found = minimize(fun_jac, start, hess=hess, method=newton, options=options)
     found.optimality = float(np.abs(found.jac).max(initial=0.0))

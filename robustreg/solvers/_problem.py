@@ -13,7 +13,7 @@ from robustreg.losses import Absolute, Concomitant, ResidualLoss, Squared
 from robustreg.objective import Objective
 from robustreg.penalties import L2, Penalty
 from robustreg.solvers._control import Control
-from robustreg.solvers._newton import DenseMetric
+from robustreg.solvers._metrics import DenseMetric
 from robustreg.solvers._smooth import ROUGH, keeps_metric, solve_smooth
 
 #: y beyond this many of its spreads does not move the least-squares start

@@ -17,6 +17,7 @@ from robustreg._array import Array, row_slices
 from robustreg.data import Block, take_rows
 from robustreg.solvers._column_penalty import unbalanced
 from robustreg.solvers._control import Control
+from robustreg.solvers._kept_hessian import PAYS
 from robustreg.solvers._kinks import GIVEN, ROUNDED
 from robustreg.solvers._newton import newton
 from robustreg.solvers._result import Result, minimize
@@ -188,7 +189,7 @@ class Rows:
 
     def envelope(self, theta: Array, mu: float, control: Control) -> Result:
         """Minimise the envelope of width ``mu``, to a gradient of the control's ``tol``."""
-        options = {"tol": control.tol, "control": control, "lazy": True}
+        options = {"tol": control.tol, "control": control, "pays": PAYS}
         return minimize(
             self.evaluate, theta, args=(mu,), hess=self.hess, method=newton, options=options
         )

@@ -15,7 +15,9 @@ from robustreg.sampling import draw_by, drawn, spread_rows, uneven
 from robustreg.solvers._alike import AlikeMetric, alike_metric
 from robustreg.solvers._certificates import DISTANCE, has_hessian, optimality, relative_decrement
 from robustreg.solvers._control import Control
-from robustreg.solvers._newton import DenseMetric, newton
+from robustreg.solvers._kept_hessian import PAYS
+from robustreg.solvers._metrics import DenseMetric
+from robustreg.solvers._newton import newton
 from robustreg.solvers._preconditioner import own_curvature
 from robustreg.solvers._result import Result, minimize
 from robustreg.stored import has_heavy_rows
@@ -191,11 +193,10 @@ def _newton_options(
         options["precondition"] = partial(own_curvature, objective)
         return {"hessp": objective.hessp, "options": options}
     work = objective.data.n_rows * objective.size**2
-    options["lazy"] = work > KEEP_WORK or metric is not None or tol >= ROUGH
-    if options["lazy"] and work > KEEP_WORK:
+    if work > KEEP_WORK or metric is not None or tol >= ROUGH:
+        options["pays"] = PAYS_OF_SEVERAL if (objective.n_outputs or 1) > 1 else PAYS
+    if work > KEEP_WORK:
         options["worth"] = _worth(objective)
-    if (objective.n_outputs or 1) > 1:
-        options["pays"] = PAYS_OF_SEVERAL
     if objective.loss.additive:
         options["settled"] = lambda found, value: (
             relative_decrement(found, value, unit) <= DISTANCE * tol

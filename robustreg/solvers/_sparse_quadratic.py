@@ -18,7 +18,7 @@ import numpy as np
 from robustreg._array import Array
 from robustreg.objective import Evaluation, Objective
 from robustreg.solvers._column_penalty import least_subgradient
-from robustreg.solvers._newton import conjugate_gradients
+from robustreg.solvers._metrics import conjugate_gradients
 from robustreg.solvers._penalised_quadratic import Limits
 from robustreg.solvers._preconditioner import own_curvature
 

@@ -12,7 +12,7 @@ from robustreg.objective import Objective
 from robustreg.penalties import L2
 from robustreg.preparation import prepare
 from robustreg.solvers._alike import alike_metric
-from robustreg.solvers._newton import DenseMetric
+from robustreg.solvers._metrics import DenseMetric
 
 
 def problem(loss, outputs=None, n=200, p=6, intercept=True, weight=None, alpha=3.0):

@@ -15,7 +15,7 @@ from robustreg.preparation import prepare
 from robustreg.solvers import Control, _certificates, solve_piecewise, solve_smooth
 from robustreg.solvers._certificates import NOISE, decrement, optimality, relative_decrement
 from robustreg.solvers._gap import certify
-from robustreg.solvers._newton import DenseMetric
+from robustreg.solvers._metrics import DenseMetric
 from tests._reference import objective as value_of
 from tests._reference import sample
 

@@ -9,7 +9,8 @@ from scipy.optimize import minimize, rosen, rosen_der, rosen_hess, rosen_hess_pr
 
 from robustreg import HingeClassifier, LogisticClassifier
 from robustreg.solvers import newton
-from robustreg.solvers._newton import DenseMetric
+from robustreg.solvers._kept_hessian import PAYS, SAME
+from robustreg.solvers._metrics import DenseMetric
 
 RNG = np.random.default_rng(0)
 A = RNG.normal(size=(6, 6))
@@ -258,8 +259,8 @@ def test_a_large_constant_does_not_hide_the_decrease():
 def test_a_hessian_is_kept_while_its_steps_pay():
     # log cosh is nearly a parabola about its minimum: pairs correct what a kept Hessian misses
     lazy, eager = (
-        minimize(x0=np.zeros(6), method=newton, options={"lazy": kept, "tol": 1e-10}, **LOG_COSH)
-        for kept in (True, False)
+        minimize(x0=np.zeros(6), method=newton, options={"pays": share, "tol": 1e-10}, **LOG_COSH)
+        for share in (PAYS, SAME)
     )
     assert_allclose(lazy.x, eager.x, rtol=1e-8)
     assert lazy.nhev < eager.nhev
@@ -277,7 +278,7 @@ def test_a_step_that_takes_nearly_all_of_the_gradient_keeps_the_hessian():
 def test_a_hessian_may_be_given():
     first = Quadratic().minimise()
     problem = Quadratic(b=B + 0.1)
-    found = problem.minimise(metric=first.metric, lazy=True)
+    found = problem.minimise(metric=first.metric, pays=PAYS)
     assert found.success
     assert problem.hessians == 0
 
@@ -332,7 +333,7 @@ class Fading:
 
     def minimise(self, **options):
         options = {
-            "lazy": True,
+            "pays": PAYS,
             "tol": 1e-9,
             "settled": lambda found, value: found <= 1e-8,
         } | options
@@ -370,7 +371,7 @@ def test_a_fit_that_is_stopped_leaves_no_hessian_behind_that_is_far():
     seen, problem = [], Fading()
     found = minimize(
         problem.fun, np.zeros(8), jac=problem.jac, hess=problem.hess, hessp=problem.hessp, method=newton,
-        callback=stop, options={"lazy": True, "tol": 1e-9, "worth": 40.0, "maxiter": 200},
+        callback=stop, options={"pays": PAYS, "tol": 1e-9, "worth": 40.0, "maxiter": 200},
     )  # fmt: skip
     assert found.status == 99 and problem.hessians == 1
     assert found.metric is None

@@ -13,7 +13,7 @@ from robustreg.objective import Objective
 from robustreg.penalties import L2
 from robustreg.preparation import prepare
 from robustreg.solvers import Control, solve_smooth
-from robustreg.solvers._newton import conjugate_gradients
+from robustreg.solvers._metrics import conjugate_gradients
 from robustreg.solvers._preconditioner import own_curvature
 
 
