@@ -25,7 +25,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from robustreg._array import Array, is_sparse
+from robustreg._array import Array
 from robustreg.coordinates import Coordinates
 from robustreg.data import Data
 from robustreg.objective import Evaluation, Objective
@@ -126,8 +126,8 @@ class OnColumns:
     def on(self, kept: Array) -> tuple[Objective, NotSmooth, Array]:
         """Return loss, penalty and its square on some columns, which hold those without a penalty."""
         data, penalised = self.objective.data, kept
-        few_data = data.columns(kept)
-        if not self._stays_sparse(few_data):
+        few_data = self._still_sparse(kept)
+        if few_data is None:
             few_data = dense_columns(data, kept, copied=self.combined is not None)
         if self.combined is not None:
             free = np.isin(kept, self.combined.columns)
@@ -151,13 +151,14 @@ class OnColumns:
         labels[np.flatnonzero(np.repeat(held, outputs))] = np.repeat(inner, outputs)
         return few, GroupLimits(self.part.even_l1[groups], labels), bend
 
-    def _stays_sparse(self, few: Data) -> bool:
-        """Whether products with some columns are those of sparse rows."""
-        if few.explicit or not is_sparse(few.X) or few.size <= MANY:
-            return False
-        loss, few_entries = self.objective.loss, few.X.nnz <= FILLED * few.n_rows * few.size
-        plain = self.part.labels is None and self.combined is None and not self.objective.n_extra
-        return bool(plain and loss.convex and few_entries)
+    def _still_sparse(self, kept: Array) -> Data | None:
+        """Return some columns as sparse rows where products with them are those of such; None elsewhere."""
+        data, plain = self.objective.data, self.part.labels is None and self.combined is None
+        plain = plain and self.objective.loss.convex and not self.objective.n_extra
+        if not plain or data.dense or len(kept) <= MANY:
+            return None
+        few = data.columns(kept)
+        return few if few.X.nnz <= FILLED * few.n_rows * few.size else None
 
     def key(self, kept: Array) -> Any:
         """Say which columns :meth:`on` makes of some."""

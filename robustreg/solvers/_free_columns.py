@@ -80,17 +80,16 @@ class FreeColumns:
 
 def _inner_products(data: Data, columns: Array) -> Array | None:
     """Return weighted mean products of columns and ones; None where rows are too few for columns to be independent."""
-    few = (
-        data.columns(columns)
-        if data.moments is not None
-        else dense_columns(data, columns, copied=False)
-    )
-    if few.n_rows <= few.size + 1:
+    if data.n_rows <= len(columns) + 1:
         return None
-    inner = few.moments
-    if inner is None:
+    if data.moments is not None:
+        held = np.append(columns, data.size) if data.intercept else columns
+        inner = data.gram_inward(data.moments)[np.ix_(held, held)]
+    else:
+        few = dense_columns(data, columns, copied=False)
         (inner,) = few.sum(_products, FEW_GRAMS)
-    return np.asarray(few.gram_inward(inner) / few.total)
+        inner = few.gram_inward(inner)
+    return np.asarray(inner / data.total)
 
 
 def _products(block: Block) -> tuple[Array]:

@@ -6,6 +6,7 @@ import scipy.sparse as sp
 from numpy.testing import assert_allclose
 
 from robustreg import HuberRegressor, L2Regressor, LogisticClassifier, RobustRegressor
+from robustreg.data import Data
 from robustreg.penalties import GroupLasso
 from robustreg.solvers import _by_column, _penalised_quadratic
 
@@ -148,3 +149,20 @@ def test_no_stages_where_the_start_is_near_or_the_loss_is_not_convex(monkeypatch
     assert taken.pop() == 0
     L2Regressor(alpha=0.3 * np.abs(X.T @ (Y - Y.mean())).max(), l1_ratio=1.0).fit(X, Y)
     assert taken.pop() == 0
+
+
+@pytest.mark.parametrize("model", [L2Regressor(l1_ratio=1.0), HuberRegressor(l1_ratio=0.5, scale=1.0)], ids=str)  # fmt: skip
+def test_rows_of_which_all_columns_are_looked_at_are_not_copied(model, monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(10_000, 40))
+    y = X @ np.r_[np.ones(5), np.zeros(35)] + rng.normal(size=10_000)
+    original, copies = Data.columns, []
+
+    def columns(self, kept):
+        copies.append(len(kept))
+        return original(self, kept)
+
+    monkeypatch.setattr(Data, "columns", columns)
+    model.set_params(alpha=100.0).fit(X, y)
+    assert not copies
+    assert model.optimality_ <= 1e-10
