@@ -19,6 +19,7 @@ import scipy.linalg
 
 from robustreg._array import Array
 from robustreg.objective import Evaluation, Objective
+from robustreg.solvers._cholesky import cholesky, solve_factored
 from robustreg.solvers._control import Control
 from robustreg.solvers._result import Result
 
@@ -80,7 +81,7 @@ class DenseModel:
         self.limits, self.theta, self.largest = limits, theta, float(own.max(initial=0.0))
         if np.isfinite(self.largest):
             H[np.diag_indices_from(H)] += bend + DAMPING * np.where(own > 0, own, self.largest)
-            H = H if convex else lifted(H)
+            H = H if convex else lifted(H, theta != 0)
         self.H = H
 
     def minimum(self, gradient: Array, ridge: float) -> Array:
@@ -222,12 +223,33 @@ def _searched(
     return None
 
 
-def lifted(H: Array) -> Array:
-    """Return a positive definite matrix: one with the sizes of its eigenvalues, which are not too small."""
-    try:
-        scipy.linalg.cholesky(H, lower=True, check_finite=False)
+def lifted(H: Array, moving: Array) -> Array:
+    """Return a positive definite matrix, that of the ``moving`` coefficients being kept where it is one.
+
+    Near a minimum it is one, and steps of Newton converge quadratically whatever the curvature of coefficients
+    that stay at zero: theirs, given the moving ones, is what is lifted then.
+    """
+    if cholesky(H) is not None:
         return H
-    except np.linalg.LinAlgError:
-        values, vectors = scipy.linalg.eigh(H, check_finite=False)
-        size = np.maximum(np.abs(values), 1e-6 * np.abs(values).max(initial=1e-300))
-        return np.asarray((vectors * size) @ vectors.T)
+    rest = ~moving
+    if not moving.any() or not rest.any():
+        return _with_sizes(H)
+    own, cross = H[np.ix_(moving, moving)], H[np.ix_(rest, moving)]
+    factor = cholesky(own)
+    if factor is None:
+        own = _with_sizes(own)
+        factor = cholesky(own)
+    if factor is None:  # rounding
+        return _with_sizes(H)
+    known = cross @ solve_factored(factor, cross.T)
+    H = H.copy()
+    H[np.ix_(moving, moving)] = own
+    H[np.ix_(rest, rest)] = _with_sizes(H[np.ix_(rest, rest)] - known) + known
+    return H
+
+
+def _with_sizes(H: Array) -> Array:
+    """Return the matrix with the sizes of its eigenvalues, which are not too small."""
+    values, vectors = scipy.linalg.eigh(H, check_finite=False)
+    size = np.maximum(np.abs(values), 1e-6 * np.abs(values).max(initial=1e-300))
+    return np.asarray((vectors * size) @ vectors.T)
