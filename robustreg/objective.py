@@ -167,8 +167,25 @@ class Objective:
         -------
         Evaluation
         """
-        if self.data.single and out is None and self.loss.additive and self._basis is None:
-            return self._at_once(theta, order, whole)
+        if not (self.data.single and out is None and self.loss.additive and self._basis is None):
+            return self._evaluate_by_blocks(theta, order, out, whole, keep)
+        # All rows are one block in the solver's coordinates: of few rows each call between solver and loss counts.
+        data, extra = self.data, theta[self._edge :]
+        block = data.whole()
+        raw = block.raw(self.linear(theta))
+        value, slope, d_extra = self.loss.value_gradient(data.y, raw, data.weight, extra)
+        gradient = block.pullback(slope)
+        if self.n_outputs is not None or self.n_extra:
+            gradient = np.concatenate([gradient.ravel(), d_extra])
+        hessian = self._assemble(self._curvature(theta).of(block, raw)) if order > 1 else None
+        if whole:
+            value, gradient, hessian = self.penalised(theta, value, gradient, hessian)
+        return Evaluation(float(value), gradient, raw, hessian)
+
+    def _evaluate_by_blocks(
+        self, theta: Array, order: int, out: Array | None, whole: bool, keep: bool
+    ) -> Evaluation:
+        """Do what :meth:`evaluate` does by a pass over blocks."""
         loss, at, basis = self.loss, self.at(theta), None
         if order == 1 and out is None:
             loss, basis = self._unmixed, self._basis
@@ -200,23 +217,6 @@ class Objective:
         if self.n_extra:
             gradient = np.concatenate([gradient, d_extra])
         return Evaluation(float(value), gradient, None, self._assemble(more) if more else None)
-
-    def _at_once(self, theta: Array, order: int, whole: bool) -> Evaluation:
-        """Do what :meth:`evaluate` does where all rows are one block in the solver's coordinates.
-
-        On few rows each call between a solver and the loss counts. The predictions are kept for the Hessian.
-        """
-        data, extra = self.data, theta[self._edge :]
-        block = data.whole()
-        raw = block.raw(self.linear(theta))
-        value, slope, d_extra = self.loss.value_gradient(data.y, raw, data.weight, extra)
-        gradient = block.pullback(slope)
-        if self.n_outputs is not None or self.n_extra:
-            gradient = np.concatenate([gradient.ravel(), d_extra])
-        hessian = self._assemble(self._curvature(theta).of(block, raw)) if order > 1 else None
-        if whole:
-            value, gradient, hessian = self.penalised(theta, value, gradient, hessian)
-        return Evaluation(float(value), gradient, raw, hessian)
 
     def _room(self, at: Array) -> Array | None:
         """Return where raw predictions go, None where they would take much memory beside X."""

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import isfinite
 from typing import Any
 
 import numpy as np
 
 from robustreg._array import Array
 from robustreg.solvers._control import Control
-from robustreg.solvers._kept_hessian import SAME, SHORT, KeptHessian
+from robustreg.solvers._kept_hessian import SAME, KeptHessian
+from robustreg.solvers._line_search import LineSearch, Point
 from robustreg.solvers._metrics import DenseMetric, IterativeMetric
 from robustreg.solvers._result import Result
 
-#: a step must bring at least this share of the decrease that its slope promises
-SUFFICIENT = 1e-4
-#: the largest share of the way to a bound that one step may go
-TO_BOUND = 0.6
-#: the slope along a short step at which it ends, as a share of that at its beginning
-FLAT = 0.1
-#: a gradient that shrinks to this share has all but vanished, as near a minimum by Newton's step
-VANISHES = 0.01
 #: a step this many times tol is as good as none
 STEP = 100.0
 #: and one below this changes no evaluation by more than its rounding
@@ -30,24 +22,6 @@ LAST_PLACES = 1e-12
 STALLED = 4
 #: residual of the last step where it is found by conjugate gradients: its decrement is right to a hundredth
 LAST_FORCING = 0.1
-
-
-class _Point:
-    """A point, what the function is there, and what else it has said of it."""
-
-    __slots__ = ("gradient", "held", "hessian", "norm", "value", "x")
-
-    def __init__(
-        self,
-        x: Array,
-        value: Any,
-        gradient: Array,
-        raw: Array | None = None,
-        hessian: Array | None = None,
-    ) -> None:
-        self.x, self.value, self.gradient = x, float(value), gradient
-        self.held, self.hessian = () if raw is None else (raw,), hessian
-        self.norm = float(np.abs(gradient).max(initial=0.0))
 
 
 def newton(
@@ -125,7 +99,7 @@ def newton(
     control = control or Control(tol, maxiter, callback)
     evaluate = fun if jac is None else lambda x, *also: (fun(x, *also), jac(x, *also))
     kept, x = KeptHessian(metric, pays, worth), np.array(x0, dtype=float)
-    at = _Point(x, *(evaluate(x, *args) if known is None else known))
+    at = Point(x, *(evaluate(x, *args) if known is None else known))
     nit, stalled, least, stuck = 0, 0, at.norm, False
     if known is not None:
         control.tell(at.x, at.value)
@@ -151,11 +125,12 @@ def newton(
         if small and _is_end(at, step, slope, tol, settled, last if kept.pairs else None):
             at.x = _last_places(at.x, step, lower)
             break
-        following, length = None, 0.0
-        if slope < 0:
-            following, length = _search(evaluate, args, at, step, slope, lower)
-        if following is None:
-            if slope < -noise(at.value) and kept.lift_more(at.hessian):
+        search = LineSearch(at, step, slope, lower)
+        while search.going:
+            x = at.x + search.length * step
+            search.judge(Point(x, *evaluate(x, *args)))
+        if search.best is None:
+            if slope < -search.rounding and kept.lift_more(at.hessian):
                 continue
             if kept.fresh:
                 stuck = True
@@ -163,16 +138,16 @@ def newton(
             kept.metric = None
             continue
         nit += 1
-        before, at = at, following
+        before, at = at, search.best
         # compared with the least gradient so far: those of steps within rounding rise and fall
-        level = at.value >= before.value - noise(before.value)
+        level = at.value >= before.value - search.rounding
         stalled = stalled + 1 if level and at.norm > 0.5 * least else 0
         least, stuck = min(least, at.norm), stalled >= STALLED
         if control.step(at.x, at.value) or stuck:
             break
         moved, turned = at.x - before.x, at.gradient - before.gradient
         shrunk = at.norm / before.norm
-        kept.after(moved, turned, length, shrunk, level=level, late=2 * nit > left)
+        kept.after(moved, turned, search.taken, shrunk, level=level, late=2 * nit > left)
     status = 99 if control.stopped else 2 if stuck else 1
     if at.norm <= tol and (stuck or nit >= at_least) and status != 99:
         status = 0
@@ -188,7 +163,7 @@ def newton(
 
 
 def _products(
-    hessp: Callable[..., Array] | None, at: _Point, args: tuple[Any, ...], forcing: float, near: Any
+    hessp: Callable[..., Array] | None, at: Point, args: tuple[Any, ...], forcing: float, near: Any
 ) -> IterativeMetric:
     """Return the Hessian at a point by its products."""
     assert hessp is not None
@@ -196,7 +171,7 @@ def _products(
 
 
 def _is_end(
-    at: _Point,
+    at: Point,
     step: Array,
     slope: float,
     tol: float,
@@ -235,92 +210,3 @@ _MESSAGES = {
     2: "no further progress is possible in floating point",
     99: "stopped by a callback",
 }
-
-
-def noise(value: float, size: float = 1.0) -> float:
-    """Change of a value that rounding can make: of its sum, and of predictions of the given size, one at least."""
-    return 1e-14 * abs(value) + 2e-16 * max(size, 1.0)
-
-
-def _search(
-    evaluate: Callable[..., tuple[Any, ...]],
-    args: tuple[Any, ...],
-    state: _Point,
-    step: Array,
-    slope: float,
-    lower: Array | None,
-) -> tuple[_Point | None, float]:
-    """Backtrack until the decrease is sufficient (Armijo).
-
-    Where the change of the value is below its rounding (one y of 1e12 makes all values large), the
-    slope at the trial is asked instead: on a convex function it tells whether the step was too far.
-    """
-    length = 1.0
-    if lower is not None:
-        falling = step < 0
-        room = (state.x[falling] - lower[falling]) / -step[falling]
-        length = min(1.0, TO_BOUND * float(room.min(initial=np.inf)))
-    rounding = noise(state.value)
-    # predictions of large coefficients are rounded more: there a gradient that all but vanishes tells more
-    more = noise(state.value, float(np.abs(state.x).max(initial=0.0)))
-    for _ in range(30):
-        x = state.x + length * step
-        trial = _Point(x, *evaluate(x, *args))
-        if isfinite(trial.value) and isfinite(trial.norm):
-            gain = state.value - trial.value
-            if gain >= -SUFFICIENT * length * slope and gain > 0:
-                if length < SHORT and lower is None:
-                    return _to_floor(evaluate, args, state, step, slope, trial, length)
-                return trial, length
-            ahead = float(trial.gradient @ step)
-            if abs(gain) <= rounding and (ahead <= -0.5 * slope or trial.norm < state.norm):
-                return trial, length
-            if abs(gain) <= more and trial.norm <= VANISHES * state.norm:
-                return trial, length
-            # minimiser of the parabola through the value, the slope and the trial
-            bend = trial.value - state.value - length * slope
-            shrink = -slope * length / (2 * bend) if bend > 0 else 0.5
-            length *= min(max(shrink, 0.1), 0.5)
-        else:
-            length *= 0.1
-        if np.all(state.x + length * step == state.x):
-            break
-    return None, 0.0
-
-
-def _to_floor(
-    evaluate: Callable[..., tuple[Any, ...]],
-    args: tuple[Any, ...],
-    state: _Point,
-    step: Array,
-    slope: float,
-    best: _Point,
-    length: float,
-) -> tuple[_Point, float]:
-    """Go on to where the line is nearly level, from a step of which little could be taken.
-
-    Where the slope has kinks (squared hinge) short steps that end elsewhere zigzag for ever.
-    """
-    low, high, at = (0.0, slope), (np.inf, np.inf), length
-    ahead = float(best.gradient @ step)
-    for _ in range(10):
-        if abs(ahead) <= FLAT * abs(slope):
-            break
-        if ahead > 0:
-            high = at, ahead
-        else:
-            low = at, ahead
-        width = high[0] - low[0]
-        if np.isfinite(width):
-            at = low[0] - low[1] * width / (high[1] - low[1])
-            at = min(max(at, low[0] + 0.05 * width), high[0] - 0.05 * width)
-        else:
-            at = 2 * low[0]
-        x = state.x + at * step
-        trial = _Point(x, *evaluate(x, *args))
-        if not (isfinite(trial.value) and isfinite(trial.norm)):
-            break
-        ahead = float(trial.gradient @ step)
-        if trial.value < best.value:
-            best, length = trial, at
-    return best, length

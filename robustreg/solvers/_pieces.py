@@ -19,8 +19,9 @@ from robustreg.objective import Evaluation, Objective
 from robustreg.sampling import spread_rows
 from robustreg.solvers._control import Control
 from robustreg.solvers._kept_hessian import PAYS
+from robustreg.solvers._line_search import noise
 from robustreg.solvers._metrics import DenseMetric
-from robustreg.solvers._newton import newton, noise
+from robustreg.solvers._newton import newton
 from robustreg.solvers._result import Result, minimize
 from robustreg.solvers._smooth import SOME, largest_move
 

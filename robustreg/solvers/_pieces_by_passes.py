@@ -20,8 +20,8 @@ from robustreg.passes import Slopes
 from robustreg.scales import MAD_FACTOR
 from robustreg.solvers._control import Control
 from robustreg.solvers._kinked_passes import Spread, Standard
+from robustreg.solvers._line_search import noise
 from robustreg.solvers._metrics import DenseMetric
-from robustreg.solvers._newton import noise
 from robustreg.solvers._pieces import (
     AGAIN,
     Ahead,
