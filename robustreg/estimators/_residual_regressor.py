@@ -36,10 +36,10 @@ from robustreg.solvers import (
     Share,
     Stage,
     absolute_by_passes,
+    huber_start,
     mad_by_passes,
     solve_by_passes,
     solve_piecewise,
-    solve_residual,
     with_scale,
 )
 
@@ -158,11 +158,14 @@ class ResidualRegressor(CountsRounding, RemoteMixin):
             return with_scale(objective, found, rank_of(prepared))
         problem = self._problem(prepared, control)
         problem.metric = metric
-        found = solve_residual(
-            problem, self._scale(prepared.units), rank_of(prepared), start, stage
-        )
-        if stage is not None:
-            found.optimality = max(found.optimality, stage.found.optimality)
+        scale, rank, given = self._scale(prepared.units), rank_of(prepared), stage
+        if not loss.convex and (first := huber_start(problem, scale, rank, start, stage)):
+            if control.stopped:
+                return first
+            start, stage = first.x, first.stage
+        found = scale.solve(problem, rank, start, stage)
+        if given is not None:
+            found.optimality = max(found.optimality, given.found.optimality)
         return found
 
     def _shares(self) -> bool:

@@ -9,7 +9,7 @@ from robustreg.solvers._at_scale import (
     Scale,
     Share,
     beats_zero,
-    solve_residual,
+    huber_start,
 )
 from robustreg.solvers._by_passes import solve_by_passes
 from robustreg.solvers._classes import LOSSLESS, solve_each, solve_settled, solve_together
@@ -94,6 +94,7 @@ __all__ = [
     "descent_of",
     "discriminant_directions",
     "finite_sample",
+    "huber_start",
     "interpolation",
     "mad_by_passes",
     "mean_square",
@@ -114,7 +115,6 @@ __all__ = [
     "solve_pairs",
     "solve_piecewise",
     "solve_program",
-    "solve_residual",
     "solve_rows",
     "solve_s",
     "solve_settled",

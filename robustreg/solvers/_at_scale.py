@@ -266,47 +266,33 @@ class AboutL1(Scale):
         return found
 
 
-def solve_residual(
-    problem: Problem,
-    scale: Scale,
-    rank: Rank,
-    theta: Array | None = None,
-    stage: Stage | None = None,
-) -> Result:
-    """Minimise a residual loss without kinks, its scale found as asked for.
+def huber_start(
+    problem: Problem, scale: Scale, rank: Rank, theta: Array | None, stage: Stage | None
+) -> Result | None:
+    """Return the Huber fit, near which a minimum of a loss that is not convex is wanted.
 
     Parameters
     ----------
-    problem : Problem
-        The loss and the rows.
-    scale : Scale
-        How the scale is found.
-    rank : Rank
-        Of the table.
-    theta : array, optional
+    problem, scale, rank, stage
+        As of :meth:`Scale.solve`.
+    theta : array or None
         Warm start, the scale last where there is one.
-    stage : Stage, optional
-        The L1 fit and its scale, where they are known.
 
     Returns
     -------
-    Result
-        ``x`` holds the scale last, and ``stage`` is there where an L1 fit was made.
+    Result or None
+        With ``x`` and ``stage`` to go on from; None where the warm start serves.
     """
-    if problem.loss.convex:
-        return scale.solve(problem, rank, theta, stage)
     if theta is not None and beats_zero(problem.at(float(theta[-1]) or 1.0), theta[: problem.size]):
-        return scale.solve(problem, rank, theta, stage)
-    # Of the minima of a loss that is not convex the one near the Huber fit is wanted.
-    first = AboutL1().solve(replace(problem.phase(spare=1), loss=Huber()), rank, None, stage)
+        return None
+    huber = replace(problem.phase(spare=1), loss=Huber())
+    first = AboutL1().solve(huber, rank, None, stage)
     if not first.x[-1] and not problem.penalty.empty and not problem.control.stopped:
         # an exact L1 fit has no scale, and its coefficients know nothing of the penalty
         stage, huber = first.stage, replace(problem.phase(spare=1), loss=Huber())
         first = scale.solve(huber, rank, None, stage)
         first.stage = stage
-    if problem.control.stopped:
-        return first
-    return scale.solve(problem, rank, first.x, first.stage)
+    return first
 
 
 def beats_zero(objective: Objective, theta: Array) -> bool:

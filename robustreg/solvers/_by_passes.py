@@ -40,7 +40,7 @@ def solve_by_passes(
     Returns
     -------
     Result
-        As of :func:`~robustreg.solvers.solve_residual`.
+        As of :meth:`~robustreg.solvers.Scale.solve`.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""A residual loss at a given scale: one table says how it is minimised."""
+"""A residual loss at a given scale: one table says where its minimisation starts."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from robustreg.solvers._certificates import ROUNDING
 from robustreg.solvers._control import Control
 from robustreg.solvers._metrics import DenseMetric
 from robustreg.solvers._pieces import Ahead, has_pieces, look_ahead
-from robustreg.solvers._plan import Way, solve_piecewise
+from robustreg.solvers._plan import solve_piecewise
 from robustreg.solvers._problem import Problem
 from robustreg.solvers._result import Result
 from robustreg.solvers._smooth import keeps_metric, kept_metric, on_sample, solve_smooth
@@ -38,13 +38,27 @@ class AtScale(NamedTuple):
 
 
 def solve_fixed(problem: Problem, sigma: float, theta: Array | None = None) -> Result:
-    """Minimise at a given scale, by the first way of the table that serves; ``theta`` is a warm start."""
+    """Minimise at a given scale; ``theta`` is a warm start.
+
+    A smooth loss with a penalty that is smooth, too, by the first start of the table that serves.
+    """
     task = AtScale(problem, sigma, problem.at(sigma), theta)
-    for way in WAYS:
-        found = way.solve(task) if way.serves is None or way.serves(task) else None
-        if found is not None:
-            return found
-    raise AssertionError("The last way serves any task.")
+    if problem.loss.breakpoints:
+        return _stacked(task)
+    if problem.penalty.by_column:
+        return _by_column(task)
+    whole = problem.control.phase()
+    for begin, serves in STARTS:
+        start = begin(task) if serves(task) else None
+        if start is not None:
+            break
+    assert start is not None
+    control = problem.control.phase()
+    found = solve_smooth(
+        task.objective, start.theta, control,
+        method=problem.method, at_least=int(theta is None and whole.n_iter == 0), **start.options,
+    )  # fmt: skip
+    return with_raw(found, start, control)
 
 
 def _stacked(task: AtScale) -> Result:
@@ -65,8 +79,8 @@ def _is_parabola(task: AtScale) -> bool:
     return line == (-np.inf, np.inf) and keeps_metric(task.objective, task.problem.method)
 
 
-def _squares(task: AtScale) -> Result:
-    """Minimise a parabola of each residual: a Newton step from zero, and one that removes its rounding."""
+def _of_squares(task: AtScale) -> Ahead:
+    """Return the minimum of a parabola of each residual: a Newton step from zero, and one that removes its rounding."""
     problem, objective = task.problem, task.objective
     start, none = np.zeros(problem.size), np.zeros(1)
     bend = float(objective.loss.curvature(none, none, None, None, 1.0, None)[0][0])
@@ -79,58 +93,50 @@ def _squares(task: AtScale) -> Result:
         theta = theta - metric.solve(known.gradient)
         known = objective.evaluate(theta)
     problem.control.count()
-    return solve_smooth(
-        objective, theta, problem.control, method=problem.method, metric=metric, known=known
-    )
+    return Ahead(theta, metric, known[:2], steps=1)
 
 
-def _near(task: AtScale) -> Result:
-    """Minimise from the start, which is close."""
-    problem, objective, theta = task.problem, task.objective, task.warm
-    assert theta is not None
-    ahead = nearer(problem, objective, theta, True)
-    control = problem.control.phase()
-    found = solve_smooth(objective, ahead.theta, control, method=problem.method, **ahead.options)
-    return with_raw(found, ahead, control)
+def _warm(task: AtScale) -> Ahead:
+    assert task.warm is not None
+    return nearer(task.problem, task.objective, task.warm, True)
 
 
-def _by_l1(task: AtScale) -> Result:
-    """Minimise from the L1 fit, to which a narrow threshold is close; without noise from least squares."""
-    problem, objective, control = task.problem, task.objective, task.problem.control
-    start = problem.start()
+def _of_l1(task: AtScale) -> Ahead:
+    """Return the L1 fit, to which a narrow threshold is close; without noise that of least squares."""
+    problem, start = task.problem, task.problem.start()
     if mad(problem.residual(start), problem.data.weight) <= task.sigma * (1 + 1e-9):
-        # as without noise, beside a penalty
-        return solve_smooth(objective, start, control, method=problem.method, at_least=1)
+        return Ahead(start)  # as without noise, beside a penalty
     flat, zero = problem.flat(problem.steepest(task.sigma)), np.zeros(problem.size)
-    first = solve_piecewise(flat, zero, control.phase(spare=1))
-    return solve_smooth(objective, first.x, control, method=problem.method)
+    return Ahead(solve_piecewise(flat, zero, problem.control.phase(spare=1)).x)
 
 
-def _by_sample(task: AtScale) -> Result | None:
-    """Minimise from the minimum on a sample, None where there is no need of one."""
+def _of_sample(task: AtScale) -> Ahead | None:
+    """Return what is near the minimum on a sample, None where there is no need of one."""
     small = on_sample(task.objective)
     if small is None:
         return None
     inner = task.problem.on(small)
-    theta = _narrowing(inner, task.sigma, inner.start()).x
-    return _near(task._replace(problem=replace(task.problem, metric=None), warm=theta))
+    control = inner.control.phase()
+    theta = _narrowed(inner, task.sigma, control)
+    first = int(control.n_iter == 0)
+    found = solve_smooth(inner.at(task.sigma), theta, control, method=inner.method, at_least=first)
+    return nearer(task.problem, task.objective, found.x, False)
 
 
-def _from_wide(task: AtScale) -> Result:
-    return _narrowing(task.problem, task.sigma, task.problem.start())
+def _of_wide(task: AtScale) -> Ahead:
+    return Ahead(_narrowed(task.problem, task.sigma, task.problem.control.phase()))
 
 
-def _narrowing(problem: Problem, sigma: float, theta: Array) -> Result:
-    """Minimise at ever narrower thresholds, each the start of the next: Newton never meets a band without rows."""
-    control, method = problem.control.phase(), problem.method
+def _narrowed(problem: Problem, sigma: float, control: Control) -> Array:
+    """Return the minimum at a threshold that is wider: Newton never meets a band without rows."""
+    theta, method = problem.start(), problem.method
     if problem.loss.threshold and np.isfinite(sigma):
         wide = mad(problem.residual(theta), problem.data.weight)
         while wide > sigma / THRESHOLD_STEP and control.left > 1:
             part = control.phase(tol=1e-4)
             theta = solve_smooth(problem.at(wide), theta, part, method=method).x
             wide *= THRESHOLD_STEP
-    first = int(control.n_iter == 0)
-    return solve_smooth(problem.at(sigma), theta, control, method=method, at_least=first)
+    return theta
 
 
 def nearer(problem: Problem, objective: Objective, theta: Array, warm: bool) -> Ahead:
@@ -159,13 +165,11 @@ def with_raw(found: Result, ahead: Ahead, control: Control) -> Result:
     return found
 
 
-#: ways to a minimum, of which the first that finds one counts
-WAYS = (
-    Way(_stacked, lambda task: bool(task.problem.loss.breakpoints)),
-    Way(_by_column, lambda task: task.problem.penalty.by_column),
-    Way(_squares, _is_parabola),
-    Way(_near, lambda task: task.warm is not None),
-    Way(_by_l1, lambda task: task.problem.narrow(task.sigma)),
-    Way(_by_sample, lambda task: bool(task.problem.loss.threshold)),
-    Way(_from_wide),
+#: starts of Newton's method, of which the first that serves counts
+STARTS: tuple[tuple[Callable[[AtScale], Ahead | None], Callable[[AtScale], bool]], ...] = (
+    (_of_squares, _is_parabola),
+    (_warm, lambda task: task.warm is not None),
+    (_of_l1, lambda task: task.problem.narrow(task.sigma)),
+    (_of_sample, lambda task: bool(task.problem.loss.threshold)),
+    (_of_wide, lambda _: True),
 )
