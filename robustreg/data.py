@@ -165,11 +165,14 @@ class WorkingSet:
         Inner products of some, as the solver keeps them.
     free : tuple, optional
         Which columns were made orthonormal last, and what does so, as the solver keeps them.
+    kinks : dict
+        By targets, the rows that were on their kinks, as the solver keeps them.
     """
 
     columns: Array = field(default_factory=lambda: np.zeros(0, dtype=int))
     gram: Any = None
     free: tuple[Any, Any] | None = None
+    kinks: dict[Any, Any] = field(default_factory=dict)
 
 
 @dataclass

@@ -28,7 +28,9 @@ ON = 1e-12
 BEYOND, INSIDE = 1e-10, 1e-9
 
 
-def descend(rows: Rows, theta: Array, held: Array) -> tuple[Array, Array] | None:
+def descend(
+    rows: Rows, theta: Array, held: Array, most: int | None = None
+) -> tuple[Array, Array] | None:
     """Return the minimum and the slopes of the rows there.
 
     Parameters
@@ -39,6 +41,8 @@ def descend(rows: Rows, theta: Array, held: Array) -> tuple[Array, Array] | None
         Start.
     held : array of int
         Rows that are likely to be on their kinks at the minimum, and are held there at first.
+    most : int, optional
+        Steps at the most, in place of as many as are usual.
 
     Returns
     -------
@@ -49,13 +53,13 @@ def descend(rows: Rows, theta: Array, held: Array) -> tuple[Array, Array] | None
     ----------
     Nocedal, J. and Wright, S. J. (2006). Numerical Optimization, section 16.5.
     """
-    found = _steps(rows, theta, held)
+    found = _steps(rows, theta, held, MOST * len(theta) + SOME if most is None else most)
     return None if found is None else _exact(rows, *found[1:])
 
 
-def _steps(rows: Rows, theta: Array, held: Array) -> tuple[Array, Array, Array] | None:
+def _steps(rows: Rows, theta: Array, held: Array, most: int) -> tuple[Array, Array, Array] | None:
     """Return the minimum, which rows are held there, and the slopes of the others."""
-    X, q, square, jump = rows.X, len(theta), np.asarray(rows.quadratic), rows.upper - rows.lower
+    X, square, jump = rows.X, np.asarray(rows.quadratic), rows.upper - rows.lower
     typical, top = float(jump.mean()), float(square.max())
     bend = square + np.diag(np.where(square.diagonal() == 0, SLIGHT * top, 0.0))
     s = rows.offsets(theta)
@@ -71,7 +75,7 @@ def _steps(rows: Rows, theta: Array, held: Array) -> tuple[Array, Array, Array] 
     side: Array = np.where(s > 0, 1.0, -1.0)
     slopes: Array = np.where(side > 0, rows.upper, rows.lower)
     s[held] = side[held] = slopes[held] = 0.0
-    for _ in range(MOST * q + SOME):
+    for _ in range(most):
         pull = rows.linear + square @ theta + slopes @ X
         step, own = _saddle(bend, X[held], -pull, np.zeros(len(held)), _solve)
         descent = -float(pull @ step)

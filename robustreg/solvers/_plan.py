@@ -131,9 +131,11 @@ def _folds_rows(task: Task) -> bool:
 
 
 def _beside_sides(objective: Objective, theta: Array, control: Control, *, warm: bool) -> Result:
-    """Fold rows, the penalty being some more of them; the certificate knows nothing of that."""
+    """Take a small table at once or fold rows, the penalty being some more; the certificate knows nothing of that."""
     penalty = cast(Any, objective.penalty)
-    found = solve_kinked(objective, theta, control, warm=warm)
+    found = solve_small(objective, theta, control)
+    if found is None:
+        found = solve_kinked(objective, theta, control, warm=warm)
     found.x = penalty.allowed(found.x, objective.data.size)
     proof = certify(objective, found.x, found.slopes)
     found.fun, found.optimality = proof.objective, proof.value
@@ -176,6 +178,7 @@ WAYS: dict[str, tuple[Way, ...]] = {
         Way(_with_multipliers, _uses_many_columns, tried=True),
         Way(solve_program, _is_program, tried=True, takes=_PROGRAM),
         Way(solve_columns, _uses_few_columns, takes=("warm",)),
+        Way(solve_small, lambda task: not _is_program(task)),
         Way(solve_kinked, lambda task: not _is_program(task), takes=_ROWS),
     ),
     "by column": (

@@ -67,7 +67,7 @@ def linear_program(rows: Rows, theta: Array) -> tuple[Array, Array] | None:
         found = _central(rows, theta)
     if found is not None:
         return found
-    found = _simplex(rows)
+    found = simplex(rows)
     if found is None or _proven(rows, found):
         return found
     return _central(rows, theta) or found
@@ -93,8 +93,7 @@ def _walked(rows: Rows, theta: Array) -> tuple[Array, Array] | None:
 def vertex_near(rows: Rows, near: Array) -> tuple[Array, Array] | None:
     """Return the end of a walk that begins at the kinks of the rows that are ``near`` to theirs.
 
-    The larger the number of a row, the nearer it is. None where the walk has no end, or where it may be one of several
-    minima: of these the one of the simplex method is taken. They are where a slope is at its bound.
+    The larger the number of a row, the nearer it is.
     """
     q, order = len(rows.linear), (-near).argsort(kind="stable")
     for few in (3 * q + 10, len(near)):
@@ -104,10 +103,19 @@ def vertex_near(rows: Rows, near: Array) -> tuple[Array, Array] | None:
             break
     else:
         return None
-    found = walk(rows, basis)
+    return vertex_from(rows, basis)
+
+
+def vertex_from(rows: Rows, basis: Array, most: int | None = None) -> tuple[Array, Array] | None:
+    """Return the end of a walk that begins at the kinks of a basis, and takes ``most`` steps.
+
+    None where it has no end in them, or where that may be one of several minima: of these the one of the simplex method
+    is taken. They are where a slope is at its bound.
+    """
+    found = walk(rows, basis, most)
     if found is None:
         return None
-    slopes, edge = found[1], UNIQUE * (rows.upper - rows.lower)
+    q, slopes, edge = len(basis), found[1], UNIQUE * (rows.upper - rows.lower)
     inside = (slopes > rows.lower + edge) & (slopes < rows.upper - edge)
     some = np.count_nonzero(inside)
     # these rows are on their kinks in every minimum
@@ -115,7 +123,7 @@ def vertex_near(rows: Rows, near: Array) -> tuple[Array, Array] | None:
     return found if one else None
 
 
-def _simplex(rows: Rows) -> tuple[Array, Array] | None:
+def simplex(rows: Rows) -> tuple[Array, Array] | None:
     """Return the vertex that HiGHS finds, solved from its basis.
 
     The dual has one equation for each coefficient and one bounded variable, its slope, for each row:

@@ -15,12 +15,13 @@ from robustreg.objective import Objective
 from robustreg.solvers._active_set import descend
 from robustreg.solvers._control import Control
 from robustreg.solvers._gap import Seen, at_best_constant
-from robustreg.solvers._kinked_proof import proof
+from robustreg.solvers._kept_kinks import KeptKinks
+from robustreg.solvers._kinked_proof import at_zero, proof
 from robustreg.solvers._near_kinks import along_path
-from robustreg.solvers._programs import vertex_near
+from robustreg.solvers._programs import simplex, vertex_near
 from robustreg.solvers._result import Result
 from robustreg.solvers._rows import Rows, Vertex
-from robustreg.solvers._sides import add_penalty
+from robustreg.solvers._sides import add_penalty, with_sides
 
 #: rows up to which all are one program: at 2,500 x 19 that takes three quarters of the time of folding, at 1,000 x 58 a
 #: sixth to a half, at 5,000 x 9 as much or more
@@ -30,12 +31,12 @@ PENALISED = 60
 
 
 def solve_small(objective: Objective, theta: Array, control: Control) -> Result | None:
-    """Minimise a piecewise linear loss, beside an L2 penalty or none, of few rows.
+    """Minimise a piecewise linear loss, beside a penalty of squares, of absolute values or none, of few rows.
 
     Parameters
     ----------
     objective : Objective
-        Its loss offers `kinks`.
+        Its loss offers `kinks`; a penalty of single coefficients is convex, and none of groups.
     theta : array
         Start.
     control : Control
@@ -45,13 +46,59 @@ def solve_small(objective: Objective, theta: Array, control: Control) -> Result 
     -------
     Result
         As of :func:`~robustreg.solvers.solve_piecewise`. None where the table is not small, no iteration is left,
-        or there is no minimum that is one point, found and proven.
+        or no minimum is found and proven; beside squares and without a penalty, none that is one point.
     """
-    data = objective.data
-    small = data.single and objective.penalty.euclidean and data.n_rows <= ROWS
+    data, n = objective.data, objective.data.n_rows
     wide = objective.size > PENALISED and not objective.penalty.empty
-    if not small or wide or not control.left:
+    if not data.single or n > ROWS or wide or not control.left or not _serves(objective):
         return None
+    rows = _all_rows(objective)
+    kept = KeptKinks.of(data)
+    end = kept.further(rows) or _minimum(rows, theta)
+    if end is None and not objective.penalty.euclidean:
+        end = simplex(rows)
+    if end is None:
+        return None
+    theta, slopes = end
+    at_zero(objective, rows, theta, n)
+
+    folded = Seen(0.0, 0.0, rows.linear, partial(at_best_constant, objective))
+    vertex = Vertex(theta, slopes, True)
+    found, exact = proof(objective, rows, vertex, rows.offsets(theta)[:n], folded)
+    if not found.value <= control.tol:
+        return None
+    kept.ended(rows, theta)
+    ended = Result(x=theta, fun=found.objective, status=0, success=True, optimality=found.value)
+    ended.slopes, ended.offsets, ended.zero = slopes[:n] * objective.total, exact, exact == 0
+    ended.determined = rows.quadratic is None and np.count_nonzero(ended.zero) == len(theta)
+    if control.step(theta, found.objective):
+        ended.status = 99
+    return ended
+
+
+def _minimum(rows: Rows, theta: Array) -> tuple[Array, Array] | None:
+    """Return the minimum and the slopes of the rows, by those that are near their kinks close to it."""
+    theta, share = along_path(rows, theta)
+    if rows.quadratic is None:
+        return vertex_near(rows, share)
+    held = share.argsort()[-len(theta) :]
+    return descend(rows, theta, held[share[held] > 1])
+
+
+def _serves(objective: Objective) -> bool:
+    """Whether a penalty, if any, is one of squares or of absolute values alone.
+
+    Beside both active sets change in many steps, and bounds are so steep that the central path begins far away.
+    """
+    if objective.penalty.euclidean:
+        return True
+    sides: Any = with_sides(objective).penalty
+    return not sides.bend.any() and np.array_equal(sides.lower, -sides.upper)
+
+
+def _all_rows(objective: Objective) -> Rows:
+    """Return all rows, and those of the penalty."""
+    data = objective.data
     kinks: Any = objective.loss.kinks(data.y)
     X, n = data.whole().X, data.n_rows
     weight = (
@@ -60,25 +107,6 @@ def solve_small(objective: Objective, theta: Array, control: Control) -> Result 
     position = kinks.position + np.zeros(n)
     hidden = objective.join(data.hidden, 0.0)
     lower, upper = weight * kinks.lower, weight * kinks.upper
-    rows = Rows(X, position, lower, upper, weight, np.zeros(len(theta)), None, hidden, data.base)
-    rows = add_penalty(rows, objective)
-    theta, share = along_path(rows, theta)
-    if rows.quadratic is None:
-        end = vertex_near(rows, share)
-    else:
-        held = share.argsort()[-len(theta) :]
-        end = descend(rows, theta, held[share[held] > 1])
-    if end is None:
-        return None
-    theta, slopes = end
-
-    folded = Seen(0.0, 0.0, rows.linear, partial(at_best_constant, objective))
-    found, exact = proof(objective, rows, Vertex(theta, slopes, True), rows.offsets(theta), folded)
-    if not found.value <= control.tol:
-        return None
-    ended = Result(x=theta, fun=found.objective, status=0, success=True, optimality=found.value)
-    ended.slopes, ended.offsets, ended.zero = slopes * objective.total, exact, exact == 0
-    ended.determined = rows.quadratic is None and np.count_nonzero(ended.zero) == len(theta)
-    if control.step(theta, found.objective):
-        ended.status = 99
-    return ended
+    linear = np.zeros(objective.size)
+    rows = Rows(X, position, lower, upper, weight, linear, None, hidden, data.base)
+    return add_penalty(rows, objective)

@@ -30,7 +30,7 @@ MET, MANY = 1e-9, 2
 ANEW = 120
 
 
-def walk(rows: Rows, basis: Array) -> tuple[Array, Array] | None:
+def walk(rows: Rows, basis: Array, most: int | None = None) -> tuple[Array, Array] | None:
     """Return a minimum and the slopes of the rows, from one vertex to the next.
 
     Parameters
@@ -39,6 +39,8 @@ def walk(rows: Rows, basis: Array) -> tuple[Array, Array] | None:
         Dense, without a square term.
     basis : array of int of shape (q,)
         Independent rows, whose kinks meet at the first vertex.
+    most : int, optional
+        Steps at the most, in place of as many as are usual.
 
     Returns
     -------
@@ -52,7 +54,7 @@ def walk(rows: Rows, basis: Array) -> tuple[Array, Array] | None:
     """
     X, lower, upper = rows.X, rows.lower, rows.upper
     jump, basis, q, still = upper - lower, basis.copy(), len(basis), 0
-    for step in range(MOST * q + SOME):
+    for step in range(MOST * q + SOME if most is None else most):
         if step % ANEW == 0:
             factor, pivot, singular = dgetrf(X[basis].T)
             if singular:

@@ -1,12 +1,15 @@
 """Small tables, solved at once, against the ways of large ones."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
 from robustreg.losses import Absolute, Hinge, Pinball
 from robustreg.objective import Objective
-from robustreg.penalties import L2
+from robustreg.penalties import L1, L2, ElasticNet
+from robustreg.penalties._applied import Applied
 from robustreg.preparation import prepare
 from robustreg.solvers import Control
 from robustreg.solvers._kinked import solve_kinked
@@ -84,9 +87,33 @@ def test_where_many_rows_meet_no_vertices_are_gone_through(share):
     assert np.all(np.abs(found.slopes) <= 1 + 1e-12)
 
 
+@pytest.mark.parametrize("form", [L1, lambda alpha: Applied.to(ElasticNet(alpha, 1.0))])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("alpha", [0.1, 3.0, 30.0])
+@pytest.mark.parametrize("loss", [Absolute(), Pinball(0.83), Hinge()], ids=repr)
+def test_absolute_values_are_as_many_rows_more(loss, alpha, weighted, form):
+    for seed in range(4):
+        problem = objective(loss, n=150, p=12, weighted=weighted, seed=seed)
+        problem = replace(problem, penalty=form(alpha))
+        zero = np.zeros(problem.size)
+        found = solve_small(problem, zero, Control())
+        other = solve_kinked(problem, zero, Control())
+        assert found.optimality <= 1e-12
+        assert_allclose(found.fun, other.fun, rtol=1e-10)
+        assert_allclose(found.x, other.x, atol=1e-8)
+        assert np.array_equal(found.x == 0, other.x == 0)
+        assert np.array_equal(found.zero, other.zero)
+        if found.zero.sum() <= problem.size:  # elsewhere several slopes balance
+            assert_allclose(found.slopes, other.slopes, atol=1e-7)
+
+
 def test_large_tables_and_other_penalties_are_left_to_others():
     zero = np.zeros(4)
     assert solve_small(objective(Absolute(), n=ROWS + 1), zero, Control()) is None
+    problem = objective(Absolute())
+    both = Applied.to(ElasticNet(1.0, 0.5))
+    for penalty in (both, Applied.to(ElasticNet(1.0, 1.0), positive=True)):
+        assert solve_small(replace(problem, penalty=penalty), zero, Control()) is None
 
 
 def test_a_callback_stops():
