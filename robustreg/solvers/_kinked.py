@@ -118,7 +118,8 @@ def solve_kinked(
     else:
         coming = control.phase(spare=2)
         place = _approach(objective, theta, coming, warm)
-        if place.proof is None and place.reach > _reach(place.s, None, MOST) and coming.left:
+        astray = place.proof is None and place.reach > _reach(place.s, None, MOST)
+        if astray and coming.left and subsample_size(data):
             place = _from_wide(objective, coming)
     theta, s, pull, reach, known = place
     if known is not None:

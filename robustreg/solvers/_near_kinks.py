@@ -15,33 +15,43 @@ from robustreg.solvers._central_path import Inside, further
 from robustreg.solvers._cholesky import cholesky, solve_factored
 from robustreg.solvers._rows import Rows
 
-#: steps of weighted least squares before the path (machine: at 1,000 x 10 they save three of the path)
-BEFORE = 2
-#: share of the value at the start that is left as a gap where the path ends: most rows on their kinks are known
-CLOSE = 3e-3
+#: steps of weighted least squares before the path, which they make shorter by two to seven of its steps, and the share
+#: of the value that one has to gain for there to be another
+BEFORE, GAINS = 6, 0.03
+#: share of the value that is left as a gap where the path ends: most rows on their kinks are known
+CLOSE = 5e-3
+#: of q coefficients about q times the root of that share are taken for others, and of many so few are to be (machine: at
+#: 1,000 x 200, 2,000 x 500 and 5,000 x 500 as many vertices on, a step of the path each third, take as long as going on)
+WRONG = 10.0
+#: and a gap that is rounding, y having spread one, as a share of what the rows can pull
+NONE = 1e-14
 #: and steps along it at the most
-MOST = 12
+MOST = 16
 #: at its start, distance from all kinks as a share of the mean offset, and share of its range that a slope may use
 AWAY, USED = 0.3, 0.8
-#: offsets below this share of the median one count as that
-LEAST = 1e-6
+#: offsets below this share of the median one count as that, and those beyond so many, which only say on which side a row
+#: lies, as so many
+LEAST, FAR = 1e-6, 10.0
 
 
-def along_path(rows: Rows, theta: Array) -> tuple[Array, Array]:
+def along_path(rows: Rows, theta: Array, square: Array | None = None) -> tuple[Array, Array]:
     """Return a point near the minimum, and how likely each row is to be on its kink there: above one, it is.
 
     That is how far its slope is from its bounds, as a share of its range, over its offset in typical ones.
+    ``square`` are the weighted inner products of the columns, with the square term, where they are known.
     """
-    width, s = rows.upper - rows.lower, rows.offsets(theta)
-    # of these rows alone, without what is folded
-    value = float(np.maximum(rows.lower * s, rows.upper * s).sum())
-    theta = _reweighted(rows, theta)
+    width = rows.upper - rows.lower
+    theta = _reweighted(rows, theta, square)
     s = rows.offsets(theta)
-    mean = float(np.abs(s).mean()) or 1.0
-    inside = 0.5 * width * np.minimum(np.maximum(s / mean, -USED), USED)
-    point = Inside.start(rows, theta, 0.5 * (rows.lower + rows.upper) + inside, AWAY * mean)
+    near = _nearer(s)
+    typical = float(np.abs(near).mean()) or 1.0
+    far = np.maximum(np.abs(s) / typical, 1.0)  # as much of the gap from each row beyond
+    inside = 0.5 * width * (1 - (1 - USED) / far) * np.minimum(np.maximum(s / typical, -1.0), 1.0)
+    point = Inside.start(rows, theta, 0.5 * (rows.lower + rows.upper) + inside, AWAY * typical)
+    close = min(CLOSE, (WRONG / len(theta)) ** 2)
+    most = max(close * _cost(rows, theta, near), NONE * float(width.sum()))
     for _ in range(MOST):
-        if not point.gap > CLOSE * value:
+        if not point.gap > most:
             break
         ahead = further(point, point.dual())
         if ahead is None or not np.isfinite(ahead.gap):
@@ -50,29 +60,53 @@ def along_path(rows: Rows, theta: Array) -> tuple[Array, Array]:
     return point.theta, point.room.min(axis=0) / width * _nearness(rows, point.theta)
 
 
-def _reweighted(rows: Rows, theta: Array) -> Array:
+def _reweighted(rows: Rows, theta: Array, square: Array | None) -> Array:
     """Return a point nearer to the minimum, by parabolas that touch the terms from above.
 
-    Offsets below their mean count as that: the parabola of a row on its kink has no end.
+    Offsets below their mean count as that: the parabola of a row on its kink has no end. The factor of the first step
+    serves the others, in proportion to how much all parabolas bend.
     """
     X, middle = rows.X, 0.5 * (rows.lower + rows.upper)
     half, fixed = 0.5 * (rows.upper - rows.lower), middle @ X + rows.linear
+    factor, bent, least, best = None, float(rows.weight.sum()), np.inf, theta
+    if square is not None and (factor := cholesky(square)) is None:
+        return theta
     for _ in range(BEFORE):
         s = rows.offsets(theta)
-        size = np.abs(s)
-        mean = float(size.sum()) / (len(size) or 1)
-        if mean == 0:
+        near = _nearer(s)
+        mean = float(np.abs(near).mean()) if len(s) else 0.0
+        value = _cost(rows, theta, near) + float(middle @ near + rows.linear @ theta)
+        if not value < least:
+            return best
+        ended, least, best = value > (1 - GAINS) * least, value, theta
+        if mean == 0 or ended:
             break
-        bend = half / np.maximum(size, mean)
-        square, pull = X.T.dot(bend[:, None] * X), (bend * s).dot(X) + fixed
-        if rows.quadratic is not None:
-            square += rows.quadratic
-            pull += rows.quadratic @ theta
-        factor = cholesky(square)
+        bend = half / np.maximum(np.abs(s), mean)
+        pull = (bend * s).dot(X) + fixed
+        pull = pull if rows.quadratic is None else pull + rows.quadratic @ theta
         if factor is None:
-            break
-        theta = theta - solve_factored(factor, pull)
+            root = np.sqrt(bend)[:, None] * X
+            square, bent = root.T.dot(root), float(bend.sum())
+            factor = cholesky(square if rows.quadratic is None else square + rows.quadratic)
+            if factor is None:
+                break
+        theta = theta - bent / float(bend.sum()) * solve_factored(factor, pull)
     return theta
+
+
+def _nearer(s: Array) -> Array:
+    """Return offsets, those of rows far from their kinks as nearer: beside 1e9 a mean would say nothing of the others."""
+    middle = len(s) // 2
+    most = FAR * float(np.partition(np.abs(s), middle)[middle]) if len(s) else 0.0
+    return np.minimum(np.maximum(s, -most), most) if most > 0 else s
+
+
+def _cost(rows: Rows, theta: Array, s: Array) -> float:
+    """Return about the value at offsets ``s``, without what is folded."""
+    cost = 0.5 * float((rows.upper - rows.lower) @ np.abs(s))
+    if rows.quadratic is not None:
+        cost += 0.5 * float(theta @ rows.quadratic @ theta)
+    return cost
 
 
 def _nearness(rows: Rows, theta: Array) -> Array:

@@ -48,6 +48,8 @@ TINY = 1e-300
 #: machine: bounded least squares, a step for each slope that leaves its bound, takes so many beyond this size: with
 #: hundreds of rows and coefficients a step is a decomposition of .2 s, and a guess that needs more is a bad one
 FREED, SMALL = 50, 200_000
+#: a pivot of this share of the largest may be rounding
+PIVOT = 1e-9
 #: steps of an interior point without gain after which it stops
 PATIENCE = 5
 
@@ -96,9 +98,9 @@ def vertex_near(rows: Rows, near: Array) -> tuple[Array, Array] | None:
     The larger the number of a row, the nearer it is.
     """
     q, order = len(rows.linear), (-near).argsort(kind="stable")
-    for few in (3 * q + 10, len(near)):
+    for few in (2 * q + 10, len(near)):
         nearest = order[:few]
-        basis = nearest[spanning(near[nearest, None] * rows.X[nearest])]
+        basis = nearest[_pivots(near[nearest, None] * rows.X[nearest])]
         if len(basis) == q:
             break
     else:
@@ -179,6 +181,24 @@ def _vertex(rows: Rows, theta: Array, free: Array, touching: Array) -> Array:
         miss = rows.position[basis] - rows.X[basis] @ theta
         theta = theta + np.linalg.lstsq(rows.X[basis], miss, rcond=None)[0]
     return theta
+
+
+def _pivots(X: Array) -> Array:
+    """Return rows of X that are independent and span all of them, the large ones if they may be chosen.
+
+    By elimination, which takes a tenth of the time of an orthogonal decomposition and is as good where rows are in
+    general position. Where a pivot is small they may not be.
+    """
+    q = X.shape[1]
+    if len(X) >= q:
+        triangle, swaps, _ = dgetrf(X)
+        size = np.abs(triangle.diagonal())
+        if size.min(initial=np.inf) > PIVOT * size.max(initial=0.0):
+            order = np.arange(len(X))
+            for k, other in enumerate(swaps.tolist()):
+                order[k], order[other] = order[other], order[k]
+            return order[:q]
+    return spanning(X)
 
 
 def spanning(X: Array) -> Array:

@@ -1,6 +1,7 @@
 """The minimum of a loss with one kink a row on a small table: by vertices, or by active sets beside a penalty.
 
-All rows are one program there, and folding, envelopes and samples cost more calls than they save.
+All rows are one program there, and folding, envelopes and samples cost more calls than they save. So they do where rows
+are few for the coefficients: those that may change sides are most of them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import numpy as np
 
 from robustreg._array import Array
 from robustreg.objective import Objective
+from robustreg.sampling import uneven
 from robustreg.solvers._active_set import descend
 from robustreg.solvers._control import Control
 from robustreg.solvers._gap import Seen, at_best_constant
@@ -26,6 +28,9 @@ from robustreg.solvers._sides import add_penalty, with_sides
 #: rows up to which all are one program: at 2,500 x 19 that takes three quarters of the time of folding, at 1,000 x 58 a
 #: sixth to a half, at 5,000 x 9 as much or more
 ROWS = 2_500
+#: beyond that, of many coefficients, no more rows for each, and bytes of them (at 5,000 x 500 two thirds to nine tenths of
+#: the time of folding, at 4,000 x 1,000 a third; at 5,000 x 200 and 7,500 x 500 more than it)
+FEW, BYTES = 12, 1 << 25
 #: beside a penalty coefficients up to which that holds: active sets of more take longer than an interior point
 PENALISED = 60
 
@@ -49,13 +54,14 @@ def solve_small(objective: Objective, theta: Array, control: Control) -> Result 
         or no minimum is found and proven; beside squares and without a penalty, none that is one point.
     """
     data, n = objective.data, objective.data.n_rows
-    wide = objective.size > PENALISED and not objective.penalty.empty
-    if not data.single or n > ROWS or wide or not control.left or not _serves(objective):
+    if not _is_small(objective) or not control.left or not _serves(objective):
         return None
     rows = _all_rows(objective)
     kept = KeptKinks.of(data)
-    end = kept.further(rows) or _minimum(rows, theta)
-    if end is None and not objective.penalty.euclidean:
+    euclidean = objective.penalty.euclidean
+    square = objective.hess_alike(theta, 1.0) if euclidean else None
+    end = kept.further(rows) or _minimum(rows, theta, square)
+    if end is None and not euclidean:
         end = simplex(rows)
     if end is None:
         return None
@@ -76,9 +82,9 @@ def solve_small(objective: Objective, theta: Array, control: Control) -> Result 
     return ended
 
 
-def _minimum(rows: Rows, theta: Array) -> tuple[Array, Array] | None:
+def _minimum(rows: Rows, theta: Array, square: Array | None) -> tuple[Array, Array] | None:
     """Return the minimum and the slopes of the rows, by those that are near their kinks close to it."""
-    theta, share = along_path(rows, theta)
+    theta, share = along_path(rows, theta, square)
     if rows.quadratic is None:
         return vertex_near(rows, share)
     held = share.argsort()[-len(theta) :]
@@ -100,7 +106,8 @@ def _all_rows(objective: Objective) -> Rows:
     """Return all rows, and those of the penalty."""
     data = objective.data
     kinks: Any = objective.loss.kinks(data.y)
-    X, n = data.whole().X, data.n_rows
+    n = data.n_rows
+    X = data.whole().X if data.single else data.take_with_ones(np.arange(n))
     weight = (
         np.full(n, 1 / objective.total) if data.weight is None else data.weight / objective.total
     )
@@ -110,3 +117,16 @@ def _all_rows(objective: Objective) -> Rows:
     linear = np.zeros(objective.size)
     rows = Rows(X, position, lower, upper, weight, linear, None, hidden, data.base)
     return add_penalty(rows, objective)
+
+
+def _is_small(objective: Objective) -> bool:
+    """Whether all rows are sooner one program than some of them."""
+    data, penalty, q = objective.data, objective.penalty, objective.size
+    if q > PENALISED and not penalty.empty:
+        return False
+    if data.single and data.n_rows <= ROWS:
+        return True
+    if not PENALISED < q or data.n_rows > FEW * q or 8 * data.n_rows * q > BYTES:
+        return False
+    # beside heavy rows the others are sooner folded
+    return isinstance(data.X, np.ndarray) and (data.weight is None or not uneven(data.weight))

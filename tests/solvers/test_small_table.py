@@ -116,6 +116,29 @@ def test_large_tables_and_other_penalties_are_left_to_others():
         assert solve_small(replace(problem, penalty=penalty), zero, Control()) is None
 
 
+@pytest.mark.parametrize("loss", [Absolute(), Pinball(0.9)], ids=repr)
+@pytest.mark.parametrize("far", [False, True])
+def test_few_rows_for_each_coefficient_are_one_program(loss, far):
+    problem = objective(loss, n=ROWS + 100, p=230)
+    if far:
+        y = problem.data.y.copy()
+        y[::40] = 1e9
+        problem = replace(problem, data=problem.data.with_target(y, None))
+    zero = np.zeros(problem.size)
+    before = problem.data.passes.count
+    found = solve_small(problem, zero, Control())
+    assert found.optimality <= 1e-12
+    assert problem.data.passes.count - before <= 2
+    assert_allclose(found.x, solve_kinked(problem, zero, Control()).x, atol=1e-8)
+
+
+def test_beside_heavy_rows_the_others_are_folded():
+    problem = objective(Absolute(), n=ROWS + 100, p=230)
+    weight = np.where(np.arange(ROWS + 100) % 20, 1.0, 1e6)
+    heavy = replace(problem, data=problem.data.with_target(problem.data.y, weight))
+    assert solve_small(heavy, np.zeros(problem.size), Control()) is None
+
+
 def test_a_callback_stops():
     problem = objective(Absolute())
     control = Control(callback=lambda intermediate_result: True)
