@@ -33,9 +33,9 @@ def ways(monkeypatch):
     """Count the fits that are looked for from anywhere."""
     found, original = [], _small_table.along_path
 
-    def along_path(rows, theta):
+    def along_path(rows, theta, square):
         found.append(1)
-        return original(rows, theta)
+        return original(rows, theta, square)
 
     monkeypatch.setattr(_small_table, "along_path", along_path)
     return found
