@@ -65,9 +65,11 @@ SHARE = 1e-6
 #: sparse columns from which on their inner products are those of sparse rows, and the share of entries that are not zero up
 #: to which they are (machine: 20,000 rows with 60 entries each, 2,200 of 100,000 columns in use: .1 s in place of 2)
 MANY, FILLED = 500, 0.1
-#: sparse columns from which on products with the Hessian are sooner found than its factor (machine: of 5,000 a factor
-#: takes 2 s, and these rows' product 4 ms), and those up to which it is made where products do not lead to the end
-LARGE, FACTORED = 2_000, 10_000
+#: sparse columns up to which a factor of the Hessian is made where products with it do not lead to the end
+FACTORED = 10_000
+#: seconds of the systems of a step for a cube of columns, and of a product at the least and for an entry of X (machine):
+#: products are given up when they have taken as long as the systems would
+SYSTEM, PRODUCT, ENTRY = 3e-11, 1e-4, 3e-9
 #: a gap from which the rows on their kinks are guessed, and one that needs no better end
 CLOSE, EXACT = 1e-2, 1e-12
 #: smallest gradient, per unit of weight in standardised units, that rounding lets a fit reach
@@ -405,21 +407,32 @@ def _minimised(
     hessian: Callable[[Array, Array | None, bool], Array],
     known: Evaluation | None,
 ) -> Result:
-    """Minimise on some columns; on very many sparse ones by products with the Hessian, as far as these lead."""
+    """Minimise on some columns; on many sparse ones by products with the Hessian, as far as these lead soon."""
+    products = np.inf if few.data.dense or few.size > FACTORED else _worth(few)
+    models: list[SparseModel] = []
 
-    def sparse(theta: Array, loss: Evaluation, stale: bool) -> Model:
-        return SparseModel(few, limits, bend, theta, loss)
+    def soonest(theta: Array, loss: Evaluation, stale: bool) -> Model:
+        left = products - sum(model.spent for model in models)
+        if left <= 0:
+            return dense(theta, loss, stale)
+        models.append(SparseModel(few, limits, bend, theta, loss, left))
+        return models[-1]
 
     def dense(theta: Array, loss: Evaluation, stale: bool) -> Model:
         H, convex = hessian(theta, loss.raw, stale), bool(few.loss.convex)
         return DenseModel(H, limits, bend, theta, convex=convex)
 
-    if not few.data.dense and few.size > LARGE:
-        found = proximal_newton(few, start, limits, bend, control, sparse, known)
+    if not few.data.dense:
+        found = proximal_newton(few, start, limits, bend, control, soonest, known)
         if found.excess <= control.tol or few.size > FACTORED:
             return found
         start, known = found.x, found.loss
     return proximal_newton(few, start, limits, bend, control, dense, known)
+
+
+def _worth(few: Objective) -> float:
+    """Return how many products with the Hessian of sparse columns take as long as the systems of a step."""
+    return SYSTEM * few.size**3 / (PRODUCT + ENTRY * int(few.data.X.nnz))
 
 
 def _kept_gram(data: Data) -> KeptGram:

@@ -46,13 +46,22 @@ class SparseModel:
         The point.
     loss : Evaluation
         Of the objective there.
+    most : float
+        Products that a minimum may take.
     """
 
     def __init__(
-        self, objective: Objective, limits: Limits, bend: Array, theta: Array, loss: Evaluation
+        self,
+        objective: Objective,
+        limits: Limits,
+        bend: Array,
+        theta: Array,
+        loss: Evaluation,
+        most: float = MOST,
     ) -> None:
         self.objective, self.limits, self.bend = objective, limits, bend
         self.theta, self.raw, self.spent = theta, loss.raw, 0
+        self.most = min(most, MOST)
         inverse = own_curvature(objective, theta)
         own = np.ones_like(theta) if inverse is None else 1 / inverse(np.ones_like(theta))
         self.diagonal = own + bend
@@ -64,9 +73,9 @@ class SparseModel:
         least = least_subgradient(v, slope, limits.l1, limits.positive)
         worst = float(np.abs(least).max(initial=0.0))
         goal = worst * min(LOOSE, max(EXACT, float(np.sqrt(worst))))
-        self.spent = 0
-        while self.spent < MOST and np.abs(least).max(initial=0.0) > goal:
-            found = self._moved(v, slope, least, ridge)
+        stop = self.spent + self.most
+        while self.spent < stop and np.abs(least).max(initial=0.0) > goal:
+            found = self._moved(v, slope, least, ridge, min(PRODUCTS, stop - self.spent))
             if found is None:
                 break
             v, change = found
@@ -80,7 +89,7 @@ class SparseModel:
         return product + (self.bend + ridge) * along
 
     def _moved(
-        self, v: Array, slope: Array, least: Array, ridge: float
+        self, v: Array, slope: Array, least: Array, ridge: float, most: float
     ) -> tuple[Array, Array] | None:
         """Return where a step in one face ends, and by how much the gradient differs there; None without descent."""
         limits, face = self.limits, (v != 0) | (least != 0)
@@ -92,7 +101,11 @@ class SparseModel:
 
         force = np.where(face, least, 0.0)
         step = -conjugate_gradients(
-            product, force, LOOSE, PRODUCTS, lambda residual: residual / (self.diagonal + ridge)
+            product,
+            force,
+            LOOSE,
+            max(1, int(most)),
+            lambda residual: residual / (self.diagonal + ridge),
         )
         step[kinked & (v == 0) & (step * side < 0)] = 0.0
         for k in range(HALVINGS):

@@ -84,9 +84,10 @@ def test_weak_penalties_take_fewer_systems(monkeypatch):
     sizes.clear()
     monkeypatch.setattr(_by_column, "_stages", lambda problem, theta: [])
     model.fit(X, Y)
-    # one factor serves many systems of the search along lines, which programs without stages need most
-    assert staged < 0.8 * sum(size**3 for size in sizes)
-    assert staged < 4 * P**3
+    # one factor serves many systems of the search along lines, which programs without stages need most, and coordinate
+    # descent leaves few
+    assert staged < 0.95 * sum(size**3 for size in sizes)
+    assert staged < 2.5 * P**3
 
 
 def saturated_program(n=60, q=90, seed=0):

@@ -63,7 +63,6 @@ def test_fits_are_proven_without_a_factor_of_many_columns(name, kind, monkeypatc
         used.append(1)
         return minimum(*args)
 
-    monkeypatch.setattr(_by_column, "LARGE", 500)
     monkeypatch.setattr(_by_column, "FACTORED", 500)
     monkeypatch.setattr(_penalised_quadratic, "cholesky", cholesky)
     monkeypatch.setattr(SparseModel, "minimum", counted)
@@ -81,7 +80,6 @@ def test_products_and_factors_lead_to_one_minimum(most, monkeypatch):
     X, model = X[:, :1_200], LogisticClassifier(alpha=0.3, l1_ratio=0.9)
     expected = model.fit(X, labels).coef_.copy()
     monkeypatch.setattr(_by_column, "MANY", 100)
-    monkeypatch.setattr(_by_column, "LARGE", 100)
     monkeypatch.setattr(_sparse_quadratic, "MOST", most)
     assert_allclose(model.fit(X, labels).coef_, expected, rtol=1e-7, atol=1e-9)
     assert model.optimality_ <= 1e-10
