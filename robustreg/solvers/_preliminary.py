@@ -9,24 +9,19 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.linalg
 
-from robustreg._array import Array, row_slices
-from robustreg.data import diagonal
+from robustreg._array import Array
 from robustreg.losses import Absolute
 from robustreg.objective import Objective
 from robustreg.scales import mad, weighted_median
-from robustreg.solvers._face import chosen_point, rows_with_ones
+from robustreg.solvers._face import chosen_point
 from robustreg.solvers._plan import solve_piecewise
 from robustreg.solvers._problem import Problem
+from robustreg.solvers._rank import rank_of
 from robustreg.solvers._result import Result
 
 #: a slope this share of its range inside its bounds is inside
 INSIDE = 1e-6
-#: rows whose inner products are taken at a time
-SOME = 128
-#: what a row adds to those before it, as a share of its square, that inner products show
-ADDS = 1e-9
 
 
 class Rank(NamedTuple):
@@ -151,7 +146,7 @@ def left_out(objective: Objective, found: Result, rank: Rank) -> Rank:
     # a solver that is at the minimum but for its tolerance has them on their kinks but for that
     inside = (found.slopes > lower + edge) & (found.slopes < upper - edge)
     rows = np.flatnonzero(found.zero | inside)
-    return rank._replace(rank=min(rank.rank, _rank(objective, rows)))
+    return rank._replace(rank=min(rank.rank, rank_of(objective, rows)))
 
 
 def _scale_about(objective: Objective, found: Result, theta: Array, rows: float) -> float:
@@ -159,28 +154,6 @@ def _scale_about(objective: Objective, found: Result, theta: Array, rows: float)
     data, weight = objective.data, objective.data.weight
     residual = found.offsets if theta is found.x else data.y - objective.raw(theta)
     return mad(residual, weight, left_out=rows)
-
-
-def _rank(objective: Objective, rows: Array) -> int:
-    """Rank of some rows, of many its largest value."""
-    q = objective.size
-    if not len(rows) or len(rows) > 4 * q:
-        return q if len(rows) else 0
-    if not objective.data.dense:
-        return _rank_by_products(objective.data.take_with_ones(rows, dense=False))
-    return int(np.linalg.matrix_rank(rows_with_ones(objective, rows)))
-
-
-def _rank_by_products(rows: Any) -> int:
-    """Rank of sparse rows in columns of size one by their inner products: large ones are never made dense."""
-    size = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
-    rows = diagonal(1 / np.where(size > 0, size, 1.0)) @ rows
-    left, right = (rows, rows.T) if rows.shape[0] <= rows.shape[1] else (rows.T.tocsr(), rows)
-    inner = np.empty((left.shape[0],) * 2)
-    for part in row_slices(len(inner), SOME):  # a sparse product takes more memory than a dense one
-        inner[part] = (left[part] @ right).toarray()
-    # symmetric, so that columns may be rows: no copy of it is made
-    return int(scipy.linalg.lapack.dpstrf(inner.T, tol=ADDS, overwrite_a=True)[2])
 
 
 def _penalty(problem: Problem) -> Any:
