@@ -73,17 +73,46 @@ def own_curvature(objective: Objective, theta: Array) -> Map | None:
 
 
 def _by_entry(objective: Objective, sums: tuple[Any, ...], bend: Array) -> Map:
-    """Return the inverse of the diagonal."""
+    """Return the inverse of the diagonal, or of :func:`_beside_squares`."""
     data, (own, cross) = objective.data, sums
     own = own.copy()
     if not data.explicit:  # the rows are the user's
         own[: data.size] = data.held.squares(own[: data.size], cross if data.intercept else None)
     price = data.coordinates.squares(bend)
-    own[: data.size] += price if own.ndim > 1 else price[:, 0]
-    size = np.abs(own)
-    typical = float(size.mean()) or 1.0
-    inverse = objective.total / (size + LIFT * typical)
+    price = price[:, 0] if own.ndim == 1 else np.broadcast_to(price, own[: data.size].shape)
+    size = _beside_squares(objective, np.abs(own), price)
+    if size is None:
+        own[: data.size] += price
+        size = np.abs(own)
+        size += LIFT * (float(size.mean()) or 1.0)
+    inverse = objective.total / size
     return lambda gradient: inverse * gradient
+
+
+def _beside_squares(objective: Objective, own: Array, price: Array) -> Array | None:
+    """Return the curvature of a penalty of squares, but of columns that many rows have in common; None where rows are many.
+
+    Fewer rows than columns bend few of all directions. In the metric of the penalty gradients have no part in the others,
+    and conjugate gradients meet the inner products of the rows. The diagonal would mix both: their curvatures are as far
+    apart as loss and penalty are. A column stands out of the inner products where its curvature, in units of that
+    of its penalty, is more than they sum up to in a row, to which it is reduced.
+    """
+    size = objective.data.size
+    varies = own[:size] > 0
+    if (
+        objective.data.n_rows >= size
+        or not objective.penalty.euclidean
+        or np.any(price[varies] == 0)
+    ):
+        return None
+    with np.errstate(over="ignore"):
+        ratio = np.divide(own[:size], price, out=np.zeros_like(price), where=varies)
+        level = np.maximum(ratio.sum(axis=0) / objective.data.n_rows, 1.0)
+    if not np.all(level < np.inf):
+        return None
+    bent = own / level
+    bent[:size] = np.maximum(bent[:size], price)
+    return np.where(bent > 0, bent, 1.0)
 
 
 def _by_block(objective: Objective, sums: tuple[Any, ...], bend: Array) -> Map:

@@ -26,9 +26,9 @@ def rare_columns(n=300, p=80):
     return X, rng
 
 
-def held_sparse(X, y, weight=None, intercept=True):
+def held_sparse(X, y, weight=None, intercept=True, **options):
     """Return rows that stay sparse, as larger tables of them do."""
-    data, _ = prepare(X, y, weight, intercept=intercept)
+    data, _ = prepare(X, y, weight, intercept=intercept, **options)
     assert data.coordinates.diagonal
     return replace(data, X=sp.csr_array(X), ready=False, explicit=False)
 
@@ -98,6 +98,28 @@ def test_rare_columns_beside_a_penalty_take_few_products():
     step = conjugate_gradients(product, gradient, 1e-6, 200, own_curvature(problem, theta))
     assert len(count) - before < before / 4
     assert_allclose(step, plain, atol=1e-4 * np.abs(plain).max())
+
+
+@pytest.mark.parametrize("n_outputs", [None, 3])
+def test_wide_tables_beside_a_weak_penalty_take_few_products(n_outputs):
+    """Fewer rows than columns bend few directions; the diagonal of all would mix them with the others."""
+    rng = np.random.default_rng(0)
+    X = sp.random(300, 3000, 0.01, format="csr", random_state=0)
+    y = rng.normal(size=300) if n_outputs is None else rng.integers(4, size=300)
+    loss = Squared() if n_outputs is None else Contrasts()
+    data = held_sparse(X.toarray(), y, reduce=False, resolve=False)
+    problem = Objective(loss, data, L2(1e-4), n_outputs=n_outputs)
+    theta, count = np.zeros(problem.size), []
+    gradient = problem.evaluate(theta).gradient
+
+    def product(v):
+        count.append(1)
+        return problem.hessp(theta, v)
+
+    step = conjugate_gradients(product, gradient, 1e-9, 500, own_curvature(problem, theta))
+    assert len(count) < 60
+    rest = problem.hessp(theta, step) - gradient
+    assert np.abs(rest).max() <= 1e-6 * np.abs(gradient).max()
 
 
 @pytest.mark.parametrize("n_classes", [4, 30])
