@@ -205,14 +205,17 @@ def _newton_step(
         shift = _balancing(problem, middle, s, width)
         point, s = _Point(point.g, point.intercept + shift, point.applied), s + shift
         rows = np.flatnonzero(_inside(problem, middle, s, width))
-    slopes = problem.slopes(middle, s, width)
-    change = slopes - point.g
+    change, lift = problem.slopes(middle, s, width) - point.g, 1 / steep[rows]
+    # Rows that feel the others more than the envelope go on from where they are: from its slopes, which there move far
+    # with the offsets, their change would be the small difference of large numbers.
+    change[rows[lift < products.diagonal[rows]]] = 0.0
     applied, shift = products.apply(change), 0.0
     if len(rows):
         more = np.zeros_like(s)
-        total = -float(slopes.sum()) if problem.intercept else None
+        total = -float(point.g.sum() + change.sum()) if problem.intercept else None
+        missed = s[rows] - lift * (point.g + change - middle)[rows] - applied[rows]
         more[rows], shift = products.solve(
-            rows, 1 / steep[rows], -applied[rows], total, min(max(tol, FINEST), ROUGHEST)
+            rows, lift, missed, total, min(max(tol, FINEST), ROUGHEST)
         )
         applied += products.apply(more)
         change += more

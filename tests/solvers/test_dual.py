@@ -17,7 +17,7 @@ from robustreg.penalties import L2
 from robustreg.preparation import prepare
 from robustreg.solvers import Control, solve_piecewise
 from robustreg.solvers._dual import interpolated, solve_dual
-from robustreg.solvers._products import Gram, Sparse, Tall, inner_products
+from robustreg.solvers._products import Gram, Sparse, Tall, inner_products, sparse_products
 from robustreg.stored import in_units_of_user
 
 LOSSES = [Hinge(), Absolute(), Pinball(0.9)]
@@ -42,6 +42,46 @@ def words(n, p, entries=30, seed=0):
     X.sum_duplicates()
     y = X @ rng.normal(size=p) + 0.5 * rng.standard_t(3, size=n)
     return X, y, np.where(y > 0, 1.0, -1.0)
+
+
+def uneven(kind, n):
+    """Return weights that differ, and lengths of rows."""
+    rng = np.random.default_rng(0)
+    size, weight = np.ones(n), np.ones(n)
+    if kind == "weights":
+        weight = 10.0 ** rng.uniform(-3, 3, n)
+    elif kind == "few heavy rows":
+        weight[:4] = 1e6
+    elif kind == "rows":
+        size = 10.0 ** rng.uniform(-2, 2, n)
+    return weight, size
+
+
+@pytest.mark.parametrize("kind", ["even", "weights", "few heavy rows", "rows"])
+@pytest.mark.parametrize("loss", [Hinge(), Absolute()], ids=str)
+def test_wide_rows_by_products_alone(loss, kind):
+    """Inner products that are not kept lead to the same minimum, in few products, whatever counts most."""
+    X, y, t = words(400, 4000)
+    weight, size = uneven(kind, 400)
+    X = sp.csr_array(X.multiply(size[:, None]))
+    data, _ = prepare(X, t if isinstance(loss, Hinge) else y, weight, reduce=False)
+    objective = Objective(loss, data, L2(1.0))
+    products, count = sparse_products(data, objective.total), []
+    apply = Sparse.apply
+
+    def counted(self, g):
+        count.append(1)
+        return apply(self, g)
+
+    with (
+        patch("robustreg.solvers._dual.inner_products", return_value=products),
+        patch.object(Sparse, "apply", counted),
+    ):
+        found = solve_dual(objective, Control(tol=1e-8, max_iter=1000))
+    other = solve_dual(objective, Control(tol=1e-8, max_iter=1000))
+    assert found.success
+    assert_allclose(found.fun, other.fun, rtol=1e-9)
+    assert len(count) < 1500
 
 
 def with_alpha(objective, alpha):
