@@ -72,7 +72,8 @@ def typical(X: Any, kept: Array | None, intercept: bool, count: int = SOME) -> t
     for j in np.flatnonzero(unit <= ROUNDING * np.abs(center)):  # most entries are alike
         size = np.abs(part[:, j])
         moving = size[size > ROUNDING * abs(center[j])]
-        unit[j] = np.median(moving) if len(moving) else 0.0
+        # these may be two, of which one is far out: the lower of two middle ones is an entry that is there
+        unit[j] = np.sort(moving)[(len(moving) - 1) // 2] if len(moving) else 0.0
     return center, unit
 
 

@@ -14,6 +14,7 @@ from robustreg.estimators._stored import CountsRounding
 from robustreg.estimators._stored_far import BesideFar
 from robustreg.far_rows import FarRows, hidden, prepare_beside_far_rows
 from robustreg.losses import Loss
+from robustreg.losses._contrasts import Contrasts, helmert
 from robustreg.objective import Objective
 from robustreg.solvers import DrawnIn, Result, seen_from_the_others
 from robustreg.stored import has_heavy_rows, in_coordinates
@@ -118,7 +119,7 @@ class FitsFarRows(CountsRounding):
         loss, target = estimate.loss, estimate.target
         convex = loss.smooth and loss.convex and loss.additive
         # beside penalties of single columns the certificate is a gap, in the user's units
-        if not convex or data.y.ndim > 1 or estimate.together or estimate.penalty.by_column:
+        if not convex or data.y.ndim > 1 or estimate.penalty.by_column:
             return 0.0
         usual = prepared._replace(data=far.usual)
         fitted = self._fitted(usual, other.x)
@@ -129,12 +130,18 @@ class FitsFarRows(CountsRounding):
             weight = data.weight[far.rows]
         penalty, some = prepared.units.penalty(estimate.penalty, 0), data.subset(near)
         raw = far.usual.take_with_ones(far.rows) @ np.atleast_2d(other.x).T
-        found = 0.0
-        for one, side, at in zip(x, target.reshape(len(target), -1).T, raw.T, strict=True):
-            part = Objective(loss, some.with_target(side[near], some.weight), penalty)
+
+        def seen(loss: Loss, theta: Array, target: Array, raw: Array, **scores: Any) -> float:
+            part = Objective(loss, some.with_target(target[near], some.weight), penalty, **scores)
             part = part.with_total(data.total)
-            found = max(found, seen_from_the_others(part, one, rows, side[far.rows], weight, at))
-        return found
+            return seen_from_the_others(part, theta, rows, target[far.rows], weight, raw)
+
+        if estimate.together:
+            basis = helmert(raw.shape[1])
+            theta = (basis @ x).T.ravel()
+            return seen(Contrasts(loss), theta, target, raw, n_outputs=len(basis))
+        sides = target.reshape(len(target), -1).T
+        return max(seen(loss, *one) for one in zip(x, sides, raw.T, strict=True))
 
     def _with_rows_drawn_in(self, prepared: Prepared, progress: Any, **how: Any) -> Result | None:
         """Fit with far rows drawn in, and let them out; None where the minimum is then not certain."""

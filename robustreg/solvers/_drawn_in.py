@@ -99,6 +99,8 @@ class DrawnIn(NamedTuple):
 
         after = self.let_out(x)
         (least, slope), (found, _) = value(x, self.data.X), value(after, rows)
+        if not least > 0:  # nothing is below zero
+            return LetOut(after, 1.0, np.inf if found > 0 else 0.0)
         most = 1.0 + 2.0 * (np.abs(x[:, self.data.size]).max() if self.data.intercept else 0.0)
         if loss.smooth and loss.endless:  # it fades with the exponential
             most -= math.log(self.factor)

@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.optimize import lsq_linear
 
 from robustreg._array import Array
 from robustreg.losses import Loss
+from robustreg.losses._contrasts import helmert
 from robustreg.objective import Objective
 from robustreg.solvers._certificates import optimality
 
@@ -23,8 +23,16 @@ LEAST, MOST = -64.0, 800.0
 ROUNDING = 4 * float(np.finfo(float).eps)
 #: and of what is solved for
 EXACT = 1e-15
+#: cosine of the angle between what is left of a gradient and the pull of a row that can still take from it
+RELEASED = 1e-9
+#: machine: work of least squares that takes about a second
+WORK = 500_000_000
+#: relative rounding of a slope that is found by logarithms
+BY_LOGARITHMS = 1e-12
 #: halvings of what is between
 HALVED = 64
+#: largest sum of the probabilities of the other classes at which the own one has any
+ALL = 1.0 - 1e-12
 
 
 def seen_from_the_others(
@@ -38,32 +46,126 @@ def seen_from_the_others(
     Parameters
     ----------
     others : Objective
-        Smooth and convex, of one score: the rows that are not far, and the penalty, per unit of the weight of all.
-    theta : array of shape (q,)
+        Smooth and convex: the rows that are not far, and the penalty, per unit of the weight of all. Of one score, or
+        of the contrasts of several.
+    theta : array of shape (q,) or (q * n_contrasts,)
         Where the fit ended.
     rows : array of shape (n_far, q)
         The far rows, with ones where there is an intercept.
     target, weight, raw : arrays of shape (n_far,)
-        Of these: targets, weights and predictions.
+        Of these: targets, weights and predictions, those of several scores of shape (n_far, n_scores).
     """
-    value, gradient = others.evaluate(theta)[:2]
     weight = np.ones(len(rows)) if weight is None else weight
-    losses, slope = _at(others.loss, target, weight, raw)
-    value += float(losses.sum()) / others.total
-    side = -np.sign(_at(others.loss, target, weight, np.zeros(len(rows)))[1])
-    columns = (side[:, None] * rows).T / others.total
+    made: type[_OneScore | _SeveralScores] = _OneScore if raw.ndim == 1 else _SeveralScores
+    far = made(others.loss, target, weight, raw)
+    value, gradient = others.evaluate(theta)[:2]
+    value = float(value + far.losses.sum() / others.total)
+    if not value > 0:
+        return 0.0
+    columns = far.pulls(rows).T / others.total
+
+    def bound(slopes: Array) -> float:
+        slopes, lost = far.tangents(slopes)
+        rounding = ROUNDING * (np.abs(columns) @ np.abs(slopes) + np.abs(gradient))
+        rest = gradient - columns @ slopes
+        rest = np.sign(rest) * np.maximum(np.abs(rest) - rounding, 0.0)
+        return optimality(others, theta, value, rest) + lost / others.total / value
+
+    # any slopes give a bound: as they are known at the predictions, they may be the better ones
+    return min(bound(far.slopes), bound(_balancing(gradient, columns, far.slopes)))
+
+
+def _balancing(gradient: Array, columns: Array, slopes: Array) -> Array:
+    """Return slopes of far rows, none of the wrong sign, that balance as much of a gradient as they can.
+
+    Least squares of what is not negative, from where the slopes are: beside rows that contradict each other, whose slopes
+    are large, what is left to balance is small, and so changes are found.
+
+    References
+    ----------
+    Lawson, C. L. and Hanson, R. J. (1974). Solving Least Squares Problems, chapter 23.
+    """
     length = np.sqrt(np.einsum("ij,ij->j", columns, columns))
-    # what is left to balance is small beside rows that contradict each other, whose slopes are large
-    slopes = np.abs(slope)
-    rest = gradient - columns @ slopes
-    least = -slopes * length
-    change = lsq_linear(columns / length, rest, (least, np.inf), method="bvls", tol=EXACT).x
-    slopes = np.maximum(slopes + change / length, 0.0)
-    rounding = ROUNDING * (np.abs(columns) @ slopes + np.abs(gradient))
-    rest = gradient - columns @ slopes
-    rest = np.sign(rest) * np.maximum(np.abs(rest) - rounding, 0.0)
-    lost = _lost(others.loss, target, weight, raw, side, slopes) / others.total
-    return optimality(others, theta, value, rest) + lost / value if value > 0 else 0.0
+    columns = columns / length
+    x = slopes * length
+    free = x > 0
+    most = WORK // (columns.size * min(columns.shape) + 1)
+    for _ in range(min(3 * len(x), most)):
+        rest = gradient - columns @ x
+        change = np.zeros(len(x))
+        change[free] = np.linalg.lstsq(columns[:, free], rest, rcond=EXACT)[0]
+        ends = np.full(len(x), np.inf)
+        np.divide(x, -change, out=ends, where=change < 0)
+        part = min(1.0, float(ends.min(initial=np.inf)))
+        x = np.maximum(x + part * change, 0.0)
+        if part < 1.0:
+            stopped = ends <= part
+            x[stopped], free[stopped] = 0.0, False
+            continue
+        rest = gradient - columns @ x
+        gain = np.where(free, 0.0, columns.T @ rest)
+        best = int(gain.argmax())
+        if gain[best] <= RELEASED * np.linalg.norm(rest):
+            break
+        free[best] = True
+    return np.asarray(x / length)
+
+
+class _OneScore:
+    """Far rows of one score, each on the side that its target has: how steep their losses are towards it."""
+
+    def __init__(self, loss: Loss, target: Array, weight: Array, raw: Array) -> None:
+        self.loss, self.target, self.weight, self.raw = loss, target, weight, raw
+        self.losses, slope = _at(loss, target, weight, raw)
+        self.slopes = np.abs(slope)
+        self.side = -np.sign(_at(loss, target, weight, np.zeros(len(raw)))[1])
+
+    def pulls(self, rows: Array) -> Array:
+        """Return what slopes of one take from a gradient, in rows."""
+        return self.side[:, None] * rows
+
+    def tangents(self, slopes: Array) -> tuple[Array, float]:
+        """Return the slopes, and by how much the losses are above tangents with them."""
+        return slopes, _lost(self.loss, self.target, self.weight, self.raw, self.side, slopes)
+
+
+class _SeveralScores:
+    """Far rows of several scores that are seen by their differences: how steep losses are in each but the own one."""
+
+    def __init__(self, loss: Loss, target: Array, weight: Array, raw: Array) -> None:
+        self.loss, self.target, self.weight, self.raw = loss, target, weight, raw
+        self.basis = helmert(raw.shape[1])
+        # a row pulls at differences from its own score, as it does where all are even
+        own = _at(loss, target, weight, np.zeros((len(raw), len(self.basis))))[1] @ self.basis
+        self.own = own.argmin(axis=1)
+        self.others = np.arange(raw.shape[1]) != self.own[:, None]
+        self.losses, slope = _at(loss, target, weight, raw @ self.basis.T)
+        self.slopes = np.maximum((slope @ self.basis)[self.others], 0.0)
+
+    def pulls(self, rows: Array) -> Array:
+        """Return what slopes of one take from a gradient, in rows."""
+        n, k = self.others.shape
+        step = np.eye(k)[None] - np.eye(k)[self.own][:, None]
+        contrasts = -(step @ self.basis.T)[self.others].reshape(n, k - 1, k - 1)
+        return np.asarray(np.einsum("iq,ijc->ijqc", rows, contrasts).reshape(n * (k - 1), -1))
+
+    def tangents(self, slopes: Array) -> tuple[Array, float]:
+        """Return slopes that losses have where those of a cross-entropy are as given, and what is lost by them."""
+        n, k = self.others.shape
+        share = slopes.reshape(n, k - 1) / self.weight[:, None]
+        total = share.sum(axis=1, keepdims=True)
+        share = share * np.minimum(1.0, ALL / np.where(total > 0, total, 1.0))
+        with np.errstate(divide="ignore"):
+            score = np.log(share) - np.log1p(-share.sum(axis=1, keepdims=True))
+        at = np.zeros((n, k))
+        at[self.others] = np.maximum(score, -MOST).ravel()
+        touched, slope = _at(self.loss, self.target, self.weight, at @ self.basis.T)
+        change = self.raw - at
+        slope = slope @ self.basis
+        along = np.einsum("ij,ij->i", slope, change)
+        found = slope[self.others]
+        found = np.where(np.abs(found - slopes) <= BY_LOGARITHMS * slopes, slopes, found)
+        return found, float(np.maximum(self.losses - touched - along, 0.0).sum())
 
 
 def _lost(

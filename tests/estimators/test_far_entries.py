@@ -598,3 +598,46 @@ def test_a_constant_column_hides_no_far_entry(name, constant):
             value = objective(model, X, y, np.ones(40))
             assert value <= objective(best, near, y, np.ones(40)) * (1 + 1e-5)
     assert certified >= 4
+
+
+def test_an_entry_far_out_in_a_column_that_two_rows_have():
+    """Half of the entries of the column are far out, and the other row needs its coefficient."""
+    X = np.zeros((6, 5))
+    X[0, 1], X[1, 2], X[2, 4], X[4, 4], X[5, 1] = -4e14, 1.0, 1.0, 1.0, 1.0
+    y = np.array([0, 1, 2, 1, 0, 2])
+    model = LogisticClassifier()
+    assert fitted(model, X, y)
+    # by Newton's method in 96 digits
+    assert_allclose(exact_objective(model, X, y), 4.515433531987075, rtol=1e-7)
+
+
+def test_slopes_of_far_rows_of_several_classes_that_rounding_hides():
+    """Certified 4 % above the minimum before, by a Newton decrement in which rows far out had all the curvature."""
+    X = np.array(
+        [
+            [1.3, -0.26, 1.4, -1.4], [-0.48, 0.48, 0.47, -1.6], [-1.2, 6.9e-4, -0.24, -0.93],
+            [-0.22, -1.0, -0.43, -0.024], [0.56, 0.23, -2.4, 0.73], [-0.64, 0.13, -0.75, 2.7],
+            [-4.2e15, -1e9, -0.35, -0.25], [-1.3e13, 1.5e9, -0.79, -0.46], [1.6, 0.17, -0.4, -0.26],
+            [-1.8, -0.18, -1.2, 1.1], [-0.27, -0.36, -0.39, -1.3], [1.2, -0.41, 1.6, -0.46],
+            [4.8e7, -2e10, 1.1, -0.27], [0.18, 0.36, 0.25, 0.1], [-1.2, 1.4, -1.2, -0.43],
+            [0.1, 0.67, -0.15, -1.0], [0.95, 0.26, -1.6, -1.2], [1.9, -0.6, -1.8, 0.49],
+            [0.37, -1.1, 0.98, -0.13], [-0.65, 0.87, -0.34, -0.67], [-0.85, -0.82, 0.75, 0.88],
+            [1.1, 0.99, -2.6, -0.77],
+        ]
+    )  # fmt: skip
+    y = np.array([3, 0, 1, 0, 3, 3, 1, 0, 0, 3, 0, 0, 2, 2, 2, 2, 3, 3, 2, 2, 1, 3])
+    model = LogisticClassifier(solver="newton-cg")
+    certified = fitted(model, X, y)
+    # by Newton's method in 96 digits
+    assert not certified or exact_objective(model, X, y) <= 20.151542504833603 * (1 + 1e-7)
+
+
+def test_separated_classes_beside_a_far_row_leave_no_loss():
+    """What is relative to a loss of zero was divided by it."""
+    rng = np.random.default_rng(19)
+    X = rng.normal(size=(8, 3))
+    X[:, 0], X[0, 0] = X[:, 1] + 1e-9 * rng.normal(size=8), -1e13
+    y = np.arange(8) % 2
+    model = HingeClassifier(squared=True, alpha=0.0)
+    certified = fitted(model, X, y)
+    assert not certified or exact_objective(model, X, y) <= 1e-12
