@@ -187,6 +187,8 @@ class Objective:
     ) -> Evaluation:
         """Do what :meth:`evaluate` does by a pass over blocks."""
         loss, at, basis = self.loss, self.at(theta), None
+        alike = self._alike() if order > 1 else None
+        order = order if alike is None else 1
         if order == 1 and out is None:
             loss, basis = self._unmixed, self._basis
             at = at if basis is None else at @ basis
@@ -200,6 +202,7 @@ class Objective:
             value, pulled, *more = part(Whole(self.data))  # type: ignore[arg-type]
         pulled = pulled if basis is None else pulled @ basis.T
         found = self.of_sums((value, pulled, *more))._replace(raw=out)
+        found = found if alike is None else found._replace(hessian=alike)
         if whole:
             value, gradient, hessian = self.penalised(theta, *found[:2], found.hessian)
             found = Evaluation(float(value), gradient, out, hessian)
@@ -298,6 +301,9 @@ class Objective:
         if not self.loss.additive:
             columns = np.column_stack([*map(partial(self.hessp, theta), np.eye(self.size))])
             return 0.5 * (columns + columns.T)
+        alike = self._alike()
+        if alike is not None:
+            return self.with_penalty(theta, alike) / self.total
         part = self._curvature(theta)
         if raw is None or self._basis is not None:
             sums = self.data.sum(part, FEW_GRAMS)
@@ -306,12 +312,21 @@ class Objective:
         hessian = self._assemble(sums)
         return self.with_penalty(theta, hessian) / self.total
 
-    def hess_alike(self, theta: Array, bend: float) -> Array | None:
-        """Dense Hessian where the curvature of each row is ``bend``; None where no inner products are known."""
+    def hess_alike(self, theta: Array, bend: float) -> Array:
+        """Dense Hessian where the curvature of each row is ``bend`` and the inner products of the columns are known."""
         moments = self.data.moments
-        if moments is None:
-            return None
+        assert moments is not None
         return self.with_penalty(theta, bend * self.data.gram_inward(moments)) / self.total
+
+    def _alike(self) -> Array | None:
+        """Return the Hessian of the sum of the losses where that is known and the same everywhere."""
+        moments, line = self.data.moments, getattr(self.loss, "line", None)
+        plain = self.n_outputs is None and not self.n_extra
+        if moments is None or line != (-np.inf, np.inf) or not plain:
+            return None
+        none = np.zeros(1)
+        bend = self.loss.curvature(none, none, None, None, 1.0, None)[0][0]
+        return np.asarray(bend * self.data.gram_inward(moments))
 
     def _curvature(self, theta: Array) -> Curvature:
         """Return the pass for what :meth:`_assemble` puts together."""

@@ -280,15 +280,21 @@ class TableData(Data):
         sample = self.sample.with_target(*function(self.sample.y, self.sample.weight))
         y = _NoRows((self.n_rows, *sample.y.shape[1:]))
         view = replace(self.view, target=function)
-        return replace(self, view=view, sample=sample, known=total, y=y)
+        moments = self.moments if sample.weight is None else None
+        return replace(self, view=view, sample=sample, known=total, y=y, moments=moments)
 
     def columns(self, kept: Array) -> Data:
         before, coordinates = self.view.columns, self.coordinates.columns(kept)
         held = kept if before is None else before[kept]
         # their rows are copied anyway: they may as well be centred
         view = replace(self.view, coordinates=coordinates, columns=held, explicit=True)
-        sample = self.sample.columns(kept)
-        return replace(self, coordinates=coordinates, view=view, sample=sample, explicit=True)
+        sample, moments = self.sample.columns(kept), self.moments
+        if moments is not None:
+            held = np.append(kept, self.size) if self.intercept else kept
+            moments = self.gram_inward(moments)[np.ix_(held, held)]
+        return replace(
+            self, coordinates=coordinates, view=view, sample=sample, moments=moments, explicit=True
+        )
 
     def sum(self, function: Callable[[Block], tuple[Any, ...]], few: int = FEW) -> tuple[Any, ...]:
         return self.combined(function, add)

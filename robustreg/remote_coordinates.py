@@ -24,6 +24,8 @@ LOOKS = 4
 #: a mean this many deviations off, or a deviation this many times that of the sample, costs so many digits
 #: of a sum of squares that it is made again about what it showed
 NEAR, ALIKE = 30.0, 1e3
+#: rounding: moments of columns as they are keep half of their digits where means are so many deviations from zero
+KEPT = 1e4
 #: statistics: means and deviations of a sample of SAMPLE rows are this near those of all, in deviations of the column,
 #: where its kurtosis is below 100: six standard errors of the mean, and four of the deviation
 ABOUT = 0.1
@@ -31,18 +33,17 @@ ABOUT = 0.1
 
 @dataclass(frozen=True)
 class Extent:
-    """Moments of the columns and their ends, and the mean square of y."""
+    """Moments and ends of the columns, as blocks hold them, and the sum of squares of y."""
 
     def __call__(self, block: Block) -> tuple[Any, ...]:
-        X, weight = block.X, block.weight
-        square = block.y**2 if weight is None else weight @ block.y**2
-        return X.sum(axis=0), X.T.dot(X), float(np.sum(square)), *column_ends(X)
+        square = block.y**2 if block.weight is None else block.weight @ block.y**2
+        return block.moments(), float(np.sum(square)), *column_ends(block.X)
 
 
 def widest(one: tuple[Any, ...], other: tuple[Any, ...]) -> tuple[Any, ...]:
     """Combine two answers of :class:`Extent`."""
-    ends = np.minimum(one[3], other[3]), np.maximum(one[4], other[4])
-    return *add(one[:3], other[:3]), *ends
+    ends = np.minimum(one[2], other[2]), np.maximum(one[3], other[3])
+    return *add(one[:2], other[:2]), *ends
 
 
 def column_ends(X: Any) -> tuple[Array, Array]:
@@ -86,11 +87,11 @@ class Preparation:
     @property
     def look(self) -> Seen:
         """The pass that says what coordinates should be."""
-        return Seen(Extent(), self.view, widest)
+        return look_at(self.view)
 
     def on_trial(self) -> TableData | None:
         """Return the rows in the coordinates of the sample, None where these are not worth a trial."""
-        table, coordinates = self.table, self.view.coordinates
+        table = self.table
         few = table.n_rows <= affordable(
             table.n_features
         )  # they are fetched, in coordinates of all
@@ -100,16 +101,11 @@ class Preparation:
             or self.suited(self.look(self.sample), len(self.sample.y)) is None
         ):
             return None
-        view = replace(self.view, explicit=not is_harmless(coordinates))
-        return TableData.of(table, view, self.sample, Trial(self))
+        return TableData.of(table, unharmed(self.view), self.sample, Trial(self))
 
     def suited(self, extent: tuple[Any, ...], n: int) -> float | None:
         """Return the largest entry in standard deviations where the coordinates about suit ``n`` rows, else None."""
-        total, inner, _, low, high = extent
-        p = self.table.n_features
-        mean = total / n if self.view.intercept else np.zeros(p)
-        moments = inner / n - np.outer(mean, mean)
-        size = np.sqrt(np.maximum(np.diag(moments), 0.0))
+        mean, moments, size, low, high = self._seen(self.view, extent, n)
         near = np.isfinite(low + high) & self.view.varies(low, high)
         near &= (np.abs(mean) <= ABOUT) & (np.abs(size - 1.0) <= ABOUT)
         if not np.all(near):
@@ -120,18 +116,17 @@ class Preparation:
 
     def chosen(self, extent: tuple[Any, ...]) -> tuple[TableData, int]:
         """Return the rows in coordinates of all of them, and the rank, given what a first look says."""
-        table, blank, intercept = self.table, self.view, self.view.intercept
-        n, p = table.n_rows, table.n_features
+        table, blank, n = self.table, self.view, self.table.n_rows
         for look in range(LOOKS):
-            total, inner, square, low, high = extent
+            mean, moments, size, low, high = self._seen(blank, extent, n)
             if not np.isfinite(low + high).all():
                 table.reduce(Finite())
             at, unit = blank.coordinates.center, 1 / blank.coordinates.transform
-            mean = total / n if intercept else np.zeros(p)
-            size = np.sqrt(np.maximum(np.diag(inner) / n - mean**2, 0.0))
             varies = blank.varies(low, high)
             known = np.isfinite(size) & (np.abs(mean) <= NEAR * size)
             known &= (size < ALIKE) & (size > 1 / ALIKE)
+            # other columns were centred before
+            known &= (np.abs(at / unit + mean) <= KEPT * size) | unharmed(blank).explicit
             if np.all(known | ~varies) or look == LOOKS - 1:
                 break
             width = np.where(
@@ -140,21 +135,33 @@ class Preparation:
             there = at + np.where(np.isfinite(mean), mean, 0.0) * unit
             better = Coordinates(there, 1 / np.where(varies, width * unit, 1.0))
             blank = replace(blank, coordinates=better)
-            extent = table.reduce(Seen(Extent(), blank, widest), widest)
+            extent = table.reduce(look_at(blank), widest)
         spread = blank.spread
         if not self.bounded:
-            spread *= float(np.sqrt(square * blank.mass / table.total)) or 1.0
+            spread *= float(np.sqrt(extent[1] * blank.mass / table.total)) or 1.0
         safe = np.where(varies, size, 1.0)
         diagonal = Coordinates(at + mean * unit, np.where(varies, 1 / (safe * unit), 0.0))
         view = replace(blank, coordinates=diagonal, spread=spread)
         live = np.flatnonzero(varies)
-        gram = (inner / n - np.outer(mean, mean))[np.ix_(live, live)]
-        gram /= np.outer(safe, safe)[np.ix_(live, live)]
+        gram = (moments / np.outer(safe, safe))[np.ix_(live, live)]
         far = np.maximum(np.abs(low - mean), np.abs(high - mean))[live] / safe[live]
         view, rank = self._reduced(view, live, gram, safe * unit)
-        view = replace(view, explicit=not is_harmless(view.coordinates))
-        trial = Trial(self, float(far.max(initial=0.0)))
-        return TableData.of(table, view, self.sample, trial), rank
+        view = unharmed(view)
+        data = TableData.of(table, view, self.sample, Trial(self, float(far.max(initial=0.0))))
+        if not (data.weighted or view.explicit or unharmed(blank).explicit):
+            data.moments = extent[0]
+        return data, rank
+
+    def _seen(self, view: View, extent: tuple[Any, ...], n: int) -> tuple[Array, ...]:
+        """Return means, covariances, deviations and ends of the columns of ``n`` rows in the coordinates of a view."""
+        moments, _, low, high = extent
+        rows, p = unharmed(view)(self.sample), self.table.n_features
+        inner = rows.gram_inward(moments) / n
+        if not rows.explicit:
+            low, high = view.coordinates.apply(np.stack([low, high]))
+        mean = inner[-1, :p] if view.intercept else np.zeros(p)
+        inner = inner[:p, :p] - np.outer(mean, mean)
+        return mean, inner, np.sqrt(np.maximum(np.diag(inner), 0.0)), low, high
 
     def _reduced(self, view: View, live: Array, gram: Array, sizes: Array) -> tuple[View, int]:
         """Return a view in combined columns, where those that vary are nearly dependent, and the rank."""
@@ -167,6 +174,16 @@ class Preparation:
         rows = rows[some:, some:]  # what rounding of centres leaves is no direction
         found = in_combinations(view.coordinates, rows, live, sizes, n, penalised=self.penalised)
         return replace(view, coordinates=found), found.size + some
+
+
+def unharmed(view: View) -> View:
+    """Return a view of rows as they are, where that costs no digits, and else in its coordinates."""
+    return replace(view, explicit=not is_harmless(view.coordinates))
+
+
+def look_at(view: View) -> Seen:
+    """Return the pass that says what coordinates should be, given some."""
+    return Seen(Extent(), unharmed(view), widest)
 
 
 def in_combinations(

@@ -23,6 +23,7 @@ from robustreg import (
     remote_coordinates,
 )
 from robustreg.coordinates import Coordinates
+from robustreg.data import Block
 from robustreg.remote import Seen, View
 from robustreg.tables import Part
 from tests._parts import fit, rows, table
@@ -278,6 +279,34 @@ def test_a_sample_that_misleads_costs_no_pass(change, misled, monkeypatch):
     before = fit(model, told)
     assert held.passes == told.passes
     assert_same(found, before, rtol=1e-12)
+
+
+@pytest.mark.parametrize("by_column", [False, True])
+def test_least_squares_know_their_hessian_from_the_first_look(by_column, monkeypatch):
+    X, y = rows(60_000)
+    X = X + 100 * X.std(axis=0)
+    monkeypatch.setattr(remote, "TAKE_BYTES", 400_000)
+    model = L2Regressor(alpha=300.0, l1_ratio=1.0) if by_column else L2Regressor()
+    local, held, sizes, gram = clone(model).fit(X, y), table(X, y), [], Block.gram
+    monkeypatch.setattr(Block, "gram", lambda *args: sizes.append(len(args[0].y)) or gram(*args))
+    found = fit(model, held)
+    assert max(sizes, default=0) <= remote.SAMPLE  # of the sample, never of a part
+    assert held.passes <= 6 if by_column else 4
+    assert_same(found, local, rtol=1e-8)
+
+
+@pytest.mark.parametrize("away", [500.0, 999.0, 3e3, 2e4, 1e9])
+def test_first_look_at_columns_as_they_are_or_centred(away, monkeypatch):
+    """Whether columns are centred before is decided by the sample; a column that it has wrong is looked at again."""
+    monkeypatch.setattr(remote, "TAKE_BYTES", 400_000)
+    X, y = rows(60_000)
+    size = X.std(axis=0)
+    X = X / size + away * np.array([1.0, -1.0, 0.0, 1.0])
+    X = np.column_stack([X, 1e3 + 1e-6 * X[:, 2]])
+    X[7, 4] = 1e4  # if it is in the sample, its size is that of this entry
+    for model in (L2Regressor(), HuberRegressor(scale="proposal2")):
+        found, local = fit(model, table(X, y)), clone(model).fit(X, y)
+        assert_allclose(found.predict(X[:100]), local.predict(X[:100]), atol=1e-6)
 
 
 def test_infinity_that_the_sample_does_not_hold_is_named(monkeypatch):

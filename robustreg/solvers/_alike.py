@@ -69,10 +69,16 @@ def alike_metric(objective: Objective, theta: Array) -> AlikeMetric | None:
     -------
     AlikeMetric or None
         None elsewhere than at zero, where finding out is a pass, where rows differ, and where the inner products of
-        the columns are not known.
+        the columns are not known or the rows elsewhere.
     """
     data, loss, k = objective.data, objective.loss, objective.n_outputs
-    if data.moments is None or objective.n_extra or theta.any() or not loss.additive:
+    if (
+        not data.here
+        or data.moments is None
+        or objective.n_extra
+        or theta.any()
+        or not loss.additive
+    ):
         return None
     raw = np.zeros(data.n_rows if k is None else (data.n_rows, k))
     units: Any = [1.0] if k is None else np.eye(k)

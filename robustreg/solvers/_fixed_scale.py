@@ -82,11 +82,8 @@ def _is_parabola(task: AtScale) -> bool:
 def _of_squares(task: AtScale) -> Ahead:
     """Return the minimum of a parabola of each residual: a Newton step from zero, and one that removes its rounding."""
     problem, objective = task.problem, task.objective
-    start, none = np.zeros(problem.size), np.zeros(1)
-    bend = float(objective.loss.curvature(none, none, None, None, 1.0, None)[0][0])
-    hessian = objective.hess_alike(start, bend)
-    here = objective.evaluate(start, 2 if hessian is None else 1)
-    metric = DenseMetric(here.hessian if hessian is None else hessian)
+    here = objective.evaluate(np.zeros(problem.size), 2)
+    metric = DenseMetric(here.hessian)
     theta = -metric.solve(here.gradient)
     known = objective.evaluate(theta)
     if np.abs(known.gradient).max(initial=0.0) > ROUNDING:

@@ -24,7 +24,7 @@ from robustreg._array import Array, is_sparse
 from robustreg._lazy import is_lazy, width
 from robustreg.tables._base import Node, Part, Sums, Table, add, join, nodes_of, summary
 from robustreg.tables._checks import checked_weight, numbers, one_number, refuse_not_finite
-from robustreg.tables._fingerprint import column_sums, fingerprint, refuse_changed
+from robustreg.tables._fingerprint import fingerprint, refuse_changed
 
 #: seconds between two looks at whether there is anyone left to wait for
 LOOK = 5.0
@@ -123,7 +123,7 @@ class Place(NamedTuple):
 
 def placed(part: Part, place: Place) -> tuple[int, Part]:
     """Return a part with its number, if it has not changed since the table was made."""
-    refuse_changed(place.fingerprint, column_sums(part))
+    refuse_changed(place.fingerprint, fingerprint(part), part)
     return place.number, part._replace(start=place.start)
 
 
@@ -156,13 +156,12 @@ class Bundle:
 
     def placed(self, places: dict[int, Place]) -> Bundle:
         """Return the parts that have a place: again, where a worker was lost."""
-        for number, place in places.items():
-            refuse_changed(place.fingerprint, self.known[number].fingerprint[0])
-        return Bundle(
-            (places[number].number, part._replace(start=places[number].start))
-            for number, part in self.parts
-            if number in places
-        )
+        kept = []
+        for number, part in self.parts:
+            if place := places.get(number):
+                refuse_changed(place.fingerprint, self.known[number].fingerprint, part)
+                kept.append((place.number, part._replace(start=place.start)))
+        return Bundle(kept)
 
 
 def known_of(bundle: Bundle) -> dict[int, Known]:
@@ -214,9 +213,7 @@ class DaskTable(Table):
         if client is None:
             found = [dict(enumerate(dask.compute(*map(dask.delayed(known), held))))]
         else:
-            found = gathered(
-                client, [client.submit(known_of, bundle, pure=False) for bundle, _ in held]
-            )
+            found = gathered(client, [submitted(client, at, known_of, one) for one, at in held])
         every: dict[int, Known] = {number: one for some in found for number, one in some.items()}
         # Empty parts get no number, so that they change no bit of a sum.
         kept = [number for number in sorted(every) if every[number].rows]
@@ -237,8 +234,7 @@ class DaskTable(Table):
         for (bundle, at), mine in zip(held, found, strict=True):
             some = {number: places[number] for number in mine if number in places}
             if some:
-                there = client.submit(Bundle.placed, bundle, some, workers=at, **ANYWHERE)
-                self._held.append((there, at))
+                self._held.append((submitted(client, at, Bundle.placed, bundle, some), at))
 
     @classmethod
     def of(
@@ -259,10 +255,12 @@ class DaskTable(Table):
             weights = beside(partitions, X, weight, "sample_weight")
         ready = Ready(check, read, positive, list(getattr(X, "columns", ())) or n_features)
         client = find_client()
-        if client is not None:
+        given = [(X, partitions), (y, targets), (weight, weights)][: 2 + (weight is not None)]
+        if client is None:
+            refuse_left_behind(one for one, _ in given)
+        else:
             require_version(client)
-            given = [(X, partitions), (y, targets), (weight, weights)]
-            there = [held(*one) for one in given[: 2 + (weight is not None)]]
+            there = [held(*one) for one in given]
             if all(there):  # a task for each partition would take longer than some fits
                 columns = [*there, weights][:3]
                 found = bundled(client, there[0], partial(read_bundle, ready), columns, own=False)
@@ -280,7 +278,7 @@ class DaskTable(Table):
             change = dask.delayed(function, pure=False)
             return DaskTable([change(part) for part, *_ in self._held], self.n_features, None)
         changed = [
-            (self.client.submit(Bundle.map, bundle, function, workers=at, **ANYWHERE), at)
+            (submitted(self.client, at, Bundle.map, bundle, function), at)
             for bundle, at in self._held
         ]
         return DaskTable(changed, self.n_features, self.client)
@@ -293,16 +291,31 @@ class DaskTable(Table):
             one = dask.delayed(reduce_part, pure=False)
             found = dask.compute(*(one(*part, *what) for part in self._held))
         else:
-            submit = self.client.submit
-            tasks = [
-                submit(reduce_bundle, b, *what, workers=at, **ANYWHERE) for b, at in self._held
-            ]
+            tasks = [submitted(self.client, at, reduce_bundle, b, *what) for b, at in self._held]
             found = gathered(self.client, tasks)
         return join([node for nodes in found for node in nodes], combine)
 
 
-#: tasks that are to be where their rows are, or elsewhere where that worker has gone
-ANYWHERE = {"pure": False, "allow_other_workers": True}
+#: what became of rows on a cluster
+GONE = (
+    "The Dask client is closed, or its scheduler has gone, and with it what the workers held: connect to a cluster, "
+    "persist the data there, make Rows anew, and fit again."
+)
+
+
+def submitted(client: Any, workers: list[str], function: Callable[..., Any], *what: Any) -> Any:
+    """Ask for a result where its rows are, or elsewhere where that worker has gone."""
+    with watched(client, []):
+        return client.submit(function, *what, workers=workers, pure=False, allow_other_workers=True)
+
+
+def refuse_left_behind(collections: Iterable[Any]) -> None:
+    """Refuse collections that were persisted on a cluster, where there is no client of one any more."""
+    if "distributed" in sys.modules:
+        from distributed import futures_of
+
+        if any(is_lazy(one) and futures_of(one) for one in collections):
+            raise RuntimeError(GONE)
 
 
 def held(collection: Any, partitions: list[Any]) -> list[Any]:
@@ -336,8 +349,8 @@ def bundled(
     """
     with watched(client, parts if own else []):
         settled(client, parts)
-    holders = client.who_has(parts)
-    threads = {at: w["nthreads"] for at, w in client.scheduler_info(-1)["workers"].items()}
+        holders = client.who_has(parts)
+        threads = {at: w["nthreads"] for at, w in client.scheduler_info(-1)["workers"].items()}
     here: dict[str, list[int]] = defaultdict(list)
     for number, future in enumerate(parts):
         at = holders.get(future.key) or sorted(threads)
@@ -348,8 +361,7 @@ def bundled(
         for first in range(0, len(mine), share):
             some = mine[first : first + share]
             those = [[column[i] for i in some] for column in columns]
-            bundle = client.submit(make, some, *those, workers=[address], **ANYWHERE)
-            bundles.append((bundle, [address]))
+            bundles.append((submitted(client, [address], make, some, *those), [address]))
     return bundles
 
 
@@ -374,16 +386,19 @@ def settled(client: Any, futures: list[Any]) -> None:
 
 @contextmanager
 def watched(client: Any, futures: list[Any]) -> Iterator[None]:
-    """Say what lost rows mean; what was asked for is called off where it ends in another way."""
+    """Say what lost rows and clusters mean; what was asked for is called off where it ends in another way."""
     try:
         yield
-    except CancelledError as error:
-        raise RuntimeError(
-            "Rows were lost with a worker and cannot be made again, as those that client.scatter has "
-            f"sent: pass a collection that Dask can compute again ({error})."
-        ) from None
-    except BaseException:
-        if client.status == "running":
+    except BaseException as error:
+        running, lost = client.status == "running", isinstance(error, CancelledError)
+        if not running and (lost or isinstance(error, Exception)):
+            raise RuntimeError(GONE) from error
+        if lost:
+            raise RuntimeError(
+                "Rows were lost with a worker and cannot be made again, as those that client.scatter has "
+                f"sent: pass a collection that Dask can compute again ({error})."
+            ) from None
+        if running:
             client.cancel(futures)
         raise
 

@@ -47,6 +47,16 @@ def mapped(folder, values, order="C", name="X"):
     return np.load(file, mmap_mode="r")
 
 
+def tied(model):
+    """Return how many rows have two best classes, but for rounding, as those on the margins of both."""
+    if not hasattr(model, "decision_function"):
+        return 0
+    scores = model.decision_function(X)
+    scores = np.stack([-scores, scores], axis=1) if scores.ndim == 1 else scores
+    others, best = np.sort(scores, axis=1)[:, -2:].T
+    return np.count_nonzero(best - others <= 1e-8)
+
+
 @pytest.mark.parametrize(("model", "y"), MODELS, ids=lambda one: repr(one)[:40])
 @pytest.mark.parametrize("weight", [None, WEIGHT], ids=["", "weights"])
 def test_fits_are_those_of_arrays(model, y, weight, tmp_path, little, passes):
@@ -63,7 +73,7 @@ def test_fits_are_those_of_arrays(model, y, weight, tmp_path, little, passes):
     for name in ("outliers_", "classes_"):
         if hasattr(here, name):
             assert_array_equal(getattr(found, name), getattr(here, name))
-    assert found.score(X, y) == pytest.approx(here.score(X, y), abs=1.5 / N)  # a row on a margin
+    assert found.score(X, y) == pytest.approx(here.score(X, y), abs=(0.5 + tied(here)) / N)
 
 
 @pytest.mark.parametrize(("dtype", "order"), [("f4", "C"), ("f8", "F"), (">f8", "C"), ("i4", "C")])
