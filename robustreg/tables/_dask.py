@@ -411,20 +411,23 @@ def gathered(client: Any, futures: list[Any]) -> list[Any]:
 
 
 def find_client() -> Any:
-    """Return the client of a cluster, None where there is none."""
+    """Return the client of a cluster, None where there is none or it is closed."""
     distributed = sys.modules.get("distributed")
     if distributed is None:
         return None
     try:
-        return distributed.get_client()
+        client = distributed.get_client()
     except ValueError:
         return None
+    return None if client.status in ("closing", "closed") else client
 
 
 def require_version(client: Any) -> None:
     """Refuse workers that lack this package or have another version of it."""
     own = version()
-    for at, found in client.run(version, on_error="return").items():
+    with watched(client, []):
+        every = client.run(version, on_error="return")
+    for at, found in every.items():
         # another error is that of a worker that has just gone: Dask finds others for its work
         if found != own and isinstance(found, str | ImportError | AttributeError):
             raise RuntimeError(

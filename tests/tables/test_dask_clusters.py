@@ -288,6 +288,29 @@ def test_rows_whose_futures_are_cancelled_end_a_fit_with_an_error(client):
     assert time.monotonic() - start < 60
 
 
+@pytest.mark.parametrize("closed", ["cluster", "client"])
+def test_closed_cluster_ends_a_fit_with_an_error(closed, monkeypatch):
+    """Before the fit, and between two of its passes."""
+    with within(1, 1) as client:
+        X, y = client.persist(many())
+        distributed.wait([X, y])
+        held, made, reduce = Rows.from_dask(X, y), [], _dask.DaskTable.reduce
+
+        def deadly(table, function, combine=add):
+            made.append(1)
+            if len(made) == 2:
+                (client.cluster if closed == "cluster" else client).close()
+            return reduce(table, function, combine)
+
+        monkeypatch.setattr(_dask.DaskTable, "reduce", deadly)
+        start = time.monotonic()
+        for given in ((X, y), (X, y), (held,)):
+            with pytest.raises(RuntimeError, match="client is closed, or its scheduler has gone"):
+                L2Regressor().fit(*given)
+        assert time.monotonic() - start < 60
+        assert len(made) == 2  # of the first fit: the others end before any
+
+
 BEGAN, OVER = threading.Event(), threading.Event()
 
 
