@@ -59,7 +59,8 @@ def solve_small(objective: Objective, theta: Array, control: Control) -> Result 
     rows = _all_rows(objective)
     kept = KeptKinks.of(data)
     euclidean = objective.penalty.euclidean
-    square = objective.hess_alike(theta, 1.0) if euclidean else None
+    known = euclidean and data.moments is not None
+    square = objective.hess_alike(theta, 1.0) if known else None
     end = kept.further(rows) or _minimum(rows, theta, square)
     if end is None and not euclidean:
         end = simplex(rows)

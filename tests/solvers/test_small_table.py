@@ -118,12 +118,13 @@ def test_large_tables_and_other_penalties_are_left_to_others():
 
 @pytest.mark.parametrize("loss", [Absolute(), Pinball(0.9)], ids=repr)
 @pytest.mark.parametrize("far", [False, True])
-def test_few_rows_for_each_coefficient_are_one_program(loss, far):
-    problem = objective(loss, n=ROWS + 100, p=230)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_few_rows_for_each_coefficient_are_one_program(loss, far, weighted):
+    problem = objective(loss, n=ROWS + 100, p=230, weighted=weighted)
     if far:
         y = problem.data.y.copy()
         y[::40] = 1e9
-        problem = replace(problem, data=problem.data.with_target(y, None))
+        problem = replace(problem, data=problem.data.with_target(y, problem.data.weight))
     zero = np.zeros(problem.size)
     before = problem.data.passes.count
     found = solve_small(problem, zero, Control())
