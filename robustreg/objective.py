@@ -312,10 +312,11 @@ class Objective:
         hessian = self._assemble(sums)
         return self.with_penalty(theta, hessian) / self.total
 
-    def hess_alike(self, theta: Array, bend: float) -> Array:
-        """Dense Hessian where the curvature of each row is ``bend`` and the inner products of the columns are known."""
+    def hess_alike(self, theta: Array, bend: float) -> Array | None:
+        """Dense Hessian where the curvature of each row is ``bend``; None where no inner products are known."""
         moments = self.data.moments
-        assert moments is not None
+        if moments is None:
+            return None
         return self.with_penalty(theta, bend * self.data.gram_inward(moments)) / self.total
 
     def _alike(self) -> Array | None:
