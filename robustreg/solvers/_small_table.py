@@ -56,7 +56,7 @@ def solve_small(objective: Objective, theta: Array, control: Control) -> Result 
     data, n = objective.data, objective.data.n_rows
     if not _is_small(objective) or not control.left or not _serves(objective):
         return None
-    rows = _all_rows(objective)
+    rows = _all_rows(objective, objective.loss.kinks(data.y))
     kept = KeptKinks.of(data)
     euclidean = objective.penalty.euclidean
     known = euclidean and data.moments is not None
@@ -103,10 +103,9 @@ def _serves(objective: Objective) -> bool:
     return not sides.bend.any() and np.array_equal(sides.lower, -sides.upper)
 
 
-def _all_rows(objective: Objective) -> Rows:
+def _all_rows(objective: Objective, kinks: Any) -> Rows:
     """Return all rows, and those of the penalty."""
     data = objective.data
-    kinks: Any = objective.loss.kinks(data.y)
     n = data.n_rows
     X = data.whole().X if data.single else data.take_with_ones(np.arange(n))
     weight = (
