@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from robustreg.losses import SeparableLoss
 from robustreg.losses._contrasts import Contrasts, helmert
 from robustreg.objective import Objective
 from robustreg.solvers._control import Control
+from robustreg.solvers._gap import Certificate, Seen, judged
 from robustreg.solvers._kinks import more_than_rounding
 from robustreg.solvers._metrics import DenseMetric
 from robustreg.solvers._newton import newton
@@ -34,8 +35,6 @@ LEFT = 1e-11
 COLDEST, SOFT = 1e-10, 60
 #: what rounding leaves of scores of size one
 ROUNDING = 64 * float(np.finfo(float).eps)
-#: a loss of this share of that of equal scores is no rounding, though a row far out in X has such scores
-NOTHING = 1e-9
 #: steps without gain after which it stops
 PATIENCE = 5
 #: curvature of a penalty, in standardised units, beside which losses of size one are all that counts
@@ -82,6 +81,15 @@ def _balanced(values: Array, top: Array) -> Array:
     values[rows, top] = 0.0
     values[rows, top] = -values.sum(axis=1)
     return values
+
+
+class _Found(NamedTuple):
+    """A point, shares of the rows, the gap between both, and the value of the point."""
+
+    theta: Array
+    shares: Array
+    gap: float
+    value: float
 
 
 @dataclass
@@ -140,23 +148,44 @@ class _Problem:
         penalty = self.objective.penalty.value_gradient(u)[0] / self.objective.total
         return float(self.weight @ lead.max(axis=1) + penalty)
 
-    def gap(self, theta: Array, shares: Array, lead: Array, square: Array) -> float:
-        """Duality gap of a point and shares, at least 0: Fenchel row by row, and what is unbalanced."""
+    def fallen_short(self, shares: Array, lead: Array) -> tuple[float, float]:
+        """Return the loss, and by how much shares fall short of it: Fenchel's inequality row by row."""
         # A lead of zero is one up to the rounding of its scores.
         size = 1.0 + np.abs(lead).max(axis=1, keepdims=True)
         zero = np.abs(lead) <= ROUNDING * size
         exact, lead = np.where(zero, lead, 0.0), np.where(zero, 0.0, lead)
-        rows = self.weight * lead.max(axis=1) - (shares * lead).sum(axis=1)
+        lost = self.weight * lead.max(axis=1)
         left = self.weight * exact.max(axis=1) - (shares * exact).sum(axis=1)
-        rest = self.missed(theta, shares)
+        missed = float(np.maximum(lost - (shares * lead).sum(axis=1), 0.0).sum())
+        return float(lost.sum()), missed + more_than_rounding(left, zero.any(axis=1), 0.0)
+
+    def certified(self, theta: Array, shares: Array, lead: Array) -> Certificate:
+        """Certify a point by the shares of the rows."""
+        # What the class of a row has is the rest of its weight. Shares that are dual points stay as they are: in rows far
+        # out in X, and beside a slight penalty, their last places count.
+        shares = np.where(self.own > 0, 0.0, np.maximum(shares, 0.0))
+        taken = shares.sum(axis=1) / self.weight
+        shares /= np.where(taken > 1 + ROUNDING, taken, 1.0)[:, None]
+        lost, missed = self.fallen_short(shares, lead)
+        local = self.local(_balanced(shares, self.label))
+        pull = local.evaluate(theta, whole=False).gradient / self.objective.total
+        return judged(self.objective, theta, Seen(lost, missed, pull, self.constant))
+
+    def constant(self) -> float:
+        """Return the loss of equal scores, or if smaller of those that lead for the most frequent class by one."""
+        total = float(self.weight.sum())
+        return min(total, 2 * (total - float((self.weight @ self.own).max())))
+
+    def found(self, theta: Array, shares: Array, square: Array) -> _Found:
+        """Return a point with its duality gap, at least 0: what rows say, and what is unbalanced."""
+        rest, lead = self.missed(theta, shares), self.lead(theta)
         bent = np.diag(square) > 0
         inner = square[np.ix_(bent, bent)]
         far = 1.0 + np.abs(theta[~bent])  # a point at zero proves nothing
-        gap = float(np.maximum(rows, 0.0).sum() + np.abs(rest[~bent]) @ far)
-        gap += more_than_rounding(left, zero.any(axis=1), 0.0)
+        gap = self.fallen_short(shares, lead)[1] + float(np.abs(rest[~bent]) @ far)
         if bent.any():
             gap += 0.5 * conjugate(inner, rest[bent])
-        return gap
+        return _Found(theta, shares, gap, self.value(theta, lead))
 
 
 def solve_multiclass(objective: Objective, theta: Array, control: Control) -> Result:
@@ -177,7 +206,7 @@ def solve_multiclass(objective: Objective, theta: Array, control: Control) -> Re
         ``x``, ``fun``, ``success``, ``status``, ``optimality`` (the relative gap).
     """
     assert objective.n_outputs is not None
-    problem = _Problem.of(objective, objective.n_outputs + 1)
+    whole = problem = _Problem.of(objective, objective.n_outputs + 1)
     square = problem.square()
     if 0 < square.max() < NEGLIGIBLE:
         objective = replace(objective, penalty=objective.penalty.scaled(0.0))
@@ -186,63 +215,54 @@ def solve_multiclass(objective: Objective, theta: Array, control: Control) -> Re
     if 0 < square.max() < SLIGHT:
         # The minimum is no lower than that without a penalty, and no penalty is below that there.
         bare = replace(problem, objective=replace(objective, penalty=objective.penalty.scaled(0.0)))
-        best, gap = _searched(bare, theta, np.zeros_like(square), control)
-        lead = problem.lead(best[0])
-        gap += problem.value(best[0], lead) - bare.value(best[0], lead)
-        done = control.stopped or gap <= CLEAR * control.tol * _size(problem, best[0])
+        best = _searched(bare, theta, np.zeros_like(square), control)
+        proof = whole.certified(best.theta, best.shares, whole.lead(best.theta))
+        done = control.stopped or proof.value <= CLEAR * control.tol
     if not done:
-        best, gap = _searched(problem, theta, square, control)
-    lead = problem.lead(best[0])
-    value = problem.value(best[0], lead)
-    # What rounding of the scores leaves of the loss is nothing.
-    rounding = ROUNDING * float(problem.weight @ (1.0 + np.abs(lead).max(axis=1)))
-    rounding = min(rounding, NOTHING * float(problem.weight.sum()))
-    optimality = gap / max(value, rounding) if gap > rounding * (value <= rounding) else 0.0
+        best = _searched(problem, theta, square, control)
+    lead = whole.lead(best.theta)
+    optimality = whole.certified(best.theta, best.shares, lead).value
     status = control.status(optimality <= control.tol)
-    return Result(x=best[0], fun=value, optimality=optimality, status=status, success=status == 0)
+    return Result(
+        x=best.theta, fun=whole.value(best.theta, lead), optimality=optimality,
+        status=status, success=status == 0,
+    )  # fmt: skip
 
 
-def _searched(
-    problem: _Problem, theta: Array, square: Array, control: Control
-) -> tuple[tuple[Array, Array], float]:
-    """Return the best point with its shares, and its gap."""
+def _searched(problem: _Problem, theta: Array, square: Array, control: Control) -> _Found:
+    """Return the best point with its shares."""
     found = minimize(
         problem.objective.evaluate, theta, method=_interior_point,
         options={"problem": problem, "control": control},
     )  # fmt: skip
-    best = found.x, found.shares
-    gap = problem.gap(*best, problem.lead(found.x), square)
+    best = problem.found(found.x, found.shares, square)
     if not control.stopped:
-        best, gap = _finished(problem, found, best, gap, square)
+        best = _finished(problem, found, best, square)
         idle, at = 0, found.x
         # A row far out in X, or weights of many sizes, can hold an interior point up, but no softmax.
-        temperature = 1.0
-        while temperature > COLDEST and idle < IDLE and gap > LEFT * _size(problem, best[0]):
+        temperature, least = 1.0, 1e-3 * float(problem.weight.sum())
+        while temperature > COLDEST and idle < IDLE and best.gap > LEFT * max(best.value, least):
             if not control.left:
                 break
-            before = gap
+            before = best.gap
             try:
                 warm = _softmax(problem, at, temperature, control)
             except FloatingPointError:
                 break
-            closed = problem.gap(warm.x, warm.shares, problem.lead(warm.x), square)
-            if closed < gap:
-                best, gap = (warm.x, warm.shares), closed
-            best, gap = _finished(problem, warm, best, gap, square)
-            idle = 0 if gap < 0.5 * before else idle + 1
+            best = min(best, problem.found(warm.x, warm.shares, square), key=_gap)
+            best = _finished(problem, warm, best, square)
+            idle = 0 if best.gap < 0.5 * before else idle + 1
             at, temperature = warm.x, 0.1 * temperature
-    return best, gap
+    return best
 
 
-def _size(problem: _Problem, theta: Array) -> float:
-    """Value at a point, or if larger a share of the loss of equal scores: what a gap is compared with."""
-    return max(problem.value(theta, problem.lead(theta)), 1e-3 * float(problem.weight.sum()))
+def _gap(found: _Found) -> float:
+    """Return the gap, the largest number where there is none."""
+    return np.inf if np.isnan(found.gap) else found.gap
 
 
-def _finished(
-    problem: _Problem, found: Result, best: tuple[Array, Array], gap: float, square: Array
-) -> tuple[tuple[Array, Array], float]:
-    """Return the best point on ties that shares and slacks suggest, or the one before, and its gap."""
+def _finished(problem: _Problem, found: Result, best: _Found, square: Array) -> _Found:
+    """Return the best point on ties that shares and slacks suggest, or the one before."""
     # A class shares a row's weight where its share, of the whole, exceeds its slack. Shares
     # that move are small where the penalty is: compare them with each other as well.
     moved = np.sort(found.shares / problem.weight[:, None], axis=1)[:, :-1].max(initial=0.0)
@@ -253,18 +273,16 @@ def _finished(
         shares, slack = found.shares, found.slack * edge
         for _ in range(ROUNDS):
             tied = shares > problem.weight[:, None] * slack
-            if tied.tobytes() in tried or tied.sum() - len(tied) > MOST_TIES * len(best[0]):
+            if tied.tobytes() in tried or tied.sum() - len(tied) > MOST_TIES * len(best.theta):
                 break
             tried.add(tied.tobytes())
-            at, exact, shares, slack = _on_ties(problem, best[0], shares, tied, square)
+            at, exact, shares, slack = _on_ties(problem, best.theta, shares, tied, square)
             if not np.isfinite(at).all():
                 break
-            closed = problem.gap(at, exact, problem.lead(at), square)
-            if closed < gap:
-                best, gap = (at, exact), closed
-        if gap <= CLOSED * problem.value(best[0], problem.lead(best[0])):
+            best = min(best, problem.found(at, exact, square), key=_gap)
+        if best.gap <= CLOSED * best.value:
             break
-    return best, gap
+    return best
 
 
 def _softmax(problem: _Problem, theta: Array, temperature: float, control: Control) -> Result:

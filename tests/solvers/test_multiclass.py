@@ -58,3 +58,65 @@ def test_steps_end_when_only_rounding_is_left(n_classes):
         assert found.optimality_ <= found.tol
     assert sum(idle) <= len(idle)
     assert max(idle) <= 3
+
+
+def total(model, X, y, weight):
+    """Return what the model minimises at its coefficients."""
+    scores = X @ model.coef_.T + model.intercept_
+    rows = np.arange(len(y))
+    lead = scores - scores[rows, y][:, None] + 1.0
+    lead[rows, y] = 0.0
+    return float(weight @ lead.max(axis=1)) + 0.5 * model.alpha * float((model.coef_**2).sum())
+
+
+def apart(n, p, seed=0):
+    """Return classes that a column tells apart."""
+    X = np.random.default_rng(seed).standard_normal((n, p))
+    return X, np.digitize(X[:, 0], [-0.5, 0.5])
+
+
+@pytest.mark.parametrize("alpha", [1e-12, 1e-9, 1e-6, 1.0])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_no_other_point_is_below_what_the_certificate_leaves(alpha):
+    """Beside heavy rows the penalty is below the rounding of the losses, and is all that is left to minimise."""
+    X, y = apart(20, 40)
+    weight = np.where(np.arange(20) < 3, 1e8, 1.0)
+    model = clone(MODEL).set_params(alpha=alpha)
+    found, other = clone(model).fit(X, y, weight), clone(model).fit(X, y)
+    value = total(found, X, y, weight)
+    rounding = 1e-15 * weight.sum()
+    assert value * (1 - found.optimality_) <= total(other, X, y, weight) + rounding
+
+
+def test_a_slight_penalty_of_classes_that_are_apart_is_minimised():
+    X, y = apart(20, 40)
+    model = clone(MODEL)
+    slight, usual = (clone(model).set_params(alpha=alpha).fit(X, y) for alpha in (1e-12, 1e-6))
+    assert slight.optimality_ <= slight.tol
+    assert (slight.coef_**2).sum() == pytest.approx((usual.coef_**2).sum(), rel=1e-6)
+
+
+@pytest.mark.parametrize("alpha", [1e-12, 1e-6])
+def test_columns_of_many_sizes_are_certified(alpha):
+    """Columns of which the penalty holds some and hardly others."""
+    X, y = table(200, 6, 3)
+    found = clone(MODEL).set_params(alpha=alpha).fit(X * np.geomspace(1e10, 1e-10, 6), y)
+    assert found.optimality_ <= found.tol
+
+
+def test_shares_that_are_no_dual_point_prove_nothing():
+    X, y = table(100, 4, 3)
+    proofs = []
+    certified = _multiclass._Problem.certified
+
+    def spoilt(self, theta, shares, lead):
+        proofs.append(
+            [certified(self, theta, part, lead).value for part in (shares, -shares, 10 * shares)]
+        )
+        return certified(self, theta, shares, lead)
+
+    with patch.object(_multiclass._Problem, "certified", spoilt):
+        clone(MODEL).fit(X, y)
+    (right, negative, large), *_ = proofs
+    assert right <= 1e-10
+    assert min(negative, large) > 1e-3
