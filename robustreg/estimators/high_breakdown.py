@@ -111,10 +111,11 @@ class SRegressor(BoundedRegressor):
     subsets of p rows (all subsets, if there are at most 50,000), and least-squares fits to the central half
     of the rows by robust covariances. All starts are improved, and the best ones followed to a stationary
     point. Then the search continues from the rows that the best optimum rejects, and from planes near it
-    that pass through one of them, until it finds nothing better.
+    that pass through one of them, until it finds nothing better. At last the best optima are led through criteria
+    that leave out more rows, and back.
 
     ``n_starts="auto"`` stands for 500 random starts, for up to 5,000 with 7 to 12 parameters, for 1,000 with
-    13 to 29, and for 100 with 30 or more. If half of the rows are contaminated, all subsets contain a
+    13 to 29 (up to 5,000 if there are less than 250 rows), and for 100 with 30 or more. If half of the rows are contaminated, all subsets contain a
     contaminated row in one search of a thousand (up to 9 parameters; more often beyond). With more than
     some thousand rows a sample of them is searched, in rounds (of 250 random starts with 13 to 29
     parameters), until ten starts ended at the best optimum, and for five rounds at most.

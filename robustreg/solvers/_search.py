@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -49,6 +50,8 @@ EXCHANGES, EXCHANGED = 6, 150
 #: hits on a part of the rows after which no further round is needed, and after which nothing near an optimum is
 #: looked for; fewer in a search of all rows call for a second search
 EASY = 10
+#: optima that are led through criteria that leave out more rows, as few as these shares of what this one keeps
+LED, STRICTER = 5, (0.7, 0.5)
 #: changes of the best optimum of many rows that are tried, first large and then little ones
 SCATTERED = 14
 #: root mean squares of the changes of residuals by these, as shares of the size of the residuals
@@ -162,8 +165,11 @@ class Search:
                 break
         if self.n_starts == "auto" and not exhaustive:
             optima = self._exchanged(criterion, sample, rough, whole, optima)
-            if rough is None and optima[0].hits < EASY:
-                optima = _among_neighbours(criterion, sample, optima)
+        if rough is None and self.n_starts == "auto":
+            optima = _through_stricter(criterion, sample, optima)
+            if not exhaustive:
+                few = 1 if optima[0].hits >= EASY else len(optima)
+                optima = _among_neighbours(criterion, sample, optima[:few])
         return optima, exhaustive
 
     def _exchanged(
@@ -225,6 +231,26 @@ def _agreed(
 def _beside(sample: Sample, one: Optimum) -> Array:
     """Coefficients of planes near an optimum through a row that it leaves out."""
     return beside(sample, one.theta, sample.y - sample.A @ one.theta, one.value, EXCHANGED)
+
+
+def _through_stricter(criterion: Criterion, sample: Sample, optima: list[Optimum]) -> list[Optimum]:
+    """Lead the best optima through criteria that leave out more rows, and back.
+
+    A better optimum whose majority lacks some rows of this one has a basin that few random starts are in, but the core of
+    both is the same, or that of a worse one.
+    """
+    known, going = optima[0], optima[:LED]
+    if known.value <= NOTHING:
+        return optima
+    cores: list[Optimum] = []
+    for share in STRICTER:
+        going = followed(criterion.stricter(share, sample), sample, going, math.inf)
+        cores += going
+    found = followed(criterion, sample, cores, known.value)
+    optima = _united(criterion, sample, found, optima)
+    # all starts that ended at the one before lead on to this one
+    optima[0] = optima[0]._replace(hits=known.hits)
+    return optima
 
 
 def _among_neighbours(criterion: Criterion, sample: Sample, optima: list[Optimum]) -> list[Optimum]:

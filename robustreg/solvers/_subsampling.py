@@ -115,6 +115,10 @@ class Criterion(ABC):
         """
 
     @abstractmethod
+    def stricter(self, share: float, sample: Sample) -> Criterion:
+        """Return a criterion that leaves out more rows: of those that this one keeps beyond one a column it keeps a share."""
+
+    @abstractmethod
     def sizes(self, R: Array, sample: Sample) -> Array:
         """Return the size of each column of residuals, roughly where that is quicker."""
 
@@ -186,11 +190,18 @@ class MScale(Criterion):
     def __init__(self, loss: ResidualLoss, b: float, rank: float) -> None:
         self.loss, self.b, self.rank = loss, b, rank
 
+    def stricter(self, share: float, sample: Sample) -> MScale:
+        return self._roughly(1 - share * (1 - self.b))
+
     def on_part(self, m: int) -> MScale:
         b = min(self.b + SPARE * np.sqrt(self.b * (1 - self.b) / m), 0.9)
-        part = MScale(with_breakdown(self.loss, b), b, self.rank)
-        part.tol, part.settle, part.close = ROUGHLY, SETTLE_ON_PART, ALIKE_ON_PART
-        return part
+        return self._roughly(b)
+
+    def _roughly(self, b: float) -> MScale:
+        """Return the criterion for another mean of rho, from whose optima a search goes on."""
+        other = MScale(with_breakdown(self.loss, b), b, self.rank)
+        other.tol, other.settle, other.close = ROUGHLY, SETTLE_ON_PART, ALIKE_ON_PART
+        return other
 
     def target(self, sample: Sample) -> float:
         return self.b * (sample.total - self.rank) * self.loss.bound

@@ -18,8 +18,9 @@ ALL = 50_000
 #: starts at random otherwise: 500, and more where by that many the chance to have drawn no clean subset of
 #: p rows is above MISSED, half of the rows being contaminated: 877 of seven rows, 3,534 of nine
 RANDOM, MOST, MISSED = 500, 5000, 1e-3
-#: with more parameters than this each start costs more, and MOST would not do either
-SEVERAL, MOST_OF_SEVERAL = 12, 1000
+#: with more parameters than this each start costs more, and MOST would not do either: so many, or more as long as they have no more
+#: residuals in all than this
+SEVERAL, MOST_OF_SEVERAL, RESIDUALS = 12, 1000, 250_000
 #: and where the parameters are many each costs much, and deterministic starts have to serve
 RANDOM_WIDE = 100
 WIDE = 30
@@ -92,14 +93,15 @@ def merged(A: Array, y: Array, weight: Array | None) -> Sample:
     return Sample(A[first], y[first], np.add.reduceat(weight, first))
 
 
-def random_starts(p: int, *, part: bool = False) -> int:
-    """Return how many random subsets of p rows a search takes, of all rows or in each round on a part of many."""
+def random_starts(m: int, p: int, *, part: bool = False) -> int:
+    """Return how many random subsets of p of m rows a search takes, of all rows or in each round on a part of many."""
     if p >= WIDE:
         return RANDOM_WIDE
     if part and p > SEVERAL:
         return RANDOM_ON_PART
     needed = math.log(MISSED) / math.log1p(-(0.5**p))
-    return int(min(max(needed, RANDOM), MOST if p <= SEVERAL else MOST_OF_SEVERAL))
+    most = MOST if p <= SEVERAL else min(max(RESIDUALS // m, MOST_OF_SEVERAL), MOST)
+    return int(min(max(needed, RANDOM), most))
 
 
 def starts(
@@ -118,7 +120,7 @@ def starts(
         found, sound = _through(sample, rows)
         return found[sound], True
     if n_starts == "auto":
-        most = random_starts(p, part=part)
+        most = random_starts(m, p, part=part)
     return _elemental(sample, most, rng), False
 
 

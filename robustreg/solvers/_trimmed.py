@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.linalg
 from scipy.special import ndtri
 
 from robustreg._array import Array
@@ -18,6 +19,7 @@ from robustreg.solvers._table import Table
 from robustreg.solvers._trimming import (
     EASED_STEPS,
     WIDTHS,
+    Eased,
     TrimmedSquares,
     eased,
     edges,
@@ -25,6 +27,9 @@ from robustreg.solvers._trimming import (
     moving_edge,
 )
 
+#: curvature of an easier sum, as a share of that of the rows that count, below which a step takes this in its place; after
+#: each step that leads down less and less of it
+FLAT, FLATTER = 0.1, 0.25
 #: a concentration step that changes the criterion by less than this share was the last
 ROUNDING = 1e-15
 #: and by this of tables with many rows, where rows next to the edge change sides for long
@@ -165,15 +170,16 @@ def _eased(
 ) -> tuple[Array, Array]:
     """Follow the minimum of easier sums: coefficients and residuals."""
     weight = np.ones(len(residual)) if table.weight is None else table.weight
-
-    def sum_at(residual: Array, width: Array) -> Any:
-        return eased((residual * residual)[:, None], weight, h, width)
-
     for share in WIDTHS:
+        edge = edges((residual * residual)[:, None], weight, h)
+        width = np.maximum(share * edge, NOTHING**2)
+
+        def sum_at(residual: Array, width: Array = width) -> Eased:
+            return eased((residual * residual)[:, None], weight, h, width)
+
+        now = sum_at(residual)
+        metric, least = table.gram(now.kept[:, 0]), FLAT
         for _ in range(min(EASED_STEPS, control.left)):
-            edge = edges((residual * residual)[:, None], weight, h)
-            width = np.maximum(share * edge, NOTHING**2)
-            now = sum_at(residual, width)
             kept, near = now.kept[:, 0], now.near[:, 0]
             pull = _pull(table, kept, residual)
             if np.abs(pull).max() <= SETTLED * table.total * np.sqrt(edge[0]):
@@ -181,18 +187,36 @@ def _eased(
             curvature, _, below = moving_edge(now, residual[:, None], width)
             mean = _pull(table, near, residual)
             hessian = table.gram(curvature[:, 0]) + np.outer(mean, mean / below[0])
-            step = solved(hessian, pull, definite=True)
-            moved = None if step is None else residual - table.raw(step)
-            if moved is None or sum_at(moved, width).value[0] > now.value[0]:
+            step = _downhill(hessian, metric, pull, least)
+            after: Eased | None = None
+            if step is not None:
+                moved = residual - table.raw(step)
+                after = sum_at(moved)
+            least *= FLATTER
+            if after is None or not after.value[0] <= now.value[0]:
+                least = FLAT
                 step = solved(table.gram(kept), pull, definite=False)
                 assert step is not None
                 step = STRETCH * step
                 moved = residual - table.raw(step)
-            theta, residual = theta + step, moved
+                after = sum_at(moved)
+            theta, residual, now = theta + step, moved, after
             state = np.append(table.whole(theta), np.sqrt(now.value[0] / h))
             if control.step(state, float(now.value[0])):
                 return theta, residual
     return theta, residual
+
+
+def _downhill(hessian: Array, metric: Array, pull: Array, least: float) -> Array | None:
+    """Return Newton's step where curvatures in a metric are positive and not small, and one down along the others.
+
+    None where the metric is not definite.
+    """
+    try:
+        values, axes = scipy.linalg.eigh(hessian, metric, check_finite=False)
+    except np.linalg.LinAlgError:
+        return None
+    return np.asarray(axes @ ((axes.T @ pull) / np.maximum(np.abs(values), least)))
 
 
 def _settled(table: Table, theta: Array, residual: Array, h: float, control: Control) -> Result:

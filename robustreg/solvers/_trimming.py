@@ -9,7 +9,9 @@ import numpy as np
 from robustreg._array import Array
 from robustreg.losses import Tukey
 from robustreg.solvers._subsampling import (
+    ALIKE_ON_PART,
     NOTHING,
+    SETTLE_ON_PART,
     STRETCH,
     Criterion,
     Grams,
@@ -137,6 +139,14 @@ class TrimmedSquares(Criterion):
     @property
     def eased(self) -> list[Criterion]:
         return [] if self.width else [TrimmedSquares(self.share, width) for width in WIDTHS]
+
+    def stricter(self, share: float, sample: Sample) -> TrimmedSquares:
+        least = min(
+            sample.A.shape[1] / sample.total, self.share
+        )  # as many rows lie on a plane in any case
+        stricter = TrimmedSquares(least + share * (self.share - least))
+        stricter.settle, stricter.close = SETTLE_ON_PART, ALIKE_ON_PART
+        return stricter
 
     def on_part(self, m: int) -> MScale:
         # An M-scale that leaves out as many rows: its efficiency is four times as high, so that starts which end at

@@ -125,6 +125,13 @@ def test_hbk_has_a_lower_scale_than_a_short_search_finds():
         assert np.all(model.weights_[10:14] > 0.9)
 
 
+def test_a_scale_whose_basin_no_start_is_in_is_found_through_stricter_criteria():
+    # from all subsets of six rows the best that follows is 0.40359
+    frame = datasets.load_coleman()
+    X, y = frame.drop(columns="staff_salary"), frame["staff_salary"]
+    assert SRegressor(loss="optimal").fit(X, y).scale_ == pytest.approx(0.4015466, rel=1e-6)
+
+
 def test_scale_is_the_m_scale_of_the_residuals():
     X, y = table("stackloss")
     model = SRegressor(breakdown_point=0.25).fit(X, y)
