@@ -10,15 +10,18 @@ import numpy as np
 from robustreg._array import Array
 from robustreg.data import take_rows
 from robustreg.estimators._base import Prepared
+from robustreg.estimators._estimate import Estimate
 from robustreg.estimators._stored import CountsRounding
 from robustreg.estimators._stored_far import BesideFar
 from robustreg.far_rows import FarRows, hidden, prepare_beside_far_rows
 from robustreg.losses import Loss
 from robustreg.losses._contrasts import Contrasts, helmert
 from robustreg.objective import Objective
-from robustreg.solvers import DrawnIn, Result, seen_from_the_others
+from robustreg.solvers import DrawnIn, Result, Seen, seen_from_the_others
 from robustreg.stored import has_heavy_rows, in_coordinates
 
+#: Newton steps of the other rows: one, and one that removes what it leaves
+STEPS = 2
 #: slope per unit of weight, in units of the other rows, that changes no digit of a minimum
 UNFELT = 1e-16
 FAR_OUT = (
@@ -97,8 +100,8 @@ class FitsFarRows(CountsRounding):
         worse = self._falls_short(other) or other.fun > found.fun * (1 + self.tol)
         # a gap counts what slopes leave unbalanced in the coordinates in which they were found
         least = 1.0 if self._score_loss(prepared.data.y)[0].smooth else self.tol
-        blind = hidden(prepared.data, far.usual, least)
-        blind = blind or self._unseen(other, prepared) > self.tol
+        blind = not worse and hidden(prepared.data, far.usual, least)
+        blind = blind or not (worse or self._unseen(other, prepared) <= self.tol)
         if worse or blind:
             drawn = self._with_rows_drawn_in(prepared, progress, **how)
             if drawn is not None:
@@ -109,39 +112,62 @@ class FitsFarRows(CountsRounding):
         if blind:
             other.optimality, other.status, other.success = 1.0, 2, False
         # what these coordinates tell apart those of the other rows may not hold
-        other.prepared = usual
+        other.setdefault("prepared", usual)
         return other
 
     def _unseen(self, other: Result, prepared: Prepared) -> float:
-        """Return what the rows that are not far say of a smooth fit in coordinates of all; zero where that is not asked."""
+        """Return what the rows that are not far say of a smooth fit in coordinates of all; zero where that is not asked.
+
+        In those coordinates the others are rounded in units of the far rows: they take steps in their own while it is seen.
+        """
         data, far = prepared.data, cast(FarRows, self._far)
         estimate = self._estimate(data.y, data.weight, data.total * prepared.units.mass)
-        loss, target = estimate.loss, estimate.target
+        loss = estimate.loss
         convex = loss.smooth and loss.convex and loss.additive
         # beside penalties of single columns the certificate is a gap, in the user's units
         if not convex or data.y.ndim > 1 or estimate.penalty.by_column:
             return 0.0
-        usual = prepared._replace(data=far.usual)
-        fitted = self._fitted(usual, other.x)
+        fitted = self._fitted(prepared._replace(data=far.usual), other.x)
         x = in_coordinates(data, fitted["coef_"], fitted["intercept_"])
+        raw = far.usual.take_with_ones(far.rows) @ np.atleast_2d(other.x).T
+        seen = self._judged(estimate, prepared, x, raw)
+        basis = helmert(raw.shape[1])
+        for _ in range(STEPS):
+            worst = max(one.optimality for one in seen)
+            if worst <= self.tol:
+                break
+            step = np.stack([one.step() for one in seen])
+            if estimate.together:
+                step = basis.T @ step.reshape(-1, len(basis)).T
+            after = self._judged(estimate, prepared, x + step, raw)
+            if not max(one.optimality for one in after) < worst:
+                break
+            other.fun *= sum(one.value for one in after) / sum(one.value for one in seen)
+            x, seen = x + step, after
+            other.x, other.prepared = x.reshape((*other.x.shape[:-1], -1)), prepared
+        return max(one.optimality for one in seen)
+
+    def _judged(self, estimate: Estimate, prepared: Prepared, x: Array, raw: Array) -> list[Seen]:
+        """Judge a smooth fit by the rows that are not far, given predictions of those that are."""
+        data, far = prepared.data, cast(FarRows, self._far)
         near = np.delete(np.arange(data.n_rows), far.rows)
         rows, weight = data.take_with_ones(far.rows), None
         if data.weight is not None:
             weight = data.weight[far.rows]
         penalty, some = prepared.units.penalty(estimate.penalty, 0), data.subset(near)
-        raw = far.usual.take_with_ones(far.rows) @ np.atleast_2d(other.x).T
 
-        def seen(loss: Loss, theta: Array, target: Array, raw: Array, **scores: Any) -> float:
+        def seen(loss: Loss, theta: Array, target: Array, raw: Array, **scores: Any) -> Seen:
             part = Objective(loss, some.with_target(target[near], some.weight), penalty, **scores)
             part = part.with_total(data.total)
             return seen_from_the_others(part, theta, rows, target[far.rows], weight, raw)
 
+        loss, target = estimate.loss, estimate.target
         if estimate.together:
             basis = helmert(raw.shape[1])
             theta = (basis @ x).T.ravel()
-            return seen(Contrasts(loss), theta, target, raw, n_outputs=len(basis))
+            return [seen(Contrasts(loss), theta, target, raw, n_outputs=len(basis))]
         sides = target.reshape(len(target), -1).T
-        return max(seen(loss, *one) for one in zip(x, sides, raw.T, strict=True))
+        return [seen(loss, *one) for one in zip(x, sides, raw.T, strict=True)]
 
     def _with_rows_drawn_in(self, prepared: Prepared, progress: Any, **how: Any) -> Result | None:
         """Fit with far rows drawn in, and let them out; None where the minimum is then not certain."""

@@ -22,7 +22,7 @@ from robustreg.solvers._directions import (
 )
 from robustreg.solvers._drawn_in import DrawnIn
 from robustreg.solvers._embedding import Embedding, mean_square
-from robustreg.solvers._far_slopes import seen_from_the_others
+from robustreg.solvers._far_slopes import Seen, seen_from_the_others
 from robustreg.solvers._fixed_scale import solve_fixed
 from robustreg.solvers._high_breakdown import (
     interpolation,
@@ -85,6 +85,7 @@ __all__ = [
     "Rows",
     "Scale",
     "Search",
+    "Seen",
     "Share",
     "Stage",
     "Table",

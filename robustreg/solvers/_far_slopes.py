@@ -7,15 +7,17 @@ prediction, each on its side, which balance as much of the gradient of the other
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.linalg
 
 from robustreg._array import Array
 from robustreg.losses import Loss
 from robustreg.losses._contrasts import helmert
 from robustreg.objective import Objective
 from robustreg.solvers._certificates import optimality
+from robustreg.solvers._metrics import DenseMetric
 
 #: predictions between which the slope of a loss falls from its largest to nothing
 LEAST, MOST = -64.0, 800.0
@@ -29,16 +31,49 @@ RELEASED = 1e-9
 WORK = 500_000_000
 #: relative rounding of a slope that is found by logarithms
 BY_LOGARITHMS = 1e-12
+#: pull of a far row, in units of the other rows, that changes no digit of a minimum
+UNFELT = 1e-16
 #: halvings of what is between
 HALVED = 64
 #: largest sum of the probabilities of the other classes at which the own one has any
 ALL = 1.0 - 1e-12
 
 
+class Seen(NamedTuple):
+    """What the rows that are not far say of a point, for slopes of those that are.
+
+    Parameters
+    ----------
+    optimality, value : float
+        What is compared with ``tol``, and the objective.
+    others, theta : Objective, array of shape (q,)
+        The others, and the point.
+    gradient : array of shape (q,)
+        What the slopes leave of that of the others.
+    held : array of shape (q, m)
+        Pulls of the far rows that have slopes.
+    """
+
+    optimality: float
+    value: float
+    others: Objective
+    theta: Array
+    gradient: Array
+    held: Array
+
+    def step(self) -> Array:
+        """Return the Newton step of the others that moves no prediction of a far row that has a slope."""
+        free = scipy.linalg.null_space(self.held.T) if self.held.size else np.eye(len(self.theta))
+        if not free.size:
+            return np.zeros(len(self.theta))
+        metric = DenseMetric(free.T @ self.others.hess(self.theta) @ free)
+        return np.asarray(-free @ metric.solve(free.T @ self.gradient))
+
+
 def seen_from_the_others(
     others: Objective, theta: Array, rows: Array, target: Array, weight: Array | None, raw: Array
-) -> float:
-    """Return what is compared with ``tol``, for the slopes of far rows that serve best.
+) -> Seen:
+    """Judge a point by the others, for the slopes of far rows that serve best.
 
     The sum of losses is at least that of the others and of the tangents with these slopes. How far a point is above the
     minimum of that is a matter of the others, and what it loses by the tangents is known.
@@ -56,23 +91,32 @@ def seen_from_the_others(
         Of these: targets, weights and predictions, those of several scores of shape (n_far, n_scores).
     """
     weight = np.ones(len(rows)) if weight is None else weight
-    made: type[_OneScore | _SeveralScores] = _OneScore if raw.ndim == 1 else _SeveralScores
-    far = made(others.loss, target, weight, raw)
+    loss: Any = others.loss
+    far: _OneScore | _SeveralScores
+    if raw.ndim == 1:
+        far = _OneScore(loss, target, weight, raw)
+    else:
+        # slopes of contrasts have the rounding of the largest of a row: of classes that are far off nothing is left
+        far = _SeveralScores(loss.base, target, weight, raw)
     value, gradient = others.evaluate(theta)[:2]
     value = float(value + far.losses.sum() / others.total)
     if not value > 0:
-        return 0.0
+        return Seen(0.0, value, others, theta, gradient, np.zeros((len(gradient), 0)))
     columns = far.pulls(rows).T / others.total
+    length = np.sqrt(np.einsum("ij,ij->j", columns, columns))
 
-    def bound(slopes: Array) -> float:
+    def seen(slopes: Array) -> Seen:
         slopes, lost = far.tangents(slopes)
         rounding = ROUNDING * (np.abs(columns) @ np.abs(slopes) + np.abs(gradient))
         rest = gradient - columns @ slopes
         rest = np.sign(rest) * np.maximum(np.abs(rest) - rounding, 0.0)
-        return optimality(others, theta, value, rest) + lost / others.total / value
+        found = optimality(others, theta, value, rest) + lost / others.total / value
+        held = (columns / length)[:, slopes * length > UNFELT]
+        return Seen(found, value, others, theta, rest, held)
 
     # any slopes give a bound: as they are known at the predictions, they may be the better ones
-    return min(bound(far.slopes), bound(_balancing(gradient, columns, far.slopes)))
+    known, balancing = seen(far.slopes), seen(_balancing(gradient, columns, far.slopes))
+    return balancing if balancing.optimality < known.optimality else known
 
 
 def _balancing(gradient: Array, columns: Array, slopes: Array) -> Array:
@@ -136,11 +180,10 @@ class _SeveralScores:
         self.loss, self.target, self.weight, self.raw = loss, target, weight, raw
         self.basis = helmert(raw.shape[1])
         # a row pulls at differences from its own score, as it does where all are even
-        own = _at(loss, target, weight, np.zeros((len(raw), len(self.basis))))[1] @ self.basis
-        self.own = own.argmin(axis=1)
+        self.own = _at(self.loss, target, weight, np.zeros(raw.shape))[1].argmin(axis=1)
         self.others = np.arange(raw.shape[1]) != self.own[:, None]
-        self.losses, slope = _at(loss, target, weight, raw @ self.basis.T)
-        self.slopes = np.maximum((slope @ self.basis)[self.others], 0.0)
+        self.losses, slope = _at(self.loss, target, weight, raw)
+        self.slopes = np.maximum(slope[self.others], 0.0)
 
     def pulls(self, rows: Array) -> Array:
         """Return what slopes of one take from a gradient, in rows."""
@@ -159,10 +202,8 @@ class _SeveralScores:
             score = np.log(share) - np.log1p(-share.sum(axis=1, keepdims=True))
         at = np.zeros((n, k))
         at[self.others] = np.maximum(score, -MOST).ravel()
-        touched, slope = _at(self.loss, self.target, self.weight, at @ self.basis.T)
-        change = self.raw - at
-        slope = slope @ self.basis
-        along = np.einsum("ij,ij->i", slope, change)
+        touched, slope = _at(self.loss, self.target, self.weight, at)
+        along = np.einsum("ij,ij->i", slope, self.raw - at)
         found = slope[self.others]
         found = np.where(np.abs(found - slopes) <= BY_LOGARITHMS * slopes, slopes, found)
         return found, float(np.maximum(self.losses - touched - along, 0.0).sum())

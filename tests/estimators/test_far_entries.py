@@ -632,6 +632,28 @@ def test_slopes_of_far_rows_of_several_classes_that_rounding_hides():
     assert not certified or exact_objective(model, X, y) <= 20.151542504833603 * (1 + 1e-7)
 
 
+@pytest.mark.parametrize(
+    ("seed", "least"),
+    # by Newton's method in 96 digits
+    [
+        (0, 18.019961181433793),
+        (9, 19.55179332068282),
+        (14, 20.084732024129565),
+        (21, 19.462512359200954),
+    ],
+)
+def test_far_rows_of_several_classes_that_contradict_each_other(seed, least):
+    """In coordinates of all rows the others are rounded to seven digits: a step of theirs is certified."""
+    rng = np.random.default_rng(seed)
+    X, y = rng.normal(size=(20, 3)), rng.integers(3, size=20)
+    y[:3] = 0, 1, 2
+    X[0] = 1e11 * rng.normal(size=3)
+    X[1], X[2:, 2] = X[0], 5.0
+    model = LogisticClassifier(alpha=0.05)
+    assert fitted(model, X, y)
+    assert_allclose(exact_objective(model, X, y), least, rtol=1e-9)
+
+
 def test_separated_classes_beside_a_far_row_leave_no_loss():
     """What is relative to a loss of zero was divided by it."""
     rng = np.random.default_rng(19)

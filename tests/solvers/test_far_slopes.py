@@ -48,6 +48,25 @@ def test_nothing_is_left_at_a_minimum_and_more_elsewhere(classes, seed):
         raw = raw[:, 0] if classes == 2 else raw @ helmert(classes)
         return seen_from_the_others(others, theta, X[-2:], y[-2:], None, raw)
 
-    assert seen(theta) <= 1e-12
+    assert seen(theta).optimality <= 1e-12
     direction = np.random.default_rng(seed).normal(size=theta.shape)
-    assert seen(theta + 0.1 * direction) > 1e-3
+    assert seen(theta + 0.1 * direction).optimality > 1e-3
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5])
+def test_steps_hold_far_rows_and_leave_what_these_can_balance(classes):
+    X, y = table(0, classes)
+    X[-2:] = 1e3 * X[-2]
+    y[-2:] = 0, 1  # rows that contradict each other have slopes at any point
+    others = objective_of(X[:-2], y[:-2], classes).with_total(40.0)
+    theta, raw = np.zeros(3 * (classes - 1)), np.zeros((2, classes) if classes > 2 else 2)
+    for _ in range(10):
+        seen = seen_from_the_others(others, theta, X[-2:], y[-2:], None, raw)
+        step = seen.step()
+        assert np.linalg.matrix_rank(seen.held) >= 1
+        assert np.abs(seen.held.T @ step).max() <= 1e-12 * max(np.abs(step).max(), 1e-3)
+        theta = theta + step
+    gradient = others.evaluate(theta).gradient
+    left = gradient - seen.held @ np.linalg.lstsq(seen.held, gradient, rcond=None)[0]
+    assert np.abs(gradient).max() > 1e-3
+    assert np.abs(left).max() <= 1e-12
