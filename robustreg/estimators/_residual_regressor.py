@@ -40,6 +40,7 @@ from robustreg.solvers import (
     mad_by_passes,
     solve_by_passes,
     solve_piecewise,
+    with_middle,
     with_scale,
 )
 
@@ -145,7 +146,7 @@ class ResidualRegressor(CountsRounding, RemoteMixin):
         loss = self._loss()
         if not prepared.data.here:
             return self._minimise_remote(prepared, start, control)
-        if loss.kinks(prepared.data.y) is not None:
+        if (kinks := loss.kinks(prepared.data.y)) is not None:
             objective, method = (
                 self._kinked_objective(prepared),
                 choose_solver(self, loss, self.alpha),
@@ -155,7 +156,9 @@ class ResidualRegressor(CountsRounding, RemoteMixin):
                 objective, first, control, method=method, warm=start is not None,
                 options=getattr(self, "solver_options", None),
             )  # fmt: skip
-            return with_scale(objective, found, rank_of(prepared))
+            if not objective.penalty.empty:
+                found = with_middle(objective, found, kinks)
+            return with_scale(objective, found, rank_of(prepared), kinks)
         problem = self._problem(prepared, control)
         problem.metric = metric
         scale, rank, given = self._scale(prepared.units), rank_of(prepared), stage

@@ -442,7 +442,8 @@ class L1Regressor(ResidualRegressor):
     r"""Least absolute deviations with an L2 penalty, exact.
 
     Minimises :math:`\sum_i w_i |r_i| + \tfrac{\alpha}{2} \|\mathrm{coef}\|_2^2`. Without a penalty
-    the solution is a vertex: it passes through as many rows as there are parameters.
+    the solution is a vertex: it passes through as many rows as there are parameters. With one, where the best
+    intercepts are an interval, its middle is taken.
 
     Parameters
     ----------
@@ -557,6 +558,7 @@ class QuantileRegressor(ResidualRegressor):
 
     .. math:: \frac{\sum_i w_i \, \max(q r_i, (q - 1) r_i)}{\sum_i w_i} + \alpha \|\mathrm{coef}\|_1 .
 
+    Where the best intercepts beside a penalty are an interval, its middle is taken.
     For an L2 penalty use ``RobustRegressor(loss=Pinball(q), alpha=...)``.
 
     Parameters

@@ -30,7 +30,7 @@ from robustreg.solvers._high_breakdown import (
 )
 from robustreg.solvers._kinked import rows_of
 from robustreg.solvers._kinked_by_passes import solve_kinked_by_passes
-from robustreg.solvers._middle import middle_by_passes, middle_intercept
+from robustreg.solvers._middle import middle_by_passes, middle_intercept, with_middle
 from robustreg.solvers._multiclass import solve_multiclass
 from robustreg.solvers._newton import newton
 from robustreg.solvers._pair_problem import PairProblem, solve_pairs
@@ -124,5 +124,6 @@ __all__ = [
     "solve_trimmed",
     "table_of",
     "trimmed_consistency",
+    "with_middle",
     "with_scale",
 ]

@@ -7,8 +7,6 @@ slope that a held row would have to have is beyond its bounds, the row is let go
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from scipy.linalg.lapack import dgesv
 
@@ -18,6 +16,9 @@ from robustreg.solvers._rows import Rows
 
 #: steps, for each coefficient and beyond some, after which others are asked
 MOST, SOME = 12, 60
+#: steps of no length, for each coefficient, after which many rows are taken to meet at the point: the minimum, if it is
+#: there, hangs on which of them are held
+STILL = 1
 #: curvature of coefficients without a penalty, as a share of the largest, in directions that no held row bounds
 SLIGHT = 1e-6
 #: a descent of this share of a row's slope, or of what the square term alone lets hope for, is rounding
@@ -67,7 +68,7 @@ def _steps(rows: Rows, theta: Array, held: Array, most: int) -> tuple[Array, Arr
         ends: Array = np.where(s > 0, rows.upper, rows.lower)
         ends[held] = 0.0
         pull = rows.linear + ends @ X
-        at, _ = _saddle(bend, X[held], -pull, rows.position[held], _solve)
+        at, _ = _saddle(bend, X[held], -pull, rows.position[held])
         if np.isfinite(at).all():
             theta, s = at, rows.offsets(at)
         else:
@@ -75,9 +76,10 @@ def _steps(rows: Rows, theta: Array, held: Array, most: int) -> tuple[Array, Arr
     side: Array = np.where(s > 0, 1.0, -1.0)
     slopes: Array = np.where(side > 0, rows.upper, rows.lower)
     s[held] = side[held] = slopes[held] = 0.0
+    still = 0
     for _ in range(most):
         pull = rows.linear + square @ theta + slopes @ X
-        step, own = _saddle(bend, X[held], -pull, np.zeros(len(held)), _solve)
+        step, own = _saddle(bend, X[held], -pull, np.zeros(len(held)))
         descent = -float(pull @ step)
         if not np.isfinite(descent):
             return None
@@ -87,7 +89,8 @@ def _steps(rows: Rows, theta: Array, held: Array, most: int) -> tuple[Array, Arr
             length, past, entering = _follow(
                 s, side, jump, along, descent, float(step @ square @ step)
             )
-            if not length < np.inf:
+            still = still + 1 if length * descent <= LEVEL * typical else 0
+            if not length < np.inf or still > STILL * len(theta):
                 return None
             theta = theta + length * step
             s += length * along
@@ -134,30 +137,25 @@ def _follow(
 
 
 def _saddle(
-    square: Array, on: Array, pull: Array, position: Array, solve: Any
+    square: Array, on: Array, pull: Array, position: Array, *, exact: bool = False
 ) -> tuple[Array, Array]:
     """Return where ``square @ theta + own @ on == pull`` and ``on @ theta == position``, and ``own``.
 
-    Both blocks are made of size one, or a tiny penalty would be lost beside the rows. Not finite where there is none.
+    Both blocks are made of size one, or a tiny penalty would be lost beside the rows. Not finite where there is none, and
+    ``exact`` with all digits, by least squares where the equations are singular.
     """
     q, k = len(pull), len(on)
     top = float(square.max())
     size = float(np.sqrt(top))
     system = np.zeros((q + k, q + k))
     system[:q, :q], system[q:, :q], system[:q, q:] = square / top, on, on.T
-    solved = solve(system, np.concatenate([pull / size, position * size]))
+    right = np.concatenate([pull / size, position * size])
+    if exact:
+        solved = solve_equations(system, right, np.zeros(len(right)))
+    else:
+        solved, failed = dgesv(system, right)[2:]
+        solved = np.full(len(right), np.nan) if failed else solved
     return solved[:q] / size, solved[q:] * size
-
-
-def _solve(system: Array, right: Array) -> Array:
-    """Solve equations; not a number where they are singular."""
-    solved, failed = dgesv(system, right)[2:]
-    return np.full(len(right), np.nan) if failed else solved
-
-
-def _refined(system: Array, right: Array) -> Array:
-    """Solve equations with all their digits, by least squares where they are singular."""
-    return solve_equations(system, right, np.zeros(len(right)))
 
 
 def _exact(rows: Rows, held: Array, slopes: Array) -> tuple[Array, Array] | None:
@@ -167,7 +165,7 @@ def _exact(rows: Rows, held: Array, slopes: Array) -> tuple[Array, Array] | None
     """
     pull = rows.linear + slopes @ rows.X
     square, on = np.asarray(rows.quadratic), rows.X[held]
-    theta, own = _saddle(square, on, -pull, rows.position[held], _refined)
+    theta, own = _saddle(square, on, -pull, rows.position[held], exact=True)
     edge = INSIDE * (rows.upper - rows.lower)[held]
     if np.any((own < rows.lower[held] + edge) | (own > rows.upper[held] - edge)):
         return None

@@ -10,10 +10,44 @@ import numpy as np
 from robustreg._array import Array
 from robustreg.data import Block
 from robustreg.losses import Loss
+from robustreg.losses._base import Kinks
 from robustreg.objective import Objective
+from robustreg.solvers._result import Result
+
+#: a slope this share of its range inside its bounds is inside
+INSIDE = 1e-8
 
 
-def middle_intercept(objective: Objective, theta: Array) -> Array:
+def with_middle(objective: Objective, found: Result, kinks: Kinks) -> Result:
+    """Return a minimum with its intercept in the middle of those that are equally good.
+
+    Parameters
+    ----------
+    objective : Objective
+        Its loss offers `kinks`.
+    found : Result
+        Its minimum, as of :func:`~robustreg.solvers.solve_piecewise`.
+    kinks : Kinks
+        Of the loss.
+    """
+    data = objective.data
+    weight = 1.0 if data.weight is None else data.weight
+    edge = INSIDE * (kinks.upper - kinks.lower)
+    inside = found.slopes > weight * (kinks.lower + edge)
+    inside &= found.slopes < weight * (kinks.upper - edge)
+    if not data.intercept or np.any(
+        inside & found.zero
+    ):  # that row is on its kink in every minimum
+        return found
+    theta = middle_intercept(objective, found.x, found.offsets)
+    shift = theta[-1] - found.x[-1]
+    if shift:
+        found.x, found.offsets = theta, found.offsets + shift
+        found.zero = np.zeros_like(found.zero)
+    return found
+
+
+def middle_intercept(objective: Objective, theta: Array, offsets: Array | None = None) -> Array:
     """Move the intercept of an optimum to the middle of the optimal ones.
 
     Parameters
@@ -22,6 +56,8 @@ def middle_intercept(objective: Objective, theta: Array) -> Array:
         Its loss offers `kinks`; the intercept is the last parameter.
     theta : array
         An optimum.
+    offsets : array, optional
+        How far its raw predictions are beyond the kinks, where that is known.
 
     Returns
     -------
@@ -32,7 +68,7 @@ def middle_intercept(objective: Objective, theta: Array) -> Array:
     assert kinks is not None
     # How far the intercept can move until a row meets its kink, and by how much the slope of the
     # loss in the intercept jumps there.
-    distance = kinks.position - objective.raw(theta)
+    distance = kinks.position - objective.raw(theta) if offsets is None else -offsets
     weight = np.ones_like(distance) if data.weight is None else data.weight
     order = np.argsort(distance, kind="stable")
     distance = distance[order]

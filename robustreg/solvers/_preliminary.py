@@ -12,6 +12,7 @@ import numpy as np
 
 from robustreg._array import Array
 from robustreg.losses import Absolute
+from robustreg.losses._base import Kinks
 from robustreg.objective import Objective
 from robustreg.scales import mad, weighted_median
 from robustreg.solvers._face import chosen_point
@@ -98,7 +99,7 @@ def residuals_about(problem: Problem, stage: Stage) -> Array:
     return size
 
 
-def with_scale(objective: Objective, found: Result, rank: Rank) -> Result:
+def with_scale(objective: Objective, found: Result, rank: Rank, kinks: Kinks) -> Result:
     """Append the scale of its residuals to a minimum, where the slopes of the loss are as steep on both sides.
 
     It is the scale of :func:`absolute_stage` if that has the same penalty.
@@ -111,8 +112,9 @@ def with_scale(objective: Objective, found: Result, rank: Rank) -> Result:
         Its minimum, as of :func:`~robustreg.solvers.solve_piecewise`.
     rank : Rank
         What is left out of the median.
+    kinks : Kinks
+        Of the loss.
     """
-    kinks: Any = objective.loss.kinks(objective.data.y)
     steep = kinks.upper
     if np.any(kinks.lower + steep != 0):
         return found
