@@ -82,7 +82,8 @@ def test_nothing_is_known_of_other_targets_and_other_rows():
     assert KeptKinks.of(data).changed == 0
     assert KeptKinks.of(data.with_target(y[::-1].copy(), None)).changed == np.inf
     assert KeptKinks.of(replace(data, working=None)).changed == np.inf
-    few = _small_table._all_rows(replace(problem, data=data.subset(np.arange(100))))
+    part = replace(problem, data=data.subset(np.arange(100)))
+    few = _small_table._all_rows(part, part.loss.kinks(part.data.y))
     assert KeptKinks.of(data).further(few) is None
 
 
