@@ -8,6 +8,8 @@ Statistics 9, 60-77.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from robustreg._array import Array
@@ -26,8 +28,8 @@ CLOSE = 7e-3
 #: of q coefficients about q times the root of that share are taken for others, and of many so few are to be (machine: at
 #: 1,000 x 200, 2,000 x 500 and 5,000 x 500 as many vertices on, a step of the path each third, take as long as going on)
 WRONG = 10.0
-#: and a gap that is rounding, y having spread one, as a share of what the rows can pull
-NONE = 1e-14
+#: and of an exact fit, whose value is nearly zero, that share of so much of the value at the start
+START = 0.1
 #: and steps along it at the most
 MOST = 16
 #: at its start, distance from all kinks as a share of the mean offset, and share of its range that a slope may use
@@ -44,15 +46,18 @@ def along_path(rows: Rows, theta: Array, square: Array | None = None) -> tuple[A
     ``square`` are the weighted inner products of the columns, with the square term, where they are known.
     """
     width = rows.upper - rows.lower
-    theta = _reweighted(rows, theta, square)
+    theta, begun = _reweighted(rows, theta, square)
     s = rows.offsets(theta)
     near = _nearer(s)
     typical = float(np.abs(near).mean()) or 1.0
-    far = np.maximum(np.abs(s) / typical, 1.0)  # as much of the gap from each row beyond
-    inside = 0.5 * width * (1 - (1 - USED) / far) * np.minimum(np.maximum(s / typical, -1.0), 1.0)
+    bound: Any = USED
+    # as much of the gap from each row beyond, unless a square term ties steps of offsets and slopes together
+    if rows.quadratic is None:
+        bound = 1 - (1 - USED) / np.maximum(np.abs(s) / typical, 1.0)
+    inside = 0.5 * width * bound * np.minimum(np.maximum(s / typical, -1.0), 1.0)
     point = Inside.start(rows, theta, 0.5 * (rows.lower + rows.upper) + inside, AWAY * typical)
     close = min(CLOSE, (WRONG / len(theta)) ** 2)
-    most = max(close * _cost(rows, theta, near), NONE * float(width.sum()))
+    most = close * max(_cost(rows, theta, near), START * begun)
     for _ in range(MOST):
         if not point.gap > most:
             break
@@ -63,8 +68,8 @@ def along_path(rows: Rows, theta: Array, square: Array | None = None) -> tuple[A
     return point.theta, point.room.min(axis=0) / width * _nearness(rows, point.theta)
 
 
-def _reweighted(rows: Rows, theta: Array, square: Array | None) -> Array:
-    """Return a point nearer to the minimum, by parabolas that touch the terms from above.
+def _reweighted(rows: Rows, theta: Array, square: Array | None) -> tuple[Array, float]:
+    """Return a point nearer to the minimum, and the cost at the start, by parabolas that touch the terms from above.
 
     Offsets below their mean count as that: the parabola of a row on its kink has no end. Of many coefficients the factor
     of the first step serves the others, in proportion to how much all parabolas bend.
@@ -72,19 +77,21 @@ def _reweighted(rows: Rows, theta: Array, square: Array | None) -> Array:
     X, middle = rows.X, 0.5 * (rows.lower + rows.upper)
     half, fixed = 0.5 * (rows.upper - rows.lower), middle @ X + rows.linear
     factor, bent, least, best = None, float(rows.weight.sum()), np.inf, theta
-    few = len(theta) <= FEW
-    if square is not None and not few and (factor := cholesky(square)) is None:
-        return theta
-    for _ in range(OWN if few else BEFORE):
+    few, begun = len(theta) <= FEW, 0.0
+    if square is not None and not few:
+        factor = cholesky(square)
+    for step in range(OWN if few else BEFORE):
         s = rows.offsets(theta)
         near = _nearer(s)
         mean = float(np.abs(near).mean()) if len(s) else 0.0
+        cost = 0.0 if few and step else _cost(rows, theta, near)
+        begun = begun if step else cost
         if mean == 0:
             break
         if not few:
-            value = _cost(rows, theta, near) + float(middle @ near + rows.linear @ theta)
+            value = cost + float(middle @ near + rows.linear @ theta)
             if not value < (1 - GAINS) * least:
-                return theta if value < least else best
+                return (theta if value < least else best), begun
             least, best = value, theta
         bend = half / np.maximum(np.abs(s), mean)
         pull = (bend * s).dot(X) + fixed
@@ -96,7 +103,7 @@ def _reweighted(rows: Rows, theta: Array, square: Array | None) -> Array:
             if factor is None:
                 break
         theta = theta - bent / float(bend.sum()) * solve_factored(factor, pull)
-    return theta
+    return theta, begun
 
 
 def _nearer(s: Array) -> Array:
