@@ -59,8 +59,7 @@ def solve_small(objective: Objective, theta: Array, control: Control) -> Result 
     rows = _all_rows(objective, objective.loss.kinks(data.y))
     kept = KeptKinks.of(data)
     euclidean = objective.penalty.euclidean
-    known = euclidean and data.moments is not None
-    square = objective.hess_alike(theta, 1.0) if known else None
+    square = objective.hess_alike(theta, 1.0) if euclidean else None
     end = kept.further(rows) or _minimum(rows, theta, square)
     if end is None and not euclidean:
         end = simplex(rows)
