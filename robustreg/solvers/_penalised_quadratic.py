@@ -39,6 +39,10 @@ FEW_LEFT = 0.25
 #: coefficients from which on coordinate descent names signs sooner than exchanges do (machine: at 100 both take .4 ms, at
 #: 300 it takes half the time; at 1,450, as many in use as there is rank, a thirtieth)
 MANY = 150
+#: share of the largest excess that it leaves at the most, and systems, per coefficient, that then lead to the minimum at the
+#: most: with more, exchanges begin from the start instead (machine: up to .25; 4 of columns that are there twice, where
+#: from the start it is .1)
+NEARER, SOON = 0.1, 0.5
 #: what is added to the diagonal, as a share of it, so that a singular system has a solution
 RIDGE = 1e-13
 
@@ -108,13 +112,21 @@ def minimise_quadratic(H: Array, c: Array, v: Array, limits: Limits) -> Array:
         return out
     v, systems = limits.zeroed(v), _Systems(H, c, limits)
     there = _signed(H, c, v, limits) if len(v) >= MANY else None
-    v = v if there is None else there
-    pivoted = _pivoted(H, c, v, limits, systems, patient=there is None)
-    return _descended(H, c, v, limits, systems) if pivoted is None else pivoted
+    if there is not None:
+        found = _pivoted(H, c, there, limits, systems, patient=False)
+        if found is not None:
+            return found
+        found, ended = _descended(H, c, there, limits, systems, int(SOON * len(v)))
+        if ended:
+            return found
+    found = _pivoted(H, c, v, limits, systems, patient=True)
+    if found is not None:
+        return found
+    return _descended(H, c, v, limits, systems, max(LEAST, MOST * len(v)))[0]
 
 
 def _signed(H: Array, c: Array, v: Array, limits: Limits) -> Array | None:
-    """Return a lower point whose signs are about those of the minimum; None where coordinate descent finds none."""
+    """Return a point much nearer the minimum, with about its signs; None where coordinate descent finds none."""
     held = limits.l1 > 0
     positive = bool(limits.positive.any())
     if not held.any() or np.any(limits.positive != (positive & held)):
@@ -122,16 +134,24 @@ def _signed(H: Array, c: Array, v: Array, limits: Limits) -> Array | None:
     there = swept(H, c, v, limits.l1, positive=positive)
     if there is None:
         return None
-    values = [float(c @ x + 0.5 * (x @ (H @ x))) + limits.value(x) for x in (there, v)]
-    return there if values[0] <= values[1] else None
+
+    def judged(x: Array) -> tuple[float, float]:
+        product = H @ x
+        value = float(c @ x + 0.5 * (x @ product)) + limits.value(x)
+        return value, float(limits.excess(x, c + product).max())
+
+    (value, excess), (above, most) = judged(there), judged(v)
+    return there if value <= above and excess <= NEARER * most else None
 
 
-def _descended(H: Array, c: Array, v: Array, limits: Limits, systems: _Systems) -> Array:
-    """Return the minimum by exchanges each of which lowers the function."""
+def _descended(
+    H: Array, c: Array, v: Array, limits: Limits, systems: _Systems, most: int
+) -> tuple[Array, bool]:
+    """Return the minimum by exchanges each of which lowers the function, and whether ``most`` systems led there."""
     kinked = ~limits.free
     active, sign = limits.free | (v != 0), np.sign(v)
     fresh, single = np.zeros(len(v), dtype=bool), False
-    for _ in range(max(LEAST, MOST * len(v))):
+    for _ in range(most):
         x = systems.minimum(active, sign)
         wrong = active & kinked & (x * sign <= 0)
         if not wrong.any():  # the factor itself says so, too
@@ -142,7 +162,7 @@ def _descended(H: Array, c: Array, v: Array, limits: Limits, systems: _Systems) 
             active &= ~stuck
             if fresh.any() and not (fresh & active).any():
                 if single:
-                    return v
+                    return v, True
                 single = True
                 join = _joining(H, c, v, limits, active)[:1]
                 active[join], sign[join] = True, -np.sign((c + H @ v)[join])
@@ -153,7 +173,7 @@ def _descended(H: Array, c: Array, v: Array, limits: Limits, systems: _Systems) 
             v = x
             join = _joining(H, c, v, limits, active)
             if not len(join):
-                return v
+                return v, True
             if single:
                 join = join[:1]
             active[join], sign[join] = True, -np.sign((c + H @ v)[join])
@@ -163,7 +183,7 @@ def _descended(H: Array, c: Array, v: Array, limits: Limits, systems: _Systems) 
         v = _searched(H, c, v, x, limits)
         active, sign = limits.free | (v != 0), np.sign(v)
         single = False
-    return v
+    return v, False
 
 
 def _pivoted(

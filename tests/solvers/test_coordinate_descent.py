@@ -79,6 +79,33 @@ def test_as_many_in_use_as_there_is_rank_take_few_systems(monkeypatch):
     assert few <= len(sizes) / 2
 
 
+@pytest.mark.parametrize("reached", ["no nearer", "nearer, with wrong signs"])
+def test_where_sweeps_do_not_help_exchanges_begin_from_the_start(reached, monkeypatch):
+    H, c, v, limits = program(150, 300)
+    monkeypatch.setattr(_penalised_quadratic, "MANY", len(c) + 1)
+    expected = minimise_quadratic(H, c, v, limits)
+    monkeypatch.setattr(_penalised_quadratic, "MANY", 1)
+    monkeypatch.setattr(_penalised_quadratic, "SOON", 0.0)
+    rng, starts, pivoted = np.random.default_rng(0), [], _penalised_quadratic._pivoted
+
+    def there(H, c, v, l1, *, positive):
+        if reached == "no nearer":  # lower, but with an excess that is still large
+            return v + 1e-3 * (expected - v)
+        return expected + 1e-6 * rng.standard_normal(len(v))
+
+    def recorded(H, c, v, limits, systems, *, patient):
+        starts.append((v, patient))
+        return pivoted(H, c, v, limits, systems, patient=patient) if patient else None
+
+    monkeypatch.setattr(_penalised_quadratic, "swept", there)
+    monkeypatch.setattr(_penalised_quadratic, "_pivoted", recorded)
+    found = minimise_quadratic(H, c, v, limits)
+    assert [patient for _, patient in starts] == [False, True][reached == "no nearer" :]
+    assert np.array_equal(starts[-1][0], v)
+    assert np.array_equal(found == 0, expected == 0)
+    assert_allclose(found, expected, rtol=1e-7, atol=1e-10)
+
+
 def test_what_is_no_unit_is_refused():
     H, c, v, limits = program(150, 200)
     assert swept(H, c, v, np.full(200, 1e-300), positive=False) is None
