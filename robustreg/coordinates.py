@@ -14,6 +14,8 @@ from robustreg.precise import Factor
 
 #: condition number of the standardised columns beyond which they are made orthonormal by QR
 MAX_CONDITION = 300.0
+#: columns whose largest entry is below this have lost their digits
+DENORMAL = 1e-300
 #: combinations of columns this many times larger than what is left of them lose three digits or more to
 #: rounding, and predictions as many; precise products take seven times as long
 CANCELS = 1e3

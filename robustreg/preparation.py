@@ -16,7 +16,7 @@ import scipy.linalg
 import scipy.sparse as sp
 
 from robustreg._array import Array, is_sparse
-from robustreg.coordinates import MAX_CONDITION, Coordinates, condition_number
+from robustreg.coordinates import DENORMAL, MAX_CONDITION, Coordinates, condition_number
 from robustreg.data import (
     BLOCK_BYTES,
     FEW_GRAMS,
@@ -58,8 +58,6 @@ EXACTLY, ROUNDED = 1e-12, 16 * np.finfo(float).eps
 HUGE = 1e60
 #: rounding: of a column whose spread is this share of its offset the centre may be all
 FLAT = 1e-10
-#: columns whose largest entry is below this have lost their digits
-DENORMAL = 1e-300
 #: rounding: squares of entries below the root of this lose digits, too
 LEAST = 1e-280
 #: machine: fewer rows and columns than these are decomposed, which takes the cube of the time
@@ -318,14 +316,7 @@ def _extent(data: Data) -> tuple[Array, Array]:
         total += block.X.sum(axis=0)
     top = np.maximum(np.abs(high), np.abs(low))
     varies = top > DENORMAL
-    tiny = np.flatnonzero(~varies & (top > 0))
-    if len(tiny):
-        warnings.warn(
-            f"X has columns ({tiny.tolist()}) with only numbers too small for floating point "
-            f"(below {DENORMAL:.0e}); they are treated as constant. Rescale them.",
-            UserWarning,
-            stacklevel=2,
-        )
+    warn_of_denormal(top)
     center = np.zeros(len(top))
     if data.intercept:
         varies &= high - low > 2 * np.spacing(top)
@@ -333,6 +324,18 @@ def _extent(data: Data) -> tuple[Array, Array]:
         if not np.isfinite(total).all():
             center = 0.5 * high + 0.5 * low
     return center, np.where(varies, top, 0.0)
+
+
+def warn_of_denormal(top: Array) -> None:
+    """Warn of columns whose largest entry is too small."""
+    tiny = np.flatnonzero((top > 0) & (top <= DENORMAL))
+    if len(tiny):
+        warnings.warn(
+            f"X has columns ({tiny.tolist()}) with only numbers too small for floating point "
+            f"(below {DENORMAL:.0e}); they are treated as constant. Rescale them.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 class Choice(NamedTuple):

@@ -12,7 +12,7 @@ import scipy.linalg
 
 from robustreg._array import Array
 from robustreg._threads import blas_aside
-from robustreg.coordinates import Coordinates
+from robustreg.coordinates import DENORMAL, Coordinates
 from robustreg.data import FEW, TAKE_BYTES, Block, Data
 from robustreg.device_rows import DeviceRows, in_process
 from robustreg.passes import Both, CombineBoth
@@ -60,12 +60,18 @@ class View:
         X = part.X if self.columns is None else part.X[:, self.columns]
         return Data(X, y, weight, self.coordinates, self.intercept, self.explicit)
 
-    def varies(self, low: Array, high: Array) -> Array:
-        """Say which columns do more than rounding, given their ends in diagonal coordinates."""
+    def top(self, low: Array, high: Array) -> Array:
+        """Return the largest entry of each column, given their ends in diagonal coordinates."""
         at, unit = self.coordinates.center, 1 / self.coordinates.transform
-        top = np.maximum(np.abs(low * unit + at), np.abs(high * unit + at))
-        found = (high - low) * unit > 2 * np.spacing(top) if self.intercept else top > 0
-        return np.asarray(found)
+        return np.asarray(np.maximum(np.abs(low * unit + at), np.abs(high * unit + at)))
+
+    def varies(self, low: Array, high: Array) -> Array:
+        """Say which columns do more than rounding, given the same."""
+        top, unit = self.top(low, high), 1 / self.coordinates.transform
+        found = top > DENORMAL
+        if self.intercept:
+            found &= (high - low) * unit > 2 * np.spacing(top)
+        return found
 
 
 @dataclass(frozen=True)

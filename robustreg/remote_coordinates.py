@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from robustreg._array import Array
-from robustreg.coordinates import MAX_CONDITION, Coordinates, condition_number
+from robustreg.coordinates import DENORMAL, MAX_CONDITION, Coordinates, condition_number
 from robustreg.data import Block
 from robustreg.device_rows import DeviceRows
 from robustreg.orthonormal import orthonormal_transform, refuse_loss
-from robustreg.preparation import is_harmless
+from robustreg.preparation import is_harmless, warn_of_denormal
 from robustreg.remote import Finite, Seen, TableData, Trial, Triangle, View, affordable, triangle
 from robustreg.tables import Part, Table, add
 
@@ -136,6 +136,7 @@ class Preparation:
             better = Coordinates(there, 1 / np.where(varies, width * unit, 1.0))
             blank = replace(blank, coordinates=better)
             extent = table.reduce(look_at(blank), widest)
+        warn_of_denormal(blank.top(low, high))
         spread = blank.spread
         if not self.bounded:
             spread *= float(np.sqrt(extent[1] * blank.mass / table.total)) or 1.0
@@ -268,4 +269,5 @@ def _guess(sample: Part, intercept: bool) -> tuple[Array, Array]:
     width = np.abs(X).max(axis=0, initial=0.0)
     safe = np.where((width > 0) & np.isfinite(width), width, 1.0)
     spread = safe * np.sqrt(np.mean((X / safe) ** 2, axis=0))
-    return center, 1 / np.where(spread > 0, spread, np.maximum(np.abs(center), 1e-290))
+    # columns of smaller numbers are treated as constant
+    return center, 1 / np.where(spread > DENORMAL, spread, np.maximum(np.abs(center), 1e-290))

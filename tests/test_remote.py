@@ -309,6 +309,24 @@ def test_first_look_at_columns_as_they_are_or_centred(away, monkeypatch):
         assert_allclose(found.predict(X[:100]), local.predict(X[:100]), atol=1e-6)
 
 
+@pytest.mark.parametrize("size", [1e-310, 1e-308, 1e-302])
+@pytest.mark.parametrize(
+    "model", [L2Regressor(), L2Regressor(alpha=300.0, l1_ratio=1.0), HuberRegressor()], ids=repr
+)
+@pytest.mark.parametrize("intercept", [True, False])
+def test_columns_of_numbers_too_small_are_treated_as_constant(size, model, intercept, monkeypatch):
+    monkeypatch.setattr(remote, "TAKE_BYTES", 400_000)
+    X, y = rows(60_000)
+    X[:, 1] *= size / X[:, 1].std()
+    model = clone(model).set_params(fit_intercept=intercept)
+    with pytest.warns(UserWarning, match=r"columns \(\[1\]\) with only numbers too small"):
+        found = fit(model, table(X, y))
+    local = clone(model).fit(np.delete(X, 1, axis=1), y)
+    local.coef_ = np.insert(local.coef_, 1, 0.0)
+    assert found.coef_[1] == 0
+    assert_same(found, local, rtol=1e-7)
+
+
 def test_infinity_that_the_sample_does_not_hold_is_named(monkeypatch):
     monkeypatch.setattr(remote, "TAKE_BYTES", 400_000)
     X, y = rows(60_000)
