@@ -256,16 +256,22 @@ def _through_stricter(criterion: Criterion, sample: Sample, optima: list[Optimum
 def _among_neighbours(criterion: Criterion, sample: Sample, optima: list[Optimum]) -> list[Optimum]:
     """Go on from each optimum to better neighbours, as long as it has one."""
     ended: list[Optimum] = []
+    left: list[Optimum] = []
     going = optima
     for _ in range(EXCHANGES):
         moved = [(one, criterion.neighbour(sample, one.theta)) for one in going]
         # those that lead on stay, too: where rows determine coefficients alone the gain may be rounding
         ended += [one if theta is None else one._replace(hits=0) for one, theta in moved]
+        left += [one for one, theta in moved if theta is not None]
         going = [one._replace(theta=theta) for one, theta in moved if theta is not None]
         if not going:
             break
         going = followed(criterion, sample, going, optima[0].value)
-    return _united(criterion, sample, going, ended)
+    found = _united(criterion, sample, going, ended)
+    if not found[0].hits:  # what it led on to is no better: its own starts count
+        hits = max(one.hits for one in left if one.value == found[0].value)
+        found[0] = found[0]._replace(hits=hits)
+    return found
 
 
 def _united(

@@ -132,6 +132,17 @@ def test_a_scale_whose_basin_no_start_is_in_is_found_through_stricter_criteria()
     assert SRegressor(loss="optimal").fit(X, y).scale_ == pytest.approx(0.4015466, rel=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("seed", [0, 1, 4])
+def test_the_best_fit_has_hits_where_an_exchange_of_rows_leads_to_no_better_one(seed):
+    """Where levels have few rows one row alone determines a coefficient."""
+    rng = np.random.default_rng(seed)
+    levels = np.eye(11)[rng.integers(0, 11, 45)]
+    X, y = np.column_stack([rng.standard_normal((45, 2)), levels]), 6 * rng.standard_normal(45)
+    y[:15] += 20
+    assert LTSRegressor().fit(X, y).n_hits_ > 1
+
+
 def test_scale_is_the_m_scale_of_the_residuals():
     X, y = table("stackloss")
     model = SRegressor(breakdown_point=0.25).fit(X, y)
