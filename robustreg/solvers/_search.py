@@ -248,7 +248,7 @@ def _through_stricter(criterion: Criterion, sample: Sample, optima: list[Optimum
         cores += going
     found = followed(criterion, sample, cores, known.value)
     optima = _united(criterion, sample, found, optima)
-    # all starts that ended at the one before lead on to this one
+    # the starts that ended at the best one before lead on to this one, by its core or by that of a worse one
     optima[0] = optima[0]._replace(hits=known.hits)
     return optima
 

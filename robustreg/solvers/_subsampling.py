@@ -116,7 +116,7 @@ class Criterion(ABC):
 
     @abstractmethod
     def stricter(self, share: float, sample: Sample) -> Criterion:
-        """Return a criterion that leaves out more rows: of those that this one keeps beyond one a column it keeps a share."""
+        """Return a criterion that leaves out more rows: of those kept beyond one a column it keeps a share."""
 
     @abstractmethod
     def sizes(self, R: Array, sample: Sample) -> Array:

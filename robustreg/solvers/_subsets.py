@@ -18,8 +18,8 @@ ALL = 50_000
 #: starts at random otherwise: 500, and more where by that many the chance to have drawn no clean subset of
 #: p rows is above MISSED, half of the rows being contaminated: 877 of seven rows, 3,534 of nine
 RANDOM, MOST, MISSED = 500, 5000, 1e-3
-#: with more parameters than this each start costs more, and MOST would not do either: so many, or more as long as they have no more
-#: residuals in all than this
+#: with more parameters than this each start costs more, and MOST would not do either: so many, or more as long as they
+#: have no more residuals in all than this
 SEVERAL, MOST_OF_SEVERAL, RESIDUALS = 12, 1000, 250_000
 #: and where the parameters are many each costs much, and deterministic starts have to serve
 RANDOM_WIDE = 100

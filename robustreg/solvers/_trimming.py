@@ -141,9 +141,8 @@ class TrimmedSquares(Criterion):
         return [] if self.width else [TrimmedSquares(self.share, width) for width in WIDTHS]
 
     def stricter(self, share: float, sample: Sample) -> TrimmedSquares:
-        least = min(
-            sample.A.shape[1] / sample.total, self.share
-        )  # as many rows lie on a plane in any case
+        # as many rows lie on a plane in any case
+        least = min(sample.A.shape[1] / sample.total, self.share)
         stricter = TrimmedSquares(least + share * (self.share - least))
         stricter.settle, stricter.close = SETTLE_ON_PART, ALIKE_ON_PART
         return stricter

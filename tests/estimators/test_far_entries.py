@@ -545,8 +545,8 @@ def test_far_rows_that_are_many_of_few(name, seed):
         warnings.simplefilter("always", ConvergenceWarning)
         model.fit(X, y)
     value = objective(model, X, y, np.ones(n))
-    # rows at 1e5 are as little felt where they are on the right side
-    model.fit(near, y)
+    # rows at 1e5 are as little felt where they are on the right side; their fit need not be better than the comparison
+    model.set_params(tol=1e-7).fit(near, y)
     assert told or value <= objective(model, X, y, np.ones(n)) * (1 + 1e-6)
 
 
