@@ -303,7 +303,7 @@ def test_first_look_at_columns_as_they_are_or_centred(away, monkeypatch):
     size = X.std(axis=0)
     X = X / size + away * np.array([1.0, -1.0, 0.0, 1.0])
     X = np.column_stack([X, 1e3 + 1e-6 * X[:, 2]])
-    X[7, 4] = 1e4  # if it is in the sample, its size is that of this entry
+    X[7, 4] = 1001.0  # if it is in the sample, its size is that of this entry
     for model in (L2Regressor(), HuberRegressor(scale="proposal2")):
         found, local = fit(model, table(X, y)), clone(model).fit(X, y)
         assert_allclose(found.predict(X[:100]), local.predict(X[:100]), atol=1e-6)
