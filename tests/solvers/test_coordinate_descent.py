@@ -69,14 +69,20 @@ def test_as_many_in_use_as_there_is_rank_take_few_systems(monkeypatch):
         return factored(H, ridge)
 
     monkeypatch.setattr(_penalised_quadratic, "cholesky", counted)
-    H, c, v, limits = program(300, 600)
-    found = minimise_quadratic(H, c, 0 * v, limits)
-    assert np.count_nonzero(found) > 200
-    few = len(sizes)
-    sizes.clear()
-    monkeypatch.setattr(_penalised_quadratic, "MANY", len(c) + 1)
-    minimise_quadratic(H, c, 0 * v, limits)
-    assert few <= len(sizes) / 2
+    swept_first, alone = [], []
+    for seed in range(5):
+        H, c, v, limits = program(300, 600, seed=seed)
+        with monkeypatch.context() as patch:
+            found = minimise_quadratic(H, c, 0 * v, limits)
+            assert np.count_nonzero(found) > 200
+            swept_first.append(len(sizes))
+            sizes.clear()
+            patch.setattr(_penalised_quadratic, "MANY", len(c) + 1)
+            minimise_quadratic(H, c, 0 * v, limits)
+            alone.append(len(sizes))
+            sizes.clear()
+    # one table of several is no gain: sweeps do not bring its minimum near
+    assert np.median(swept_first) <= np.median(alone) / 2
 
 
 @pytest.mark.parametrize("reached", ["no nearer", "nearer, with wrong signs"])
