@@ -88,7 +88,7 @@ class Block(NamedTuple):
         """Return ``z.T @ z``."""
         X = self.X
         inner = X.T.dot(X)
-        return edged(inner, X.T.dot(np.ones(len(X))), float(len(X))) if self.apart else inner
+        return _edged(inner, X.T.dot(np.ones(len(X))), float(len(X))) if self.apart else inner
 
     def gram(self, curvature: Array) -> Array:
         """Return ``z.T @ diag(curvature) @ z``."""
@@ -97,7 +97,7 @@ class Block(NamedTuple):
         inner = self._gram(curvature)
         if not self.apart:
             return inner
-        return edged(inner, self.X.T.dot(curvature), float(curvature.sum()))
+        return _edged(inner, self.X.T.dot(curvature), float(curvature.sum()))
 
     def _gram(self, curvature: Array) -> Array:
         if is_sparse(self.X):
@@ -135,15 +135,15 @@ class Block(NamedTuple):
         if not self.apart:
             return inner
         total, cross = curvatures.sum(axis=0), self.X.T.dot(curvatures)
-        return np.stack([edged(inner[j], cross[:, j], total[j]) for j in range(k)])
+        return np.stack([_edged(inner[j], cross[:, j], total[j]) for j in range(k)])
 
 
-def edged(inner: Array, cross: Array, total: float) -> Array:
+def _edged(inner: Array, cross: Array, total: float) -> Array:
     """Return a symmetric matrix with one row and column more."""
     p = len(inner)
-    edged = np.empty((p + 1, p + 1))
-    edged[:p, :p], edged[p, :p], edged[:p, p], edged[p, p] = inner, cross, cross, total
-    return edged
+    wider = np.empty((p + 1, p + 1))
+    wider[:p, :p], wider[p, :p], wider[:p, p], wider[p, p] = inner, cross, cross, total
+    return wider
 
 
 class Passes:
@@ -378,7 +378,7 @@ class Data:
         cross, total = gram[-1, :-1], gram[-1, -1]
         outer = np.outer(cross, center)
         inner = gram[:-1, :-1] - outer - outer.T + total * np.outer(center, center)
-        return edged(inner * np.outer(scale, scale), scale * (cross - total * center), total)
+        return _edged(inner * np.outer(scale, scale), scale * (cross - total * center), total)
 
     def take(self, rows: Array, *, dense: bool = True) -> Any:
         """Return the given rows of X in the solver's coordinates, without ones for an intercept.

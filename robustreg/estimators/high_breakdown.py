@@ -117,8 +117,9 @@ class SRegressor(BoundedRegressor):
     ``n_starts="auto"`` stands for 500 random starts, for up to 5,000 with 7 to 12 parameters, for 1,000 with
     13 to 29 (up to 5,000 if there are fewer than 250 rows, which takes up to three times as long), and for 100
     with 30 or more. If half of the rows are contaminated, all subsets contain a contaminated row in one
-    search of a thousand (up to 9 parameters; more often beyond). With more than some thousand rows a sample of them is searched, in rounds (of 250 random starts with 13 to 29
-    parameters), until ten starts ended at the best optimum, and for five rounds at most.
+    search of a thousand (up to 9 parameters; more often beyond). With more than some thousand rows a sample
+    of them is searched, in rounds (of 250 random starts with 13 to 29 parameters), until ten starts ended at
+    the best optimum, and for five rounds at most.
 
     Parameters
     ----------

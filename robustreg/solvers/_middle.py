@@ -35,9 +35,8 @@ def with_middle(objective: Objective, found: Result, kinks: Kinks) -> Result:
     edge = INSIDE * (kinks.upper - kinks.lower)
     inside = found.slopes > weight * (kinks.lower + edge)
     inside &= found.slopes < weight * (kinks.upper - edge)
-    if not data.intercept or np.any(
-        inside & found.zero
-    ):  # that row is on its kink in every minimum
+    # such a row is on its kink in every minimum
+    if not data.intercept or np.any(inside & found.zero):
         return found
     theta = middle_intercept(objective, found.x, found.offsets)
     shift = theta[-1] - found.x[-1]
