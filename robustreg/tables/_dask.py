@@ -398,8 +398,8 @@ def watched(client: Any, futures: list[Any]) -> Iterator[None]:
                 "Rows were lost with a worker and cannot be made again, as those that client.scatter has "
                 f"sent: pass a collection that Dask can compute again ({error})."
             ) from None
-        if running:
-            client.cancel(futures)
+        for future in futures:
+            future.release()  # to cancel a task amid others may cost the client its connection
         raise
 
 
