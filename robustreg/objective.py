@@ -177,7 +177,11 @@ class Objective:
         gradient = block.pullback(slope)
         if self.n_outputs is not None or self.n_extra:
             gradient = np.concatenate([gradient.ravel(), d_extra])
-        hessian = self._assemble(self._curvature(theta).of(block, raw)) if order > 1 else None
+        hessian = None
+        if order > 1:
+            hessian = self._alike(self.loss.constant_curvature)
+            if hessian is None:
+                hessian = self._assemble(self._curvature(theta).of(block, raw))
         if whole:
             value, gradient, hessian = self.penalised(theta, value, gradient, hessian)
         return Evaluation(float(value), gradient, raw, hessian)
@@ -187,7 +191,7 @@ class Objective:
     ) -> Evaluation:
         """Do what :meth:`evaluate` does by a pass over blocks."""
         loss, at, basis = self.loss, self.at(theta), None
-        alike = self._alike() if order > 1 else None
+        alike = self._alike(loss.constant_curvature) if order > 1 else None
         order = order if alike is None else 1
         if order == 1 and out is None:
             loss, basis = self._unmixed, self._basis
@@ -301,9 +305,9 @@ class Objective:
         if not self.loss.additive:
             columns = np.column_stack([*map(partial(self.hessp, theta), np.eye(self.size))])
             return 0.5 * (columns + columns.T)
-        alike = self._alike()
+        alike = self.hess_alike(theta, self.loss.constant_curvature)
         if alike is not None:
-            return self.with_penalty(theta, alike) / self.total
+            return alike
         part = self._curvature(theta)
         if raw is None or self._basis is not None:
             sums = self.data.sum(part, FEW_GRAMS)
@@ -312,21 +316,16 @@ class Objective:
         hessian = self._assemble(sums)
         return self.with_penalty(theta, hessian) / self.total
 
-    def hess_alike(self, theta: Array, bend: float) -> Array | None:
-        """Dense Hessian where the curvature of each row is ``bend``; None where no inner products are known."""
-        moments = self.data.moments
-        if moments is None:
-            return None
-        return self.with_penalty(theta, bend * self.data.gram_inward(moments)) / self.total
+    def hess_alike(self, theta: Array, bend: float | None) -> Array | None:
+        """Dense Hessian where the curvature of each row is ``bend``; None where that or inner products are not known."""
+        alike = self._alike(bend)
+        return None if alike is None else self.with_penalty(theta, alike) / self.total
 
-    def _alike(self) -> Array | None:
-        """Return the Hessian of the sum of the losses where that is known and the same everywhere."""
-        moments, line = self.data.moments, getattr(self.loss, "line", None)
-        plain = self.n_outputs is None and not self.n_extra
-        if moments is None or line != (-np.inf, np.inf) or not plain:
+    def _alike(self, bend: float | None) -> Array | None:
+        """Return the Hessian of the sum of the losses of :meth:`hess_alike`."""
+        moments = self.data.moments
+        if bend is None or moments is None:
             return None
-        none = np.zeros(1)
-        bend = self.loss.curvature(none, none, None, None, 1.0, None)[0][0]
         return np.asarray(bend * self.data.gram_inward(moments))
 
     def _curvature(self, theta: Array) -> Curvature:

@@ -44,11 +44,6 @@ def whole(value: float) -> float:
     return round(value)
 
 
-def is_line(loss: ResidualLoss) -> bool:
-    """Whether psi is a line without ends: least squares."""
-    return loss.line == (-math.inf, math.inf)
-
-
 def measure(fit: Fit, outlier: float) -> Measures:
     """Return what there is to say of a fit; ``outlier`` is the cut-off in scales."""
     loss = fit.estimate.loss
@@ -59,7 +54,7 @@ def measure(fit: Fit, outlier: float) -> Measures:
     quartiles = tuple(map(float, repeated_quantiles(residual, fit, [0.0, 0.25, 0.5, 0.75, 1.0])))
     kinked = loss.kinks(fit.estimate.target) is not None
     scale = fit.estimate.scale
-    if is_line(loss) and fit.estimate.rows is None:
+    if loss.constant_curvature is not None and fit.estimate.rows is None:
         scale = root_mean_square(residual, fit) * math.sqrt(fit.n / fit.df)
     elif scale is None:
         scale = mad(residual, fit.data.weight)
@@ -79,7 +74,7 @@ def measure(fit: Fit, outlier: float) -> Measures:
     r2 = robust_r2(fit, weights * fit.weight)
     return Measures(
         float(scale), r2, 1 - (1 - r2) * (fit.n - int(fit.data.intercept)) / fit.df,
-        "R2" if is_line(loss) else "Robust R2", quartiles, outliers,
+        "R2" if loss.constant_curvature is not None else "Robust R2", quartiles, outliers,
         weight_counts(weights, counts, fit.n_given - fit.n), predictive_scale(fit, float(scale)),
     )  # fmt: skip
 
@@ -148,7 +143,7 @@ def robust_r2(fit: Fit, weights: Array) -> float:
     if not before > 0:
         return math.nan
     loss = fit.loss
-    factor = 1.0 if is_line(loss) else consistency(loss, fit.estimate.scale or size)
+    factor = 1.0 if loss.constant_curvature is not None else consistency(loss, fit.estimate.scale or size)
     return (before - after) / (before + after * (factor - 1))
 
 

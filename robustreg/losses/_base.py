@@ -256,6 +256,11 @@ class Loss(Parameters, ABC):
         c_extra : array
         """
 
+    @property
+    def constant_curvature(self) -> float | None:
+        """Second derivative of the loss of a row in its one raw prediction where it is the same everywhere, else None."""
+        return None
+
     def own_curvature(self, y: Any, raw: Any, weight: Array | None, extra: Array | None) -> Array:
         """Diagonal of the Hessian of the weighted sum in ``raw``, an array; the loss is a sum over rows.
 

@@ -7,6 +7,8 @@ from abc import abstractmethod
 from dataclasses import replace
 from typing import ClassVar, Self
 
+import numpy as np
+
 from robustreg._array import EMPTY, Array, array_namespace, negative, total, weigh
 from robustreg.losses._separable import PointwiseLoss
 
@@ -132,6 +134,12 @@ class ResidualLoss(PointwiseLoss):
     def line(self) -> tuple[float, float] | None:
         """Residuals between which psi is a line and beyond which it is flat; None for other psi."""
         return None
+
+    @property
+    def constant_curvature(self) -> float | None:
+        if self.line != (-math.inf, math.inf):
+            return None
+        return float(self.psi_prime(np.zeros(1))[0])
 
     def rescaled(self, sigma: float) -> Self:
         """Copy of the loss with its thresholds multiplied by a scale.

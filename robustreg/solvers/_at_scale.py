@@ -289,7 +289,7 @@ def huber_start(
     first = AboutL1().solve(huber, rank, None, stage)
     if not first.x[-1] and not problem.penalty.empty and not problem.control.stopped:
         # an exact L1 fit has no scale, and its coefficients know nothing of the penalty
-        stage, huber = first.stage, replace(problem.phase(spare=1), loss=Huber())
+        stage = first.stage
         first = scale.solve(huber, rank, None, stage)
         first.stage = stage
     return first

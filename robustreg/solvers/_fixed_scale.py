@@ -75,8 +75,8 @@ def _by_column(task: AtScale) -> Result:
 
 
 def _is_parabola(task: AtScale) -> bool:
-    line = task.problem.loss.line
-    return line == (-np.inf, np.inf) and keeps_metric(task.objective, task.problem.method)
+    parabola = task.objective.loss.constant_curvature is not None
+    return parabola and keeps_metric(task.objective, task.problem.method)
 
 
 def _of_squares(task: AtScale) -> Ahead:
