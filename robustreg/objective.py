@@ -179,7 +179,7 @@ class Objective:
             gradient = np.concatenate([gradient.ravel(), d_extra])
         hessian = None
         if order > 1:
-            hessian = self._alike(self.loss.constant_curvature)
+            hessian = self._alike(self._curved)
             if hessian is None:
                 hessian = self._assemble(self._curvature(theta).of(block, raw))
         if whole:
@@ -191,7 +191,7 @@ class Objective:
     ) -> Evaluation:
         """Do what :meth:`evaluate` does by a pass over blocks."""
         loss, at, basis = self.loss, self.at(theta), None
-        alike = self._alike(loss.constant_curvature) if order > 1 else None
+        alike = self._alike(self._curved) if order > 1 else None
         order = order if alike is None else 1
         if order == 1 and out is None:
             loss, basis = self._unmixed, self._basis
@@ -305,9 +305,9 @@ class Objective:
         if not self.loss.additive:
             columns = np.column_stack([*map(partial(self.hessp, theta), np.eye(self.size))])
             return 0.5 * (columns + columns.T)
-        alike = self.hess_alike(theta, self.loss.constant_curvature)
+        alike = self._alike(self._curved)
         if alike is not None:
-            return alike
+            return self.with_penalty(theta, alike) / self.total
         part = self._curvature(theta)
         if raw is None or self._basis is not None:
             sums = self.data.sum(part, FEW_GRAMS)
@@ -320,6 +320,10 @@ class Objective:
         """Dense Hessian where the curvature of each row is ``bend``; None where that or inner products are not known."""
         alike = self._alike(bend)
         return None if alike is None else self.with_penalty(theta, alike) / self.total
+
+    @cached_property
+    def _curved(self) -> float | None:
+        return self.loss.constant_curvature
 
     def _alike(self, bend: float | None) -> Array | None:
         """Return the Hessian of the sum of the losses of :meth:`hess_alike`."""
