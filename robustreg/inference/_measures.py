@@ -143,7 +143,11 @@ def robust_r2(fit: Fit, weights: Array) -> float:
     if not before > 0:
         return math.nan
     loss = fit.loss
-    factor = 1.0 if loss.constant_curvature is not None else consistency(loss, fit.estimate.scale or size)
+    factor = (
+        1.0
+        if loss.constant_curvature is not None
+        else consistency(loss, fit.estimate.scale or size)
+    )
     return (before - after) / (before + after * (factor - 1))
 
 

@@ -86,16 +86,22 @@ class Rows:
         total += np.abs(self.position) + size.max(initial=0.0)
         return ROUNDED * total + GIVEN * (self.base + (self.hidden * size).sum())
 
-    def gap(self, theta: Array, slopes: Array, size: float = 1.0) -> float:
+    def gap(
+        self,
+        theta: Array,
+        slopes: Array,
+        size: float = 1.0,
+        seen: tuple[Array, Array] | None = None,
+    ) -> float:
         """Duality gap of a point and slopes within their bounds, at least 0.
 
         Fenchel's inequality row by row, and for what the slopes leave unbalanced the smaller of two
         bounds: the conjugate of the L2 penalty, and its product with the point, made larger by
         ``size``. In coordinates in which y has that size and the columns size one the minimum is no
-        further, and a point at zero proves nothing.
+        further, and a point at zero proves nothing. ``seen`` are offsets and rounding there, where they are known.
         """
-        s = self.offsets(theta)
-        s = np.where(np.abs(s) <= self.rounding(theta), 0.0, s)
+        s, rounding = (self.offsets(theta), self.rounding(theta)) if seen is None else seen
+        s = np.where(np.abs(s) <= rounding, 0.0, s)
         gap = np.maximum(self.lower * s, self.upper * s) - slopes * s
         rest = self.X.T @ slopes + self.linear
         if self.quadratic is None:

@@ -125,12 +125,11 @@ def _narrow(
 
 def _by_programs(rows: Rows, theta: Array, s: Array, few: int, control: Control) -> Vertex:
     """Solve the few rows that are nearest to their kinks, and more where these do not do."""
-    order = np.argsort(np.abs(s), kind="stable")
     # Rows far out only say on which side they lie: beside one of 1e10 a program loses the others.
     size = np.abs(s)
     close = size <= FAR * np.median(size[size > 0]) if size.any() else size == 0
     few = min(few, max(int(close.sum()), min(2 * len(theta), len(s))))
-    kept = np.sort(order[:few])
+    kept = _least(size, few)
     solve = linear_program if rows.quadratic is None else quadratic_program
     sides: Array = np.where(s > 0, rows.upper, rows.lower)
     success, start, slopes = False, theta, sides
@@ -145,12 +144,12 @@ def _by_programs(rows: Rows, theta: Array, s: Array, few: int, control: Control)
         if solved is None or (open_ and len(kept) < len(s)):
             # the rows left cannot balance what the others pull, or only far away by a weak penalty
             more = MORE * len(kept)
-            kept = np.union1d(kept, order[: more if 2 * more < len(s) else len(s)])
+            kept = np.union1d(kept, _least(size, more if 2 * more < len(s) else len(s)))
             continue
         theta, inner = solved
         slopes = sides.copy()
         slopes[kept] = inner
-        missed = _missed(rows, theta, slopes, s, kept, order)
+        missed = _missed(rows, theta, slopes, s, kept)
         success = not (open_ or len(missed))
         if open_ and not len(missed):
             break
@@ -160,16 +159,29 @@ def _by_programs(rows: Rows, theta: Array, s: Array, few: int, control: Control)
     return Vertex(theta, slopes, success)
 
 
-def _missed(rows: Rows, theta: Array, slopes: Array, s: Array, kept: Array, order: Array) -> Array:
+def _least(size: Array, count: int) -> Array:
+    """Return which are the ``count`` smallest, in order of their numbers; of equal ones the first."""
+    if not 0 < count < len(size):
+        return np.arange(min(count, len(size)))
+    least = np.argpartition(size, count - 1)[:count]
+    last = size[least[-1]]
+    level = np.flatnonzero(size == last)
+    if len(level) > 1:
+        below = least[size[least] < last]
+        least = np.concatenate([below, level[: count - len(below)]])
+    return np.sort(least)
+
+
+def _missed(rows: Rows, theta: Array, slopes: Array, s: Array, kept: Array) -> Array:
     """Return folded rows that should have been kept: those on their other side, or on their kinks."""
-    now = rows.offsets(theta)
-    flipped = np.where(s > 0, -now, now) > rows.rounding(theta)
+    now, rounding = rows.offsets(theta), rows.rounding(theta)
+    flipped = np.where(s > 0, -now, now) > rounding
     flipped[kept] = False
-    gap = 0.0 if flipped.any() else rows.gap(theta, slopes)
+    gap = 0.0 if flipped.any() else rows.gap(theta, slopes, seen=(now, rounding))
     if gap > rows.nothing(theta, CLOSED):
         # Folded rows that end on their kinks can have any slope: they are missed in the balance.
-        flipped = np.abs(now) <= rows.rounding(theta)
+        flipped = np.abs(now) <= rounding
         if gap > rows.nothing(theta, OPEN):  # the rows left had no balance at all
-            flipped[order[: 2 * len(kept)]] = True
+            flipped[_least(np.abs(s), 2 * len(kept))] = True
         flipped[kept] = False
     return np.flatnonzero(flipped)

@@ -36,6 +36,14 @@ GRID = np.array([-40.0, -3.1, -1.2, -0.3, -1e-5, 0.0, 1e-5, 0.2, 0.9, 2.7, 50.0]
 ids = [loss.name for loss in RESIDUAL]
 
 
+@pytest.mark.parametrize("loss", [*RESIDUAL, Huber(np.inf)], ids=[*ids, "huber without ends"])
+def test_curvature_that_is_constant_is_said_of_squares_alone(loss):
+    bend = loss.constant_curvature
+    assert (bend is not None) == (loss.name == "squared" or loss == Huber(np.inf))
+    if bend is not None:
+        assert_allclose(loss.psi_prime(GRID), bend, rtol=0)
+
+
 @pytest.mark.parametrize("loss", RESIDUAL, ids=ids)
 def test_verbs_agree(loss):
     r = GRID
