@@ -18,6 +18,7 @@ from robustreg._scratch import scratch
 from robustreg._threads import in_order
 from robustreg.coordinates import MAX_CONDITION, Coordinates, condition_number
 from robustreg.device_rows import DeviceRows
+from robustreg.few_columns import times, transposed_times
 from robustreg.sampling import spread_rows
 
 #: bytes of X in one block at the most: little enough to stay in cache through raw, loss and pullback,
@@ -64,15 +65,14 @@ class Block(NamedTuple):
     def raw(self, at: Array) -> Array:
         """Return the raw predictions ``z @ at``."""
         if not self.apart:
-            predictions: Array = self.X.dot(at)
-            return predictions
-        raw: Array = self.X.dot(at[:-1])
+            return times(self.X, at)
+        raw = times(self.X, at[:-1])
         raw += at[-1]
         return raw
 
     def pullback(self, gradient: Array) -> Array:
         """Carry a gradient with respect to raw predictions back: ``z.T @ gradient``."""
-        pulled: Array = self.X.T.dot(gradient)
+        pulled = transposed_times(self.X, gradient)
         return np.concatenate([pulled, gradient.sum(axis=0)[None]]) if self.apart else pulled
 
     def take(self, rows: Array) -> Array:
@@ -86,9 +86,12 @@ class Block(NamedTuple):
 
     def moments(self) -> Array:
         """Return ``z.T @ z``."""
+        return _edged(*self.products()) if self.apart else np.asarray(self.X.T.dot(self.X))
+
+    def products(self) -> tuple[Any, ...]:
+        """Return the inner products of the columns of X, their sums, and the number of rows."""
         X = self.X
-        inner = X.T.dot(X)
-        return _edged(inner, X.T.dot(np.ones(len(X))), float(len(X))) if self.apart else inner
+        return X.T.dot(X), X.T.dot(np.ones(len(X))), float(len(X))
 
     def gram(self, curvature: Array) -> Array:
         """Return ``z.T @ diag(curvature) @ z``."""
@@ -375,10 +378,14 @@ class Data:
         center, scale = self.held.center, self.held.transform
         if not self.intercept:
             return gram * np.outer(scale, scale)
-        cross, total = gram[-1, :-1], gram[-1, -1]
-        outer = np.outer(cross, center)
-        inner = gram[:-1, :-1] - outer - outer.T + total * np.outer(center, center)
-        return _edged(inner * np.outer(scale, scale), scale * (cross - total * center), total)
+        cross, total, inside = gram[-1, :-1], gram[-1, -1], gram.copy()
+        inner, outer = inside[:-1, :-1], np.outer(cross, center)
+        inner -= outer
+        inner -= outer.T
+        inner += total * np.outer(center, center)
+        inner *= np.outer(scale, scale)
+        inside[-1, :-1] = inside[:-1, -1] = scale * (cross - total * center)
+        return inside
 
     def take(self, rows: Array, *, dense: bool = True) -> Any:
         """Return the given rows of X in the solver's coordinates, without ones for an intercept.
@@ -503,8 +510,10 @@ def diagonal(entries: Array) -> Any:
 
 def find_moments(data: Data) -> Array:
     """Return the inner products of dense rows as blocks hold them: one pass."""
-    (inner,) = data.sum(lambda block: (block.moments(),), FEW_GRAMS)
-    return np.asarray(inner)
+    if data.ready or not data.intercept:
+        (inner,) = data.sum(lambda block: (block.moments(),), FEW_GRAMS)
+        return np.asarray(inner)
+    return _edged(*data.sum(lambda block: block.products(), FEW_GRAMS))
 
 
 def column_squares(X: Any) -> Array:

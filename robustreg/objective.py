@@ -309,10 +309,11 @@ class Objective:
         if alike is not None:
             return self.with_penalty(theta, alike) / self.total
         part = self._curvature(theta)
-        if raw is None or self._basis is not None:
-            sums = self.data.sum(part, FEW_GRAMS)
+        known = raw if self._basis is None else None
+        if known is not None and self.data.single:
+            sums = part.of(self.data.whole(), known)
         else:
-            sums = part.of(self.data.whole(), raw)
+            sums = self.data.sum(replace(part, known=known), FEW_GRAMS)
         hessian = self._assemble(sums)
         return self.with_penalty(theta, hessian) / self.total
 

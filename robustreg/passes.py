@@ -34,15 +34,18 @@ class Curvature:
         The loss's own parameters.
     n_outputs : int or None
         Columns of the raw predictions; None means they are one-dimensional.
+    known : array, optional
+        Raw predictions of all rows at the point, where they are in this process.
     """
 
     loss: Loss
     at: Array
     extra: Array
     n_outputs: int | None = None
+    known: Array | None = None
 
     def __call__(self, block: Block) -> tuple[Any, ...]:
-        return self.of(block, block.raw(self.at))
+        return self.of(block, block.raw(self.at) if self.known is None else self.known[block.part])
 
     def of(self, block: Block, raw: Array) -> tuple[Any, ...]:
         """Return the terms of rows whose raw predictions are known."""

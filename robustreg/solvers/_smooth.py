@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -117,8 +118,7 @@ def solve_smooth(
             metric = _known_hessian(objective, theta)
         more = {"at_least": at_least, "metric": metric, "known": known}
         options = _newton_options(objective, method, tol, inner, lower, **more)
-        value = partial(objective.evaluate, keep=method != "newton")
-        found = minimize(value, theta, method=newton, **options)
+        found = minimize(_function(objective, options), theta, method=newton, **options)
     _judge(objective, found, method, tol)
     for _ in range(AGAIN):
         rounded = cheap and found.status == 0 and _unsettled(objective, found, tol)
@@ -132,8 +132,7 @@ def solve_smooth(
         method = "newton" if cheap or method == "newton" else "newton-cg"
         target = tol if norm > tol or (method == "newton" and not apart) else TIGHTER * norm
         options = _newton_options(objective, method, target, control, lower)
-        value = partial(objective.evaluate, keep=method != "newton")
-        found = minimize(value, found.x, method=newton, **options)
+        found = minimize(_function(objective, options), found.x, method=newton, **options)
         _judge(objective, found, method, tol)
         if found.optimality > before.optimality and found.status != 99:
             return before
@@ -202,6 +201,13 @@ def _newton_options(
             relative_decrement(found, value, unit) <= DISTANCE * tol
         )
     return {"hess": objective.hess, "hessp": objective.hessp, "options": options}
+
+
+def _function(objective: Objective, how: dict[str, Any]) -> Callable[..., Any]:
+    """Return the function that newton calls; predictions travel with the point where products with the Hessian are to come."""
+    options = how["options"]
+    keep = "precondition" in options or options.get("worth", 1.0) > 1
+    return partial(objective.evaluate, keep=keep)
 
 
 def _worth(objective: Objective) -> float:
