@@ -16,6 +16,7 @@ from scipy.optimize import lsq_linear
 from robustreg._array import Array, is_sparse
 from robustreg.solvers._central_path import Inside, further
 from robustreg.solvers._control import Control
+from robustreg.solvers._first import first
 from robustreg.solvers._near_kinks import along_path
 from robustreg.solvers._result import Result, linprog, minimize
 from robustreg.solvers._rows import Rows
@@ -97,9 +98,9 @@ def vertex_near(rows: Rows, near: Array) -> tuple[Array, Array] | None:
 
     The larger the number of a row, the nearer it is.
     """
-    q, order = len(rows.linear), (-near).argsort(kind="stable")
+    q = len(rows.linear)
     for few in (2 * q + 10, len(near)):
-        nearest = order[:few]
+        nearest = first(-near, few)
         basis = nearest[_pivots(near[nearest, None] * rows.X[nearest])]
         if len(basis) == q:
             break

@@ -10,6 +10,7 @@ import numpy as np
 
 from robustreg._array import Array
 from robustreg.solvers._control import Control
+from robustreg.solvers._first import first
 from robustreg.solvers._hyperplane import CLOSED, PATIENCE, on_hyperplane
 from robustreg.solvers._programs import linear_program, quadratic_program
 from robustreg.solvers._rows import Rows, Vertex, few_rows
@@ -129,7 +130,7 @@ def _by_programs(rows: Rows, theta: Array, s: Array, few: int, control: Control)
     size = np.abs(s)
     close = size <= FAR * np.median(size[size > 0]) if size.any() else size == 0
     few = min(few, max(int(close.sum()), min(2 * len(theta), len(s))))
-    kept = _least(size, few)
+    kept = np.sort(first(size, few))
     solve = linear_program if rows.quadratic is None else quadratic_program
     sides: Array = np.where(s > 0, rows.upper, rows.lower)
     success, start, slopes = False, theta, sides
@@ -144,7 +145,7 @@ def _by_programs(rows: Rows, theta: Array, s: Array, few: int, control: Control)
         if solved is None or (open_ and len(kept) < len(s)):
             # the rows left cannot balance what the others pull, or only far away by a weak penalty
             more = MORE * len(kept)
-            kept = np.union1d(kept, _least(size, more if 2 * more < len(s) else len(s)))
+            kept = np.union1d(kept, first(size, more if 2 * more < len(s) else len(s)))
             continue
         theta, inner = solved
         slopes = sides.copy()
@@ -159,19 +160,6 @@ def _by_programs(rows: Rows, theta: Array, s: Array, few: int, control: Control)
     return Vertex(theta, slopes, success)
 
 
-def _least(size: Array, count: int) -> Array:
-    """Return which are the ``count`` smallest, in order of their numbers; of equal ones the first."""
-    if not 0 < count < len(size):
-        return np.arange(min(count, len(size)))
-    least = np.argpartition(size, count - 1)[:count]
-    last = size[least[-1]]
-    level = np.flatnonzero(size == last)
-    if len(level) > 1:
-        below = least[size[least] < last]
-        least = np.concatenate([below, level[: count - len(below)]])
-    return np.sort(least)
-
-
 def _missed(rows: Rows, theta: Array, slopes: Array, s: Array, kept: Array) -> Array:
     """Return folded rows that should have been kept: those on their other side, or on their kinks."""
     now, rounding = rows.offsets(theta), rows.rounding(theta)
@@ -182,6 +170,6 @@ def _missed(rows: Rows, theta: Array, slopes: Array, s: Array, kept: Array) -> A
         # Folded rows that end on their kinks can have any slope: they are missed in the balance.
         flipped = np.abs(now) <= rounding
         if gap > rows.nothing(theta, OPEN):  # the rows left had no balance at all
-            flipped[_least(np.abs(s), 2 * len(kept))] = True
+            flipped[first(np.abs(s), 2 * len(kept))] = True
         flipped[kept] = False
     return np.flatnonzero(flipped)

@@ -7,7 +7,7 @@ from scipy.optimize import linprog, lsq_linear, minimize
 
 from robustreg.solvers import Control, _programs
 from robustreg.solvers._rows import Rows
-from robustreg.solvers._solve_rows import _least, solve_rows
+from robustreg.solvers._solve_rows import solve_rows
 
 
 def problem(n=40, q=4, *, ties=False, penalty=0.0, seed=0):
@@ -196,20 +196,6 @@ def test_without_rows_the_rest_is_minimised():
     assert not solve_rows(rows, np.zeros(2), 1.0, Control()).success
     rows = Rows(np.zeros((0, 2)), none, none, none, none, 0.0 * linear)
     assert solve_rows(rows, np.ones(2), 1.0, Control()).success
-
-
-@pytest.mark.parametrize("kind", ["ties", "distinct", "infinite", "equal"])
-@pytest.mark.parametrize("count", [0, 1, 7, 19, 20, 23])
-def test_the_least_are_those_that_a_stable_sort_puts_first(kind, count):
-    size = np.abs(np.random.default_rng(0).normal(size=20))
-    if kind == "ties":
-        size = np.round(size, 1)
-    elif kind == "infinite":
-        size[::3] = np.inf
-    elif kind == "equal":
-        size[:] = 1.0
-    first = np.argsort(size, kind="stable")[:count]
-    assert _least(size, count).tolist() == sorted(first.tolist())
 
 
 def test_gap_is_the_same_from_offsets_and_rounding_that_are_known():
