@@ -373,8 +373,13 @@ def _with_columns(
         found.x = theta = problem.whole(found.x, kept)
         if len(kept) == len(problem.live) and problem.combined is None:
             found.known = found.loss
-        if not control.left or len(kept) == int(problem.live.sum()):
+        exact = found.excess <= control.tol or inner.tol <= control.tol
+        everything = len(kept) == int(problem.live.sum())
+        if not control.left or (everything and exact):
             break
+        if everything:  # the last columns have joined in a rough round
+            rough = 0.0
+            continue
         found.known = objective.evaluate(theta)
         at = objective.split(theta)[0], objective.split(found.known.gradient)[0]
         excess = problem.part.excess(*at)
@@ -385,7 +390,7 @@ def _with_columns(
         out = problem.live.copy()
         out[kept] = False
         over = np.flatnonzero(out & (excess > little))
-        if not len(over) and (found.excess <= control.tol or inner.tol <= control.tol):
+        if not len(over) and exact:
             break
         # where columns are to join still, those that have need not be exact
         rough = WHILE_JOINING * float(excess[over].max(initial=0.0))

@@ -239,7 +239,7 @@ class _Systems:
 
     def __init__(self, H: Array, c: Array, limits: Limits) -> None:
         self.H, self.c, self.limits = H, c, limits
-        self.factor: _Factor | None = None
+        self.factor: Factor | None = None
         #: coefficients that are factored, those of them at zero by their places, and whether one is; what belongs to them
         self.held = np.zeros(0, dtype=int)
         self.left: list[int] = []
@@ -276,7 +276,7 @@ class _Systems:
         q = len(self.held)
         self.gone = np.zeros(q, dtype=bool)
         self.inverse = np.empty((q, int(FEW_LEFT * q)), order="F")
-        self.factor = _Factor.of(self.H[np.ix_(self.held, self.held)])
+        self.factor = Factor.of(self.H[np.ix_(self.held, self.held)])
         x = np.zeros(len(active))
         if self.factor is not None:
             x[self.held] = self.factor.refined(self._right(sign))
@@ -324,7 +324,7 @@ def _searched(H: Array, c: Array, v: Array, x: Array, limits: Limits) -> Array:
     return limits.zeroed(out)
 
 
-class _Factor(NamedTuple):
+class Factor(NamedTuple):
     """The factor of a matrix that is positive semi-definite, a singular one with a ridge.
 
     Parameters
@@ -342,11 +342,11 @@ class _Factor(NamedTuple):
     scale: Array
 
     @classmethod
-    def of(cls, H: Array) -> _Factor | None:
-        """Return that of a matrix; None of no rows, or where no ridge helps."""
+    def of(cls, H: Array, ridge: float = RIDGE) -> Factor | None:
+        """Return that of a matrix and a ridge, which grows where that is singular; None of no rows, or where none helps."""
         scale = np.sqrt(np.maximum(np.diag(H), 0.0))
         scale = np.where(scale > 0, scale, 1.0)
-        unit, ridge = H / np.outer(scale, scale), RIDGE
+        unit = H / np.outer(scale, scale)
         while len(H) and (upper := cholesky(unit, ridge)) is None:
             ridge *= 100
             if not ridge < 1e3:
@@ -368,5 +368,5 @@ class _Factor(NamedTuple):
 
 def solve_definite(H: Array, right: Array) -> Array:
     """Solve a system that is positive semi-definite, a singular one by its ridge solution."""
-    factor = _Factor.of(H)
+    factor = Factor.of(H)
     return np.zeros_like(right) if factor is None else factor.refined(right)

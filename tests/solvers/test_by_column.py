@@ -167,3 +167,20 @@ def test_rows_of_which_all_columns_are_looked_at_are_not_copied(model, monkeypat
     model.set_params(alpha=100.0).fit(X, y)
     assert not copies
     assert model.optimality_ <= 1e-10
+
+
+def test_a_fit_in_which_all_columns_are_in_use_ends_exactly():
+    # the last columns join in a round that is rough, because others were to join
+    rng = np.random.default_rng(9)
+    n, p = (int(rng.choice(sizes)) for sizes in ([150, 300, 60], [110, 150, 220]))
+    x = rng.standard_normal((n, p))
+    y = x @ (rng.standard_normal(p) * (rng.random(p) < 0.9)) + rng.standard_normal(n)
+    y[: n // 20] += 30
+    alpha = 1e-3 * n
+    model = HuberRegressor(scale=1.0, alpha=alpha, l1_ratio=1.0).fit(x, y)
+    slopes = np.clip(y - model.predict(x), -1.345, 1.345)
+    pull, coef = x.T @ slopes, model.coef_
+    assert model.optimality_ <= model.tol
+    assert np.count_nonzero(coef) > 0.95 * p
+    assert_allclose(pull[coef != 0], alpha * np.sign(coef[coef != 0]), atol=1e-7)
+    assert np.all(np.abs(pull) <= alpha + 1e-7)
