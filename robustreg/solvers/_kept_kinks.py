@@ -17,9 +17,6 @@ from robustreg.solvers._active_set import descend
 from robustreg.solvers._programs import spanning, vertex_from
 from robustreg.solvers._rows import Rows
 
-#: steps, beyond a share of the coefficients, that take as long as the way near the minimum (machine: at 1,600 x 50 that way
-#: takes 5 ms, a step .15 ms), and how many a row that differs between two ends takes
-STEPS, SHARE, A_ROW = 10, 0.5, 2
 #: an offset, y having spread one, of a row on its kink
 ON = 1e-12
 
@@ -32,15 +29,22 @@ class KeptKinks:
     ----------
     theta : array of shape (q,)
         The point.
-    on : array of bool, of shape (k,)
-        Which rows, and after them which of the penalty, are on their kinks there.
+    offsets : array of shape (n,)
+        Those of the rows there.
     changed : int
-        How many of them were not where the fit before has ended, and the other way round.
+        How many rows were on their kinks there and not where the fit before has ended, or the other way round, and
+        how many coefficients were zero.
+    reach : float
+        How far from their kinks rows were, where the fit before has ended, that have changed sides since.
+    missed : int
+        How many fits in a row have not been continued from there to their end.
     """
 
     theta: Array = field(default_factory=lambda: np.zeros(0))
-    on: Array = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    offsets: Array = field(default_factory=lambda: np.zeros(0))
     changed: float = np.inf
+    reach: float = np.inf
+    missed: int = 0
 
     @classmethod
     def of(cls, data: Data) -> KeptKinks:
@@ -50,23 +54,37 @@ class KeptKinks:
         kept: KeptKinks = data.working.kinks.setdefault(data.y.tobytes(), cls())
         return kept
 
-    def ended(self, rows: Rows, theta: Array) -> None:
-        """Keep where a fit has ended."""
-        on = np.abs(rows.offsets(theta)) <= ON
-        alike = on.shape == self.on.shape
-        self.changed = float(np.count_nonzero(on != self.on)) if alike else np.inf
-        self.theta, self.on = theta, on
+    def ended(self, theta: Array, offsets: Array) -> None:
+        """Keep where a fit has ended, and the offsets of the rows there."""
+        if len(offsets) == len(self.offsets):
+            self.changed = float(_differ(self.offsets, offsets) + _differ(self.theta, theta))
+            across = np.abs(self.offsets[(self.offsets > 0) != (offsets > 0)])
+            self.reach = float(across.max(initial=0.0))
+        self.theta, self.offsets = theta, offsets
 
-    def further(self, rows: Rows) -> tuple[Array, Array] | None:
-        """Return the minimum and the slopes of the rows, by few steps from the last end; None where it is not so near."""
-        q = len(rows.linear)
-        most = STEPS + int(SHARE * q)
-        if A_ROW * self.changed > most or len(self.on) != len(rows.weight):
-            return None
-        held: Any = np.flatnonzero(self.on)
-        if rows.quadratic is not None:
-            return descend(rows, self.theta, held, most) if len(held) <= q else None
-        if len(held) < q:
-            return None
-        basis = held[spanning(rows.X[held])]
-        return vertex_from(rows, basis, most) if len(basis) == q else None
+
+def further(rows: Rows, theta: Array, most: int) -> tuple[Array, Array] | None:
+    """Return the minimum and the slopes of some rows, by few steps from a point on kinks; None where it is not so near.
+
+    Parameters
+    ----------
+    rows : Rows
+        Dense; those that may be on their kinks.
+    theta : array of shape (q,)
+        Where the last fit has ended, or a point on the way from there.
+    most : int
+        Steps at the most.
+    """
+    q = len(theta)
+    held: Any = np.flatnonzero(np.abs(rows.offsets(theta)) <= ON)
+    if rows.quadratic is not None:
+        return descend(rows, theta, held, most) if len(held) <= q else None
+    if len(held) < q:
+        return None
+    basis = held[spanning(rows.X[held])]
+    return vertex_from(rows, basis, most) if len(basis) == q else None
+
+
+def _differ(before: Array, now: Array) -> int:
+    """Return how many numbers were zero before and are not now, or the other way round."""
+    return int(np.count_nonzero((np.abs(before) <= ON) != (np.abs(now) <= ON)))

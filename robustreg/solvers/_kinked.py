@@ -35,6 +35,7 @@ from robustreg.solvers._envelopes import (
     slopes_of_envelope,
     smoothed,
 )
+from robustreg.solvers._kept_kinks import KeptKinks
 from robustreg.solvers._kinked_proof import certified
 from robustreg.solvers._kinks import CHANGED, changed_sides, gradient_of, offsets
 from robustreg.solvers._metrics import DenseMetric
@@ -150,6 +151,8 @@ def solve_kinked(
             width = max(width * 0.1, float(np.abs(now[flipped]).max()))
     kinks: Any = objective.loss.kinks(data.y)
     found = certified(given, rows, vertex, kept, kinks.slopes(s), now, control.tol)
+    if found["success"]:
+        KeptKinks.of(data).ended(theta, found["offsets"])
     return Result(x=theta, status=control.status(found["success"]), **found)
 
 

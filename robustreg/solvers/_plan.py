@@ -14,6 +14,7 @@ from robustreg.penalties import Penalty
 from robustreg.penalties._applied import Applied
 from robustreg.solvers._by_column import solve_by_column
 from robustreg.solvers._columns import has_many_in_use, is_sparse_in_columns, solve_columns
+from robustreg.solvers._continued import continue_kinked
 from robustreg.solvers._control import Control
 from robustreg.solvers._gap import certify
 from robustreg.solvers._kinked import affordable, look, solve_kinked
@@ -133,7 +134,7 @@ def _folds_rows(task: Task) -> bool:
 def _beside_sides(objective: Objective, theta: Array, control: Control, *, warm: bool) -> Result:
     """Take a small table at once or fold rows, the penalty being some more; the certificate knows nothing of that."""
     penalty = cast(Any, objective.penalty)
-    found = solve_small(objective, theta, control)
+    found = continue_kinked(objective, theta, control) or solve_small(objective, theta, control)
     if found is None:
         found = solve_kinked(objective, theta, control, warm=warm)
     found.x = penalty.allowed(found.x, objective.data.size)
@@ -170,14 +171,16 @@ _PROGRAM, _ROWS = ("method", "options"), ("warm", "shared")
 WAYS: dict[str, tuple[Way, ...]] = {
     "none": (
         Way(solve_program, _is_program, takes=_PROGRAM),
+        Way(continue_kinked),
         Way(solve_small),
         Way(solve_kinked, takes=_ROWS),
     ),
-    "squares": (Way(solve_small), Way(solve_kinked, takes=_ROWS)),
+    "squares": (Way(continue_kinked), Way(solve_small), Way(solve_kinked, takes=_ROWS)),
     "absolute values": (
         Way(_with_multipliers, _uses_many_columns, tried=True),
         Way(solve_program, _is_program, tried=True, takes=_PROGRAM),
         Way(solve_columns, _uses_few_columns, takes=("warm",)),
+        Way(continue_kinked, lambda task: not _is_program(task)),
         Way(solve_small, lambda task: not _is_program(task)),
         Way(solve_kinked, lambda task: not _is_program(task), takes=_ROWS),
     ),

@@ -93,7 +93,7 @@ def _walked(rows: Rows, theta: Array) -> tuple[Array, Array] | None:
     return found if found is not None and _proven(rows, found) else None
 
 
-def vertex_near(rows: Rows, near: Array) -> tuple[Array, Array] | None:
+def vertex_near(rows: Rows, near: Array, most: int | None = None) -> tuple[Array, Array] | None:
     """Return the end of a walk that begins at the kinks of the rows that are ``near`` to theirs.
 
     The larger the number of a row, the nearer it is.
@@ -106,7 +106,7 @@ def vertex_near(rows: Rows, near: Array) -> tuple[Array, Array] | None:
             break
     else:
         return None
-    return vertex_from(rows, basis)
+    return vertex_from(rows, basis, most)
 
 
 def vertex_from(rows: Rows, basis: Array, most: int | None = None) -> tuple[Array, Array] | None:
@@ -116,14 +116,21 @@ def vertex_from(rows: Rows, basis: Array, most: int | None = None) -> tuple[Arra
     is taken. They are where a slope is at its bound.
     """
     found = walk(rows, basis, most)
-    if found is None:
-        return None
-    q, slopes, edge = len(basis), found[1], UNIQUE * (rows.upper - rows.lower)
+    return found if found is not None and _is_single(rows, found[1]) else None
+
+
+def _is_single(rows: Rows, slopes: Array) -> bool:
+    """Whether there is one minimum, or but one coefficient that is settled afterwards has several values in them."""
+    edge = UNIQUE * (rows.upper - rows.lower)
     inside = (slopes > rows.lower + edge) & (slopes < rows.upper - edge)
-    some = np.count_nonzero(inside)
     # these rows are on their kinks in every minimum
-    one = some == q or (some > q and len(spanning(rows.X[inside])) == q)
-    return found if one else None
+    q, some = len(rows.linear), np.count_nonzero(inside)
+    if some == q:
+        return True
+    held = rows.X[inside]
+    if some == q - 1 and rows.settled is not None and not held[:, rows.settled].any():
+        return True
+    return bool(some > q and len(spanning(held)) == q)
 
 
 def simplex(rows: Rows) -> tuple[Array, Array] | None:

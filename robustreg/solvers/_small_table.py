@@ -57,10 +57,9 @@ def solve_small(objective: Objective, theta: Array, control: Control) -> Result 
     if not _is_small(objective) or not control.left or not _serves(objective):
         return None
     rows = _all_rows(objective, objective.loss.kinks(data.y))
-    kept = KeptKinks.of(data)
     euclidean = objective.penalty.euclidean
     square = objective.hess_alike(theta, 1.0) if euclidean else None
-    end = kept.further(rows) or _minimum(rows, theta, square)
+    end = minimum(rows, theta, square)
     if end is None and not euclidean:
         end = simplex(rows)
     if end is None:
@@ -73,7 +72,7 @@ def solve_small(objective: Objective, theta: Array, control: Control) -> Result 
     found, exact = proof(objective, rows, vertex, rows.offsets(theta)[:n], folded)
     if not found.value <= control.tol:
         return None
-    kept.ended(rows, theta)
+    KeptKinks.of(data).ended(theta, exact)
     ended = Result(x=theta, fun=found.objective, status=0, success=True, optimality=found.value)
     ended.slopes, ended.offsets, ended.zero = slopes[:n] * objective.total, exact, exact == 0
     ended.determined = rows.quadratic is None and np.count_nonzero(ended.zero) == len(theta)
@@ -82,13 +81,15 @@ def solve_small(objective: Objective, theta: Array, control: Control) -> Result 
     return ended
 
 
-def _minimum(rows: Rows, theta: Array, square: Array | None) -> tuple[Array, Array] | None:
+def minimum(
+    rows: Rows, theta: Array, square: Array | None = None, most: int | None = None
+) -> tuple[Array, Array] | None:
     """Return the minimum and the slopes of the rows, by those that are near their kinks close to it."""
     theta, share = along_path(rows, theta, square)
     if rows.quadratic is None:
-        return vertex_near(rows, share)
+        return vertex_near(rows, share, most)
     held = share.argsort()[-len(theta) :]
-    return descend(rows, theta, held[share[held] > 1])
+    return descend(rows, theta, held[share[held] > 1], most)
 
 
 def _serves(objective: Objective) -> bool:

@@ -13,9 +13,9 @@ from robustreg.losses import Hinge, Pinball
 from robustreg.objective import Objective
 from robustreg.penalties import L1, L2
 from robustreg.preparation import prepare
-from robustreg.solvers import Control, _small_table
+from robustreg.solvers import Control, _small_table, solve_piecewise
+from robustreg.solvers._continued import continue_kinked
 from robustreg.solvers._kept_kinks import KeptKinks
-from robustreg.solvers._small_table import solve_small
 
 
 def table(n=300, p=8, seed=0):
@@ -50,10 +50,10 @@ def test_a_near_fit_ends_where_one_of_its_own_ends(loss, penalty, ways):
     zero = np.zeros(data.size + 1)
     for alpha in np.geomspace(20.0, 10.0, 12):
         problem = Objective(loss, data, penalty(alpha))
-        found = solve_small(problem, zero, Control())
+        found = solve_piecewise(problem, zero, Control())
         alone = replace(problem, data=replace(data, working=None))
         before = len(ways)
-        own = solve_small(alone, zero, Control())
+        own = solve_piecewise(alone, zero, Control())
         assert len(ways) == before + 1
         assert found.optimality <= 1e-12
         assert_allclose(found.x, own.x, atol=1e-10)
@@ -63,14 +63,58 @@ def test_a_near_fit_ends_where_one_of_its_own_ends(loss, penalty, ways):
     assert len(ways) <= 12 + 4
 
 
-def test_one_that_is_far_is_looked_for_from_anywhere(ways):
+def test_one_that_is_far_ends_there_too():
     X, y = table()
     data = replace(prepare(X, y, None)[0], working=WorkingSet())
     zero = np.zeros(data.size + 1)
-    alphas = [100.0, 1.0, 30.0, 0.1]
-    for alpha in alphas:
-        assert solve_small(Objective(Pinball(0.83), data, L1(alpha)), zero, Control()) is not None
-    assert len(ways) == len(alphas)
+    for alpha in (100.0, 1.0, 30.0, 0.1):
+        problem = Objective(Pinball(0.83), data, L1(alpha))
+        found = solve_piecewise(problem, zero, Control())
+        own = solve_piecewise(replace(problem, data=replace(data, working=None)), zero, Control())
+        assert found.optimality <= 1e-12
+        assert_allclose(found.x, own.x, atol=1e-10)
+
+
+@pytest.mark.parametrize("penalty", [L2, L1])
+@pytest.mark.parametrize("loss", [Pinball(0.83), Hinge()], ids=repr)
+@pytest.mark.parametrize("ratio", [0.8, 0.2])
+def test_a_path_on_many_rows_takes_few_passes_a_fit(loss, penalty, ratio):
+    X, y = table(n=6000, p=10)
+    y = np.where(y > 0, 1.0, -1.0) if isinstance(loss, Hinge) else y
+    data = replace(prepare(X, y, None)[0], working=WorkingSet())
+    zero, passes = np.zeros(data.size + 1), []
+    for alpha in 30.0 * ratio ** np.arange(8):
+        problem = Objective(loss, data, penalty(alpha))
+        before = data.passes.count
+        found = solve_piecewise(problem, zero, Control())
+        passes.append(data.passes.count - before)
+        own = solve_piecewise(replace(problem, data=replace(data, working=None)), zero, Control())
+        assert found.optimality <= 1e-12
+        assert_allclose(found.x, own.x, atol=1e-9)
+        assert_allclose(found.slopes, own.slopes, atol=1e-6)
+        assert np.array_equal(found.zero, own.zero)
+    # one at the last end and one at the next, and the rows between
+    assert np.median(passes[2:]) <= 2.5
+
+
+def test_quantiles_of_rows_that_are_between_two_of_them(monkeypatch):
+    """Of 1,000 rows any number between the 800th and the next is a quantile at .8, and coefficients are zero."""
+    X, y = table(n=1000)
+
+    def simplex(rows):
+        raise AssertionError("the walk ends at one of them")
+
+    monkeypatch.setattr(_small_table, "simplex", simplex)
+    ordered = np.sort(y)
+    sequence = FitSequence(QuantileRegressor(quantile=0.8), X, y)
+    for alpha in (10.0, 5.0, 3.0):
+        for found in (
+            sequence.fit(alpha=alpha),
+            QuantileRegressor(quantile=0.8, alpha=alpha).fit(X, y),
+        ):
+            assert not found.coef_.any()
+            assert found.optimality_ <= 1e-12
+            assert_allclose(found.intercept_, (ordered[799] + ordered[800]) / 2, rtol=1e-12)
 
 
 def test_nothing_is_known_of_other_targets_and_other_rows():
@@ -78,19 +122,19 @@ def test_nothing_is_known_of_other_targets_and_other_rows():
     data = replace(prepare(X, y, None)[0], working=WorkingSet())
     problem = Objective(Pinball(0.83), data, L1(3.0))
     for _ in range(3):
-        solve_small(problem, np.zeros(problem.size), Control())
-    assert KeptKinks.of(data).changed == 0
+        solve_piecewise(problem, np.zeros(problem.size), Control())
+    assert KeptKinks.of(data).changed == KeptKinks.of(data).reach == 0
     assert KeptKinks.of(data.with_target(y[::-1].copy(), None)).changed == np.inf
     assert KeptKinks.of(replace(data, working=None)).changed == np.inf
     part = replace(problem, data=data.subset(np.arange(100)))
-    few = _small_table._all_rows(part, part.loss.kinks(part.data.y))
-    assert KeptKinks.of(data).further(few) is None
+    assert continue_kinked(part, np.zeros(part.size), Control()) is None
 
 
 @pytest.mark.parametrize("model", [HingeClassifier(), HingeClassifier(l1_ratio=1.0), QuantileRegressor(quantile=0.3)], ids=str)  # fmt: skip
 @pytest.mark.parametrize("kind", ["ties", "far", "copies", "units", "heavy", "few"])
-def test_a_path_on_hostile_rows_ends_where_fits_of_their_own_end(model, kind):
-    X, y = table(n=12 if kind == "few" else 150, p=4)
+@pytest.mark.parametrize("n", [150, 3000])
+def test_a_path_on_hostile_rows_ends_where_fits_of_their_own_end(model, kind, n):
+    X, y = table(n=12 if kind == "few" else n, p=4)
     weight = None
     if kind == "ties":
         X, y = np.round(X), np.round(y)
