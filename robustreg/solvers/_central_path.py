@@ -20,6 +20,12 @@ from robustreg.solvers._rows import Rows
 
 #: share of the way to a bound that a step may go
 TO_BOUND = 0.9995
+#: rows for each coefficient whose inner products a step is made of, where at least as many others count by their mean
+#: (machine: at 5,000 x 500 steps take 19 ms in place of 38, and as many are taken)
+MOST = 2
+#: part of the equations that such a step may miss, in their norm: the next one makes up for it (steps of normal columns
+#: miss 0.2 at the most; those of columns with far entries or of rows in pairs 0.4 and more, and many would be taken)
+MISSED = 0.25
 #: what singular equations, their diagonal made one, are lifted by: rounding
 LIFTS = (0.0, 1e-15, 1e-13, 1e-11)
 
@@ -37,20 +43,26 @@ class Inside(NamedTuple):
         Distances of the slopes from their upper and lower bounds, all positive.
     offset : array of shape (2, k)
         Positive and negative parts of the offsets, all positive.
+    square : array of shape (q, q), optional
+        ``X.T @ X``, where it is known and steps may be solved with it: see :func:`_inner`.
     """
 
     rows: Rows
     theta: Array
     room: Array
     offset: Array
+    square: Array | None = None
 
     @classmethod
-    def start(cls, rows: Rows, theta: Array, slopes: Array, wide: float) -> Inside:
+    def start(
+        cls, rows: Rows, theta: Array, slopes: Array, wide: float, square: Array | None = None
+    ) -> Inside:
         """Return a point with slopes strictly between their bounds, ``wide`` away from all kinks."""
         s = rows.offsets(theta)
+        square = square if 2 * MOST * len(theta) <= len(s) else None
         up = np.maximum(s, 0.0)
         room = np.array([rows.upper - slopes, slopes - rows.lower])
-        return cls(rows, theta, room, np.array([up, up - s]) + wide)
+        return cls(rows, theta, room, np.array([up, up - s]) + wide, square)
 
     @property
     def gap(self) -> float:
@@ -79,12 +91,11 @@ def further(at: Inside, dual: Array, primal: Any = 0.0) -> Inside | None:
 
     ``dual`` and ``primal`` are what they miss at this one, as methods of it say.
     """
-    rows, theta, room, offset = at
+    rows, theta, room, offset, square = at
     X = rows.X
     ratio = offset / room
     bend = 1 / (ratio[0] + ratio[1])
-    root = np.sqrt(bend)[:, None] * X
-    inner = root.T.dot(root)  # the same array twice: half the work
+    inner = _inner(X, bend, square)
     if rows.quadratic is not None:
         inner += rows.quadratic
     solve = _solver(inner)
@@ -101,12 +112,31 @@ def further(at: Inside, dual: Array, primal: Any = 0.0) -> Inside | None:
     # second order: what the step ahead adds to the products that it should make zero
     goal = center / room + offset * (share * rest - 1)
     shift = primal + goal[0] - goal[1]
-    d_theta = solve(dual + (shift * bend).dot(X))
+    right = dual + (shift * bend).dot(X)
+    d_theta = solve(right)
     d_slopes = (X.dot(d_theta) - shift) * bend
+    if square is not None:
+        missed = dual - d_slopes.dot(X)
+        if not missed @ solve(missed) <= MISSED**2 * (right @ d_theta):
+            return further(at._replace(square=None), dual, primal)
     d_room = np.array([-d_slopes, d_slopes])
     d_offset = goal - ratio * d_room
     a, b = _lengths(at, float((d_room / room).min()), float((d_offset / offset).min()), TO_BOUND)
-    return Inside(rows, theta + b * d_theta, room + a * d_room, offset + b * d_offset)
+    return Inside(rows, theta + b * d_theta, room + a * d_room, offset + b * d_offset, square)
+
+
+def _inner(X: Array, bend: Array, square: Array | None) -> Array:
+    """Return ``X.T @ diag(bend) @ X``, exactly or, from ``X.T @ X``, with the mean bend for all but the rows of most."""
+    if square is None:
+        root = np.sqrt(bend)[:, None] * X
+        return np.asarray(root.T.dot(root))  # the same array twice: half the work
+    few = len(bend) - MOST * X.shape[1]
+    order = bend.argpartition(few)
+    top, mean = order[few:], float(bend[order[:few]].mean())
+    root = np.sqrt(np.maximum(bend[top] - mean, 0.0))[:, None] * X[top]
+    inner: Array = root.T.dot(root)
+    inner += mean * square
+    return inner
 
 
 def _lengths(at: Inside, a: float, b: float, most: float) -> tuple[float, float]:

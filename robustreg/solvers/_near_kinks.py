@@ -55,7 +55,11 @@ def along_path(rows: Rows, theta: Array, square: Array | None = None) -> tuple[A
     if rows.quadratic is None:
         bound = 1 - (1 - USED) / np.maximum(np.abs(s) / typical, 1.0)
     inside = 0.5 * width * bound * np.minimum(np.maximum(s / typical, -1.0), 1.0)
-    point = Inside.start(rows, theta, 0.5 * (rows.lower + rows.upper) + inside, AWAY * typical)
+    inner = None
+    if square is not None and rows.quadratic is None and len(theta) > FEW:
+        inner = square / rows.weight[0]  # it is known where all weights are the same
+    slopes = 0.5 * (rows.lower + rows.upper) + inside
+    point = Inside.start(rows, theta, slopes, AWAY * typical, inner)
     close = min(CLOSE, (WRONG / len(theta)) ** 2)
     most = close * max(_cost(rows, theta, near), START * begun)
     for _ in range(MOST):
