@@ -58,6 +58,51 @@ def test_columns_that_depend_on_each_other(strength):
     assert twice.gap(last.theta, last.slopes()) <= 1e-9
 
 
+def many_rows(X, seed):
+    """Return the absolute residuals of a target with some far off."""
+    rng, n = np.random.default_rng(seed), len(X)
+    y = X.sum(axis=1) + rng.standard_normal(n) + 10 * (rng.random(n) < 0.1)
+    one = np.full(n, 1 / n)
+    return Rows(X, y, -one, one, one, np.zeros(X.shape[1]), None)
+
+
+def down_to(rows, share, square):
+    """Return the points of the path from least squares until the gap is a share of what it was."""
+    theta = np.linalg.lstsq(rows.X, rows.position, rcond=None)[0]
+    points = [Inside.start(rows, theta, np.zeros(len(rows.X)), 1.0, square)]
+    while points[-1].gap > share * points[0].gap:
+        points.append(further(points[-1], points[-1].dual()))
+    return points
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_rows_that_bend_little_count_by_their_mean(seed):
+    """As many steps to the same gap as with all rows, in the same place."""
+    X = np.random.default_rng(seed).standard_normal((900, 60))
+    rows = many_rows(X, seed)
+    exact, about = down_to(rows, 1e-4, None), down_to(rows, 1e-4, X.T @ X)
+    assert about[-1].square is not None
+    assert len(about) <= len(exact) + 1
+    assert_allclose(rows.value(about[-1].theta), rows.value(exact[-1].theta), rtol=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_steps_that_would_miss_too_much_are_made_of_all_rows(seed):
+    """Far entries are no mean of others: the first step is the exact one, and so are those that follow."""
+    X = np.random.default_rng(seed).standard_t(1.5, (900, 60))
+    rows = many_rows(X, seed)
+    exact, about = down_to(rows, 1e-3, None), down_to(rows, 1e-3, X.T @ X)
+    assert about[0].square is not None
+    assert about[1].square is None
+    assert len(about) == len(exact)
+    assert_allclose(about[-1].theta, exact[-1].theta, rtol=1e-12)
+
+
+def test_few_rows_are_all_taken():
+    X = np.random.default_rng(0).standard_normal((200, 60))
+    assert down_to(many_rows(X, 0), 0.1, X.T @ X)[0].square is None
+
+
 def test_says_so_where_numbers_are_not_finite():
     rows = problem("absolute", 0, 1.0)
     rows.X[0, 0] = np.inf
