@@ -44,7 +44,7 @@ class Inside(NamedTuple):
     offset : array of shape (2, k)
         Positive and negative parts of the offsets, all positive.
     square : array of shape (q, q), optional
-        ``X.T @ X``, where it is known and steps may be solved with it: see :func:`_inner`.
+        ``X.T @ X``, where it is known and steps may be solved with it: see :func:`_about`.
     """
 
     rows: Rows
@@ -95,7 +95,11 @@ def further(at: Inside, dual: Array, primal: Any = 0.0) -> Inside | None:
     X = rows.X
     ratio = offset / room
     bend = 1 / (ratio[0] + ratio[1])
-    inner = _inner(X, bend, square)
+    if square is None:
+        root = np.sqrt(bend)[:, None] * X
+        inner = root.T.dot(root)  # the same array twice: half the work
+    else:
+        inner = _about(X, bend, square)
     if rows.quadratic is not None:
         inner += rows.quadratic
     solve = _solver(inner)
@@ -125,11 +129,8 @@ def further(at: Inside, dual: Array, primal: Any = 0.0) -> Inside | None:
     return Inside(rows, theta + b * d_theta, room + a * d_room, offset + b * d_offset, square)
 
 
-def _inner(X: Array, bend: Array, square: Array | None) -> Array:
-    """Return ``X.T @ diag(bend) @ X``, exactly or, from ``X.T @ X``, with the mean bend for all but the rows of most."""
-    if square is None:
-        root = np.sqrt(bend)[:, None] * X
-        return np.asarray(root.T.dot(root))  # the same array twice: half the work
+def _about(X: Array, bend: Array, square: Array) -> Array:
+    """Return about ``X.T @ diag(bend) @ X`` from ``X.T @ X``: all rows but those of most bend count by their mean."""
     few = len(bend) - MOST * X.shape[1]
     order = bend.argpartition(few)
     top, mean = order[few:], float(bend[order[:few]].mean())

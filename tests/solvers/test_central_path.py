@@ -66,9 +66,8 @@ def many_rows(X, seed):
     return Rows(X, y, -one, one, one, np.zeros(X.shape[1]), None)
 
 
-def down_to(rows, share, square):
-    """Return the points of the path from least squares until the gap is a share of what it was."""
-    theta = np.linalg.lstsq(rows.X, rows.position, rcond=None)[0]
+def down_to(rows, theta, share, square):
+    """Return the points of the path until the gap is a share of what it was."""
     points = [Inside.start(rows, theta, np.zeros(len(rows.X)), 1.0, square)]
     while points[-1].gap > share * points[0].gap:
         points.append(further(points[-1], points[-1].dual()))
@@ -80,7 +79,8 @@ def test_rows_that_bend_little_count_by_their_mean(seed):
     """As many steps to the same gap as with all rows, in the same place."""
     X = np.random.default_rng(seed).standard_normal((900, 60))
     rows = many_rows(X, seed)
-    exact, about = down_to(rows, 1e-4, None), down_to(rows, 1e-4, X.T @ X)
+    start = np.linalg.lstsq(X, rows.position, rcond=None)[0]
+    exact, about = down_to(rows, start, 1e-4, None), down_to(rows, start, 1e-4, X.T @ X)
     assert about[-1].square is not None
     assert len(about) <= len(exact) + 1
     assert_allclose(rows.value(about[-1].theta), rows.value(exact[-1].theta), rtol=1e-4)
@@ -91,7 +91,8 @@ def test_steps_that_would_miss_too_much_are_made_of_all_rows(seed):
     """Far entries are no mean of others: the first step is the exact one, and so are those that follow."""
     X = np.random.default_rng(seed).standard_t(1.5, (900, 60))
     rows = many_rows(X, seed)
-    exact, about = down_to(rows, 1e-3, None), down_to(rows, 1e-3, X.T @ X)
+    start = np.zeros(60)
+    exact, about = down_to(rows, start, 1e-3, None), down_to(rows, start, 1e-3, X.T @ X)
     assert about[0].square is not None
     assert about[1].square is None
     assert len(about) == len(exact)
@@ -100,7 +101,7 @@ def test_steps_that_would_miss_too_much_are_made_of_all_rows(seed):
 
 def test_few_rows_are_all_taken():
     X = np.random.default_rng(0).standard_normal((200, 60))
-    assert down_to(many_rows(X, 0), 0.1, X.T @ X)[0].square is None
+    assert down_to(many_rows(X, 0), np.zeros(60), 0.1, X.T @ X)[0].square is None
 
 
 def test_says_so_where_numbers_are_not_finite():
