@@ -18,6 +18,13 @@ LITTLE = 0.05
 #: columns of X, and columns for each output, up to which one product for all pairs of classes takes less time than
 #: one for each (machine)
 NARROW, NARROW_EACH = 100, 6
+#: columns with the ones, classes and rows from which on it takes half the time to multiply columns with each other, and
+#: classes with each other, before both (machine)
+COLUMNS, CLASSES, MANY = 16, 8, 1000
+#: entries of X whose products could overflow where their weights do not let them
+FAR = 1e75
+#: rows whose product takes far longer than its sum with those of others
+TOGETHER = 1024
 
 
 @dataclass(frozen=True)
@@ -82,7 +89,7 @@ class Curvature:
 def between(block: Block, rates: Array) -> Array:
     """Return the Gram matrices of curvatures ``diag(r) - r r' / sum(r)`` of rows whose rates are r.
 
-    Of a dense X. One product for all pairs of columns takes a fraction of the time of one for each. What a
+    Of a dense X. One product for all pairs of classes takes a fraction of the time of one for each. What a
     column has by itself is the sum of what it has with the others: no difference of large numbers.
 
     Parameters
@@ -97,20 +104,54 @@ def between(block: Block, rates: Array) -> Array:
     """
     (n, k), q = rates.shape, block.X.shape[1] + block.apart
     total = rates.sum(axis=1, keepdims=True)
-    roots, whole = rates / np.sqrt(np.where(total > 0, total, 1.0)), np.zeros((k * q, k * q))
-    step = 1024  # rows whose product takes far longer than its sum with those of others
-    for start in range(0, n, step):
-        X, root = block.X[start : start + step], roots[start : start + step, :, None]
+    total = np.where(total > 0, total, 1.0)
+    many = q >= COLUMNS and k >= CLASSES and n >= MANY
+    each_once = many and np.abs(block.X).max() <= FAR
+    grams = (_each_once if each_once else _as_one)(block, rates, total)
+    for j in range(k):
+        grams[j, :, j] = 0.0
+        grams[j, :, j] = -grams[j].sum(axis=1)
+    return grams
+
+
+def _as_one(block: Block, rates: Array, total: Array) -> Array:
+    """Return what :func:`between` does of two columns of rates, by the product of one matrix with itself."""
+    (n, k), q = rates.shape, block.X.shape[1] + block.apart
+    roots, whole = rates / np.sqrt(total), np.zeros((k * q, k * q))
+    for start in range(0, n, TOGETHER):
+        X, root = block.X[start : start + TOGETHER], roots[start : start + TOGETHER, :, None]
         bent = np.empty((len(X), k, q))
         np.multiply(X[:, None, :], root, out=bent[:, :, : X.shape[1]])
         bent[:, :, X.shape[1] :] = root if block.apart else 0.0
         bent = bent.reshape(len(X), -1)
         whole -= bent.T.dot(bent)
-    grams = whole.reshape(k, q, k, q)
-    for j in range(k):
-        grams[j, :, j] = 0.0
-        grams[j, :, j] = -grams[j].sum(axis=1)
+    return whole.reshape(k, q, k, q)
+
+
+def _each_once(block: Block, rates: Array, total: Array) -> Array:
+    """Return the same, where each product of two columns and of two rates is made once."""
+    (n, k), q = rates.shape, block.X.shape[1] + block.apart
+    shares, inner = rates / total, np.zeros((q * (q + 1) // 2, k * (k - 1) // 2))
+    for start in range(0, n, TOGETHER):
+        rows = slice(start, start + TOGETHER)
+        X = block.X[rows].T
+        columns = np.ones((q, X.shape[1]))
+        columns[: len(X)] = X
+        weights = _pairwise(rates[rows].T, shares[rows].T, 1)
+        inner += _pairwise(columns, columns, 0).dot(weights.T)
+    (row, column), (one, other) = np.triu_indices(q), np.triu_indices(k, 1)
+    pairs, grams = np.empty((inner.shape[1], q, q)), np.zeros((k, q, k, q))
+    pairs[:, row, column] = pairs[:, column, row] = -inner.T
+    grams[one, :, other] = grams[other, :, one] = pairs
     return grams
+
+
+def _pairwise(first: Array, second: Array, apart: int) -> Array:
+    """Return the products of each row of ``first`` with the rows of ``second`` from ``apart`` after it on."""
+    second = np.ascontiguousarray(second)
+    return np.concatenate(
+        [row * second[j + apart :] for j, row in enumerate(np.ascontiguousarray(first))]
+    )
 
 
 def _mixed(grams: Array, basis: Array) -> tuple[Array, ...]:

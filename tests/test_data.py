@@ -52,23 +52,28 @@ WAYS = pytest.mark.parametrize("way", views()[1])
 
 
 @pytest.mark.parametrize("apart", [False, True])
-@pytest.mark.parametrize("n", [5, 1_500])
-def test_gram_matrices_between_columns_of_rates(n, apart):
-    """Each to rounding of itself, though one column of a row has nearly all the rate."""
+@pytest.mark.parametrize(("n", "p", "k"), [(5, 3, 4), (1_500, 3, 4), (1_500, 16, 8)])
+@pytest.mark.parametrize("far", [1.0, 1e160])
+def test_gram_matrices_between_columns_of_rates(n, p, k, far, apart):
+    """Each to rounding of itself, though one column of a row has nearly all the rate, or a row is far out in X."""
     rng = np.random.default_rng(n)
-    X, rates = rng.uniform(0.5, 1, (n, 3)), 10.0 ** rng.uniform(-12, 0, (n, 4)) * [1, 1, 1e-9, 1e9]
+    sizes = np.r_[np.ones(k - 2), 1e-9, 1e9]
+    X, rates = rng.uniform(0.5, 1, (n, p)), 10.0 ** rng.uniform(-12, 0, (n, k)) * sizes
     rates[0] = 0.0
+    X[1], rates[1] = X[1] * far, rates[1] / far
     Z = np.column_stack([X, np.ones(n)]) if apart else X
     block = Block(X, np.zeros(n), None, apart=apart)
-    grams, by_itself = between(block, rates), by_pairs(block, rates, np.eye(4))
-    total = np.maximum(rates.sum(axis=1), 1e-300)
-    for j in range(4):
-        others = np.delete(rates, j, axis=1).sum(axis=1)
-        for k in range(4):
-            c = others if j == k else -rates[:, k]
-            wanted = (Z * (rates[:, j] * c / total)[:, None]).T @ Z
-            assert_allclose(grams[j, :, k], wanted, rtol=1e-12)
-            assert_allclose(by_itself[min(j, k)][abs(j - k)], wanted, rtol=1e-12)
+    grams, by_itself = between(block, rates), by_pairs(block, rates, np.eye(k))
+    shares = np.divide(
+        rates, rates.sum(axis=1, keepdims=True), out=np.zeros_like(rates), where=rates > 0
+    )
+    for j in range(k):
+        others = np.delete(shares, j, axis=1).sum(axis=1)
+        for i in range(k):
+            root = np.sqrt(rates[:, j] * (others if i == j else shares[:, i]))[:, None]
+            wanted = (Z * root).T @ (Z * root) * (1 if i == j else -1)
+            assert_allclose(grams[j, :, i], wanted, rtol=1e-12)
+            assert_allclose(by_itself[min(i, j)][abs(i - j)], wanted, rtol=1e-12)
 
 
 @pytest.mark.parametrize("coordinates", [DIAGONAL, FULL], ids=["diagonal", "full"])
