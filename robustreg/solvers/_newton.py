@@ -16,6 +16,9 @@ from robustreg.solvers._result import Result
 
 #: a step this many times tol is as good as none
 STEP = 100.0
+#: a gradient below this share of tol is left where it is, however long the next step: rows of weight 1e15 make those
+#: of the others as small and no smaller, and on the way to infinity every step is as long as the last (rounding)
+NOTHING = float(np.finfo(float).eps)
 #: and one below this changes no evaluation by more than its rounding
 LAST_PLACES = 1e-12
 #: steps in a row that leave values level and shrink no gradient, after which none is expected to
@@ -124,6 +127,8 @@ def newton(
         slope = float(step @ at.gradient)
         if small and _is_end(at, step, slope, tol, settled, last if kept.pairs else None):
             at.x = _last_places(at.x, step, lower)
+            break
+        if small and at.norm <= NOTHING * tol:
             break
         search = LineSearch(at, step, slope, lower)
         while search.going:

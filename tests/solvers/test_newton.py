@@ -226,6 +226,21 @@ def test_gradients_that_rise_and_fall_within_rounding_end_it(model):
         assert model.n_iter_ <= 20
 
 
+@pytest.mark.parametrize("tol", [1e-4, 1e-8, 1e-12])
+def test_a_way_to_infinity_ends_where_its_gradient_is_nothing(tol):
+    """The sum of exp(-x) has no minimum: each step is of size one, and the gradient falls by e."""
+    found = minimize(
+        lambda x: np.exp(-x).sum(),
+        np.zeros(2),
+        jac=lambda x: -np.exp(-x),
+        hess=lambda x: np.diag(np.exp(-x)),
+        method=newton,
+        options={"tol": tol, "maxiter": 1000},
+    )
+    assert found.status == 0
+    assert found.nit <= 1 - np.log(tol * np.finfo(float).eps)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_hessian_that_is_not_finite_says_nothing(bad):
     """Steps go by the gradient there, no lift is looked for, and no decrement is proved."""

@@ -126,3 +126,14 @@ def test_columns_that_no_penalty_holds_separate(model, n_classes):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         clone(model).fit(X, y)
+
+
+@pytest.mark.parametrize("shift", [3.0, 6.0])
+def test_dice_without_a_penalty_says_soon_that_nothing_is_finite(shift):
+    """Few clear positives: steps were taken until the gradient was denormal, more than 700 of them."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(5_000, 5)), np.arange(5_000) < 20
+    X[y, 0] += shift
+    model = DiceClassifier(alpha=0.0)
+    assert warns(model, X, y)
+    assert model.n_iter_ <= 250
