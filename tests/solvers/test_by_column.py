@@ -1,14 +1,23 @@
 """Stages of stronger penalties change how fits of many columns come to their minimum, and nothing else."""
 
+import warnings
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose
 
-from robustreg import HuberRegressor, L2Regressor, LogisticClassifier, RobustRegressor
+from robustreg import (
+    HingeClassifier,
+    HuberRegressor,
+    L2Regressor,
+    LogisticClassifier,
+    RobustRegressor,
+)
 from robustreg.data import Data
 from robustreg.penalties import GroupLasso
 from robustreg.solvers import _by_column, _penalised_quadratic
+from robustreg.solvers._multipliers import Multipliers
 
 N, P = 80, 240
 
@@ -184,3 +193,30 @@ def test_a_fit_in_which_all_columns_are_in_use_ends_exactly():
     assert np.count_nonzero(coef) > 0.95 * p
     assert_allclose(pull[coef != 0], alpha * np.sign(coef[coef != 0]), atol=1e-7)
     assert np.all(np.abs(pull) <= alpha + 1e-7)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [HuberRegressor(alpha=0.2, l1_ratio=0.5), HingeClassifier(alpha=0.2, l1_ratio=0.5)],
+    ids=repr,
+)
+def test_envelopes_whose_minima_are_not_reached_are_given_up(model, monkeypatch):
+    """Beside far entries and uneven weights all envelopes and iterations were tried, for minutes."""
+    rng, rounds = np.random.default_rng(87), []
+    advance = Multipliers.advance
+    monkeypatch.setattr(
+        Multipliers, "advance", lambda self, theta: (rounds.append(1), advance(self, theta))[1]
+    )
+    X = rng.poisson(1.0, (12, 92)).astype(float)
+    X[[2, 5, 7], [3, 40, 77]] = 1e12, -3e7, 1e13
+    y, weight = X[:, 0] + rng.standard_t(2, size=12), 10.0 ** rng.uniform(-4, 4, 12)
+    y = y > np.median(y) if isinstance(model, HingeClassifier) else y
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        model.fit(X, y, sample_weight=weight)
+    assert len(rounds) <= 40
+    assert (
+        model.optimality_ <= model.tol
+        or "optimality_" in str(told[0].message)
+        or "above" in str(told[0].message)
+    )
