@@ -186,6 +186,20 @@ def test_bounded_slopes_are_given_up_where_they_take_long(monkeypatch):
     assert np.all(np.abs(few) <= 1)  # they are slopes, and the gap says how good
 
 
+def test_an_interior_point_that_ends_on_a_face_of_minima_is_proven():
+    """Medians of groups of even size: every point between two middle targets is one."""
+    rng = np.random.default_rng(0)
+    X, position = np.kron(np.eye(6), np.ones((10, 1))), np.round(5 * rng.normal(size=60))
+    position[:10] = np.arange(10)
+    weight = np.full(60, 1 / 60)
+    rows = Rows(X, position, -weight, weight, weight, np.zeros(6), None)
+    found = _programs._central(rows, np.zeros(6))
+    assert found is not None
+    assert_allclose(rows.value(found[0]), least(rows), rtol=1e-13)
+    assert rows.gap(*found) <= 1e-12 * rows.value(found[0])
+    assert 4.0 < found[0][0] < 5.0
+
+
 def test_without_rows_the_rest_is_minimised():
     none, linear = np.zeros(0), np.array([1.0, -2.0])
     square = np.array([[2.0, 5e-4], [5e-4, 1e-6]])
