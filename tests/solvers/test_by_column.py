@@ -202,11 +202,13 @@ def test_a_fit_in_which_all_columns_are_in_use_ends_exactly():
 )
 def test_envelopes_whose_minima_are_not_reached_are_given_up(model, monkeypatch):
     """Beside far entries and uneven weights all envelopes and iterations were tried, for minutes."""
-    rng, rounds = np.random.default_rng(87), []
-    advance = Multipliers.advance
-    monkeypatch.setattr(
-        Multipliers, "advance", lambda self, theta: (rounds.append(1), advance(self, theta))[1]
-    )
+    rng, fits, advance = np.random.default_rng(87), [], Multipliers.advance
+
+    def counted(self, theta):
+        fits.append(self)
+        return advance(self, theta)
+
+    monkeypatch.setattr(Multipliers, "advance", counted)
     X = rng.poisson(1.0, (12, 92)).astype(float)
     X[[2, 5, 7], [3, 40, 77]] = 1e12, -3e7, 1e13
     y, weight = X[:, 0] + rng.standard_t(2, size=12), 10.0 ** rng.uniform(-4, 4, 12)
@@ -214,7 +216,8 @@ def test_envelopes_whose_minima_are_not_reached_are_given_up(model, monkeypatch)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         model.fit(X, y, sample_weight=weight)
-    assert len(rounds) <= 40
+    # other coordinates are tried as well where a fit falls short
+    assert max(sum(one is other for other in fits) for one in fits) <= 40
     assert (
         model.optimality_ <= model.tol
         or "optimality_" in str(told[0].message)
