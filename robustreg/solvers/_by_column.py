@@ -459,8 +459,7 @@ def _solve_kinked(objective: Objective, theta: Array, control: Control) -> Resul
     combined = _combined(OnColumns.of(steps.smooth(), theta)).combined
     vain, before = 0, np.inf
     for _ in range(steps.most):
-        smooth = steps.smooth()
-        problem = OnColumns.of(smooth, theta)
+        problem = OnColumns.of(steps.smooth(), theta)
         together = replace(problem, combined=combined)
         found = _solve_on_columns(together, theta, control)
         theta = found.x
