@@ -378,14 +378,10 @@ class Data:
         center, scale = self.held.center, self.held.transform
         if not self.intercept:
             return gram * np.outer(scale, scale)
-        cross, total, inside = gram[-1, :-1], gram[-1, -1], gram.copy()
-        inner, outer = inside[:-1, :-1], np.outer(cross, center)
-        inner -= outer
-        inner -= outer.T
-        inner += total * np.outer(center, center)
-        inner *= np.outer(scale, scale)
-        inside[-1, :-1] = inside[:-1, -1] = scale * (cross - total * center)
-        return inside
+        cross, total = gram[-1, :-1], gram[-1, -1]
+        outer = np.outer(cross, center)
+        inner = gram[:-1, :-1] - outer - outer.T + total * np.outer(center, center)
+        return _edged(inner * np.outer(scale, scale), scale * (cross - total * center), total)
 
     def take(self, rows: Array, *, dense: bool = True) -> Any:
         """Return the given rows of X in the solver's coordinates, without ones for an intercept.
