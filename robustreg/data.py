@@ -86,12 +86,9 @@ class Block(NamedTuple):
 
     def moments(self) -> Array:
         """Return ``z.T @ z``."""
-        return _edged(*self.products()) if self.apart else np.asarray(self.X.T.dot(self.X))
-
-    def products(self) -> tuple[Any, ...]:
-        """Return the inner products of the columns of X, their sums, and the number of rows."""
         X = self.X
-        return X.T.dot(X), X.T.dot(np.ones(len(X))), float(len(X))
+        inner = X.T.dot(X)
+        return _edged(inner, X.T.dot(np.ones(len(X))), float(len(X))) if self.apart else inner
 
     def gram(self, curvature: Array) -> Array:
         """Return ``z.T @ diag(curvature) @ z``."""
@@ -506,10 +503,8 @@ def diagonal(entries: Array) -> Any:
 
 def find_moments(data: Data) -> Array:
     """Return the inner products of dense rows as blocks hold them: one pass."""
-    if data.ready or not data.intercept:
-        (inner,) = data.sum(lambda block: (block.moments(),), FEW_GRAMS)
-        return np.asarray(inner)
-    return _edged(*data.sum(lambda block: block.products(), FEW_GRAMS))
+    (inner,) = data.sum(lambda block: (block.moments(),), FEW_GRAMS)
+    return np.asarray(inner)
 
 
 def column_squares(X: Any) -> Array:
