@@ -145,11 +145,12 @@ class ColumnPenalty(NamedTuple):
     def loose(self, u: Array, pulled: Array, primal: float) -> Array:
         """Return the columns that no penalty holds, or hardly one, and no bound.
 
-        ``primal`` is the objective at the point, which no penalty at the minimum exceeds.
+        ``primal`` is the objective at the point, which no penalty at the minimum exceeds. A coefficient that is
+        large already is no better held: with others it can be a direction of hardly any length.
         """
         if self.labels is not None:
             return np.flatnonzero((self.l1 == 0)[self.labels] & ~self.removed)
-        size, far = len(u), WEAK * (max(1.0, primal) + np.abs(u))
+        size, far = len(u), WEAK * max(1.0, primal) + np.abs(u)
         weak = self.l1 * far <= primal
         weak &= (self.l2 * far**2 <= 2 * primal) & (self.l1 + self.l2 > 0)
         weak &= (u != 0) | (self.least_subgradient(u, pulled) != 0)

@@ -11,6 +11,7 @@ from sklearn.datasets import load_diabetes, make_regression
 from sklearn.exceptions import ConvergenceWarning
 
 from robustreg import (
+    HingeClassifier,
     HuberRegressor,
     L1Regressor,
     L2Regressor,
@@ -299,3 +300,19 @@ def test_differences_of_some_last_places_of_y_are_no_rounding(model, power, heav
         assert found <= least * (1 + 1e-7) + 4 * np.spacing(base)
         if heavy and not caught:
             assert found <= least * (1 + 1e-7)
+
+
+def test_column_at_zero_beside_coefficients_that_are_large_in_its_units():
+    """Far rows make units in which L1 holds a column alone, not its differences from others."""
+    rng = np.random.default_rng([1, 30, 4, sum(map(ord, "far"))])
+    X = rng.normal(size=(30, 4))
+    y = X[:, 0] - X[:, 1] + rng.standard_t(2, size=30) > 0
+    X[:3] *= 1e6
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = HingeClassifier(alpha=0.1, l1_ratio=0.5).fit(X, y)
+    (coef,) = model.coef_
+    losses = np.maximum(0.0, 1.0 - np.where(y, 1, -1) * model.decision_function(X))
+    value = losses.sum() + 0.1 * (0.5 * np.abs(coef).sum() + 0.25 * coef @ coef)
+    # the minimum by a conic solver
+    assert value - 20.528452317 <= 2 * max(model.optimality_, 1e-8) * value
