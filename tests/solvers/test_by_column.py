@@ -201,7 +201,7 @@ def test_a_fit_in_which_all_columns_are_in_use_ends_exactly():
     ids=repr,
 )
 def test_envelopes_whose_minima_are_not_reached_are_given_up(model, monkeypatch):
-    """Beside far entries and uneven weights all envelopes and iterations were tried, for minutes."""
+    """Beside far entries and uneven weights all envelopes and iterations were tried, for seconds."""
     rng, fits, advance = np.random.default_rng(87), [], Multipliers.advance
 
     def counted(self, theta):
