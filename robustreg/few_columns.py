@@ -48,6 +48,8 @@ def _parts(X: Any, few: Array) -> list[slice]:
     n, each = X.shape[0], X.shape[1] * few.shape[1]
     if not isinstance(X, np.ndarray) or few.shape[1] > FEW or n * each <= UNCOPIED:
         return []
+    if X.strides[1] != X.itemsize:  # columns in one piece: parts of them take up to twice as long
+        return []
     step = UNCOPIED // each
     if step < LEAST_ROWS:
         return []

@@ -45,3 +45,9 @@ def test_parts_are_all_rows_and_none_is_copied(n, p, k):
         assert max(lengths) * p * k <= UNCOPIED
         assert min(lengths[:-1]) >= LEAST_ROWS
     assert bool(parts) == (n in (1_100, 2_001))
+
+
+def test_columns_in_one_piece_are_multiplied_as_they_are():
+    X = np.zeros((2_001, 100), order="F")
+    assert not _parts(X, np.zeros((100, 7)))
+    assert _parts(np.zeros((2_001, 200))[:, :100], np.zeros((100, 7)))
