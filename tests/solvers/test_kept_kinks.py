@@ -13,7 +13,7 @@ from robustreg.losses import Hinge, Pinball
 from robustreg.objective import Objective
 from robustreg.penalties import L1, L2
 from robustreg.preparation import prepare
-from robustreg.solvers import Control, _small_table, solve_piecewise
+from robustreg.solvers import Control, _plan, _small_table, solve_piecewise
 from robustreg.solvers._continued import continue_kinked
 from robustreg.solvers._kept_kinks import KeptKinks
 
@@ -158,3 +158,20 @@ def test_a_path_on_hostile_rows_ends_where_fits_of_their_own_end(model, kind, n)
         raw, other = (X @ fit.coef_.ravel() + np.ravel(fit.intercept_) for fit in (found, own))
         if kind in ("far", "heavy", "few"):
             assert_allclose(raw, other, atol=1e-7 * np.abs(other).max())
+
+
+@pytest.mark.parametrize(("p", "continued"), [(80, True), (81, False)])
+def test_an_elastic_net_of_many_columns_is_looked_for_from_anywhere(p, continued, monkeypatch):
+    """Each step from one set of rows to the next solves for as many unknowns again as there are columns."""
+    ended = []
+
+    def continue_and_keep(*task):
+        ended.append(continue_kinked(*task))
+        return ended[-1]
+
+    monkeypatch.setattr(_plan, "continue_kinked", continue_and_keep)
+    sequence = FitSequence(QuantileRegressor(quantile=0.3, l1_ratio=0.5), *table(n=1000, p=p))
+    for _ in range(2):
+        assert sequence.fit(alpha=3e-3).optimality_ <= 1e-12
+    assert ended[0] is None
+    assert (ended[1] is not None) == continued
