@@ -45,6 +45,7 @@ def newton(
     at_least: int = 0,
     pays: float = SAME,
     worth: float = 1.0,
+    nothing: float = NOTHING,
     settled: Callable[[float, float], bool] | None = None,
     precondition: Callable[[Array], Any] | None = None,
     **unused: Any,
@@ -84,6 +85,8 @@ def newton(
         Evaluations that take as long as a Hessian. One is kept for as many steps that do not pay: a new one for each
         would take as long, and few would be better. So it is in the first half of the iterations, and until one was kept
         in vain. Beyond one ``hessp`` is needed as well: the end is then judged by products with the Hessian there.
+    nothing : float
+        Share of tol at which a gradient is small enough, however long the step. 0 where what follows needs the exact minimum.
     settled : callable, optional
         Asked with a small gradient whether the Newton decrement is small beside the value, too.
     precondition : callable, optional
@@ -128,7 +131,7 @@ def newton(
         if small and _is_end(at, step, slope, tol, settled, last if kept.pairs else None):
             at.x = _last_places(at.x, step, lower)
             break
-        if small and at.norm <= NOTHING * tol:
+        if small and at.norm <= nothing * tol:
             break
         search = LineSearch(at, step, slope, lower)
         while search.going:
