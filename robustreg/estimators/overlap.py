@@ -78,15 +78,16 @@ class OverlapClassifier(LinearClassifier):
         """Fit logistic losses: of the rows as they are, and where one is rare with classes of equal weight."""
         data, mass = prepared.data, prepared.units.mass
         weight = np.ones(data.n_rows) if data.weight is None else data.weight
-        share = float(weight @ data.y) / float(weight.sum())
-        tables = [data]
-        if not RARE <= share <= 1 - RARE:
-            factor = np.where(data.y > 0, 0.5 / share, 0.5 / (1 - share))
+        # each class has its own sum: the rest to one of a heavy class would be zero
+        positive, negative = float(weight @ data.y), float(weight @ (1.0 - data.y))
+        half, tables = 0.5 * (positive + negative), [data]
+        if min(positive, negative) < 2 * RARE * half:
+            factor = np.where(data.y > 0, half / positive, half / negative)
             tables.append(data.with_target(data.y, weight * factor))
         fits = [self._objective(Logistic(), rows, mass) for rows in tables]
         # they are only starts, but what they say of separated classes is asked
-        half = control.phase(most=max((control.left - 1) // 2, 1))
-        return solve_each(fits, np.vstack([zero] * len(fits)), self._settle, half)
+        phase = control.phase(most=max((control.left - 1) // 2, 1))
+        return solve_each(fits, np.vstack([zero] * len(fits)), self._settle, phase)
 
     def _decided(self, objective: Objective, theta: Array) -> bool:
         """Whether fewer rows than coefficients are undecided: then some direction costs nothing.

@@ -271,6 +271,19 @@ def test_dice_gets_away_from_saturation():
     assert np.abs(model.coef_ - coef).max() < 1e-6
 
 
+@pytest.mark.parametrize("positive", [False, True])
+def test_dice_of_one_sample_beside_which_the_others_weigh_nothing(positive):
+    X, y = rare(200, n=400)
+    weight = np.ones(400)
+    weight[np.flatnonzero(y == positive)[0]] = 1e20
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        model = DiceClassifier().fit(X, y, sample_weight=weight)
+    assert np.isfinite(model.coef_).all()
+    assert np.isfinite(model.intercept_).all()
+    assert model.optimality_ <= model.tol or {one.category for one in told} == {ConvergenceWarning}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("balanced", [False, True])
 @pytest.mark.parametrize("positives", [10, 1000])
