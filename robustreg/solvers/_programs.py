@@ -120,17 +120,14 @@ def vertex_from(rows: Rows, basis: Array, most: int | None = None) -> tuple[Arra
 
 
 def _is_single(rows: Rows, slopes: Array) -> bool:
-    """Whether there is one minimum, or but one coefficient that is settled afterwards has several values in them."""
+    """Whether there is one minimum."""
     edge = UNIQUE * (rows.upper - rows.lower)
     inside = (slopes > rows.lower + edge) & (slopes < rows.upper - edge)
     # these rows are on their kinks in every minimum
     q, some = len(rows.linear), np.count_nonzero(inside)
     if some == q:
         return True
-    held = rows.X[inside]
-    if some == q - 1 and rows.settled is not None and not held[:, rows.settled].any():
-        return True
-    return bool(some > q and len(spanning(held)) == q)
+    return bool(some > q and len(spanning(rows.X[inside])) == q)
 
 
 def simplex(rows: Rows) -> tuple[Array, Array] | None:

@@ -48,8 +48,6 @@ class Rows:
         Hessian of an L2 penalty.
     hidden : array of shape (q,)
         Size of what centring took from the columns, and ``base``, from y: both carry rounding.
-    settled : int, optional
-        A coefficient of which, where several are equally good, one is chosen afterwards.
     """
 
     X: Array
@@ -61,7 +59,6 @@ class Rows:
     quadratic: Array | None = None
     hidden: Any = 0.0
     base: float = 0.0
-    settled: int | None = None
 
     def offsets(self, theta: Array) -> Array:
         """Signed distance of each row to its kink."""

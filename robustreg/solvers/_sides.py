@@ -138,8 +138,6 @@ def add_penalty(rows: Rows, objective: Objective) -> Rows:
     unit = sp.csr_array((np.ones(len(live)), (range(len(live)), live)), shape=(len(live), q))
     return replace(
         rows,
-        # of several intercepts that are equally good beside a penalty the middle is taken
-        settled=q - 1 if objective.data.intercept else None,
         X=_stack(rows.X, unit),
         position=np.concatenate([rows.position, np.zeros(len(live))]),
         lower=np.concatenate([rows.lower, lower]),
