@@ -18,13 +18,15 @@ LITTLE = 0.05
 #: columns of X, and columns for each output, up to which one product for all pairs of classes takes less time than
 #: one for each (machine)
 NARROW, NARROW_EACH = 100, 6
-#: columns with the ones, classes and rows from which on it takes half the time to multiply columns with each other, and
-#: classes with each other, before both (machine)
+#: columns with the ones, classes and rows from which on it takes about two thirds of the time to multiply columns with
+#: each other, and classes with each other, before both (machine)
 COLUMNS, CLASSES, MANY = 16, 8, 1000
 #: entries of X whose products could overflow where their weights do not let them
 FAR = 1e75
 #: rows whose product takes far longer than its sum with those of others
 TOGETHER = 1024
+#: and bytes of the products of pairs at the most: those of 300 classes would take far more than X
+PAIRED_BYTES = 1 << 25
 
 
 @dataclass(frozen=True)
@@ -132,8 +134,9 @@ def _each_once(block: Block, rates: Array, total: Array) -> Array:
     """Return the same, where each product of two columns and of two rates is made once."""
     (n, k), q = rates.shape, block.X.shape[1] + block.apart
     shares, inner = rates / total, np.zeros((q * (q + 1) // 2, k * (k - 1) // 2))
-    for start in range(0, n, TOGETHER):
-        rows = slice(start, start + TOGETHER)
+    step = min(TOGETHER, max(PAIRED_BYTES // (8 * sum(inner.shape)), 1))
+    for start in range(0, n, step):
+        rows = slice(start, start + step)
         X = block.X[rows].T
         columns = np.ones((q, X.shape[1]))
         columns[: len(X)] = X

@@ -73,8 +73,9 @@ SYSTEM, PRODUCT, ENTRY = 3e-11, 1e-4, 3e-9
 #: a gap from which the rows on their kinks are guessed, and one that needs no better end
 CLOSE, EXACT = 1e-2, 1e-12
 #: envelopes in a row whose minimum is not reached, and which bring the certificate no nearer by a tenth, after which narrower
-#: ones are not tried: beside weights of 1e8 or an entry of 1e12 each falls farther short than the last
-IN_VAIN, NEARER = 5, 0.9
+#: ones are not tried: beside weights of 1e8 or an entry of 1e12 each falls farther short than the last. Of 60 hinge
+#: fits beside an entry of 1e16 37 are proven, as many as without a limit; 23 with a limit of 5, which takes half the time
+IN_VAIN, NEARER = 20, 0.9
 #: smallest gradient, per unit of weight in standardised units, that rounding lets a fit reach
 LEAST = 1e-15
 

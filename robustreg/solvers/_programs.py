@@ -125,9 +125,7 @@ def _is_single(rows: Rows, slopes: Array) -> bool:
     inside = (slopes > rows.lower + edge) & (slopes < rows.upper - edge)
     # these rows are on their kinks in every minimum
     q, some = len(rows.linear), np.count_nonzero(inside)
-    if some == q:
-        return True
-    return bool(some > q and len(spanning(rows.X[inside])) == q)
+    return bool(some == q or (some > q and len(spanning(rows.X[inside])) == q))
 
 
 def simplex(rows: Rows) -> tuple[Array, Array] | None:

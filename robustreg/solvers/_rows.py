@@ -195,7 +195,7 @@ class Rows:
 
     def envelope(self, theta: Array, mu: float, control: Control) -> Result:
         """Minimise the envelope of width ``mu``, to a gradient of the control's ``tol``."""
-        # beside a row of weight 1e16 the others' slopes are exact only at the minimum
+        # the end is a start of what follows: beside a row of weight 1e16 a rough one takes many more iterations there
         options = {"tol": control.tol, "control": control, "pays": PAYS, "nothing": 0.0}
         return minimize(
             self.evaluate, theta, args=(mu,), hess=self.hess, method=newton, options=options

@@ -195,31 +195,30 @@ def test_a_fit_in_which_all_columns_are_in_use_ends_exactly():
     assert np.all(np.abs(pull) <= alpha + 1e-7)
 
 
-@pytest.mark.parametrize(
-    "model",
-    [HuberRegressor(alpha=0.2, l1_ratio=0.5), HingeClassifier(alpha=0.2, l1_ratio=0.5)],
-    ids=repr,
-)
-def test_envelopes_whose_minima_are_not_reached_are_given_up(model, monkeypatch):
-    """Beside far entries and uneven weights all envelopes and iterations were tried, for seconds."""
-    rng, fits, advance = np.random.default_rng(87), [], Multipliers.advance
+def test_envelopes_whose_minima_are_not_reached_are_given_up(monkeypatch):
+    """Beside an entry of 1e16 half of the fits reach none: without a limit they take more, and are proven as often."""
+    advance, made = Multipliers.advance, []
 
     def counted(self, theta):
-        fits.append(self)
+        made.append(1)
         return advance(self, theta)
 
+    def proven():
+        count = 0
+        for seed in range(8):
+            rng = np.random.default_rng(seed)
+            X = rng.normal(size=(8, 3))
+            y = X[:, 0] - X[:, 1] + rng.standard_t(2, size=8)
+            X[0] *= 1e16
+            with warnings.catch_warnings(record=True) as told:
+                warnings.simplefilter("always")
+                model = HingeClassifier(alpha=30.0, l1_ratio=1.0).fit(X, y > np.median(y))
+            assert model.optimality_ <= model.tol or told
+            count += model.optimality_ <= model.tol
+        return count
+
     monkeypatch.setattr(Multipliers, "advance", counted)
-    X = rng.poisson(1.0, (12, 92)).astype(float)
-    X[[2, 5, 7], [3, 40, 77]] = 1e12, -3e7, 1e13
-    y, weight = X[:, 0] + rng.standard_t(2, size=12), 10.0 ** rng.uniform(-4, 4, 12)
-    y = y > np.median(y) if isinstance(model, HingeClassifier) else y
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always")
-        model.fit(X, y, sample_weight=weight)
-    # other coordinates are tried as well where a fit falls short
-    assert max(sum(one is other for other in fits) for one in fits) <= 40
-    assert (
-        model.optimality_ <= model.tol
-        or "optimality_" in str(told[0].message)
-        or "above" in str(told[0].message)
-    )
+    found, rounds = proven(), len(made)
+    monkeypatch.setattr(_by_column, "IN_VAIN", 1000)
+    assert found >= proven()
+    assert rounds < len(made) - rounds
