@@ -63,6 +63,7 @@ sphinx_gallery_conf = {
         for section in ("outliers", "tuning", "uncertainty", "classes", "more")
     ],
     "remove_config_comments": True,
+    "ignore_repr_types": r"matplotlib\.",  # the figure follows: its objects say nothing
 }
 
 html_theme = "pydata_sphinx_theme"
