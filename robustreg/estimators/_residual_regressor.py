@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -18,7 +19,7 @@ from robustreg.estimators._remote_fit import MANY, too_many, unserved
 from robustreg.estimators._stored import CountsRounding
 from robustreg.estimators._units import Units
 from robustreg.estimators._validation import complain
-from robustreg.losses import ResidualLoss
+from robustreg.losses import Huber, ResidualLoss
 from robustreg.objective import Objective
 from robustreg.scales import mad
 from robustreg.solvers import (
@@ -36,7 +37,7 @@ from robustreg.solvers import (
     Share,
     Stage,
     absolute_by_passes,
-    huber_start,
+    is_near,
     mad_by_passes,
     solve_by_passes,
     solve_piecewise,
@@ -162,11 +163,20 @@ class ResidualRegressor(CountsRounding, RemoteMixin):
         problem = self._problem(prepared, control)
         problem.metric = metric
         scale, rank, given = self._scale(prepared.units), rank_of(prepared), stage
-        if not loss.convex and (first := huber_start(problem, scale, rank, start, stage)):
+        if not (loss.convex or (start is not None and is_near(problem, start))):
+            huber = replace(problem.phase(spare=1), loss=Huber())
+            # an exact L1 fit has no scale, and its coefficients know nothing of a penalty
+            for near in (AboutL1(), scale):
+                plan = near.plan(huber, rank, None, stage)
+                found = plan.ended(plan.solve())
+                stage = found.get("stage", stage)
+                if found.x[-1] or problem.penalty.empty or control.stopped:
+                    break
             if control.stopped:
-                return first
-            start, stage = first.x, first.stage
-        found = scale.solve(problem, rank, start, stage)
+                return found
+            start = found.x
+        plan = scale.plan(problem, rank, start, stage)
+        found = plan.ended(plan.solve())
         if given is not None:
             found.optimality = max(found.optimality, given.found.optimality)
         return found

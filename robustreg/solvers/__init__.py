@@ -9,7 +9,7 @@ from robustreg.solvers._at_scale import (
     Scale,
     Share,
     beats_zero,
-    huber_start,
+    is_near,
 )
 from robustreg.solvers._by_passes import solve_by_passes
 from robustreg.solvers._classes import LOSSLESS, solve_each, solve_settled, solve_together
@@ -95,8 +95,8 @@ __all__ = [
     "descent_of",
     "discriminant_directions",
     "finite_sample",
-    "huber_start",
     "interpolation",
+    "is_near",
     "mad_by_passes",
     "mean_square",
     "middle_by_passes",

@@ -5,21 +5,22 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from robustreg._array import Array
 from robustreg.data import Data
-from robustreg.losses import Huber, ResidualLoss
+from robustreg.losses import ResidualLoss
 from robustreg.objective import Objective
 from robustreg.scales import concomitant_limit, huber_consistency
-from robustreg.solvers._fixed_scale import solve_fixed
+from robustreg.solvers._fixed_scale import plan_fixed
 from robustreg.solvers._parts import Parts
 from robustreg.solvers._preliminary import Rank, Stage, absolute_stage
 from robustreg.solvers._problem import Problem
-from robustreg.solvers._result import Result
-from robustreg.solvers._scale import solve_joint, solve_mad
+from robustreg.solvers._result import Plan, Result
+from robustreg.solvers._scale import plan_joint, solve_mad
 
 
 class Share(NamedTuple):
@@ -58,10 +59,10 @@ class Scale(ABC):
     convex: ClassVar[bool] = True
 
     @abstractmethod
-    def solve(
+    def plan(
         self, problem: Problem, rank: Rank, theta: Array | None = None, stage: Stage | None = None
-    ) -> Result:
-        """Find scale and coefficients; the last entry of ``x`` is the scale.
+    ) -> Plan:
+        """Return what finds scale and coefficients; the last entry of ``x`` is the scale.
 
         Parameters
         ----------
@@ -74,6 +75,11 @@ class Scale(ABC):
         stage : Stage, optional
             The L1 fit and its scale, where they are known.
         """
+
+    def solve(self, problem: Problem, rank: Rank) -> Result:
+        """Find scale and coefficients as :meth:`plan` says."""
+        plan = self.plan(problem, rank)
+        return plan.ended(plan.solve())
 
     def objective(self, problem: Problem, rank: Rank) -> Objective | None:
         """Return the one smooth function whose minimum is the fit, None where there is none."""
@@ -108,10 +114,10 @@ class NoScale(Scale):
     def objective(self, problem: Problem, rank: Rank) -> Objective:
         return problem.at(1.0)
 
-    def solve(
+    def plan(
         self, problem: Problem, rank: Rank, theta: Array | None = None, stage: Stage | None = None
-    ) -> Result:
-        return solve_fixed(problem, 1.0, None if theta is None else theta[: problem.size])
+    ) -> Plan:
+        return plan_fixed(problem, 1.0, None if theta is None else theta[: problem.size])
 
 
 @dataclass(frozen=True)
@@ -123,12 +129,18 @@ class Given(Scale):
     def objective(self, problem: Problem, rank: Rank) -> Objective:
         return problem.at(self.sigma)
 
-    def solve(
+    def plan(
         self, problem: Problem, rank: Rank, theta: Array | None = None, stage: Stage | None = None
-    ) -> Result:
-        found = solve_fixed(problem, self.sigma, None if theta is None else theta[: problem.size])
-        found.x = self.with_scale(found.x)
-        return found
+    ) -> Plan:
+        start = None if theta is None else theta[: problem.size]
+        solve, ended = plan_fixed(problem, self.sigma, start)
+
+        def at_scale(found: Result) -> Result:
+            found = ended(found)
+            found.x = self.with_scale(found.x)
+            return found
+
+        return Plan(solve, at_scale)
 
     def with_scale(self, theta: Array) -> Array:
         return np.append(theta, self.sigma)
@@ -161,14 +173,19 @@ class Joint(Scale):
     def objective(self, problem: Problem, rank: Rank) -> Objective:
         return problem.joint(self.price(problem, rank))
 
-    def solve(
+    def plan(
         self, problem: Problem, rank: Rank, theta: Array | None = None, stage: Stage | None = None
-    ) -> Result:
-        found = solve_joint(problem, self.price(problem, rank), theta)
+    ) -> Plan:
+        solve, ended = plan_joint(problem, self.price(problem, rank), theta)
         light = self._light(problem.data, rank) if self.consistent and rank.mass < 1 else None
-        if light:
-            found.advice = light
-        return found
+
+        def advised(found: Result) -> Result:
+            found = ended(found)
+            if light:
+                found.advice = light
+            return found
+
+        return Plan(solve, advised)
 
     def _light(self, data: Data, rank: Rank) -> str | None:
         """Say so where the scale is off by more than its standard error if rows of small weight are no shares of rows."""
@@ -219,10 +236,10 @@ class IteratedMad(Scale):
 
     convex: ClassVar[bool] = False
 
-    def solve(
+    def plan(
         self, problem: Problem, rank: Rank, theta: Array | None = None, stage: Stage | None = None
-    ) -> Result:
-        return solve_mad(problem, theta)
+    ) -> Plan:
+        return Plan(partial(solve_mad, problem, theta))
 
 
 class AboutL1(Scale):
@@ -247,9 +264,9 @@ class AboutL1(Scale):
         fixed = [(sigma, problem.at(sigma)) for sigma in scales]
         return parts.solve(problem.joint(1.0), found, None, problem.control, fixed=fixed)
 
-    def solve(
+    def plan(
         self, problem: Problem, rank: Rank, theta: Array | None = None, stage: Stage | None = None
-    ) -> Result:
+    ) -> Plan:
         theta = None if theta is None else theta[: problem.size]
         if stage is None:
             one = int(
@@ -258,41 +275,23 @@ class AboutL1(Scale):
             stage = absolute_stage(problem.phase(spare=one), rank, theta)
         flat, sigma = stage.found, stage.sigma
         if sigma == 0 or problem.control.stopped:
-            found = Result(x=stage.theta, status=flat.status, optimality=0.0)
+            exact = Result(x=stage.theta, status=flat.status, optimality=0.0)
+            solve, ended = Plan(lambda: exact)
         else:
-            found = solve_fixed(problem, sigma, stage.theta if theta is None else theta)
-        found.x, found.stage = np.append(found.x, sigma), stage
-        found.optimality = max(found.optimality, flat.optimality)
-        return found
+            solve, ended = plan_fixed(problem, sigma, stage.theta if theta is None else theta)
+
+        def staged(found: Result) -> Result:
+            found = ended(found)
+            found.x, found.stage = np.append(found.x, sigma), stage
+            found.optimality = max(found.optimality, flat.optimality)
+            return found
+
+        return Plan(solve, staged)
 
 
-def huber_start(
-    problem: Problem, scale: Scale, rank: Rank, theta: Array | None, stage: Stage | None
-) -> Result | None:
-    """Return the Huber fit, near which a minimum of a loss that is not convex is wanted.
-
-    Parameters
-    ----------
-    problem, scale, rank, stage
-        As of :meth:`Scale.solve`.
-    theta : array or None
-        Warm start, the scale last where there is one.
-
-    Returns
-    -------
-    Result or None
-        With ``x`` and ``stage`` to go on from; None where the warm start serves.
-    """
-    if theta is not None and beats_zero(problem.at(float(theta[-1]) or 1.0), theta[: problem.size]):
-        return None
-    huber = replace(problem.phase(spare=1), loss=Huber())
-    first = AboutL1().solve(huber, rank, None, stage)
-    if not first.x[-1] and not problem.penalty.empty and not problem.control.stopped:
-        # an exact L1 fit has no scale, and its coefficients know nothing of the penalty
-        stage = first.stage
-        first = scale.solve(huber, rank, None, stage)
-        first.stage = stage
-    return first
+def is_near(problem: Problem, theta: Array) -> bool:
+    """Whether a warm start, the scale last, serves a loss that is not convex; a minimum near the Huber fit is wanted otherwise."""
+    return beats_zero(problem.at(float(theta[-1]) or 1.0), theta[: problem.size])
 
 
 def beats_zero(objective: Objective, theta: Array) -> bool:

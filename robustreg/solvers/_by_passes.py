@@ -40,7 +40,7 @@ def solve_by_passes(
     Returns
     -------
     Result
-        As of :meth:`~robustreg.solvers.Scale.solve`.
+        As of :meth:`~robustreg.solvers.Scale.plan`.
 
     Raises
     ------
@@ -122,4 +122,4 @@ def _by_sample(problem: Problem, scale: Scale, rank: Rank) -> Array:
         problem, data=replace(sample, explicit=True), penalty=problem.penalty.scaled(share),
         control=problem.control.phase(tol=max(ROUGH, problem.control.tol), spare=1),
     )  # fmt: skip
-    return scale.solve(few, rank, None).x
+    return scale.solve(few, rank).x

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from robustreg.solvers._metrics import DenseMetric
 from robustreg.solvers._pieces import Ahead, has_pieces, look_ahead
 from robustreg.solvers._plan import solve_piecewise
 from robustreg.solvers._problem import Problem
-from robustreg.solvers._result import Result
+from robustreg.solvers._result import Plan, Result
 from robustreg.solvers._smooth import keeps_metric, kept_metric, on_sample, solve_smooth
 from robustreg.solvers._stacked import solve_stacked
 
@@ -37,8 +38,8 @@ class AtScale(NamedTuple):
     warm: Array | None = None
 
 
-def solve_fixed(problem: Problem, sigma: float, theta: Array | None = None) -> Result:
-    """Minimise at a given scale; ``theta`` is a warm start.
+def plan_fixed(problem: Problem, sigma: float, theta: Array | None = None) -> Plan:
+    """Return what minimises at a given scale; ``theta`` is a warm start.
 
     A smooth loss with a penalty that is smooth, too, by the first start of the table that serves.
     """
@@ -54,24 +55,32 @@ def solve_fixed(problem: Problem, sigma: float, theta: Array | None = None) -> R
             break
     assert start is not None
     control = problem.control.phase()
-    found = solve_smooth(
-        task.objective, start.theta, control,
+    solve = partial(
+        solve_smooth, task.objective, start.theta, control,
         method=problem.method, at_least=int(theta is None and whole.n_iter == 0), **start.options,
     )  # fmt: skip
-    return with_raw(found, start, control)
+    return Plan(solve, partial(with_raw, ahead=start, control=control))
 
 
-def _stacked(task: AtScale) -> Result:
+def solve_fixed(problem: Problem, sigma: float, theta: Array | None = None) -> Result:
+    """Minimise as :func:`plan_fixed` says."""
+    plan = plan_fixed(problem, sigma, theta)
+    return plan.ended(plan.solve())
+
+
+def _stacked(task: AtScale) -> Plan:
     problem = task.problem
     start = problem.start() if task.warm is None else task.warm
-    return solve_stacked(
-        task.objective, start, problem.control, method=problem.method, warm=task.warm is not None
-    )
+    solve = partial(
+        solve_stacked, task.objective, start, problem.control,
+        method=problem.method, warm=task.warm is not None,
+    )  # fmt: skip
+    return Plan(solve)
 
 
-def _by_column(task: AtScale) -> Result:
+def _by_column(task: AtScale) -> Plan:
     start = np.zeros(task.problem.size) if task.warm is None else task.warm
-    return solve_by_column(task.objective, start, task.problem.control)
+    return Plan(partial(solve_by_column, task.objective, start, task.problem.control))
 
 
 def _is_parabola(task: AtScale) -> bool:
@@ -155,7 +164,7 @@ def nearer(problem: Problem, objective: Objective, theta: Array, warm: bool) -> 
     return Ahead(theta, metric)
 
 
-def with_raw(found: Result, ahead: Ahead, control: Control) -> Result:
+def with_raw(found: Result, *, ahead: Ahead, control: Control) -> Result:
     """Add the raw predictions of a start that was the minimum."""
     if control.n_iter == 0 and ahead.raw is not None and np.array_equal(found.x, ahead.theta):
         found.raw = ahead.raw

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import scipy.optimize
 from scipy.optimize import OptimizeResult
@@ -131,3 +131,22 @@ class Result(OptimizeResult):
 def linprog(c: Array, **how: Any) -> Result:
     """Call :func:`scipy.optimize.linprog`."""
     return Result(**_linprog(c, **how))
+
+
+def _unchanged(found: Result) -> Result:
+    return found
+
+
+class Plan(NamedTuple):
+    """A minimisation whose start is known: the one call that is left. Who asks for the plan makes it.
+
+    Parameters
+    ----------
+    solve : callable
+        Takes nothing and minimises.
+    ended : callable
+        Returns what becomes of its result.
+    """
+
+    solve: Callable[[], Result]
+    ended: Callable[[Result], Result] = _unchanged

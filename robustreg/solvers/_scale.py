@@ -18,7 +18,7 @@ from robustreg.solvers._even_slopes import least_square
 from robustreg.solvers._fixed_scale import nearer, solve_fixed, with_raw
 from robustreg.solvers._plan import solve_piecewise
 from robustreg.solvers._problem import NARROW, Problem
-from robustreg.solvers._result import Result
+from robustreg.solvers._result import Plan, Result
 from robustreg.solvers._smooth import on_sample, solve_smooth
 
 #: scales, in spreads of y, at which it is asked whether the scale is zero
@@ -36,8 +36,8 @@ FARTHEST = 80.0
 NOTHING = 1e-11
 
 
-def solve_joint(problem: Problem, kappa: float, theta: Array | None = None) -> Result:
-    """Minimise over coefficients and scale; the last entry of ``x`` is the scale, 0 included.
+def plan_joint(problem: Problem, kappa: float, theta: Array | None = None) -> Plan:
+    """Return what minimises over coefficients and scale; the last entry of ``x`` is the scale, 0 included.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def solve_joint(problem: Problem, kappa: float, theta: Array | None = None) -> R
         Warm start, the scale last.
     """
     if problem.penalty.by_column:
-        return _joint_by_column(problem, kappa, theta)
+        return Plan(partial(_joint_by_column, problem, kappa, theta))
     objective, control = problem.joint(kappa), problem.control
     warm = theta is not None and theta[-1] > 0
     begun = control.n_iter
@@ -58,11 +58,22 @@ def solve_joint(problem: Problem, kappa: float, theta: Array | None = None) -> R
     ahead = nearer(problem, objective, start, warm)
     hard = problem.narrow(NARROW / NARROW_JOINT)
     part = problem.phase(most=PATIENCE if hard else None)
-    found = _joint(part, objective, kappa, ahead.theta, at_least, **ahead.options)
-    found = with_raw(found, ahead, part.control)
-    if hard and found.status in (1, 2) and found.x[-1] > 0:
-        found = _balanced_scale(problem, objective, kappa, found)
-    return found
+
+    def ended(found: Result) -> Result:
+        found = with_raw(found, ahead=ahead, control=part.control)
+        if hard and found.status in (1, 2) and found.x[-1] > 0:
+            found = _balanced_scale(problem, objective, kappa, found)
+        return found
+
+    return Plan(
+        partial(_joint, part, objective, kappa, ahead.theta, at_least, **ahead.options), ended
+    )
+
+
+def solve_joint(problem: Problem, kappa: float, theta: Array | None = None) -> Result:
+    """Minimise as :func:`plan_joint` says."""
+    plan = plan_joint(problem, kappa, theta)
+    return plan.ended(plan.solve())
 
 
 def _balanced_scale(problem: Problem, objective: Objective, kappa: float, found: Result) -> Result:
