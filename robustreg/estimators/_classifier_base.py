@@ -44,7 +44,7 @@ from robustreg.losses import Loss, log_sigmoid, log_softmax
 from robustreg.objective import Objective
 from robustreg.remote import sample_of
 from robustreg.remote_coordinates import prepare_table
-from robustreg.solvers import Result, solve_settled
+from robustreg.solvers import Plan, Result, plan_settled
 from robustreg.stored import in_coordinates, in_units_of_user
 from robustreg.tables import Part, Table
 
@@ -112,9 +112,9 @@ class LinearScores(CountsRounding, RemoteFit):
         return Objective(loss, data, penalty, **options)
 
     @property
-    def _settle(self) -> Callable[..., Result]:
-        """What minimises a smooth objective as the parameters say."""
-        return partial(solve_settled, method=getattr(self, "solver", "auto"))
+    def _settle(self) -> Callable[..., Plan]:
+        """What plans the minimisation of a smooth objective as the parameters say."""
+        return partial(plan_settled, method=getattr(self, "solver", "auto"))
 
 
 class LinearClassifier(ClassifierMixin, FitsFarRows, LinearScores):

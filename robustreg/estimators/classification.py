@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -60,31 +60,33 @@ class EntropyClassifier(ProbabilityClassifier):
             start = np.zeros((n_scores, data.size + data.intercept))
         if not (loss.convex or warm) and control.left > 1:
             # Far from its optimum the loss is flat; cross-entropy is not, and ends close.
-            found = self._solve(entropy, prepared, start, control.phase(spare=1))
+            found = self._solver(entropy, prepared, start, control.phase(spare=1))()
             if control.stopped:
                 return found
             start, warm = found.x, True
-        found = self._solve(loss, prepared, start, control, warm=warm)
+        found = self._solver(loss, prepared, start, control, warm=warm)()
         if found.growing:
             found.advice = SEPARABLE
         return found
 
-    def _solve(
+    def _solver(
         self, loss: Loss, prepared: Prepared, start: Array, control: Control, **options: Any
-    ) -> Result:
+    ) -> Callable[[], Result]:
+        """Return what minimises a loss: of one score, of several labels or of several classes."""
         data, mass = prepared.data, prepared.units.mass
-        solve = partial(self._settle, endless=loss.endless, **options)
+        plan = partial(self._settle, endless=loss.endless, **options)
         if data.y.ndim == 2 and self._penalty(1.0).joins_outputs:
-            return self._solve_labels(loss, prepared, start, solve, control)
+            return partial(self._solve_labels, loss, prepared, start, plan, control)
         if data.y.ndim == 2:
-            return solve_each(self._columns(loss, prepared), start, solve, control)
+            return partial(solve_each, self._columns(loss, prepared), start, plan, control)
         if len(start) == 1:
-            return solve_each([self._objective(loss, data, mass)], start, solve, control)
+            one = self._objective(loss, data, mass)
+            return partial(solve_each, [one], start, plan, control)
         make = partial(self._objective, data=data, mass=mass)
-        return solve_together(loss, make, start, solve, control)
+        return partial(solve_together, loss, make, start, plan, control)
 
     def _solve_labels(
-        self, loss: Loss, prepared: Prepared, start: Array, solve: Any, control: Control
+        self, loss: Loss, prepared: Prepared, start: Array, plan: Any, control: Control
     ) -> Result:
         """Minimise the losses of several labels together, whose coefficients share their penalty."""
         data, factors = prepared.data, np.ones((len(start), 2))
@@ -106,9 +108,10 @@ class EntropyClassifier(ProbabilityClassifier):
         def outputs(theta: Array) -> Array:
             return np.ascontiguousarray(theta.reshape(-1, len(start)).T)
 
-        result = solve(objective, start.T.ravel(), control.phase(view=outputs))
+        solve, ended = plan(objective, start.T.ravel(), control.phase(view=outputs))
+        result: Result = ended(solve())
         result.x = outputs(result.x)
-        return result  # type: ignore[no-any-return]
+        return result
 
     def _columns(self, loss: Loss, prepared: Prepared) -> list[Objective]:
         """Return one objective for each of several labels."""

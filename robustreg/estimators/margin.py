@@ -21,6 +21,7 @@ from robustreg.objective import Objective
 from robustreg.solvers import (
     LOSSLESS,
     Control,
+    Plan,
     Result,
     middle_by_passes,
     middle_intercept,
@@ -59,10 +60,10 @@ class MarginClassifier(LinearClassifier):
             for k in self._positive(self._n_scores(data.y))
         ]
         if loss.smooth:
-            solve = partial(self._settle, warm=warm, endless=loss.endless)
+            plan = partial(self._settle, warm=warm, endless=loss.endless)
         else:
-            solve = partial(self._exact, warm=warm, shared={} if len(sides) > 1 else None)
-        return self._advised(solve_each(sides, start, solve, control))
+            plan = partial(self._exact, warm=warm, shared={} if len(sides) > 1 else None)
+        return self._advised(solve_each(sides, start, plan, control))
 
     def _begin(self, prepared: Prepared, start: Array | None) -> Array:
         """Return the start, zero without one."""
@@ -106,27 +107,31 @@ class MarginClassifier(LinearClassifier):
         # A program is solved on dense rows: those of sparse X are made block by block.
         data = replace(prepared.data, explicit=True)
         make = partial(self._objective, data=data, mass=prepared.units.mass, factor=margin)
-        found = solve_together(MulticlassHinge(), make, start / margin, solve_multiclass, control)
+        found = solve_together(MulticlassHinge(), make, start / margin, plan_multiclass, control)
         found.x, found.fun = found.x * margin, found.fun * margin
         return self._advised(found)
 
     def _exact(
-        self, objective: Objective, theta: Array, control: Control, **options: Any
-    ) -> Result:
-        if not objective.data.here:
-            return self._exact_by_passes(objective, theta, control, **options)
-        found = solve_piecewise(objective, theta, control, **options)
-        if self.fit_intercept:
-            found.x = middle_intercept(objective, found.x)
-        return found
+        self, objective: Objective, theta: Array, control: Control, *, warm: bool, shared: Any
+    ) -> Plan:
+        here = objective.data.here
+        if here:
+            solve = partial(solve_piecewise, objective, theta, control, warm=warm, shared=shared)
+        else:
+            solve = partial(solve_kinked_by_passes, objective, theta if warm else None, control)
 
-    def _exact_by_passes(
-        self, objective: Objective, theta: Array, control: Control, *, warm: bool, **_: Any
-    ) -> Result:
-        found = solve_kinked_by_passes(objective, theta if warm else None, control)
-        if self.fit_intercept:
-            found.x = middle_by_passes(objective, found.x)
-        return found
+        def centred(found: Result) -> Result:
+            if self.fit_intercept:
+                middle = middle_intercept if here else middle_by_passes
+                found.x = middle(objective, found.x)
+            return found
+
+        return Plan(solve, centred)
+
+
+def plan_multiclass(objective: Objective, theta: Array, control: Control) -> Plan:
+    """Return what minimises the hinge loss of several classes."""
+    return Plan(partial(solve_multiclass, objective, theta, control))
 
 
 class HingeClassifier(MarginClassifier):

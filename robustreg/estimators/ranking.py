@@ -34,9 +34,9 @@ from robustreg.solvers import (
     PairProblem,
     Pairs,
     Result,
+    plan_settled,
     solve_pairs,
     solve_piecewise,
-    solve_settled,
 )
 from robustreg.stored import Stored
 
@@ -255,7 +255,8 @@ class MarginRanker(CountsRounding):
             objective = Objective(self._loss(), data, penalty)
             if objective.loss.smooth:
                 endless = objective.loss.endless
-                found = solve_settled(objective, start, control, endless=endless)
+                solve, ended = plan_settled(objective, start, control, endless=endless)
+                found = ended(solve())
             else:
                 found = solve_piecewise(objective, start, control)
             if found.get("growing"):

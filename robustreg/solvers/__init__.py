@@ -12,7 +12,7 @@ from robustreg.solvers._at_scale import (
     is_near,
 )
 from robustreg.solvers._by_passes import solve_by_passes
-from robustreg.solvers._classes import LOSSLESS, solve_each, solve_settled, solve_together
+from robustreg.solvers._classes import LOSSLESS, plan_settled, solve_each, solve_together
 from robustreg.solvers._control import Control
 from robustreg.solvers._descent_by_passes import descent_of, table_of
 from robustreg.solvers._directions import (
@@ -46,7 +46,7 @@ from robustreg.solvers._preliminary import (
 )
 from robustreg.solvers._problem import Problem
 from robustreg.solvers._program import solve_program
-from robustreg.solvers._result import Result
+from robustreg.solvers._result import Plan, Result
 from robustreg.solvers._rows import Rows
 from robustreg.solvers._scale import solve_joint, solve_mad
 from robustreg.solvers._search import Search
@@ -79,6 +79,7 @@ __all__ = [
     "PairProblem",
     "Pairs",
     "Parts",
+    "Plan",
     "Problem",
     "Rank",
     "Result",
@@ -102,6 +103,7 @@ __all__ = [
     "middle_by_passes",
     "middle_intercept",
     "newton",
+    "plan_settled",
     "principal_directions",
     "residuals_about",
     "rows_of",
@@ -118,7 +120,6 @@ __all__ = [
     "solve_program",
     "solve_rows",
     "solve_s",
-    "solve_settled",
     "solve_smooth",
     "solve_together",
     "solve_trimmed",

@@ -24,7 +24,7 @@ from robustreg.solvers._columns_by_passes import solve_columns_by_passes
 from robustreg.solvers._control import Control
 from robustreg.solvers._metrics import DenseMetric, IterativeMetric
 from robustreg.solvers._preconditioner import own_curvature
-from robustreg.solvers._result import Result
+from robustreg.solvers._result import Plan, Result
 from robustreg.solvers._separation import separated
 from robustreg.solvers._smooth import (
     choose_method,
@@ -46,10 +46,10 @@ LOSSLESS = 1e-12
 #: a subsample is solved to this gradient
 ROUGH = 1e-4
 
-Solve = Callable[..., Result]
+MakePlan = Callable[[Objective, Array, Control], Plan]
 
 
-def solve_settled(
+def plan_settled(
     objective: Objective,
     theta: Array,
     control: Control,
@@ -57,8 +57,8 @@ def solve_settled(
     method: str = "auto",
     warm: bool = False,
     endless: bool = True,
-) -> Result:
-    """Minimise a smooth objective and say whether it has a finite optimum.
+) -> Plan:
+    """Return what minimises a smooth objective and says whether it has a finite optimum.
 
     Parameters
     ----------
@@ -75,20 +75,16 @@ def solve_settled(
 
     Returns
     -------
-    Result
-        As of :func:`~robustreg.solvers.solve_smooth`; ``growing`` says that the gradient is small
+    Plan
+        Of a result as of :func:`~robustreg.solvers.solve_smooth`; ``growing`` says that the gradient is small
         but the next step is not, or that classes can be separated: no finite optimum exists.
     """
     if objective.penalty.by_column:
         if objective.data.here:
-            found = solve_by_column(objective, theta, control)
+            solve = partial(solve_by_column, objective, theta, control)
         else:
-            found = solve_columns_by_passes(objective, theta, control, warm=warm)
-        single = objective.n_outputs is None and found.status != 99
-        found.growing = (
-            endless and single and _free_separate(objective, *objective.split(found.x)[:2])
-        )
-        return found
+            solve = partial(solve_columns_by_passes, objective, theta, control, warm=warm)
+        return Plan(solve, partial(_with_free_columns, objective=objective, endless=endless))
     control, metric, known, tol = control.phase(), None, None, control.tol
     many = objective.data.n_rows * objective.size**2 > MANY_WORK
     small = None if warm or control.left < 2 else on_sample(objective)
@@ -97,7 +93,7 @@ def solve_settled(
         theta = found.x
         if control.stopped:
             found.growing = False
-            return found
+            return Plan(lambda: found)
         if keeps_metric(objective, method):
             # One step on more rows first: the Hessian is the better for it, and kept for long. Where
             # classes are separated in the sample and not in these, the step has no end.
@@ -111,10 +107,25 @@ def solve_settled(
                 metric, known = DenseMetric(here.hessian), here[:2]
             else:
                 metric = DenseMetric(more.hess(theta))
-    found = solve_smooth(
-        objective, theta, control.phase(tol=tol if many else min(tol, EXACT)),
+    solve = partial(
+        solve_smooth, objective, theta, control.phase(tol=tol if many else min(tol, EXACT)),
         method=method, at_least=int(control.n_iter == 0), metric=metric, known=known,
     )  # fmt: skip
+    judge = partial(_judged, objective=objective, method=method, tol=tol, endless=endless)
+    return Plan(solve, judge)
+
+
+def _with_free_columns(found: Result, *, objective: Objective, endless: bool) -> Result:
+    """Say of a fit with a penalty of single columns whether those that it leaves free separate the classes."""
+    single = objective.n_outputs is None and found.status != 99
+    found.growing = endless and single and _free_separate(objective, *objective.split(found.x)[:2])
+    return found
+
+
+def _judged(
+    found: Result, *, objective: Objective, method: str, tol: float, endless: bool
+) -> Result:
+    """Say of a smooth fit whether it has no end."""
     step = np.abs(_next_step(objective, found, method)).max()
     small = np.abs(found.jac).max() <= tol
     found.growing = bool(small and step > GROWING * (1 + np.abs(found.x).max()))
@@ -149,7 +160,7 @@ def _next_step(objective: Objective, found: Result, method: str) -> Array:
 
 
 def solve_each(
-    objectives: Iterable[Objective], start: Array, solve: Solve, control: Control
+    objectives: Iterable[Objective], start: Array, plan: MakePlan, control: Control
 ) -> Result:
     """Solve one problem for each output.
 
@@ -159,8 +170,8 @@ def solve_each(
         One for each output, all of one size.
     start : array of shape (n_outputs, size)
         Starts.
-    solve : callable
-        Called with an objective, its start and a control.
+    plan : callable
+        Called with an objective, its start and a control, returns the plan of one fit.
     control : Control
         Each fit may take all iterations that are left; the longest counts. It is told of the whole ``x``.
 
@@ -177,7 +188,8 @@ def solve_each(
 
     for k, objective in enumerate(objectives):
         inner = control.phase(view=partial(whole, k=k))
-        found = solve(objective, start[k], inner)
+        solve, ended = plan(objective, start[k], inner)
+        found = ended(solve())
         x[k] = found.x
         longest = max(longest, inner.n_iter)
         control.count(-inner.n_iter)
@@ -199,7 +211,7 @@ def solve_together(
     loss: Loss,
     objective: Callable[..., Objective],
     start: Array,
-    solve: Solve,
+    plan: MakePlan,
     control: Control,
 ) -> Result:
     """Solve for all outputs at once, where the loss sees differences between outputs only.
@@ -212,16 +224,16 @@ def solve_together(
         Makes the objective of a loss; called with ``n_outputs`` as well.
     start : array of shape (n_outputs, size)
         Start.
-    solve, control
+    plan, control
         As of :func:`solve_each`.
 
     Returns
     -------
     Result
-        Of ``solve``, with ``x`` of shape (n_outputs, size), each column of sum zero.
+        Of the plan, with ``x`` of shape (n_outputs, size), each column of sum zero.
     """
     if objective(loss).penalty.by_column:
-        return _whole_scores(loss, objective, start, solve, control)
+        return _whole_scores(loss, objective, start, plan, control)
     basis = helmert(len(start))
     problem = objective(Contrasts(loss), n_outputs=len(basis))
 
@@ -230,13 +242,14 @@ def solve_together(
         columns = np.vstack([u, intercept]) if problem.data.intercept else u
         return basis.T @ columns.T
 
-    found = solve(problem, (basis @ start).T.ravel(), control.phase(view=outputs))
+    solve, ended = plan(problem, (basis @ start).T.ravel(), control.phase(view=outputs))
+    found = ended(solve())
     found.x = outputs(found.x)
     return found
 
 
 def _whole_scores(
-    loss: Loss, objective: Callable[..., Objective], start: Array, solve: Solve, control: Control
+    loss: Loss, objective: Callable[..., Objective], start: Array, plan: MakePlan, control: Control
 ) -> Result:
     """Solve for all outputs themselves, each of whose coefficients a penalty may hold at zero.
 
@@ -257,7 +270,8 @@ def _whole_scores(
             [u.T, intercept - np.mean(in_units_of_user(problem.data, u, intercept)[1])]
         )
 
-    found = solve(problem, start.T.ravel(), control.phase(view=outputs))
+    solve, ended = plan(problem, start.T.ravel(), control.phase(view=outputs))
+    found = ended(solve())
     if loss.endless and found.status != 99:
         basis, (u, intercept, _) = helmert(len(start)), problem.split(found.x)
         differences = objective(Contrasts(loss), n_outputs=len(basis))

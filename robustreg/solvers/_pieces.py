@@ -204,8 +204,10 @@ def leaves_scale(objective: Objective, theta: Array, start: Array) -> bool:
 
 def has_pieces(objective: Objective) -> bool:
     """Whether a minimum is worth looking for by its pieces: few coefficients and many dense rows."""
-    line, data = getattr(objective.loss, "line", None), objective.data
-    return line is not None and data.size <= NARROW and data.dense and subsample_size(data) > 0
+    data = objective.data
+    if data.size > NARROW or not subsample_size(data) or not data.dense:
+        return False
+    return getattr(objective.loss, "line", None) is not None
 
 
 class Ahead(NamedTuple):

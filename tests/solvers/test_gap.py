@@ -8,7 +8,7 @@ from robustreg.objective import Objective
 from robustreg.penalties import L1, L2, ElasticNet, GroupLasso
 from robustreg.penalties._applied import Applied
 from robustreg.preparation import prepare
-from robustreg.solvers import Control, solve_piecewise, solve_settled
+from robustreg.solvers import Control, plan_settled, solve_piecewise
 from robustreg.solvers._by_column import solve_by_column
 from robustreg.solvers._gap import certify
 
@@ -58,7 +58,8 @@ def minimum(objective):
         return solve_piecewise(objective, start, control)
     if objective.penalty.by_column:
         return solve_by_column(objective, start, control)
-    return solve_settled(objective, start, control, endless=objective.loss.endless)
+    plan = plan_settled(objective, start, control, endless=objective.loss.endless)
+    return plan.ended(plan.solve())
 
 
 def slopes_at(objective, theta):
