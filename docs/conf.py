@@ -63,7 +63,7 @@ sphinx_gallery_conf = {
         for section in ("outliers", "tuning", "uncertainty", "classes", "more")
     ],
     "remove_config_comments": True,
-    "ignore_repr_types": r"matplotlib\.",  # the figure follows: its objects say nothing
+    "ignore_repr_types": r"matplotlib\.|robustreg\.plotting\.",  # their figures are shown
 }
 
 html_theme = "pydata_sphinx_theme"
