@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from threading import local
+from typing import Any
 
 import numpy as np
 
@@ -27,3 +29,18 @@ def scratch(use: str, shape: tuple[int, ...]) -> Array:
         if kept.nbytes <= MOST:
             all_kept[use] = kept
     return kept[:size].reshape(shape)
+
+
+def added(terms: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
+    """Return the sums of the entries of tuples; to a matrix that is a sum already the next is added in its place."""
+    waiting = iter(terms)
+    total = next(waiting)
+    own = False
+    for one in waiting:
+        pairs = zip(total, one, strict=True)
+        total = tuple([
+            np.add(a, b, out=a) if own and type(a) is np.ndarray and a.ndim == 2 else a + b
+            for a, b in pairs
+        ])  # fmt: skip
+        own = True
+    return total

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property, reduce
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 
 from robustreg._array import Array, is_sparse
-from robustreg._scratch import scratch
+from robustreg._scratch import added, scratch
 from robustreg._threads import in_order
 from robustreg.coordinates import MAX_CONDITION, Coordinates, condition_number
 from robustreg.device_rows import DeviceRows
@@ -87,8 +87,17 @@ class Block(NamedTuple):
     def moments(self) -> Array:
         """Return ``z.T @ z``."""
         X = self.X
-        inner = X.T.dot(X)
+        inner = self._squares(X)
         return _edged(inner, X.T.dot(np.ones(len(X))), float(len(X))) if self.apart else inner
+
+    def _squares(self, root: Array) -> Array:
+        """Return ``root.T @ root``, to be read before this thread's next one is asked for where ones are ``apart``.
+
+        NumPy sees the same array twice and does half the work.
+        """
+        if not (self.apart and isinstance(root, np.ndarray) and root.dtype == np.float64):
+            return np.asarray(root.T.dot(root))
+        return root.T.dot(root, out=scratch("inner", (root.shape[1], root.shape[1])))
 
     def gram(self, curvature: Array) -> Array:
         """Return ``z.T @ diag(curvature) @ z``."""
@@ -117,13 +126,13 @@ class Block(NamedTuple):
             curvature = curvature[bent]
         low, high = curvature.min(), curvature.max()
         if low == high:
-            return low * X.T.dot(X)  # NumPy sees the same array twice and does half the work
+            return np.multiply(low, inner := self._squares(X), out=inner)
         if low < 0:
             return X.T.dot(curvature[:, None] * X)
         root = np.multiply(
             np.sqrt(curvature)[:, None], X, out=X if some else scratch("taken", X.shape)
         )
-        return root.T.dot(root)
+        return self._squares(root)
 
     def grams(self, curvatures: Array) -> Array:
         """Return :meth:`gram` of each column of curvatures, stacked."""
@@ -326,12 +335,10 @@ class Data:
         some = -(-len(parts) // CHUNKS)
 
         def chunk(start: int) -> tuple[Any, ...]:
-            return reduce(
-                _add, (function(self._block(p, True)) for p in parts[start : start + some])
-            )
+            return added(function(self._block(p, True)) for p in parts[start : start + some])
 
         few = CHUNKS if len(parts) <= few else 1
-        return reduce(_add, in_order(chunk, range(0, len(parts), some), few=few))
+        return added(in_order(chunk, range(0, len(parts), some), few=few))
 
     def rowwise(self, function: Callable[[Block], Array]) -> Array:
         """Return what ``function`` says of the rows of each block, one after another: one pass."""
@@ -376,9 +383,15 @@ class Data:
         if not self.intercept:
             return gram * np.outer(scale, scale)
         cross, total = gram[-1, :-1], gram[-1, -1]
-        outer = np.outer(cross, center)
-        inner = gram[:-1, :-1] - outer - outer.T + total * np.outer(center, center)
-        return _edged(inner * np.outer(scale, scale), scale * (cross - total * center), total)
+        # inner - cross c' - c cross' + total c c', as one product of two columns each; scaled in place
+        about = cross - 0.5 * total * center
+        taken = np.column_stack([about, center]).dot(np.array([center, about]))
+        wider = _edged(taken, scale * (cross - total * center), total)
+        inner = wider[:-1, :-1]
+        np.subtract(gram[:-1, :-1], inner, out=inner)
+        inner *= scale[:, None]
+        inner *= scale
+        return wider
 
     def take(self, rows: Array, *, dense: bool = True) -> Any:
         """Return the given rows of X in the solver's coordinates, without ones for an intercept.
@@ -489,10 +502,6 @@ class Whole:
             lambda block: (block.pullback(block.y),)
         )
         return pulled
-
-
-def _add(one: tuple[Any, ...], other: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(a + b for a, b in zip(one, other, strict=True))
 
 
 def diagonal(entries: Array) -> Any:

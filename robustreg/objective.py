@@ -237,7 +237,7 @@ class Objective:
     ) -> tuple[float, Array, Any]:
         """Make value, gradient and Hessian of this function from those of the sum of losses."""
         if hessian is not None:
-            hessian = self.with_penalty(theta, hessian) / self.total
+            hessian = self._mean(theta, hessian.copy())
         if self.penalty.empty:
             return value / self.total, gradient / self.total, hessian
         size, coordinates = self._size, self.data.coordinates
@@ -307,7 +307,7 @@ class Objective:
             return 0.5 * (columns + columns.T)
         alike = self._alike(self._curved)
         if alike is not None:
-            return self.with_penalty(theta, alike) / self.total
+            return self._mean(theta, alike)
         part = self._curvature(theta)
         known = raw if self._basis is None else None
         if known is not None and self.data.single:
@@ -315,12 +315,18 @@ class Objective:
         else:
             sums = self.data.sum(replace(part, known=known), FEW_GRAMS)
         hessian = self._assemble(sums)
-        return self.with_penalty(theta, hessian) / self.total
+        return self._mean(theta, hessian)
 
     def hess_alike(self, theta: Array, bend: float | None) -> Array | None:
         """Dense Hessian where the curvature of each row is ``bend``; None where that or inner products are not known."""
         alike = self._alike(bend)
-        return None if alike is None else self.with_penalty(theta, alike) / self.total
+        return None if alike is None else self._mean(theta, alike)
+
+    def _mean(self, theta: Array, hessian: Array) -> Array:
+        """Make the Hessian of this function of that of the sum of losses, in its place."""
+        hessian = self.with_penalty(theta, hessian)
+        hessian /= self.total
+        return hessian
 
     @cached_property
     def _curved(self) -> float | None:
@@ -331,7 +337,8 @@ class Objective:
         moments = self.data.moments
         if bend is None or moments is None:
             return None
-        return np.asarray(bend * self.data.gram_inward(moments))
+        inner = self.data.gram_inward(moments)
+        return np.multiply(bend, inner, out=None if inner is moments else inner)
 
     def _curvature(self, theta: Array) -> Curvature:
         """Return the pass for what :meth:`_assemble` puts together."""
@@ -359,11 +366,11 @@ class Objective:
         return hessian
 
     def with_penalty(self, theta: Array, hessian: Array) -> Array:
-        """Add the Hessian of the penalty to that of the sum of losses."""
+        """Add the Hessian of the penalty to that of the sum of losses, in its place."""
         if self.penalty.empty:
             return hessian
         coordinates, bend = self.data.coordinates, self._bend
-        hessian, outputs, end = hessian.copy(), self._outputs, self._size
+        outputs, end = self._outputs, self._size
         if bend is not None and bend.ndim > 1:
             for k in range(outputs):
                 hessian[k:end:outputs, k:end:outputs] += bend

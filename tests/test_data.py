@@ -347,6 +347,25 @@ def test_gram_matrices(matrix):
     )
 
 
+def test_sums_over_blocks_leave_what_they_add_up_as_it_was():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40_000, 40)) + 3.0
+    data = replace(prepare(X, X[:, 0])[0], moments=None)
+    kept, counts, seen = np.ones((2, 2)), np.ones(3), []
+
+    def function(block):
+        seen.append(block.moments())
+        return kept, counts, 2.0, [len(block.y)], seen[-1]
+
+    total = data.sum(function, few=100)
+    assert len(seen) > 2 and np.all(kept == 1.0) and np.all(counts == 1.0)
+    assert np.all(total[0] == len(seen)) and np.all(total[1] == len(seen))
+    assert total[2] == 2.0 * len(seen) and len(total[3]) == len(seen) and sum(total[3]) == 40_000
+    whole = np.column_stack([X, np.ones(len(X))])
+    assert_allclose(total[4], whole.T @ whole, rtol=1e-12)
+    assert_allclose(np.sum(seen, axis=0), whole.T @ whole, rtol=1e-12)
+
+
 def test_passes_are_counted_by_the_share_of_the_rows():
     X, y, _ = sample(n=1000)
     data, _ = prepare(X, y)

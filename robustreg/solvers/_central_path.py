@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robustreg._array import Array
+from robustreg._scratch import scratch
 from robustreg.solvers._cholesky import cholesky, solve_factored
 from robustreg.solvers._rows import Rows
 
@@ -134,9 +135,10 @@ def _about(X: Array, bend: Array, square: Array) -> Array:
     few = len(bend) - MOST * X.shape[1]
     order = bend.argpartition(few)
     top, mean = order[few:], float(bend[order[:few]].mean())
-    root = np.sqrt(np.maximum(bend[top] - mean, 0.0))[:, None] * X[top]
+    root = X.take(top, axis=0, out=scratch("taken", (len(top), X.shape[1])), mode="clip")
+    root *= np.sqrt(np.maximum(bend[top] - mean, 0.0))[:, None]
     inner: Array = root.T.dot(root)
-    inner += mean * square
+    inner += np.multiply(mean, square, out=scratch("inner", square.shape))
     return inner
 
 

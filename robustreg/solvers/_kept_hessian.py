@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,18 @@ SHORT = 0.3
 MOST = 1e8
 #: pairs of steps and gradient changes that correct a kept Hessian
 MEMORY = 12
+
+
+class Pair(NamedTuple):
+    """A step, the change of the gradient that it met, and their inner product.
+
+    ``solved`` is ``H^-1 turned`` by the kept Hessian H alone, where it is known.
+    """
+
+    moved: Array
+    turned: Array
+    along: float
+    solved: Any = None
 
 
 class KeptHessian:
@@ -53,14 +65,17 @@ class KeptHessian:
     def __init__(self, metric: Any = None, pays: float = SAME, worth: float = 1.0) -> None:
         self.metric, self.pays, self.worth = metric, pays, worth
         self.fresh, self.poor, self.lift, self.made = False, 0, 0.0, 0
-        #: step, change of the gradient, and the kept curvature along the step as a share of that which was met there
-        self.pairs: deque[tuple[Array, Array, float]] = deque(maxlen=MEMORY)
+        #: those along which curvature is positive
+        self.pairs: deque[Pair] = deque(maxlen=MEMORY)
+        #: the gradient that was last solved for, and ``H^-1 g`` by the kept Hessian H alone
+        self._last: tuple[Array, Array] | None = None
 
     def renew(self, metric: Any) -> None:
         """Take a Hessian at the present point."""
         self.metric, self.fresh, self.poor = metric, True, 0
         self.made += 1
         self.pairs.clear()
+        self._last = None
 
     def lift_more(self, hessian: Array | None) -> bool:
         """Lift the Hessian of the present point, a step of which leads nowhere; whether that may help."""
@@ -100,31 +115,45 @@ class KeptHessian:
             # where one Hessian was kept in vain the next would be, too: what is lost is at most what it takes
             self.worth = 1.0 if self.poor > 1 or length < SHORT else self.worth
         else:
-            share = 1.0
-            if self.worth > 1:  # where many steps are to come, which may meet ever less curvature
-                bent = float(turned @ self.metric.solve(turned))
-                share = float(moved @ turned) / bent if bent > 0 else 1.0
-            self.pairs.append((moved, turned, share))
+            along = float(moved @ turned)
+            if along > 1e-12 * np.sqrt((moved @ moved) * (turned @ turned)):
+                self.pairs.append(Pair(moved, turned, along))
 
     def solve(self, gradient: Array) -> Array:
         """Two-loop recursion of L-BFGS about the kept Hessian, scaled to the curvature that the last step met."""
+        # where many steps are to come they may meet ever less curvature
+        alone = self._alone(gradient) if self.worth > 1 else None
+        r: Array
         if not self.pairs:
-            step: Array = self.metric.solve(gradient)
-            return step
-        usable = [(s, y, float(s @ y), share) for s, y, share in self.pairs]
-        usable = [
-            (s, y, sy, share)
-            for s, y, sy, share in usable
-            if sy > 1e-12 * np.sqrt((s @ s) * (y @ y)) and share > 0
-        ]
+            r = self.metric.solve(gradient) if alone is None else alone
+            return r
         q, weights = gradient.copy(), []
-        for s, y, sy, _ in reversed(usable):
-            weight = float(s @ q) / sy
-            q -= weight * y
+        for moved, turned, along, _ in reversed(self.pairs):
+            weight = float(moved @ q) / along
+            q -= weight * turned
             weights.append(weight)
-        r = self.metric.solve(q)
-        if usable:
-            r = usable[-1][3] * r
-        for (s, y, sy, _), weight in zip(usable, reversed(weights), strict=True):
-            r += (weight - float(y @ r) / sy) * s
+        if alone is None:
+            r = self.metric.solve(q)
+        else:  # H^-1 q, of what is known
+            r = alone
+            for pair, weight in zip(reversed(self.pairs), weights, strict=True):
+                r = r - weight * pair.solved
+            newest = self.pairs[-1]
+            bent = float(newest.turned @ newest.solved)
+            r *= newest.along / bent if bent > 0 else 1.0
+        for (moved, turned, along, _), weight in zip(self.pairs, reversed(weights), strict=True):
+            r += (weight - float(turned @ r) / along) * moved
         return r
+
+    def _alone(self, gradient: Array) -> Array:
+        """Return ``H^-1 g`` by the kept Hessian alone; what it says of the newest pair follows, or is solved for."""
+        found: Array = self.metric.solve(gradient)
+        last, newest = self._last, self.pairs[-1] if self.pairs else None
+        if newest is not None and newest.solved is None:
+            if last is not None and np.array_equal(gradient - last[0], newest.turned):
+                solved = found - last[1]
+            else:
+                solved = self.metric.solve(newest.turned)
+            self.pairs[-1] = newest._replace(solved=solved)
+        self._last = gradient, found
+        return found

@@ -29,11 +29,13 @@ class DenseMetric:
         diagonal = np.abs(hessian.diagonal())
         if diagonal.min(initial=np.inf) > TINY:
             self.scale = 1 / np.sqrt(diagonal)
-            scaled = hessian * self.scale * self.scale[:, None]
+            scaled = hessian * self.scale
+            scaled *= self.scale[:, None]
         else:
             bent = diagonal > TINY
             self.scale = 1 / np.sqrt(np.where(bent, diagonal, 1.0))
-            scaled = hessian * self.scale * self.scale[:, None]
+            scaled = hessian * self.scale
+            scaled *= self.scale[:, None]
             scaled.flat[:: len(scaled) + 1] += np.where(bent, 0.0, 1.0)
         while True:
             factor = cholesky(scaled, lift)

@@ -8,6 +8,7 @@ kinks of others to where it is least. Where far more rows meet the vertices of o
 from __future__ import annotations
 
 import numpy as np
+from scipy.linalg.blas import dger
 from scipy.linalg.lapack import dgetrf, dgetri
 
 from robustreg._array import Array
@@ -73,7 +74,7 @@ def walk(rows: Rows, basis: Array, most: int | None = None) -> tuple[Array, Arra
         own = -pull.dot(inverse)
         above, below = own - upper[basis], lower[basis] - own
         beyond = np.maximum(above, below)
-        rate = beyond / np.sqrt(np.add.reduce(inverse * inverse))
+        rate = beyond / np.sqrt(np.einsum("ij,ij->j", inverse, inverse))
         leaving = int(rate.argmax())
         if beyond[leaving] <= BEYOND * jump[basis[leaving]]:
             far = beyond > BEYOND * jump[basis]
@@ -121,7 +122,8 @@ def walk(rows: Rows, basis: Array, most: int | None = None) -> tuple[Array, Arra
         side[gone], side[entering] = 1.0 if up else -1.0, 0.0
         column = inverse[:, leaving] / reach[leaving]
         reach[leaving] = 0.0
-        inverse = inverse - np.multiply.outer(column, reach)
+        # in place: the inverse is in the order of C, and so its transpose in that of Fortran
+        inverse = dger(-1.0, reach, column, a=inverse.T, overwrite_a=True).T
         inverse[:, leaving] = column
         basis[leaving] = entering
     return None

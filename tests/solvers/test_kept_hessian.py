@@ -83,3 +83,47 @@ def test_a_lift_helps_at_the_present_point_alone():
     one.metric.lift = 1e9
     assert not one.lift_more(np.eye(5))
     assert not after(kept(pays=PAYS), shrunk=0.1).lift_more(np.eye(5))
+
+
+class Counted(DenseMetric):
+    """One that counts what it solves."""
+
+    solutions = 0
+
+    def solve(self, gradient):
+        self.solutions += 1
+        return super().solve(gradient)
+
+
+@pytest.mark.parametrize("asked_between", [False, True])
+def test_where_many_steps_are_to_come_each_is_one_solution(asked_between):
+    # as the textbook has it: two loops about the kept matrix, scaled to the curvature of the last step
+    metric, pairs = Counted(np.diag([1.0, 2.0, 3.0, 4.0, 5.0])), []
+    one, at = kept(metric, pays=PAYS, worth=50.0), np.ones(5)
+    for count in range(1, 16):
+        gradient = A @ at
+        before = metric.solutions
+        step = -one.solve(gradient)
+        assert metric.solutions - before == 1 + (asked_between and count > 1)
+        assert_allclose(step, -two_loops(metric, pairs[-12:], gradient), rtol=1e-8, atol=1e-12)
+        if asked_between:  # as conjugate gradients do that it is to precondition
+            one.solve(np.arange(5.0))
+        moved = 0.3 * step + 0.1 * RNG.normal(size=5) * np.abs(step).max()
+        at = at + moved
+        turned = A @ at - gradient
+        pairs.append((moved, turned))
+        one.after(moved, turned, 1.0, 0.9, level=False, late=False)
+
+
+def two_loops(metric, pairs, gradient):
+    q, weights = gradient.copy(), []
+    for s, y in reversed(pairs):
+        weights.append((s @ q) / (s @ y))
+        q = q - weights[-1] * y
+    r = metric.solve(q)
+    if pairs:
+        s, y = pairs[-1]
+        r = r * (s @ y) / (y @ metric.solve(y))
+    for (s, y), weight in zip(pairs, reversed(weights), strict=True):
+        r = r + (weight - (y @ r) / (s @ y)) * s
+    return r
