@@ -21,6 +21,9 @@ NARROW, NARROW_EACH = 100, 6
 #: columns with the ones, classes and rows from which on it takes about two thirds of the time to multiply columns with
 #: each other, and classes with each other, before both (machine)
 COLUMNS, CLASSES, MANY = 16, 8, 1000
+#: square of the share of rates that are not zero up to which, and classes from which on, pairs of these take less time
+#: than all (machine)
+SPARSE, SEVERAL = 0.05, 16
 #: entries of X whose products could overflow where their weights do not let them
 FAR = 1e75
 #: rows whose product takes far longer than its sum with those of others
@@ -104,49 +107,84 @@ def between(block: Block, rates: Array) -> Array:
     -------
     grams : array of shape (k, q, k, q)
     """
-    (n, k), q = rates.shape, block.X.shape[1] + block.apart
+    X, apart, positive = block.X, block.apart, rates > 0
+    if not positive.all():
+        # a row of one class has no curvature
+        several = np.flatnonzero(np.count_nonzero(positive, axis=1) > 1)
+        X, rates, positive = X[several], rates[several], positive[several]
+    (n, k), q = rates.shape, X.shape[1] + apart
     total = rates.sum(axis=1, keepdims=True)
     total = np.where(total > 0, total, 1.0)
+    sparse = (
+        q >= COLUMNS and k >= SEVERAL and np.count_nonzero(positive) ** 2 <= SPARSE * (n * k) ** 2
+    )
     many = q >= COLUMNS and k >= CLASSES and n >= MANY
-    each_once = many and np.abs(block.X).max() <= FAR
-    grams = (_each_once if each_once else _as_one)(block, rates, total)
+    each_once = (many or sparse) and np.abs(X).max(initial=0.0) <= FAR
+    if each_once:
+        grams = _each_once(X, apart, rates, total, _few_pairs if sparse else _all_pairs)
+    else:
+        grams = _as_one(X, apart, rates, total)
     for j in range(k):
         grams[j, :, j] = 0.0
         grams[j, :, j] = -grams[j].sum(axis=1)
     return grams
 
 
-def _as_one(block: Block, rates: Array, total: Array) -> Array:
+def _as_one(every: Array, apart: bool, rates: Array, total: Array) -> Array:
     """Return what :func:`between` does of two columns of rates, by the product of one matrix with itself."""
-    (n, k), q = rates.shape, block.X.shape[1] + block.apart
+    (n, k), q = rates.shape, every.shape[1] + apart
     roots, whole = rates / np.sqrt(total), np.zeros((k * q, k * q))
     for start in range(0, n, TOGETHER):
-        X, root = block.X[start : start + TOGETHER], roots[start : start + TOGETHER, :, None]
+        X, root = every[start : start + TOGETHER], roots[start : start + TOGETHER, :, None]
         bent = np.empty((len(X), k, q))
         np.multiply(X[:, None, :], root, out=bent[:, :, : X.shape[1]])
-        bent[:, :, X.shape[1] :] = root if block.apart else 0.0
+        bent[:, :, X.shape[1] :] = root if apart else 0.0
         bent = bent.reshape(len(X), -1)
         whole -= bent.T.dot(bent)
     return whole.reshape(k, q, k, q)
 
 
-def _each_once(block: Block, rates: Array, total: Array) -> Array:
+def _each_once(
+    every: Array, apart: bool, rates: Array, total: Array, of_pairs: Callable[..., Array]
+) -> Array:
     """Return the same, where each product of two columns and of two rates is made once."""
-    (n, k), q = rates.shape, block.X.shape[1] + block.apart
-    shares, inner = rates / total, np.zeros((q * (q + 1) // 2, k * (k - 1) // 2))
+    (n, k), q = rates.shape, every.shape[1] + apart
+    shares, inner = rates / total, np.zeros((k * (k - 1) // 2, q * (q + 1) // 2))
     step = min(TOGETHER, max(PAIRED_BYTES // (8 * sum(inner.shape)), 1))
     for start in range(0, n, step):
         rows = slice(start, start + step)
-        X = block.X[rows].T
+        X = every[rows].T
         columns = np.ones((q, X.shape[1]))
         columns[: len(X)] = X
-        weights = _pairwise(rates[rows].T, shares[rows].T, 1)
-        inner += _pairwise(columns, columns, 0).dot(weights.T)
+        inner += of_pairs(rates[rows], shares[rows], _pairwise(columns, columns, 0))
     (row, column), (one, other) = np.triu_indices(q), np.triu_indices(k, 1)
-    pairs, grams = np.empty((inner.shape[1], q, q)), np.zeros((k, q, k, q))
-    pairs[:, row, column] = pairs[:, column, row] = -inner.T
+    pairs, grams = np.empty((len(inner), q, q)), np.zeros((k, q, k, q))
+    pairs[:, row, column] = pairs[:, column, row] = -inner
     grams[one, :, other] = grams[other, :, one] = pairs
     return grams
+
+
+def _all_pairs(rates: Array, shares: Array, products: Array) -> Array:
+    """Return the sums of products, a column for each row, with the weights of each pair of classes."""
+    return _pairwise(rates.T, shares.T, 1).dot(products.T)
+
+
+def _few_pairs(rates: Array, shares: Array, products: Array) -> Array:
+    """Return the same where most rates are zero: a row is in the sums of its own pairs alone."""
+    n, k = rates.shape
+    row, one = np.nonzero(rates)
+    held, weights = [], []
+    for ahead in range(1, int(np.bincount(row).max(initial=0))):
+        same = np.flatnonzero(row[ahead:] == row[:-ahead])
+        at, a, b = row[same], one[same], one[same + ahead]
+        # pairs in the order of np.triu_indices(k, 1)
+        held.append((a * (2 * k - a - 1) // 2 + b - a - 1, at))
+        weights.append(rates[at, a] * shares[at, b])
+    if not held:
+        return np.zeros((k * (k - 1) // 2, len(products)))
+    place = tuple(np.concatenate(parts) for parts in zip(*held, strict=True))
+    pairs = sp.csr_array((np.concatenate(weights), place), shape=(k * (k - 1) // 2, n))
+    return np.asarray(pairs @ np.ascontiguousarray(products.T))
 
 
 def _pairwise(first: Array, second: Array, apart: int) -> Array:
@@ -159,8 +197,8 @@ def _pairwise(first: Array, second: Array, apart: int) -> Array:
 
 def _mixed(grams: Array, basis: Array) -> tuple[Array, ...]:
     """Return the matrices of each row of a basis with itself and those after it, from those of its columns."""
-    mixed = np.tensordot(np.tensordot(basis, grams, (1, 0)), basis, (2, 1))
-    return tuple(mixed[j, :, :, j:].transpose(2, 0, 1) for j in range(len(basis)))
+    mixed = np.matmul(basis, np.tensordot(basis, grams, (1, 0)))
+    return tuple(mixed[j, :, j:].transpose(1, 0, 2) for j in range(len(basis)))
 
 
 def by_pairs(block: Block, rates: Array, basis: Array) -> tuple[Array, ...]:

@@ -19,6 +19,7 @@ from robustreg.objective import Objective
 from robustreg.solvers._control import Control
 from robustreg.solvers._gap import judged, seen_at
 from robustreg.solvers._kinks import ROUNDED, gradient_of, offsets
+from robustreg.solvers._line_search import level
 from robustreg.solvers._products import Products, inner_products, sparse_products
 from robustreg.solvers._result import Result, minimize
 
@@ -50,8 +51,6 @@ PATIENCE = 10
 STEPS = 12
 #: after which its envelope is made wider by this factor
 WIDER = 3.0
-#: a step ends where the slope along it is this share of that at its beginning
-LEVEL = 0.3
 #: an envelope is found well enough where Newton promises this share of what the middle has moved by
 PROMISE = 1e-2
 
@@ -227,9 +226,8 @@ def _newton_step(
         at = problem.slopes(middle, s + length * ds, width)
         return linear + length * square + float(at @ ds)
 
-    length, first = 1.0, slope(0.0)
-    if abs(slope(1.0)) > LEVEL * abs(first):
-        length = _level(slope, first)
+    first = slope(0.0)
+    length = level(slope, first)
     g = point.g + length * change
     moved = _Point(g, point.intercept + length * shift, point.applied + length * applied)
     after = _inside(problem, middle, moved.offsets(problem), width)
@@ -256,25 +254,6 @@ def _balancing(problem: DualProblem, middle: Array, s: Array, width: float) -> f
             return shift
         low, high = (shift, high) if total < 0 else (low, shift)
     return 0.5 * (low + high)
-
-
-def _level(slope: Any, first: float) -> float:
-    """Return a length at which a convex function along a line is nearly level."""
-    low, high = (0.0, first), (1.0, slope(1.0))
-    while high[1] < 0 and high[0] < 1e6:
-        low, high = high, (2 * high[0], slope(2 * high[0]))
-    length = high[0]
-    for _ in range(30):
-        reach = high[0] - low[0]
-        if high[1] == low[1]:
-            break
-        length = low[0] - low[1] * reach / (high[1] - low[1])
-        length = min(max(length, low[0] + 0.05 * reach), high[0] - 0.05 * reach)
-        ahead = slope(length)
-        if abs(ahead) <= LEVEL * abs(first):
-            break
-        low, high = ((length, ahead), high) if ahead < 0 else (low, (length, ahead))
-    return float(length)
 
 
 def solve_dual(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import isfinite
 from typing import Any
 
@@ -16,6 +17,8 @@ SUFFICIENT = 1e-4
 TO_BOUND = 0.6
 #: the slope along a short step at which it ends, as a share of that at its beginning
 FLAT = 0.1
+#: and along one of an envelope, whose slope is a line in pieces
+LEVEL = 0.3
 #: a gradient that shrinks to this share has all but vanished, as near a minimum by Newton's step
 VANISHES = 0.01
 #: trials of a length, and those that follow a short one
@@ -149,3 +152,27 @@ class LineSearch:
             self.length = min(max(at, low[0] + 0.05 * width), high[0] - 0.05 * width)
         else:
             self.length = 2 * low[0]
+
+
+def level(slope: Callable[[float], float], first: float) -> float:
+    """Return a length at which a convex function along a line is nearly level, 1 if it is there.
+
+    ``first`` is its slope at length 0.
+    """
+    low, high = (0.0, first), (1.0, slope(1.0))
+    if abs(high[1]) <= LEVEL * abs(first):
+        return 1.0
+    while high[1] < 0 and high[0] < 1e6:
+        low, high = high, (2 * high[0], slope(2 * high[0]))
+    length = high[0]
+    for _ in range(30):
+        reach = high[0] - low[0]
+        if high[1] == low[1]:
+            break
+        length = low[0] - low[1] * reach / (high[1] - low[1])
+        length = min(max(length, low[0] + 0.05 * reach), high[0] - 0.05 * reach)
+        ahead = slope(length)
+        if abs(ahead) <= LEVEL * abs(first):
+            break
+        low, high = ((length, ahead), high) if ahead < 0 else (low, (length, ahead))
+    return float(length)

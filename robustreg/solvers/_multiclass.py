@@ -1,40 +1,33 @@
 """Exact minima of the hinge loss of several classes at once (Crammer and Singer, 2001).
 
-Row i costs w_i max_k g_ik with g_ik = [k != y_i] + f_k - f_{y_i}. Its dual point is how it divides
-its weight between the classes that attain the maximum. An interior point finds which classes those
-are; the coefficients are then solved from these ties alone, to rounding.
+Which classes share a row's weight is found by proximal points where rows are many and few of them
+undecided, and by an interior point elsewhere; the coefficients are then solved from these ties alone,
+to rounding.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from robustreg._array import Array
-from robustreg.losses import SeparableLoss
-from robustreg.losses._contrasts import Contrasts, helmert
 from robustreg.objective import Objective
 from robustreg.solvers._control import Control
-from robustreg.solvers._gap import Certificate, Seen, judged
-from robustreg.solvers._kinks import more_than_rounding
 from robustreg.solvers._metrics import DenseMetric
+from robustreg.solvers._multiclass_problem import CLOSED, Found, Problem, balanced
 from robustreg.solvers._newton import newton
-from robustreg.solvers._programs import FAR, conjugate, lengths, solve_equations, spanning
+from robustreg.solvers._programs import FAR, lengths, solve_equations, spanning
+from robustreg.solvers._proximal_classes import pays, proximal_point
 from robustreg.solvers._result import Result, minimize
 
 #: an interior point is this close to the optimum when it stops
 GAP = 1e-13
-#: a duality gap of this share of the value is rounding
-CLOSED = 1e-14
 #: and one of this share says that the interior point has ended elsewhere
 LEFT = 1e-11
 #: the last temperature of a softmax, and steps at each
 COLDEST, SOFT = 1e-10, 60
-#: what rounding leaves of scores of size one
-ROUNDING = 64 * float(np.finfo(float).eps)
 #: steps without gain after which it stops
 PATIENCE = 5
 #: curvature of a penalty, in standardised units, beside which losses of size one are all that counts
@@ -50,142 +43,6 @@ IDLE = 3
 MOST_TIES = 6
 #: times that ties are dropped and added until they fit
 ROUNDS = 5
-
-
-@dataclass(eq=False)
-class _Local(SeparableLoss):
-    """What a row adds to Newton's equations: y holds its slopes, or its rates of change.
-
-    With rates r of the classes the curvature is ``diag(r) - r r' / sum(r)``.
-    """
-
-    def terms(self, y: Array, raw: Array) -> tuple[Array, Array]:
-        return (y * raw).sum(axis=1), y
-
-    def product(self, y: Array, raw: Array, d_raw: Array) -> Array:
-        top, change = y.argmax(axis=1), d_raw + 0.0 * y
-        change = change - np.take_along_axis(change, top[:, None], axis=1)
-        mean = (y * change).sum(axis=1, keepdims=True) / y.sum(axis=1, keepdims=True)
-        return _balanced(y * (change - mean), top)
-
-    def rates(self, y: Array, raw: Array, weight: Array | None) -> tuple[Array, Array]:
-        return y, np.eye(y.shape[1])
-
-
-def _balanced(values: Array, top: Array) -> Array:
-    """Rows of sum zero with the entry at ``top`` taken from the others.
-
-    There nearly all of a row's weight is, and its own entry would be a difference of large numbers.
-    """
-    rows = np.arange(len(top))
-    values[rows, top] = 0.0
-    values[rows, top] = -values.sum(axis=1)
-    return values
-
-
-class _Found(NamedTuple):
-    """A point, shares of the rows, the gap between both, and the value of the point."""
-
-    theta: Array
-    shares: Array
-    gap: float
-    value: float
-
-
-@dataclass
-class _Problem:
-    """The objective of Crammer and Singer in the coordinates of contrasts."""
-
-    objective: Objective
-    label: Array
-    weight: Array
-    basis: Array
-
-    @classmethod
-    def of(cls, objective: Objective, n_classes: int) -> _Problem:
-        data = objective.data
-        weight = np.ones(data.n_rows) if data.weight is None else data.weight
-        label = data.y.astype(int)
-        return cls(objective, label, weight / objective.total, helmert(n_classes))
-
-    @cached_property
-    def length(self) -> Array:
-        """Lengths of the rows beside the median one, a column."""
-        return lengths(self.objective.data.X)[:, None]
-
-    @property
-    def has_far_rows(self) -> bool:
-        """Whether some rows are far out in X."""
-        return self.objective.data.ready and bool(self.length.max() > FAR)
-
-    @property
-    def own(self) -> Array:
-        """1 at the class of each row."""
-        return (self.label[:, None] == np.arange(self.basis.shape[1])).astype(float)
-
-    def lead(self, theta: Array, shift: float = 1.0) -> Array:
-        """Return g of each row and class; with ``shift=0`` its change along a step."""
-        scores = self.objective.raw(theta) @ self.basis
-        own = np.take_along_axis(scores, self.label[:, None], axis=1)
-        return scores - own + shift * (1.0 - self.own)
-
-    def local(self, y: Array) -> Objective:
-        data = self.objective.data.with_target(y * self.objective.total, None)
-        return replace(self.objective, loss=Contrasts(_Local()), data=data)
-
-    def missed(self, theta: Array, shares: Array) -> Array:
-        """Gradient of the objective where each row divides its weight as ``shares`` says."""
-        return self.local(_balanced(shares.copy(), self.label)).evaluate(theta).gradient
-
-    def square(self) -> Array:
-        """Hessian of the penalty."""
-        blank = np.zeros_like(self.own)
-        blank[:, 0] = 1.0  # a row with all its weight on one class has no curvature
-        return self.local(blank).hess(np.zeros(self.objective.size))
-
-    def value(self, theta: Array, lead: Array) -> float:
-        u = self.objective.data.coordinates.coef(self.objective.split(theta)[0])
-        penalty = self.objective.penalty.value_gradient(u)[0] / self.objective.total
-        return float(self.weight @ lead.max(axis=1) + penalty)
-
-    def fallen_short(self, shares: Array, lead: Array) -> tuple[float, float]:
-        """Return the loss, and by how much shares fall short of it: Fenchel's inequality row by row."""
-        # A lead of zero is one up to the rounding of its scores.
-        size = 1.0 + np.abs(lead).max(axis=1, keepdims=True)
-        zero = np.abs(lead) <= ROUNDING * size
-        exact, lead = np.where(zero, lead, 0.0), np.where(zero, 0.0, lead)
-        lost = self.weight * lead.max(axis=1)
-        left = self.weight * exact.max(axis=1) - (shares * exact).sum(axis=1)
-        missed = float(np.maximum(lost - (shares * lead).sum(axis=1), 0.0).sum())
-        return float(lost.sum()), missed + more_than_rounding(left, zero.any(axis=1), 0.0)
-
-    def certified(self, theta: Array, shares: Array, lead: Array) -> Certificate:
-        """Certify a point by the shares of the rows."""
-        # What the class of a row has is the rest of its weight. Shares that are dual points stay as they are: in rows far
-        # out in X, and beside a slight penalty, their last places count.
-        shares = np.where(self.own > 0, 0.0, np.maximum(shares, 0.0))
-        taken = shares.sum(axis=1) / self.weight
-        shares /= np.where(taken > 1 + ROUNDING, taken, 1.0)[:, None]
-        lost, missed = self.fallen_short(shares, lead)
-        local = self.local(_balanced(shares, self.label))
-        pull = local.evaluate(theta, whole=False).gradient / self.objective.total
-        return judged(self.objective, theta, Seen(lost, missed, pull, self.constant))
-
-    def constant(self) -> float:
-        """Return the loss of equal scores, or if smaller of those that lead for the most frequent class by one."""
-        total = float(self.weight.sum())
-        return min(total, 2 * (total - float((self.weight @ self.own).max())))
-
-    def found(self, theta: Array, shares: Array, square: Array) -> _Found:
-        """Return a point with its duality gap, at least 0: what rows say, and what is unbalanced."""
-        rest, lead = self.missed(theta, shares), self.lead(theta)
-        bent = np.diag(square) > 0
-        inner = square[np.ix_(bent, bent)]
-        far = 1.0 + np.abs(theta[~bent])  # a point at zero proves nothing
-        gap = self.fallen_short(shares, lead)[1] + float(np.abs(rest[~bent]) @ far)
-        if bent.any():
-            gap += 0.5 * conjugate(inner, rest[bent])
-        return _Found(theta, shares, gap, self.value(theta, lead))
 
 
 def solve_multiclass(objective: Objective, theta: Array, control: Control) -> Result:
@@ -206,7 +63,7 @@ def solve_multiclass(objective: Objective, theta: Array, control: Control) -> Re
         ``x``, ``fun``, ``success``, ``status``, ``optimality`` (the relative gap).
     """
     assert objective.n_outputs is not None
-    whole = problem = _Problem.of(objective, objective.n_outputs + 1)
+    whole = problem = Problem.of(objective, objective.n_outputs + 1)
     square = problem.square()
     if 0 < square.max() < NEGLIGIBLE:
         objective = replace(objective, penalty=objective.penalty.scaled(0.0))
@@ -229,39 +86,53 @@ def solve_multiclass(objective: Objective, theta: Array, control: Control) -> Re
     )  # fmt: skip
 
 
-def _searched(problem: _Problem, theta: Array, square: Array, control: Control) -> _Found:
+def _searched(problem: Problem, theta: Array, square: Array, control: Control) -> Found:
     """Return the best point with its shares."""
-    found = minimize(
-        problem.objective.evaluate, theta, method=_interior_point,
-        options={"problem": problem, "control": control},
-    )  # fmt: skip
-    best = problem.found(found.x, found.shares, square)
-    if not control.stopped:
-        best = _finished(problem, found, best, square)
-        idle, at = 0, found.x
-        # A row far out in X, or weights of many sizes, can hold an interior point up, but no softmax.
-        temperature, least = 1.0, 1e-3 * float(problem.weight.sum())
-        while temperature > COLDEST and idle < IDLE and best.gap > LEFT * max(best.value, least):
-            if not control.left:
-                break
-            before = best.gap
-            try:
-                warm = _softmax(problem, at, temperature, control)
-            except FloatingPointError:
-                break
-            best = min(best, problem.found(warm.x, warm.shares, square), key=_gap)
-            best = _finished(problem, warm, best, square)
-            idle = 0 if best.gap < 0.5 * before else idle + 1
-            at, temperature = warm.x, 0.1 * temperature
+    best, at = Found(theta, np.zeros_like(problem.own), np.inf, np.inf), theta
+    bends = square.any() and pays(problem)
+    for method in (proximal_point, _interior_point) if bends else (_interior_point,):
+        try:
+            found = minimize(
+                problem.objective.evaluate, theta, method=method,
+                options={"problem": problem, "control": control, "square": square},
+            )  # fmt: skip
+        except FloatingPointError:
+            continue
+        if found.status:
+            continue
+        best, at = min(best, problem.found(found.x, found.shares, square), key=_gap), found.x
+        if control.stopped:
+            return best
+        if not problem.is_exact(best):
+            best = _finished(problem, found, best, square)
+        if _closed(problem, best):
+            return best
+    idle, temperature = 0, 1.0
+    # A row far out in X, or weights of many sizes, can hold an interior point up, but no softmax.
+    while temperature > COLDEST and idle < IDLE and not _closed(problem, best) and control.left:
+        before = best.gap
+        try:
+            warm = _softmax(problem, at, temperature, control)
+        except FloatingPointError:
+            break
+        best = min(best, problem.found(warm.x, warm.shares, square), key=_gap)
+        best = _finished(problem, warm, best, square)
+        idle = 0 if best.gap < 0.5 * before else idle + 1
+        at, temperature = warm.x, 0.1 * temperature
     return best
 
 
-def _gap(found: _Found) -> float:
+def _closed(problem: Problem, found: Found) -> bool:
+    """Whether the gap is so small that no other way need be tried."""
+    return found.gap <= LEFT * max(found.value, 1e-3 * float(problem.weight.sum()))
+
+
+def _gap(found: Found) -> float:
     """Return the gap, the largest number where there is none."""
     return np.inf if np.isnan(found.gap) else found.gap
 
 
-def _finished(problem: _Problem, found: Result, best: _Found, square: Array) -> _Found:
+def _finished(problem: Problem, found: Result, best: Found, square: Array) -> Found:
     """Return the best point on ties that shares and slacks suggest, or the one before."""
     # A class shares a row's weight where its share, of the whole, exceeds its slack. Shares
     # that move are small where the penalty is: compare them with each other as well.
@@ -285,7 +156,7 @@ def _finished(problem: _Problem, found: Result, best: _Found, square: Array) -> 
     return best
 
 
-def _softmax(problem: _Problem, theta: Array, temperature: float, control: Control) -> Result:
+def _softmax(problem: Problem, theta: Array, temperature: float, control: Control) -> Result:
     """Minimise with the maximum of a row's leads replaced by a softened one.
 
     Its gradient is the shares of a softmax, which use up each row's weight and at the minimum balance.
@@ -314,7 +185,7 @@ def _softmax(problem: _Problem, theta: Array, temperature: float, control: Contr
 
 
 def _interior_point(
-    fun: Any, x0: Array, args: Any = (), *, problem: _Problem, control: Control,
+    fun: Any, x0: Array, args: Any = (), *, problem: Problem, control: Control,
     **unused: Any,
 ) -> Result:  # fmt: skip
     """Primal-dual interior point (Mehrotra, 1992), a ``method`` for :func:`scipy.optimize.minimize`.
@@ -363,14 +234,14 @@ def _interior_point(
     if not control.stopped:
         theta, shares, slack = best
     shares = shares * (problem.weight / shares.sum(axis=1))[:, None]
-    return Result(x=theta, shares=shares, slack=slack)
+    return Result(x=theta, shares=shares, slack=slack, status=0)
 
 
 class _System:
     """The Newton equations at a point, reduced to the coefficients and factored."""
 
     def __init__(
-        self, problem: _Problem, theta: Array, shares: Array, slack: Array, missed: Array
+        self, problem: Problem, theta: Array, shares: Array, slack: Array, missed: Array
     ) -> None:
         self.problem, self.shares, self.slack, self.missed = problem, shares, slack, missed
         self.rates = shares / slack
@@ -385,7 +256,7 @@ class _System:
         Each row's shares keep their sum, so their change sums to zero.
         """
         change = products / self.slack
-        change = _balanced(change - self.part * change.sum(axis=1, keepdims=True), self.top)
+        change = balanced(change - self.part * change.sum(axis=1, keepdims=True), self.top)
         pulled = self.problem.missed(np.zeros_like(self.missed), change)
         wanted = -(self.missed + pulled)
         step = self.metric.solve(wanted)
@@ -394,7 +265,7 @@ class _System:
         rise = self.problem.lead(step, 0.0)
         rise = rise - np.take_along_axis(rise, self.top[:, None], axis=1)
         common = (self.part * rise).sum(axis=1, keepdims=True)
-        d_shares = change + _balanced(self.rates * (rise - common), self.top)
+        d_shares = change + balanced(self.rates * (rise - common), self.top)
         return step, d_shares, (products - self.slack * d_shares) / self.shares
 
 
@@ -409,7 +280,7 @@ def _room(shares: Array, d_shares: Array, slack: Array, d_slack: Array) -> float
 
 
 def _on_ties(
-    problem: _Problem, theta: Array, shares: Array, tied: Array, square: Array
+    problem: Problem, theta: Array, shares: Array, tied: Array, square: Array
 ) -> tuple[Array, Array, Array, Array]:
     """Minimise with the tied classes of a row held at one lead.
 
@@ -452,7 +323,7 @@ def _on_ties(
 
 
 def _to_next_tie(
-    problem: _Problem, direction: Array, first: Array, tied: tuple[Array, Array], left: Array
+    problem: Problem, direction: Array, first: Array, tied: tuple[Array, Array], left: Array
 ) -> tuple[Array, Array]:
     """Return the step on which the next class ties with the first of a row, and the slacks after it.
 

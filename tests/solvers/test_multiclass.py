@@ -107,7 +107,7 @@ def test_columns_of_many_sizes_are_certified(alpha):
 def test_shares_that_are_no_dual_point_prove_nothing():
     X, y = table(100, 4, 3)
     proofs = []
-    certified = _multiclass._Problem.certified
+    certified = _multiclass.Problem.certified
 
     def spoilt(self, theta, shares, lead):
         proofs.append(
@@ -115,7 +115,7 @@ def test_shares_that_are_no_dual_point_prove_nothing():
         )
         return certified(self, theta, shares, lead)
 
-    with patch.object(_multiclass._Problem, "certified", spoilt):
+    with patch.object(_multiclass.Problem, "certified", spoilt):
         clone(MODEL).fit(X, y)
     (right, negative, large), *_ = proofs
     assert right <= 1e-10
