@@ -28,9 +28,10 @@ from robustreg.solvers._sides import add_penalty, with_sides
 #: rows up to which all are one program: at 2,500 x 19 that takes three quarters of the time of folding, at 1,000 x 58 a
 #: sixth to a half, at 5,000 x 9 as much or more
 ROWS = 2_500
-#: beyond that, of many coefficients, no more rows for each, and bytes of them (at 5,000 x 500 two thirds to nine tenths of
-#: the time of folding, at 4,000 x 1,000 a third; at 5,000 x 200 and 7,500 x 500 more than it)
-FEW, BYTES = 12, 1 << 25
+#: beyond that, of many coefficients, no more rows for each, and bytes of them (at 2,500 x 150 and 3,000 x 200 half of the
+#: time of folding, of correlated columns four fifths or as much, at 5,000 x 300 three quarters or as much, at 4,000 x 1,000
+#: a third; at 5,000 x 200 four fifths, but of correlated columns more than it)
+FEW, BYTES = 20, 1 << 25
 #: beside a penalty coefficients up to which that holds: active sets of more take longer than an interior point
 PENALISED = 60
 

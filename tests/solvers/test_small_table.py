@@ -119,8 +119,9 @@ def test_large_tables_and_other_penalties_are_left_to_others():
 @pytest.mark.parametrize("loss", [Absolute(), Pinball(0.9)], ids=repr)
 @pytest.mark.parametrize("far", [False, True])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_few_rows_for_each_coefficient_are_one_program(loss, far, weighted):
-    problem = objective(loss, n=ROWS + 100, p=230, weighted=weighted)
+@pytest.mark.parametrize("p", [140, 230])
+def test_few_rows_for_each_coefficient_are_one_program(loss, far, weighted, p):
+    problem = objective(loss, n=ROWS + 100, p=p, weighted=weighted)
     if far:
         y = problem.data.y.copy()
         y[::40] = 1e9
