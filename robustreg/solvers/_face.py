@@ -8,27 +8,24 @@ better half of the residuals small, as the scale is meant to measure those.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.linalg
 
-from robustreg._array import Array, is_sparse
+from robustreg._array import Array
 from robustreg.data import Block
-from robustreg.losses import Squared
 from robustreg.objective import Objective
+from robustreg.solvers._held_columns import moves
 from robustreg.solvers._kinks import gradient_of
 from robustreg.solvers._result import Result, linprog
+from robustreg.solvers._unseen import FREE, Unseen, null_space, rows_with_ones, still_loose
 
 #: a slope this share of its range inside its bounds is inside: programs leave errors of 1e-10
 INSIDE = 1e-8
-#: more rows than this for each coefficient are looked at by their inner products
-ENOUGH = 20
 #: more coefficients have minima, if several, of too many dimensions to be looked through
 MANY = 4096
-#: a direction in which rows do not vary has a singular value of this share of the largest
-FREE = 1e-9
 #: rows that bound the polyhedron, for each direction of it, to begin with
 BOUNDS = 20
 #: a ball inside the polyhedron that is smaller, in spreads of y, is rounding
@@ -37,6 +34,8 @@ EMPTY = 1e-11
 BEYOND = 1e-11
 #: a multiplier that is more than the tolerance of the program holds a row on its bound
 PULLS = 1e-8
+#: a gradient, as a share of the sizes that it is added up from, that is rounding
+LEVEL = 1e-11
 #: halves of the residuals that are tried; a sum that becomes smaller each time comes to an end
 HALVES = 20
 #: rounds of finding rows that bound the polyhedron, or that do not vary in it
@@ -49,7 +48,7 @@ FOUND = 1e-12
 SAME = 1e-11
 
 
-def chosen_point(objective: Objective, found: Result, left_out: float) -> Array:
+def chosen_point(objective: Objective, found: Result, left_out: Callable[[Array], float]) -> Array:
     """Return one of all minima of a sum of absolute errors, by a rule that does not know which was found.
 
     From the analytic centre of the minima, where the product of the residuals that vary is largest, those are
@@ -59,11 +58,11 @@ def chosen_point(objective: Objective, found: Result, left_out: float) -> Array:
     Parameters
     ----------
     objective : Objective
-        Of :class:`~robustreg.losses.Absolute`, its penalty L2 or nothing.
+        Of :class:`~robustreg.losses.Absolute`, with any convex penalty.
     found : Result
         A minimum, with ``slopes`` and ``zero``, as of :func:`~robustreg.solvers.solve_piecewise`.
-    left_out : float
-        Weight of the smallest residuals that do not count towards the half.
+    left_out : callable
+        Returns the weight of the smallest residuals that do not count towards the half, of those of a point.
 
     Returns
     -------
@@ -78,26 +77,29 @@ def chosen_point(objective: Objective, found: Result, left_out: float) -> Array:
     held = found.zero & (np.abs(found.slopes) < weight * (1 - INSIDE))
     if found.get("determined") and np.count_nonzero(held) == objective.size:
         return found.x
-    if not objective.penalty.empty:  # it is strictly convex in the coefficients
-        directions = np.zeros((objective.size, int(data.intercept and not held.any())))
-        directions[data.size :] = 1.0
-    else:
-        directions = _still_loose(objective, np.flatnonzero(held), np.eye(objective.size))
-    if not directions.shape[1]:
+    loose, bounds = moves(objective, found.x, found.slopes, not held.any())
+    loose = still_loose(objective, np.flatnonzero(held), loose)
+    if not loose.shape[1]:
         return found.x
     # every minimum has the residuals of the other rows on the side that their slopes say
-    face = _Face(objective, found.x, np.where(held, 0.0, -np.sign(found.slopes)))
-    theta = best = face.centre(directions)
+    side = np.where(held, 0.0, -np.sign(found.slopes))
+    unseen = Unseen(objective, loose, bounds)
+    if not unseen.directions.shape[1]:
+        return found.x
+    face = _Face(objective, found.x, side, unseen.directions, unseen.others)
+    theta = best = face.centre()
     least = np.inf
     for _ in range(HALVES):
         size = np.abs(data.y - objective.raw(theta))
-        part = better_part(size, weight, left_out)
+        part = better_part(size, weight, left_out(size))
         if not part @ size < least * (1 - 1e-9):
             break
         least, best = float(part @ size), theta
-        theta = face.cheapest(directions, part)
-    before, value = (float(weight @ np.abs(data.y - objective.raw(at))) for at in (found.x, best))
-    return best if value <= before + SAME * (before + float(weight.sum())) else found.x
+        theta = face.cheapest(part)
+    best = unseen.lift(best)
+    total = float(weight.sum())
+    before, value = (total * objective.evaluate(at)[0] for at in (found.x, best))
+    return best if value <= before + SAME * (before + total) else found.x
 
 
 def better_part(size: Array, weight: Array, left_out: float) -> Array:
@@ -114,33 +116,22 @@ def better_part(size: Array, weight: Array, left_out: float) -> Array:
     return np.where(below, weight, np.where(at, np.clip(share, 0.0, 1.0) * weight, 0.0))
 
 
-def _still_loose(objective: Objective, rows: Array, loose: Array) -> Array:
-    """Orthonormal directions of those given in which rows do not vary."""
-    q = objective.size
-    if not loose.shape[1] or not len(rows):
-        return loose
-    if len(rows) > ENOUGH * q:
-        among = np.zeros(objective.data.n_rows)
-        among[rows] = 1.0
-        data = objective.data.with_target(objective.data.y, among)
-        inner = Objective(Squared(), data, objective.penalty.scaled(0.0)).evaluate(
-            np.zeros(q), 2, whole=False
-        )[3]
-        values, vectors = np.linalg.eigh(loose.T @ inner @ loose)
-        return np.asarray(loose @ vectors[:, values <= FREE * values[-1]])
-    triangle = np.linalg.qr(rows_with_ones(objective, rows) @ loose, mode="r")
-    ranked = np.abs(np.diag(scipy.linalg.qr(triangle, mode="r", pivoting=True)[0]))
-    if len(ranked) == loose.shape[1] and ranked.min() > FREE * ranked.max():
-        return loose[:, :0]
-    _, values, right = np.linalg.svd(triangle)
-    rank = int(np.count_nonzero(values > FREE * values.max(initial=0.0)))
-    return np.asarray(loose @ right[rank:].T)
+class _Inside(NamedTuple):
+    """The end of a linear program: a step, the radius of a ball around it, and what multipliers hold.
 
+    Parameters
+    ----------
+    step : array of shape (k,)
+        In the directions of the polyhedron.
+    radius : float
+        Of the ball.
+    held : array of shape (m, k)
+        Rows, and bounds on coefficients, in these directions.
+    """
 
-def rows_with_ones(objective: Objective, rows: Array) -> Array:
-    """Return rows of X, and of ones for the intercept, as a dense array."""
-    X: Any = objective.data.take_with_ones(rows)
-    return X.toarray() if is_sparse(X) else X
+    step: Array
+    radius: float
+    held: Array
 
 
 class _Face:
@@ -154,105 +145,124 @@ class _Face:
         One of them.
     side : array of shape (n,)
         1 where a residual must not become negative, -1 where not positive, 0 where neither is asked.
+    directions : array of shape (q, k)
+        Orthonormal: in no others may it extend. :meth:`centre` leaves those in which it does.
+    bounds : array of shape (m, q)
+        Their products with the parameters must not become negative.
     """
 
-    def __init__(self, objective: Objective, theta: Array, side: Array) -> None:
+    def __init__(
+        self, objective: Objective, theta: Array, side: Array, directions: Array, bounds: Array
+    ) -> None:
         self.objective, self.theta, self.side = objective, theta, side
+        self.directions, self.bounds = directions, bounds
         self.room = np.maximum(side * (objective.data.y - objective.raw(theta)), 0.0)
-        self.bounds = np.zeros(0, dtype=int)
+        self.space = np.maximum(bounds @ theta, 0.0)
+        self.near = np.zeros(0, dtype=int)
 
-    def centre(self, directions: Array) -> Array:
-        """Return the analytic centre of the face in these directions."""
-        for _ in range(ROUNDS):
-            solved = self._program(directions, np.zeros(directions.shape[1]), ball=1.0)
-            if solved is None:
+    def centre(self) -> Array:
+        """Return the analytic centre."""
+        while self.directions.shape[1]:
+            inside = self._program(np.zeros(self.directions.shape[1]), ball=1.0)
+            if inside is None:
                 break
-            found, rows = solved
-            if found.x[-1] > EMPTY:
-                return self._middle(directions, found.x[:-1])
-            still = rows[np.abs(found.ineqlin.marginals) > PULLS]
-            directions = _still_loose(self.objective, still, directions)
-            if not directions.shape[1] or not len(still):
+            if inside.radius > EMPTY:
+                return self._middle(inside.step)
+            if not len(inside.held):
                 break
+            self.directions = null_space(inside.held, self.directions, 0.0)
         return self.theta
 
-    def cheapest(self, directions: Array, weight: Array) -> Array:
+    def cheapest(self, weight: Array) -> Array:
         """Return the centre of the points with the smallest sum of absolute residuals by other weights."""
-        pull = gradient_of(self.objective, -weight * self.side) @ directions
-        solved = self._program(directions, pull / (np.abs(pull).max() or 1.0), ball=0.0)
-        if solved is None:
+        inside = self._program(self._pull(weight), ball=0.0) if self.directions.shape[1] else None
+        if inside is None:
             return self.theta
-        found, rows = solved
-        still = rows[np.abs(found.ineqlin.marginals) > PULLS]
-        theta = self.theta + directions @ found.x[:-1]
-        directions = _still_loose(self.objective, still, directions)
-        if not directions.shape[1]:
-            return theta
-        return _Face(self.objective, theta, self.side).centre(directions)
+        theta, directions = self.theta + self.directions @ inside.step, self.directions
+        if len(inside.held):
+            directions = null_space(inside.held, directions, 0.0)
+        return _Face(self.objective, theta, self.side, directions, self.bounds).centre()
 
-    def _program(self, directions: Array, cost: Array, ball: float) -> tuple[Result, Array] | None:
+    def _pull(self, weight: Array) -> Array:
+        """Gradient of a sum of absolute residuals in the directions, per unit of the largest; 0 where it is rounding."""
+        pull = gradient_of(self.objective, -weight * self.side) @ self.directions
+        at = self.objective.data.outward(self.directions)
+
+        def part(block: Block) -> tuple[Array]:
+            X = np.abs(block.raw(at))
+            return (X.sum(axis=0) if block.weight is None else block.weight @ X,)
+
+        (size,) = self.objective.data.sum(part)
+        return np.where(np.abs(pull) > LEVEL * size, pull, 0.0) / (np.abs(pull).max() or 1.0)
+
+    def _program(self, cost: Array, ball: float) -> _Inside | None:
         """Minimise a cost of the step, or find the largest ball, by a linear program of few rows.
 
         The unknowns are the step and the radius of a ball around it.
         """
-        sided, y = np.flatnonzero(self.side), self.objective.data.y
+        sided, directions = np.flatnonzero(self.side), self.directions
         few = min(BOUNDS * directions.shape[1] + 100, len(sided))
-        if not len(self.bounds):
-            self.bounds = sided[np.argpartition(self.room[sided], few - 1)[:few]]
+        if not len(self.near):
+            self.near = sided[np.argpartition(self.room[sided], few - 1)[:few]]
+        bounds = self.bounds @ directions
         for _ in range(ROUNDS):
-            X = rows_with_ones(self.objective, self.bounds) @ directions
+            X = rows_with_ones(self.objective, self.near) @ directions
+            X = np.vstack([self.side[self.near, None] * X, -bounds])
+            room = np.append(self.room[self.near], self.space)
             size = np.sqrt(np.einsum("ij,ij->i", X, X))
             vary = size > FREE * size.max(initial=0.0)
-            rows, X, size = self.bounds[vary], X[vary], size[vary]
-            most = ball * (float(self.room[rows].max(initial=0.0)) or 1.0)
-            limits = np.column_stack(
-                [self.side[rows, None] * X / size[:, None], np.ones(len(rows))]
-            )
+            X, size, room = X[vary], size[vary], room[vary]
+            limits = np.column_stack([X / size[:, None], np.ones(len(X))])
             found = linprog(
-                np.append(cost, -ball), A_ub=limits, b_ub=self.room[rows] / size,
-                bounds=[(None, None)] * len(cost) + [(0.0, most)], method="highs",
+                np.append(cost, -ball), A_ub=limits, b_ub=room / size,
+                bounds=[(None, None)] * len(cost) + [(0.0, ball * (room.max(initial=0.0) or 1.0))],
+                method="highs",
                 options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
             )  # fmt: skip
-            if found.x is None and len(self.bounds) < len(sided):  # so few rows leave it open
-                more = min(10 * len(self.bounds), len(sided))
+            if found.x is None and len(self.near) < len(sided):  # so few rows leave it open
+                more = min(10 * len(self.near), len(sided))
                 nearest = np.argpartition(self.room[sided], more - 1)[:more]
-                self.bounds = np.union1d(self.bounds, sided[nearest])
+                self.near = np.union1d(self.near, sided[nearest])
                 continue
             if found.x is None:
                 return None
-            step = directions @ found.x[:-1]
-            now = self.side * (y - self.objective.raw(self.theta + step))
-            beyond = np.setdiff1d(np.flatnonzero(now < -BEYOND * (1 + self.room)), self.bounds)
+            step = found.x[:-1]
+            raw = self.objective.raw(self.theta + directions @ step)
+            now = self.side * (self.objective.data.y - raw)
+            beyond = np.setdiff1d(np.flatnonzero(now < -BEYOND * (1 + self.room)), self.near)
             if not len(beyond):
-                return found, rows
+                held = np.abs(found.ineqlin.marginals) > PULLS
+                return _Inside(step, float(found.x[-1]), X[held])
             worst = beyond[np.argsort(now[beyond])[: 10 * few]]
-            self.bounds = np.union1d(self.bounds, worst)
+            self.near = np.union1d(self.near, worst)
         return None
 
-    def _middle(self, directions: Array, step: Array) -> Array:
+    def _middle(self, step: Array) -> Array:
         """Minimise minus the sum of the logarithms of the residuals that vary, by damped Newton steps."""
-        vary = self._vary(directions)
-        value, slope, bend = self._logarithms(directions, step, vary)
+        vary = self._vary()
+        value, slope, bend = self._logarithms(step, vary)
         if not np.isfinite(bend).all():  # so flat that its inside is rounding
             return self.theta
         for _ in range(STEPS):
             change = -np.linalg.lstsq(bend, slope, rcond=None)[0]
             decrement = float(-slope @ change)
-            if not decrement > FOUND:
+            if not decrement > FOUND:  # the last step leaves the square of that
+                ahead = self._logarithms(step + change, vary)
+                step = step + change if np.isfinite(ahead[0]) else step
                 break
             length = 1.0
             while length > 1e-12:
-                ahead = self._logarithms(directions, step + length * change, vary)
+                ahead = self._logarithms(step + length * change, vary)
                 if ahead[0] <= value - 0.1 * length * decrement:
                     break
                 length *= 0.5
             else:
                 break
             step, (value, slope, bend) = step + length * change, ahead
-        return np.asarray(self.theta + directions @ step)
+        return np.asarray(self.theta + self.directions @ step)
 
-    def _vary(self, directions: Array) -> Array:
-        at = self.objective.data.outward(directions)
+    def _vary(self) -> Array:
+        at = self.objective.data.outward(self.directions)
 
         def part(block: Block) -> Array:
             return np.asarray(np.abs(block.raw(at)).max(axis=1))
@@ -260,12 +270,11 @@ class _Face:
         size = self.objective.data.rowwise(part)
         return np.asarray((size > FREE * size.max()) & (self.side != 0))
 
-    def _logarithms(
-        self, directions: Array, step: Array, vary: Array
-    ) -> tuple[float, Array, Array]:
+    def _logarithms(self, step: Array, vary: Array) -> tuple[float, Array, Array]:
         """Value, gradient and Hessian: one pass."""
+        directions, theta = self.directions, self.theta + self.directions @ step
         data = replace(self.objective.data, weight=None)
-        at, here = data.outward(directions), data.outward(self.theta + directions @ step)
+        at, here = data.outward(directions), data.outward(theta)
         weight = (
             np.ones(data.n_rows)
             if self.objective.data.weight is None
@@ -284,4 +293,12 @@ class _Face:
             return -(w @ np.log(room)), bent.T @ (w * side), bent.T @ (w[:, None] * bent)
 
         value, slope, bend = data.sum(part)
-        return float(value), slope, bend
+        bounds = self.bounds @ directions
+        free = np.einsum("ij,ij->i", bounds, bounds) > FREE**2
+        space = (self.bounds @ theta)[free]
+        if (space <= 0).any():
+            return np.inf, slope, bend
+        # together they weigh what the rows do, whatever the weights and their number
+        each, bent = float(weight.sum()) / max(len(space), 1), bounds[free] / space[:, None]
+        value -= each * float(np.log(space).sum())
+        return float(value), slope - each * bent.sum(axis=0), bend + each * bent.T @ bent

@@ -6,6 +6,7 @@ Salibian-Barrera, M. (2019). Robust statistics, section 4.4: M-estimates with a 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +24,8 @@ from robustreg.solvers._result import Result
 
 #: a slope this share of its range inside its bounds is inside
 INSIDE = 1e-6
+#: a residual, in spreads of y, that is zero where a linear program has made it so
+ON = 1e-9
 
 
 class Rank(NamedTuple):
@@ -81,11 +84,8 @@ def absolute_stage(problem: Problem, rank: Rank, theta: Array | None = None) -> 
     objective = Objective(Absolute(), problem.data, penalty)
     start, warm = np.zeros(problem.size) if theta is None else theta, theta is not None
     found = solve_piecewise(objective, start, problem.control, method="auto", warm=warm)
-    rows = left_out(objective, found, rank).weight
-    if _fits_most(objective, found, rows):
-        return Stage(found.x, 0.0, found)
-    point = chosen_point(objective, found, rank.weight)
-    return Stage(point, _scale_about(objective, found, point, rows), found)
+    point, sigma = _chosen(objective, found, rank)
+    return Stage(point, sigma, found)
 
 
 def residuals_about(problem: Problem, stage: Stage) -> Array:
@@ -118,44 +118,61 @@ def with_scale(objective: Objective, found: Result, rank: Rank, kinks: Kinks) ->
     steep = kinks.upper
     if np.any(kinks.lower + steep != 0):
         return found
-    flat, theta = Result(**{**found, "slopes": found.slopes / steep}), found.x
-    rows = left_out(objective, found, rank).weight
-    if _fits_most(objective, found, rows):
-        found.x = np.append(found.x, 0.0)
-        return found
-    if objective.penalty.euclidean:
-        theta = chosen_point(objective, flat, rank.weight)
-        theta = found.x if theta is flat.x else theta
-    found.x = np.append(found.x, _scale_about(objective, found, theta, rows))
+    steepest = float(np.max(steep))
+    flat = replace(objective, loss=Absolute(), penalty=objective.penalty.scaled(1 / steepest))
+    even = Result(**{**found, "slopes": found.slopes / steepest})
+    found.x = np.append(found.x, _chosen(flat, even, rank)[1])
     return found
 
 
-def _fits_most(objective: Objective, found: Result, rows: float) -> bool:
-    """Whether more than half of the rows are fitted exactly, and more than the ``rows`` that can always be."""
-    weight = objective.data.weight
-    exact = float(found.zero.sum() if weight is None else weight[found.zero].sum())
-    return exact > 0.5 * objective.data.total and exact > rows * (1 + 1e-12)
+def _chosen(objective: Objective, found: Result, rank: Rank) -> tuple[Array, float]:
+    """Return one of all minima and the scale of its residuals, neither of which hangs on the one that was found."""
+    data, weight = objective.data, objective.data.weight
+
+    def rows(size: Array) -> float:
+        if objective.penalty.empty:
+            return rank.weight
+        zero = size <= ON * (1 + np.abs(data.y))
+        return _left_out(objective, rank, zero | _inside(objective, found)).weight
+
+    theta = chosen_point(objective, found, rows)
+    if theta is found.x:
+        zero, size, some = (
+            found.zero,
+            np.abs(found.offsets),
+            left_out(objective, found, rank).weight,
+        )
+    else:
+        size = np.abs(data.y - objective.raw(theta))
+        zero, some = size <= ON * (1 + np.abs(data.y)), rows(size)
+    exact = float(zero.sum() if weight is None else weight[zero].sum())
+    # sums of weights carry rounding
+    if exact > 0.5 * data.total * (1 + 1e-12) and exact > some * (1 + 1e-12):
+        return theta, 0.0
+    return theta, mad(size, weight, left_out=some)
 
 
 def left_out(objective: Objective, found: Result, rank: Rank) -> Rank:
     """Return how many rows the fit passes through anyway, which with a penalty are fewer."""
     if objective.penalty.empty:
         return rank
+    return _left_out(objective, rank, found.zero | _inside(objective, found))
+
+
+def _left_out(objective: Objective, rank: Rank, on: Array) -> Rank:
+    """The same by which rows it passes through."""
+    return rank._replace(rank=min(rank.rank, rank_of(objective, np.flatnonzero(on))))
+
+
+def _inside(objective: Objective, found: Result) -> Array:
+    """Which rows are on their kinks by their slopes."""
     kinks: Any = objective.loss.kinks(objective.data.y)
     weight = 1.0 if objective.data.weight is None else objective.data.weight
     lower, upper = weight * kinks.lower, weight * kinks.upper
     edge = INSIDE * (upper - lower)
     # a solver that is at the minimum but for its tolerance has them on their kinks but for that
-    inside = (found.slopes > lower + edge) & (found.slopes < upper - edge)
-    rows = np.flatnonzero(found.zero | inside)
-    return rank._replace(rank=min(rank.rank, rank_of(objective, rows)))
-
-
-def _scale_about(objective: Objective, found: Result, theta: Array, rows: float) -> float:
-    """Return the scale of the residuals at a point as good as the minimum found, without the smallest ``rows``."""
-    data, weight = objective.data, objective.data.weight
-    residual = found.offsets if theta is found.x else data.y - objective.raw(theta)
-    return mad(residual, weight, left_out=rows)
+    inside: Array = (found.slopes > lower + edge) & (found.slopes < upper - edge)
+    return inside
 
 
 def _penalty(problem: Problem) -> Any:

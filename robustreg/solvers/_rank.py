@@ -21,7 +21,7 @@ import scipy.sparse as sp
 from robustreg._array import Array, row_slices
 from robustreg.data import diagonal
 from robustreg.objective import Objective
-from robustreg.solvers._face import rows_with_ones
+from robustreg.solvers._unseen import rows_with_ones
 
 #: rows whose inner products are taken at a time
 SOME = 128
@@ -41,16 +41,22 @@ ALIKE = 1e-2
 #: steps at the most, and operations of a decomposition for each of an entry of the rows in all of them, so that they take
 #: a tenth of its time (machine: at 5,000 x 8,000 with 2,300 entries a row)
 MOST, WORTH = 500, 1500
+#: machine: squares of so many entries are decomposed in a few hundredths of a second
+CHEAP = 3e7
 
 
 def rank_of(objective: Objective, rows: Array) -> int:
-    """Return the rank of some rows, of many its largest value."""
-    q = objective.size
-    if not len(rows) or len(rows) > 4 * q:
-        return q if len(rows) else 0
-    if not objective.data.dense:
+    """Return the rank of some rows, of very many its largest value."""
+    q, dense = objective.size, objective.data.dense
+    if not len(rows):
+        return 0
+    # repeated rows are many as well, and have the rank of one of each
+    if len(rows) > 4 * q and not (dense and len(rows) * q**2 <= CHEAP):
+        return q
+    if not dense:
         return rank_of_sparse(objective.data.take_with_ones(rows, dense=False))
-    return int(np.linalg.matrix_rank(rows_with_ones(objective, rows)))
+    X = rows_with_ones(objective, rows)
+    return int(np.linalg.matrix_rank(X if len(X) <= q else np.linalg.qr(X, mode="r")))
 
 
 def rank_of_sparse(rows: Any) -> int:

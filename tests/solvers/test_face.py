@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from numpy.testing import assert_allclose
 
+from robustreg import HuberRegressor
 from robustreg.losses import Absolute
 from robustreg.objective import Objective
 from robustreg.penalties import L2
@@ -16,7 +18,7 @@ def chosen(X, y, weight=None, left_out=0.0):
     data, _ = prepare(X, y, weight)
     objective = Objective(Absolute(), data, L2(0.0))
     found = solve_piecewise(objective, np.zeros(objective.size), Control(tol=1e-8, max_iter=100))
-    return objective, found, chosen_point(objective, found, left_out)
+    return objective, found, chosen_point(objective, found, lambda size: left_out)
 
 
 def test_the_only_minimum_is_kept():
@@ -51,3 +53,40 @@ def test_better_part_shares_what_is_equal():
     size, weight = np.array([3.0, 1.0, 2.0, 2.0]), np.array([1.0, 1.0, 1.0, 3.0])
     assert_allclose(better_part(size, weight, 0.0), [0, 1, 0.5, 1.5])
     assert_allclose(better_part(size, weight, 2.0), [0, 1, 0.75, 2.25])
+
+
+PENALTIES = {
+    "none": {},
+    "positive": {"positive": True},
+    "lasso": {"alpha": 1.0, "l1_ratio": 1.0},
+    "positive lasso": {"alpha": 1.0, "l1_ratio": 1.0, "positive": True},
+    "removed": {"penalty_weights": [0.0, np.inf, 1.0, np.inf, 0.0]},
+    "some": {"alpha": 1.0, "penalty_weights": [0.0, np.inf, 1.0, 1.0, 0.0], "positive": True},
+    "squares": {"alpha": 1.0},
+}
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_no_scale_hangs_on_the_minimum_that_was_found(name):
+    """Integers tie, so that the L1 fit is mostly not unique: rows or columns in another order, sparse, repeated."""
+    how = dict(PENALTIES[name])
+    for seed in (0, 1, 4, 6, 8):
+        rng = np.random.default_rng(seed)
+        X = rng.integers(0, 3, size=(20, 5)).astype(float)
+        X[:, 4] = X[:, 0] if seed % 4 == 0 else X[:, 4]
+        X[:, 3] = -X[:, 1] if seed % 4 == 1 else X[:, 3]
+        y = np.round(X @ [1.0, -1.0, 2.0, 0.0, 1.0] + 2 * rng.normal(size=20))
+        weight = rng.integers(1, 4, size=20).astype(float)
+        scale = HuberRegressor(**how).fit(X, y, weight).scale_
+        rows, columns = rng.permutation(20), rng.permutation(5)
+        many = np.repeat(np.arange(20), weight.astype(int))
+        turned = dict(how)
+        if "penalty_weights" in how:
+            turned["penalty_weights"] = np.array(how["penalty_weights"])[columns]
+        others = [
+            HuberRegressor(**how).fit(X[rows], y[rows], weight[rows]).scale_,
+            HuberRegressor(**turned).fit(X[:, columns], y, weight).scale_,
+            HuberRegressor(**how).fit(sp.csr_array(X), y, weight).scale_,
+            HuberRegressor(**how).fit(X[many], y[many]).scale_,
+        ]
+        assert_allclose(others, scale, rtol=1e-7, err_msg=f"seed {seed}")
