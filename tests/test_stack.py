@@ -23,8 +23,8 @@ MOST = {
     "L1": (L1Regressor(), regression(200, 5), 8, 6),
     # one file more since envelopes serve rows elsewhere as well
     "L1, many rows": (L1Regressor(), regression(40_000, 10), 14, 10),
-    "logistic": (LogisticClassifier(), classes(200, 5), 12, 10),
-    "Dice": (DiceClassifier(), classes(200, 5), 13, 10),
+    "logistic": (LogisticClassifier(), classes(200, 5), 11, 9),
+    "Dice": (DiceClassifier(), classes(200, 5), 12, 9),
     "Tukey": (RobustRegressor(loss="tukey"), regression(200, 5), 10, 8),
 }
 

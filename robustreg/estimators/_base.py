@@ -36,6 +36,7 @@ from robustreg.estimators._validation import (
     level_of_user,
     refuse_infinite,
 )
+from robustreg.far_rows import FarRows
 from robustreg.penalties import PENALTIES, Penalty
 from robustreg.preparation import prepare
 from robustreg.solvers import Control, Result
@@ -43,11 +44,24 @@ from robustreg.stored import cancels, in_units_of_user, precise_scores
 
 
 class Prepared(NamedTuple):
-    """A table as a solver sees it: rows in coordinates, the units of y, and the rank of [1, X]."""
+    """A table as a solver sees it.
+
+    Parameters
+    ----------
+    data : Data
+        Rows in coordinates.
+    units : Units
+        Of y.
+    rank : int
+        Of [1, X].
+    far : FarRows or None
+        Which rows are far out in X, where a fit is to ask; the coordinates are those of the others.
+    """
 
     data: Data
     units: Units
     rank: int
+    far: FarRows | None = None
 
 
 class DocumentedEstimator(AcceptsArrays):
@@ -312,9 +326,15 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
             "refuse": partial(refuse_infinite, self),
         }
 
-    def _known(self, prepared: Prepared) -> Result | None:
-        """Return the fit where it is known without a solver."""
+    def _known(self, prepared: Prepared, progress: Progress | None, **how: Any) -> Result | None:
+        """Return the fit where it is known without a solver, or from a fit to other rows; as `_solve_from` takes it."""
         return None
+
+    def _improved(
+        self, found: Result, prepared: Prepared, progress: Progress | None, **how: Any
+    ) -> Result:
+        """Return the fit, or a better one where others are worth to be tried; as `_solve_from` takes it."""
+        return found
 
     def _solve_from(
         self, start: Array | None, prepared: Prepared, progress: Progress | None = None, **how: Any
@@ -323,7 +343,7 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
 
         Each attempt may take ``max_iter`` iterations, and the better one is returned with its own.
         """
-        known = self._known(prepared)
+        known = self._known(prepared, progress, **how)
         if known is not None:
             return known
         told = progress if progress is not None and progress.heard else None
@@ -337,7 +357,8 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
             if control.stopped or not self._falls_short(found):
                 break
             how.pop("metric", None)
-        return min(tries, key=lambda fit: (self._falls_short(fit), fit.optimality))
+        best = min(tries, key=lambda fit: (self._falls_short(fit), fit.optimality))
+        return self._improved(best, prepared, progress, **how)
 
     def _falls_short(self, found: Result) -> bool:
         return not found.optimality <= self.tol or bool(found.get("growing", False))
@@ -436,7 +457,7 @@ class LinearRegressor(ScoreMixin, LinearModel):
         return linear(X, self.coef_, self.intercept_)
 
     def _start(self, prepared: Prepared) -> Array | None:
-        data, units, _ = prepared
+        data, units = prepared.data, prepared.units
         coef = getattr(self, "coef_", None)
         if not self.warm_start or coef is None or coef.shape != data.coordinates.center.shape:
             return None
@@ -449,7 +470,7 @@ class LinearRegressor(ScoreMixin, LinearModel):
         return start if scale is None else np.append(start, scale / units.spread)
 
     def _fitted(self, prepared: Prepared, x: Array) -> dict[str, Any]:
-        data, units, _ = prepared
+        data, units = prepared.data, prepared.units
         at = x[data.size] if data.intercept else 0.0
         coef, intercept = in_units_of_user(data, x[: data.size], at, units.spread, units.center)
         fitted = {"coef_": coef, "intercept_": float(intercept)}

@@ -37,9 +37,6 @@ class FitsFarRows(CountsRounding):
     fit_intercept: bool
     classes_: Any
 
-    #: while a fit goes on, which rows are far out in X; None where none are
-    _far: FarRows | None = None
-
     @abstractmethod
     def _score_loss(self, y: Array) -> tuple[Loss, Array, bool]:
         """Return the loss, its targets, and whether only differences of scores matter to it."""
@@ -48,25 +45,14 @@ class FitsFarRows(CountsRounding):
         data, rank, far = prepare_beside_far_rows(
             X, y, weight, intercept=self.fit_intercept, **self._preparation()
         )
-        if far is not None:
-            self._far = far
-        return Prepared(data, self._units(y, weight, mass), rank)
+        return Prepared(data, self._units(y, weight, mass), rank, far)
 
-    def _solve_from(
-        self, start: Array | None, prepared: Prepared, progress: Any = None, **how: Any
-    ) -> Result:
-        found = self._without_far_rows(prepared, progress, **how)
-        if found is None:
-            found = super()._solve_from(start, prepared, progress, **how)
-            found = self._with_far_rows(found, prepared, progress, **how)
-        return found
-
-    def _without_far_rows(self, prepared: Prepared, progress: Any, **how: Any) -> Result | None:
+    def _known(self, prepared: Prepared, progress: Any, **how: Any) -> Result | None:
         """Fit the rows that are not far out; None where there are no others, or where these matter.
 
         Rows without slope take nothing from a minimum of a convex sum of the others.
         """
-        data, far = prepared.data, self._far
+        data, far = prepared.data, prepared.far
         if far is None or data.y.ndim > 1:
             return None
         loss, target, _ = self._score_loss(data.y)
@@ -75,8 +61,8 @@ class FitsFarRows(CountsRounding):
             return None
         if len(np.unique(data.y[near])) < len(self.classes_):
             return None
-        part = prepared._replace(data=data.subset(near))
-        found = super()._solve_from(None, part, progress, **how)
+        part = prepared._replace(data=data.subset(near), far=None)
+        found = self._solve_from(None, part, progress, **how)
         rows, x = data.take_with_ones(far.rows), np.atleast_2d(found.x)
         raw = rows @ x.T
         raw = raw[:, 0] if raw.shape[1] == 1 else raw
@@ -88,15 +74,13 @@ class FitsFarRows(CountsRounding):
         found.fun *= part.data.total / data.total
         return found
 
-    def _with_far_rows(
-        self, found: Result, prepared: Prepared, progress: Any, **how: Any
-    ) -> Result:
+    def _improved(self, found: Result, prepared: Prepared, progress: Any, **how: Any) -> Result:
         """Try the coordinates that far rows choose where a fit falls short in those of the others."""
-        far, stopped = self._far, progress is not None and progress.stopped
+        far, stopped = prepared.far, progress is not None and progress.stopped
         if far is None or stopped or not self._falls_short(found):
             return found
         usual = prepared._replace(data=far.usual)
-        other = super()._solve_from(None, usual, progress, **how)
+        other = self._solve_from(None, usual._replace(far=None), progress, **how)
         worse = self._falls_short(other) or other.fun > found.fun * (1 + self.tol)
         # a gap counts what slopes leave unbalanced in the coordinates in which they were found
         least = 1.0 if self._score_loss(prepared.data.y)[0].smooth else self.tol
@@ -120,7 +104,7 @@ class FitsFarRows(CountsRounding):
 
         In those coordinates the others are rounded in units of the far rows: they take steps in their own while it is seen.
         """
-        data, far = prepared.data, cast(FarRows, self._far)
+        data, far = prepared.data, cast(FarRows, prepared.far)
         estimate = self._estimate(data.y, data.weight, data.total * prepared.units.mass)
         loss = estimate.loss
         convex = loss.smooth and loss.convex and loss.additive
@@ -149,7 +133,7 @@ class FitsFarRows(CountsRounding):
 
     def _judged(self, estimate: Estimate, prepared: Prepared, x: Array, raw: Array) -> list[Seen]:
         """Judge a smooth fit by the rows that are not far, given predictions of those that are."""
-        data, far = prepared.data, cast(FarRows, self._far)
+        data, far = prepared.data, cast(FarRows, prepared.far)
         near = np.delete(np.arange(data.n_rows), far.rows)
         rows, weight = data.take_with_ones(far.rows), None
         if data.weight is not None:
@@ -171,7 +155,7 @@ class FitsFarRows(CountsRounding):
 
     def _with_rows_drawn_in(self, prepared: Prepared, progress: Any, **how: Any) -> Result | None:
         """Fit with far rows drawn in, and let them out; None where the minimum is then not certain."""
-        data, far = prepared.data, self._far
+        data, far = prepared.data, prepared.far
         drawn = None if far is None or data.y.ndim > 1 else DrawnIn.of(data, far.rows)
         if drawn is None:
             return None
@@ -179,7 +163,8 @@ class FitsFarRows(CountsRounding):
         loss, target = estimate.loss, estimate.target
         if not (loss.convex and loss.additive):
             return None
-        found = super()._solve_from(None, prepared._replace(data=drawn.data), progress, **how)
+        inner = prepared._replace(data=drawn.data, far=None)
+        found = self._solve_from(None, inner, progress, **how)
         if self._falls_short(found):
             return None
         penalty = prepared.units.penalty(estimate.penalty, 0)
@@ -195,7 +180,7 @@ class FitsFarRows(CountsRounding):
         self, X: Any, weight: Array | None, found: Result, prepared: Prepared
     ) -> None:
         prepared = found.pop("prepared", prepared)
-        if self._far is None or prepared.data.y.ndim > 1:
+        if prepared.far is None or prepared.data.y.ndim > 1:
             super()._count_rounding(X, weight, found, prepared)
         elif self.optimality_ <= self.tol:
             self._count_far_rows(X, weight, found, prepared)
@@ -204,7 +189,7 @@ class FitsFarRows(CountsRounding):
         self, X: Any, weight: Array | None, found: Result, prepared: Prepared
     ) -> None:
         """Count what rounding costs beside rows far out in X, once these are on their sides again."""
-        data, mass, far = prepared.data, prepared.units.mass, cast(FarRows, self._far)
+        data, mass, far = prepared.data, prepared.units.mass, cast(FarRows, prepared.far)
         estimate = self._estimate(data.y, data.weight, data.total * mass)
         if not estimate.loss.additive:
             return
@@ -216,6 +201,3 @@ class FitsFarRows(CountsRounding):
         if value * (1 - self.tol) > least:
             self.coef_, value = beside.turned(self.coef_, self.intercept_, value)
         self._say_rise(1 - least / value if value > 0 else 0.0, found, has_heavy_rows(data.weight))
-
-    def _describe(self, X: Any, y: Array, weight: Array | None, found: Result) -> None:
-        self._far = None

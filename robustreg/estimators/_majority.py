@@ -85,7 +85,7 @@ class HighBreakdownRegressor(RemoteMixin):
         return prepare_majority(table, sample, units, intercept=self.fit_intercept)
 
     def _minimise(self, prepared: Prepared, start: Array | None, control: Control) -> Result:
-        data, units, rank = prepared
+        data, units, rank = prepared[:3]
         table, total = table_of(data), data.total * units.mass
         found = interpolation(table) if rank < total <= 2 * rank else None
         if found is None:

@@ -194,11 +194,12 @@ class SharedRows:
         if self._first is None or key != self._how:
             self._first, self._how = model._prepare(X, y, weight, mass), key
             return self._first
-        data, _, rank = self._first
         units = model._units(y, weight, mass)
         kept = y if weight is None or np.all(weight > 0) else y[weight > 0]
+        data = self._first.data
         data = data.with_target(units.inward(kept), data.weight)
-        return Prepared(replace(data, base=abs(units.center) / units.spread), units, rank)
+        data = replace(data, base=abs(units.center) / units.spread)
+        return self._first._replace(data=data, units=units)
 
     def of(self, model: Any, y: Array) -> Prepared:
         """Return what :meth:`prepare` does, for rows that a fit has not asked for yet."""

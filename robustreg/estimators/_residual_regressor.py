@@ -122,7 +122,7 @@ class ResidualRegressor(CountsRounding, RemoteMixin):
 
     def _kinked_objective(self, prepared: Prepared) -> Objective:
         """Return what is minimised where the loss has a kink."""
-        data, units, _ = prepared
+        data, units = prepared.data, prepared.units
         loss = self._loss()
         penalty = units.penalty(self._penalty(data.total * units.mass), loss.degree)
         return Objective(loss, data, penalty)
@@ -210,7 +210,7 @@ class ResidualRegressor(CountsRounding, RemoteMixin):
 
     def _problem(self, prepared: Prepared, control: Control | None = None) -> Problem:
         """Return what is minimised where the loss is smooth."""
-        data, units, _ = prepared
+        data, units = prepared.data, prepared.units
         loss = self._loss()
         method = choose_solver(self, loss, self.alpha)
         penalty = units.penalty(

@@ -97,7 +97,7 @@ class FitSequence:
         if self._prepared is None or key != self._key:
             self._prepared = model._prepare(X, y, weight, mass)
             # rows that were set aside belong to one fit
-            self._key = key if getattr(model, "_far", None) is None else None
+            self._key = key if self._prepared.far is None else None
             self._working = WorkingSet()
         if hasattr(model, "warm_start"):
             model.warm_start = not first and self._is_near() and model._has_one_minimum()

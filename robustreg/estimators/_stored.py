@@ -35,7 +35,7 @@ class CountsRounding(LinearModel):
     def _count_rounding(
         self, X: Any, weight: Array | None, found: Result, prepared: Prepared
     ) -> None:
-        data, units, _ = prepared
+        data, units = prepared.data, prepared.units
         if self.optimality_ > self.tol or not data.here:
             return
         x = found.x[None, : data.size + data.intercept] if found.x.ndim == 1 else found.x

@@ -516,7 +516,7 @@ class LTSRegressor(HighBreakdownRegressor):
     def _fit_majority(
         self, table: Any, prepared: Prepared, search: Search, control: Control
     ) -> Result:
-        _, units, rank = prepared
+        units, rank = prepared.units, prepared.rank
         total = table.total * units.mass
         least = float(np.floor(0.5 * (total + rank + 1)))
         h = float(np.floor(2 * least - total + 2 * (total - least) * self.coverage + 1e-9))

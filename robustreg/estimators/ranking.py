@@ -248,7 +248,7 @@ class MarginRanker(CountsRounding):
         return kept[listed[0]], kept[listed[1]]
 
     def _minimise(self, prepared: Prepared, start: Array | None, control: Control) -> Result:
-        data, units, _ = prepared
+        data, units = prepared.data, prepared.units
         start = np.zeros(data.size) if start is None else start
         if self._penalty(1.0).by_column:
             penalty = units.penalty(self._penalty(data.total * units.mass), 0)

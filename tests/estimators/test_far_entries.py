@@ -665,3 +665,16 @@ def test_separated_classes_beside_a_far_row_leave_no_loss():
     model = HingeClassifier(squared=True, alpha=0.0)
     certified = fitted(model, X, y)
     assert not certified or exact_objective(model, X, y) <= 1e-12
+
+
+def test_a_fit_that_was_broken_off_leaves_no_far_rows_to_the_next(monkeypatch):
+    X, y = table(1e12, 0)
+    X, y, model = X[::-1], y[::-1], LogisticClassifier()
+    with monkeypatch.context() as broken:
+        broken.setattr(LogisticClassifier, "_store", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            model.fit(X, y)
+    rng = np.random.default_rng(1)
+    near, labels = rng.standard_normal((40, X.shape[1])), np.repeat(np.unique(y), 20)
+    model.fit(near, labels)
+    assert_array_equal(model.coef_, LogisticClassifier().fit(near, labels).coef_)
