@@ -39,7 +39,7 @@ from robustreg.estimators._validation import (
 from robustreg.far_rows import FarRows
 from robustreg.penalties import PENALTIES, Penalty
 from robustreg.preparation import prepare
-from robustreg.solvers import Control, Result
+from robustreg.solvers import Control, Plan, Result
 from robustreg.stored import cancels, in_units_of_user, precise_scores
 
 
@@ -179,8 +179,8 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
         """Return the units in which the solver sees y."""
 
     @abstractmethod
-    def _minimise(self, prepared: Prepared, start: Array | None, control: Control) -> Result:
-        """Solve; ``x`` holds the parameters, ``advice`` what else there is to say of them."""
+    def _plan(self, prepared: Prepared, start: Array | None, control: Control) -> Plan:
+        """Return what solves; ``x`` of its result holds the parameters, ``advice`` what else there is to say of them."""
 
     @abstractmethod
     def _start(self, prepared: Prepared) -> Array | None:
@@ -296,7 +296,7 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
         return False
 
     def _shared(self, prepared: Prepared) -> dict[str, Any]:
-        """Return what fits that differ in their loss alone have in common, as `_minimise` takes it."""
+        """Return what fits that differ in their loss alone have in common, as `_plan` takes it."""
         return {}
 
     def _has_one_minimum(self) -> bool:
@@ -350,7 +350,8 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
         tries = []
         for at in (None,) if start is None else (start, None):
             control = Control(self.tol, self.max_iter, told)
-            found = self._minimise(prepared, at, control, **how)
+            solve, ended = self._plan(prepared, at, control, **how)
+            found = ended(solve())
             # one that found nothing to gain was one, too, but not where it was known
             found.nit = max(control.n_iter, int(at is None))
             tries.append(found)

@@ -26,7 +26,7 @@ from robustreg.penalties import L2, Penalty
 from robustreg.preparation import prepare_robust
 from robustreg.remote import TableData, whole
 from robustreg.remote_majority import prepare_majority
-from robustreg.solvers import Control, Result, Search, interpolation, table_of
+from robustreg.solvers import Control, Plan, Result, Search, interpolation, table_of
 from robustreg.tables import Part
 from robustreg.tables import Table as Rows
 
@@ -84,17 +84,23 @@ class HighBreakdownRegressor(RemoteMixin):
     ) -> tuple[TableData, int]:
         return prepare_majority(table, sample, units, intercept=self.fit_intercept)
 
-    def _minimise(self, prepared: Prepared, start: Array | None, control: Control) -> Result:
+    def _plan(self, prepared: Prepared, start: Array | None, control: Control) -> Plan:
         data, units, rank = prepared[:3]
         table, total = table_of(data), data.total * units.mass
-        found = interpolation(table) if rank < total <= 2 * rank else None
-        if found is None:
-            if total <= 2 * rank:
-                weighted = data.weight is not None or total != data.n_rows
-                raise ValueError(self._too_few(total, rank, weighted))
-            random = check_random_state(self.random_state)
-            rng = np.random.default_rng(random.randint(np.iinfo(np.int32).max))
-            found = self._fit_majority(table, prepared, Search(self.n_starts, rng), control)
+        ended = partial(self._advised, y=data.y)
+        exact = interpolation(table) if rank < total <= 2 * rank else None
+        if exact is not None:
+            return Plan(lambda: exact, ended)
+        if total <= 2 * rank:
+            weighted = data.weight is not None or total != data.n_rows
+            raise ValueError(self._too_few(total, rank, weighted))
+        random = check_random_state(self.random_state)
+        rng = np.random.default_rng(random.randint(np.iinfo(np.int32).max))
+        search = Search(self.n_starts, rng)
+        return Plan(partial(self._fit_majority, table, prepared, search, control), ended)
+
+    def _advised(self, found: Result, *, y: Array) -> Result:
+        """Say so where another minimum is likely to be lower."""
         if found.hits == 1 and not found.exhaustive and found.sigma > 0:
             found.advice = (
                 "the best optimum was found from one start only, or by one of two searches, so a better "
@@ -102,7 +108,7 @@ class HighBreakdownRegressor(RemoteMixin):
             )
         residual = found.pop("residual")
         if residual is not None:
-            found.raw = data.y - residual
+            found.raw = y - residual
         return found
 
     def _too_few(self, total: float, rank: int, weighted: bool) -> str:

@@ -19,7 +19,7 @@ from robustreg.estimators._remote_fit import MANY, too_many, unserved
 from robustreg.estimators._stored import CountsRounding
 from robustreg.estimators._units import Units
 from robustreg.estimators._validation import complain
-from robustreg.losses import Huber, ResidualLoss
+from robustreg.losses import Huber, Kinks, ResidualLoss
 from robustreg.objective import Objective
 from robustreg.scales import mad
 from robustreg.solvers import (
@@ -30,6 +30,7 @@ from robustreg.solvers import (
     Joint,
     NoScale,
     Parts,
+    Plan,
     Problem,
     Rank,
     Result,
@@ -105,20 +106,24 @@ class ResidualRegressor(CountsRounding, RemoteMixin):
             return too_many(n_features)
         return ""
 
-    def _minimise_remote(self, prepared: Prepared, start: Array | None, control: Control) -> Result:
-        """Solve by passes."""
+    def _plan_remote(self, prepared: Prepared, start: Array | None, control: Control) -> Plan:
+        """Return what solves by passes."""
         loss, rank = self._loss(), rank_of(prepared)
         data: Any = prepared.data
         kinked = loss.kinks(np.zeros(1)) is not None
         scale = self._scale(prepared.units)
         if not kinked:
-            found = solve_by_passes(self._problem(prepared, control), scale, rank, start)
-            if not loss.threshold and self.scale is not None:
-                found.x = np.append(found.x, mad_by_passes(data, found.x))
-            return found
+            problem = self._problem(prepared, control)
+
+            def scaled(found: Result) -> Result:
+                if not loss.threshold and self.scale is not None:
+                    found.x = np.append(found.x, mad_by_passes(data, found.x))
+                return found
+
+            return Plan(partial(solve_by_passes, problem, scale, rank, start), scaled)
         objective = self._kinked_objective(prepared)
         start = None if start is None else start[: objective.size]
-        return absolute_by_passes(objective, start, control, rank)
+        return Plan(partial(absolute_by_passes, objective, start, control, rank))
 
     def _kinked_objective(self, prepared: Prepared) -> Objective:
         """Return what is minimised where the loss has a kink."""
@@ -136,30 +141,19 @@ class ResidualRegressor(CountsRounding, RemoteMixin):
             penalty = penalty.scaled(self.scale_)
         return Estimate(loss, penalty, y, scale=None if scale is None else self._of_errors(scale))
 
-    def _minimise(
+    def _plan(
         self,
         prepared: Prepared,
         start: Array | None,
         control: Control,
         metric: Any = None,
         stage: Stage | None = None,
-    ) -> Result:
+    ) -> Plan:
         loss = self._loss()
         if not prepared.data.here:
-            return self._minimise_remote(prepared, start, control)
+            return self._plan_remote(prepared, start, control)
         if (kinks := loss.kinks(prepared.data.y)) is not None:
-            objective, method = (
-                self._kinked_objective(prepared),
-                choose_solver(self, loss, self.alpha),
-            )
-            first = np.zeros(objective.size) if start is None else start[: objective.size]
-            found = solve_piecewise(
-                objective, first, control, method=method, warm=start is not None,
-                options=getattr(self, "solver_options", None),
-            )  # fmt: skip
-            if not objective.penalty.empty:
-                found = with_middle(objective, found, kinks)
-            return with_scale(objective, found, rank_of(prepared), kinks)
+            return self._plan_kinked(prepared, start, control, loss, kinks)
         problem = self._problem(prepared, control)
         problem.metric = metric
         scale, rank, given = self._scale(prepared.units), rank_of(prepared), stage
@@ -167,19 +161,48 @@ class ResidualRegressor(CountsRounding, RemoteMixin):
             huber = replace(problem.phase(spare=1), loss=Huber())
             # an exact L1 fit has no scale, and its coefficients know nothing of a penalty
             for near in (AboutL1(), scale):
-                plan = near.plan(huber, rank, None, stage)
-                found = plan.ended(plan.solve())
+                solve, ended = near.plan(huber, rank, None, stage)
+                found = ended(solve())
                 stage = found.get("stage", stage)
                 if found.x[-1] or problem.penalty.empty or control.stopped:
                     break
             if control.stopped:
-                return found
+                return Plan(lambda: found)
             start = found.x
         plan = scale.plan(problem, rank, start, stage)
-        found = plan.ended(plan.solve())
-        if given is not None:
+        if given is None:
+            return plan
+
+        def staged(found: Result) -> Result:
+            found = plan.ended(found)
             found.optimality = max(found.optimality, given.found.optimality)
-        return found
+            return found
+
+        return plan._replace(ended=staged)
+
+    def _plan_kinked(
+        self,
+        prepared: Prepared,
+        start: Array | None,
+        control: Control,
+        loss: ResidualLoss,
+        kinks: Kinks,
+    ) -> Plan:
+        """Return what minimises a loss with kinks, and finds the scale of its residuals."""
+        objective = self._kinked_objective(prepared)
+        first = np.zeros(objective.size) if start is None else start[: objective.size]
+        solve = partial(
+            solve_piecewise, objective, first, control, warm=start is not None,
+            method=choose_solver(self, loss, self.alpha),
+            options=getattr(self, "solver_options", None),
+        )  # fmt: skip
+
+        def scaled(found: Result) -> Result:
+            if not objective.penalty.empty:
+                found = with_middle(objective, found, kinks)
+            return with_scale(objective, found, rank_of(prepared), kinks)
+
+        return Plan(solve, scaled)
 
     def _shares(self) -> bool:
         named = SCALES.get(self.scale) if isinstance(self.scale, str) else None

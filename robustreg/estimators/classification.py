@@ -19,7 +19,7 @@ from robustreg.estimators._validation import check_real, complain
 from robustreg.losses import CrossEntropy, Focal, Logistic, Loss, Poly
 from robustreg.losses._margin import WeighedLabels
 from robustreg.objective import Objective
-from robustreg.solvers import Control, Result, beats_zero, solve_each, solve_together
+from robustreg.solvers import Control, Plan, Result, beats_zero, solve_each, solve_together
 
 SEPARABLE = (
     "A hyperplane separates the classes, or some of their samples, so the optimum is not finite: the "
@@ -46,7 +46,7 @@ class EntropyClassifier(ProbabilityClassifier):
     def _has_one_minimum(self) -> bool:
         return self._loss(len(self.classes_) > 2).convex and bool(self._penalty(1.0).convex)
 
-    def _minimise(self, prepared: Prepared, start: Array | None, control: Control) -> Result:
+    def _plan(self, prepared: Prepared, start: Array | None, control: Control) -> Plan:
         data = prepared.data
         loss = self._score_loss(data.y)[0]
         n_scores = self._n_scores(data.y)
@@ -62,12 +62,9 @@ class EntropyClassifier(ProbabilityClassifier):
             # Far from its optimum the loss is flat; cross-entropy is not, and ends close.
             found = self._solver(entropy, prepared, start, control.phase(spare=1))()
             if control.stopped:
-                return found
+                return Plan(lambda: found)
             start, warm = found.x, True
-        found = self._solver(loss, prepared, start, control, warm=warm)()
-        if found.growing:
-            found.advice = SEPARABLE
-        return found
+        return Plan(self._solver(loss, prepared, start, control, warm=warm), _advised)
 
     def _solver(
         self, loss: Loss, prepared: Prepared, start: Array, control: Control, **options: Any
@@ -129,6 +126,13 @@ class EntropyClassifier(ProbabilityClassifier):
             part = data.retargeted(Column(k, factors), float(weights.sum()) / mass)
             columns.append(self._objective(loss, part, mass))
         return columns
+
+
+def _advised(found: Result) -> Result:
+    """Say so where there is no finite minimum."""
+    if found.growing:
+        found.advice = SEPARABLE
+    return found
 
 
 class LogisticClassifier(EntropyClassifier):

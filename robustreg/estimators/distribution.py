@@ -17,7 +17,7 @@ from robustreg.estimators._estimate import Estimate
 from robustreg.estimators._remote_fit import unserved
 from robustreg.estimators._validation import check_data, check_option
 from robustreg.losses import KLDivergence, softmax
-from robustreg.solvers import Control, Result, solve_together
+from robustreg.solvers import Control, Plan, Result, solve_together
 from robustreg.tables import Part, Table
 
 #: how far from one the probabilities of a row may sum
@@ -192,13 +192,17 @@ class KLRegressor(ScoreMixin, LinearScores):
         names = tuple(range(y.shape[1]))
         return Estimate(KLDivergence(), self._penalty(total), y, scores=names, together=True)
 
-    def _minimise(self, prepared: Prepared, start: Array | None, control: Control) -> Result:
+    def _plan(self, prepared: Prepared, start: Array | None, control: Control) -> Plan:
         data, warm = prepared.data, start is not None
         if start is None:
             start = np.zeros((data.y.shape[1], data.size + data.intercept))
         make = partial(self._objective, data=data, mass=prepared.units.mass)
         settle = partial(self._settle, warm=warm)
-        found = solve_together(KLDivergence(), make, start, settle, control)
+        solve = partial(solve_together, KLDivergence(), make, start, settle, control)
+        return Plan(solve, partial(self._advised, data=data))
+
+    def _advised(self, found: Result, *, data: Any) -> Result:
+        """Say so where there is no finite minimum."""
         never = np.flatnonzero(self._most(data) == 0).tolist()
         # the intercept has no penalty, and is soon so low that no step shows it falling
         if never and (self.fit_intercept or found.growing):

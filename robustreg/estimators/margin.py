@@ -41,15 +41,15 @@ SEPARABLE = (
 class MarginClassifier(LinearClassifier):
     """Hinge losses: each class against the rest, or all classes together."""
 
-    def _minimise_against_rest(
+    def _plan_against_rest(
         self,
         loss: Loss,
         prepared: Prepared,
         start: Array | None,
         control: Control,
         factor: float = 1.0,
-    ) -> Result:
-        """Minimise a loss of the labels -1 and 1 for each class against the rest; of two once.
+    ) -> Plan:
+        """Return what minimises a loss of the labels -1 and 1 for each class against the rest; of two once.
 
         The penalty is multiplied by ``factor``.
         """
@@ -63,7 +63,7 @@ class MarginClassifier(LinearClassifier):
             plan = partial(self._settle, warm=warm, endless=loss.endless)
         else:
             plan = partial(self._exact, warm=warm, shared={} if len(sides) > 1 else None)
-        return self._advised(solve_each(sides, start, plan, control))
+        return Plan(partial(solve_each, sides, start, plan, control), self._advised)
 
     def _begin(self, prepared: Prepared, start: Array | None) -> Array:
         """Return the start, zero without one."""
@@ -93,23 +93,28 @@ class MarginClassifier(LinearClassifier):
         """Return the class that each score is for."""
         return range(n_scores) if n_scores > 1 else (1,)
 
-    def _minimise_together(
+    def _plan_together(
         self, loss: MulticlassHinge, prepared: Prepared, start: Array | None, control: Control
-    ) -> Result:
-        """Minimise the loss of all classes together.
+    ) -> Plan:
+        """Return what minimises the loss of all classes together.
 
         The solver's margin is 1: with another one coefficients are its multiples, and so is the loss.
         """
         start, margin = self._begin(prepared, start), float(loss.margin)
         if len(start) == 1:
             # Scores of two classes are opposite, half of the decision function each: its square is penalised half.
-            return self._minimise_against_rest(Hinge(margin), prepared, start, control, factor=0.5)
+            return self._plan_against_rest(Hinge(margin), prepared, start, control, factor=0.5)
         # A program is solved on dense rows: those of sparse X are made block by block.
         data = replace(prepared.data, explicit=True)
         make = partial(self._objective, data=data, mass=prepared.units.mass, factor=margin)
-        found = solve_together(MulticlassHinge(), make, start / margin, plan_multiclass, control)
-        found.x, found.fun = found.x * margin, found.fun * margin
-        return self._advised(found)
+        start = start / margin
+        solve = partial(solve_together, MulticlassHinge(), make, start, plan_multiclass, control)
+
+        def rescaled(found: Result) -> Result:
+            found.x, found.fun = found.x * margin, found.fun * margin
+            return self._advised(found)
+
+        return Plan(solve, rescaled)
 
     def _exact(
         self, objective: Objective, theta: Array, control: Control, *, warm: bool, shared: Any
@@ -255,10 +260,10 @@ class HingeClassifier(MarginClassifier):
             return MulticlassHinge()
         return SquaredHinge() if self.squared else Hinge()
 
-    def _minimise(self, prepared: Prepared, start: Array | None, control: Control) -> Result:
+    def _plan(self, prepared: Prepared, start: Array | None, control: Control) -> Plan:
         if self.multi_class == "crammer_singer":
-            return self._minimise_together(MulticlassHinge(), prepared, start, control)
-        return self._minimise_against_rest(self._loss(False), prepared, start, control)
+            return self._plan_together(MulticlassHinge(), prepared, start, control)
+        return self._plan_against_rest(self._loss(False), prepared, start, control)
 
     def _score_loss(self, y: Array) -> tuple[Loss, Array, bool]:
         several = self._n_scores(y) > 1

@@ -15,7 +15,7 @@ from robustreg.estimators._classifier_base import LinearClassifier
 from robustreg.estimators._validation import check_real
 from robustreg.losses import Dice, Logistic, Loss
 from robustreg.objective import Objective
-from robustreg.solvers import LOSSLESS, Control, Result, beats_zero, solve_each
+from robustreg.solvers import LOSSLESS, Control, Plan, Result, beats_zero, solve_each
 
 #: a score beyond which a sigmoid is 0 or 1 to all digits
 DECIDED = 37.0
@@ -39,7 +39,7 @@ SEPARABLE = (
 class OverlapClassifier(LinearClassifier):
     """The Dice loss of two classes."""
 
-    def _minimise(self, prepared: Prepared, start: Array | None, control: Control) -> Result:
+    def _plan(self, prepared: Prepared, start: Array | None, control: Control) -> Plan:
         data, mass = prepared.data, prepared.units.mass
         loss: Any = self._score_loss(data.y)[0]
         # Weights have mean one inside, and the loss is one number for all rows: its smoothing and
@@ -54,20 +54,33 @@ class OverlapClassifier(LinearClassifier):
             if control.left > 1:
                 first = self._logistic(prepared, starts, control)
                 if control.stopped:
-                    return first
+                    return Plan(lambda: first)
                 starts = _placed(dice, [starts[0], *(part.x for part in first.parts)])
         assert starts is not None
-        found, nothing = None, _limits(dice)
-        for begin in starts[:STARTS]:
-            trial = solve_each([dice], begin[None], partial(self._settle, warm=True), control)
+        nothing = _limits(dice)
+        solve = partial(self._lowest, dice, starts[:STARTS], control, nothing)
+        judge = partial(self._with_advice, dice=dice, nothing=nothing, separated=first.growing)
+        return Plan(solve, judge)
+
+    def _lowest(self, dice: Objective, starts: Array, control: Control, nothing: float) -> Result:
+        """Minimise from one start after another until the loss is below that of ``nothing``; return the lowest end."""
+        found, plan = None, partial(self._settle, warm=True)
+        for begin in starts:
+            trial = solve_each([dice], begin[None], plan, control)
             if found is None or trial.fun < found.fun:
                 found = trial
             if found.fun < nothing or not control.left:
                 break
         assert found is not None
+        return found
+
+    def _with_advice(
+        self, found: Result, *, dice: Objective, nothing: float, separated: bool
+    ) -> Result:
+        """Say so where there is no finite minimum."""
         if self.alpha == 0:
             found.growing |= found.fun <= LOSSLESS or self._decided(dice, found.x[0])
-            found.growing |= first.growing
+            found.growing |= separated
         if found.growing:
             found.advice = SEPARABLE
         elif found.status != 99 and self.fit_intercept and found.fun >= nothing * (1 - LOSSLESS):

@@ -33,6 +33,7 @@ from robustreg.solvers import (
     Control,
     PairProblem,
     Pairs,
+    Plan,
     Result,
     plan_settled,
     solve_pairs,
@@ -247,7 +248,7 @@ class MarginRanker(CountsRounding):
             )
         return kept[listed[0]], kept[listed[1]]
 
-    def _minimise(self, prepared: Prepared, start: Array | None, control: Control) -> Result:
+    def _plan(self, prepared: Prepared, start: Array | None, control: Control) -> Plan:
         data, units = prepared.data, prepared.units
         start = np.zeros(data.size) if start is None else start
         if self._penalty(1.0).by_column:
@@ -255,20 +256,27 @@ class MarginRanker(CountsRounding):
             objective = Objective(self._loss(), data, penalty)
             if objective.loss.smooth:
                 endless = objective.loss.endless
-                solve, ended = plan_settled(objective, start, control, endless=endless)
-                found = ended(solve())
+                plan = plan_settled(objective, start, control, endless=endless)
             else:
-                found = solve_piecewise(objective, start, control)
-            if found.get("growing"):
-                found.advice = ENDLESS
-            found.n_pairs = data.total * units.mass
-            return found
+                plan = Plan(partial(solve_piecewise, objective, start, control))
+
+            def advised(found: Result) -> Result:
+                found = plan.ended(found)
+                if found.get("growing"):
+                    found.advice = ENDLESS
+                found.n_pairs = data.total * units.mass
+                return found
+
+            return plan._replace(ended=advised)
         pairs = pairs_of(data.y, data.weight)
         penalty = L2(float(self.alpha) / units.mass**2)
         problem = PairProblem(self._loss(), pairs, data, penalty)
-        found = solve_pairs(problem, start, control)
-        found["n_pairs"], found["problem"] = pairs.total * units.mass**2, problem
-        return found
+
+        def with_problem(found: Result) -> Result:
+            found["n_pairs"], found["problem"] = pairs.total * units.mass**2, problem
+            return found
+
+        return Plan(partial(solve_pairs, problem, start, control), with_problem)
 
     def _store(self, found: Result, prepared: Prepared) -> None:
         super()._store(found, prepared)

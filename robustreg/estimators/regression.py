@@ -211,7 +211,7 @@ class HuberRegressor(ResidualRegressor):
 
 
 def _at_joint_scale(stage: Stage, sigma: float, prepared: Prepared) -> dict[str, Any]:
-    """Return the L1 fit of an output with the scale of all, as `_minimise` takes it."""
+    """Return the L1 fit of an output with the scale of all, as `_plan` takes it."""
     return {"stage": stage._replace(sigma=sigma / prepared.units.spread)}
 
 

@@ -17,7 +17,7 @@ from robustreg.estimators.classification import EntropyClassifier
 from robustreg.estimators.margin import MarginClassifier
 from robustreg.estimators.overlap import OverlapClassifier
 from robustreg.losses import Loss
-from robustreg.solvers import Control, Result
+from robustreg.solvers import Control, Plan
 
 
 def _has_probabilities(model: RobustClassifier) -> bool:
@@ -194,15 +194,15 @@ class RobustClassifier(NamedLoss, EntropyClassifier, MarginClassifier, OverlapCl
             return too_many(n_features)
         return unserved(self._penalty(1.0), n_features)
 
-    def _minimise(self, prepared: Prepared, start: Array | None, control: Control) -> Result:
+    def _plan(self, prepared: Prepared, start: Array | None, control: Control) -> Plan:
         loss: Any = self._loss(False)
         if not loss.additive:
-            return OverlapClassifier._minimise(self, prepared, start, control)
+            return OverlapClassifier._plan(self, prepared, start, control)
         if loss.against_rest:
-            return self._minimise_against_rest(loss, prepared, start, control)
+            return self._plan_against_rest(loss, prepared, start, control)
         if self._sees_all_classes(loss):
-            return self._minimise_together(loss, prepared, start, control)
-        return EntropyClassifier._minimise(self, prepared, start, control)
+            return self._plan_together(loss, prepared, start, control)
+        return EntropyClassifier._plan(self, prepared, start, control)
 
     def _modulated(self) -> Any:
         loss = self._named_loss()

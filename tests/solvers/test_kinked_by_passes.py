@@ -192,7 +192,8 @@ def test_callback_stops_a_fit(after):
     for model in (L1Regressor(), HuberRegressor()):
         told.clear()
         prepared = model._prepare_remote(table(X, y))
-        found = model._minimise(prepared, None, Control(1e-8, 1000, stop))
+        solve, ended = model._plan(prepared, None, Control(1e-8, 1000, stop))
+        found = ended(solve())
         assert found.status == 99
         assert len(told) == after
 
