@@ -13,7 +13,7 @@ import numpy as np
 from robustreg._array import Array
 from robustreg.objective import Objective
 from robustreg.solvers._control import Control
-from robustreg.solvers._kept_kinks import KeptKinks, further
+from robustreg.solvers._kept_kinks import KeptKinks, minimum_near
 from robustreg.solvers._kinked import look, rows_of
 from robustreg.solvers._kinked_proof import at_zero, certified
 from robustreg.solvers._kinks import changed_sides
@@ -81,7 +81,7 @@ def _from_end(given: Objective, kept: KeptKinks, tol: float) -> Result | None:
     near = _near(s, kept.reach, objective.size)
     for _ in range(ROUNDS):
         rows = rows_of(objective, s, near, pull)
-        end = _further(rows, theta, doubt)
+        end = _minimum(rows, theta, doubt)
         if end is None:
             return None
         theta, slopes = end
@@ -116,7 +116,7 @@ def _near(s: Array, reach: float, q: int) -> Array:
     return np.sort(np.argpartition(size, few)[:few]) if few < n else np.arange(n)
 
 
-def _further(rows: Rows, theta: Array, doubt: float) -> tuple[Array, Array] | None:
+def _minimum(rows: Rows, theta: Array, doubt: float) -> tuple[Array, Array] | None:
     """Return the minimum and the slopes of the rows; None where it is not found in few steps.
 
     From one set of rows on their kinks to the next, or where about more rows are in ``doubt`` than that is good for by those
@@ -124,5 +124,5 @@ def _further(rows: Rows, theta: Array, doubt: float) -> tuple[Array, Array] | No
     """
     q = len(theta)
     if A_ROW * doubt <= STEPS + q * (VERTICES if rows.quadratic is None else SETS):
-        return further(rows, theta, STEPS + VERTICES * q)
+        return minimum_near(rows, theta, STEPS + VERTICES * q)
     return minimum(rows, theta, most=STEPS + VERTICES * q)

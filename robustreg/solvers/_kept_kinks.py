@@ -63,7 +63,7 @@ class KeptKinks:
         self.theta, self.offsets = theta, offsets
 
 
-def further(rows: Rows, theta: Array, most: int) -> tuple[Array, Array] | None:
+def minimum_near(rows: Rows, theta: Array, most: int) -> tuple[Array, Array] | None:
     """Return the minimum and the slopes of some rows, by few steps from a point on kinks; None where it is not so near.
 
     Parameters
