@@ -333,7 +333,7 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
     def _improved(
         self, found: Result, prepared: Prepared, progress: Progress | None, **how: Any
     ) -> Result:
-        """Return the fit, or a better one where others are worth to be tried; as `_solve_from` takes it."""
+        """Return the fit beside far rows, or a better one where others are worth to be tried; as `_solve_from` takes it."""
         return found
 
     def _solve_from(
@@ -359,7 +359,7 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
                 break
             how.pop("metric", None)
         best = min(tries, key=lambda fit: (self._falls_short(fit), fit.optimality))
-        return self._improved(best, prepared, progress, **how)
+        return best if prepared.far is None else self._improved(best, prepared, progress, **how)
 
     def _falls_short(self, found: Result) -> bool:
         return not found.optimality <= self.tol or bool(found.get("growing", False))

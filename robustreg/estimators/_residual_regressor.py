@@ -121,14 +121,13 @@ class ResidualRegressor(CountsRounding, RemoteMixin):
                 return found
 
             return Plan(partial(solve_by_passes, problem, scale, rank, start), scaled)
-        objective = self._kinked_objective(prepared)
+        objective = self._kinked_objective(prepared, loss)
         start = None if start is None else start[: objective.size]
         return Plan(partial(absolute_by_passes, objective, start, control, rank))
 
-    def _kinked_objective(self, prepared: Prepared) -> Objective:
+    def _kinked_objective(self, prepared: Prepared, loss: ResidualLoss) -> Objective:
         """Return what is minimised where the loss has a kink."""
         data, units = prepared.data, prepared.units
-        loss = self._loss()
         penalty = units.penalty(self._penalty(data.total * units.mass), loss.degree)
         return Objective(loss, data, penalty)
 
@@ -189,7 +188,7 @@ class ResidualRegressor(CountsRounding, RemoteMixin):
         kinks: Kinks,
     ) -> Plan:
         """Return what minimises a loss with kinks, and finds the scale of its residuals."""
-        objective = self._kinked_objective(prepared)
+        objective = self._kinked_objective(prepared, loss)
         first = np.zeros(objective.size) if start is None else start[: objective.size]
         solve = partial(
             solve_piecewise, objective, first, control, warm=start is not None,

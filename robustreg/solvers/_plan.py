@@ -95,7 +95,7 @@ def solve_piecewise(objective: Objective, theta: Array, control: Control, **how:
     for way in WAYS[_kind(objective.penalty)]:
         if way.serves is not None and not way.serves(task):
             continue
-        how = {name: getattr(task, name) for name in way.takes}
+        how = {name: getattr(task, name) for name in way.takes} if way.takes else {}
         ended = way.solve(task.objective, task.theta, control, **how)
         if ended is None:
             continue
