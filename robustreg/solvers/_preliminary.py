@@ -25,7 +25,7 @@ from robustreg.solvers._result import Result
 #: a slope this share of its range inside its bounds is inside
 INSIDE = 1e-6
 #: a residual, in spreads of y, that is zero where a linear program has made it so
-ON = 1e-9
+ON = 1e-12
 
 
 class Rank(NamedTuple):
