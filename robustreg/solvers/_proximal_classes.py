@@ -29,7 +29,7 @@ PROMISE = 0.1
 #: steps for a point up to which the next envelope is as much narrower; where steps are more it hardly is
 QUICK: tuple[tuple[int, float], ...] = ((3, 0.3), (5, 0.5), (STEPS, 0.8))
 #: an envelope that changes no row's classes is the last but for digits: the next is this much narrower
-SETTLED = 0.01
+SETTLED = 0.1
 #: and a width that leaves nothing of an envelope
 EXACT = 1e-6
 #: points without half the gap after which there is no more to gain
