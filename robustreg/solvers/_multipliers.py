@@ -9,7 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 import scipy.linalg
 
-from robustreg._array import EMPTY, Array
+from robustreg._array import Array
+from robustreg.losses._separable import SeparableLoss
 from robustreg.objective import Objective
 from robustreg.solvers._kinks import ROUNDED, gradient_of, offsets
 
@@ -29,41 +30,29 @@ MOST_TIED = 1500
 SINGULAR = 5e-13
 
 
-class AboutSlopes:
+@dataclass
+class AboutSlopes(SeparableLoss):
     """The envelope of a loss with kinks about given slopes.
 
     ``max over lower <= a <= upper of a * s - width / 2 * (a - slope)**2`` with s the offset from the kink. The
     targets hold position, slope, lower and upper of each row.
     """
 
-    additive, smooth, convex = True, True, True
-
-    def __init__(self, width: float) -> None:
-        self.width = width
-
-    def kinks(self, y: Any) -> None:
-        return None
+    width: float
 
     def _steep(self, y: Array, raw: Array) -> tuple[Array, Array]:
         s = raw - y[:, 0]
         return s, y[:, 1] + s / self.width
 
-    def value_gradient(
-        self, y: Array, raw: Array, weight: Array | None, extra: Any
-    ) -> tuple[float, Array, Array]:
+    def terms(self, y: Array, raw: Array) -> tuple[Array, Array]:
         s, free = self._steep(y, raw)
         a = np.clip(free, y[:, 2], y[:, 3])
-        values = a * s - 0.5 * self.width * (a - y[:, 1]) ** 2
-        if weight is None:
-            return float(values.sum()), a, EMPTY
-        return float(weight @ values), weight * a, EMPTY
+        return a * s - 0.5 * self.width * (a - y[:, 1]) ** 2, a
 
-    def curvature(
-        self, y: Array, raw: Array, weight: Array | None, extra: Any, d_raw: Any, d_extra: Any
-    ) -> tuple[Array, Array]:
+    def product(self, y: Array, raw: Array, d_raw: Any) -> Array:
         _, free = self._steep(y, raw)
         bend = np.where((free > y[:, 2]) & (free < y[:, 3]), 1 / self.width, 0.0)
-        return (bend if weight is None else weight * bend) * d_raw, EMPTY
+        return bend * d_raw
 
 
 @dataclass
@@ -91,8 +80,9 @@ class Multipliers:
         """Return the envelope about the slopes."""
         y = np.column_stack([self.position, self.slopes, self.lower, self.upper])
         data = self.objective.data.with_target(y, self.objective.data.weight)
-        loss: Any = AboutSlopes(self.width)
-        return self.objective.with_total(self.objective.total, loss=loss, data=data)
+        return self.objective.with_total(
+            self.objective.total, loss=AboutSlopes(self.width), data=data
+        )
 
     def advance(self, theta: Array) -> Array:
         """Take the slopes of the envelope at a point, times the weights, and narrow it."""

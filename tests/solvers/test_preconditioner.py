@@ -7,13 +7,14 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose
 
-from robustreg.losses import CrossEntropy, Dice, Logistic, Squared
+from robustreg.losses import Absolute, CrossEntropy, Dice, Logistic, Squared
 from robustreg.losses._contrasts import Contrasts, helmert
 from robustreg.objective import Objective
 from robustreg.penalties import L2
 from robustreg.preparation import prepare
 from robustreg.solvers import Control, solve_smooth
 from robustreg.solvers._metrics import conjugate_gradients
+from robustreg.solvers._multipliers import Multipliers
 from robustreg.solvers._preconditioner import own_curvature
 
 
@@ -47,6 +48,19 @@ def test_one_output_of_many_columns_has_its_diagonal(intercept):
     theta, gradient = rng.normal(size=(2, problem.size)) * 0.1
     step = own_curvature(problem, theta)(gradient)
     assert_allclose(step, gradient / problem.hess(theta).diagonal(), rtol=1e-7)
+
+
+def test_the_envelope_of_a_loss_with_kinks_has_its_diagonal():
+    """A fit of many sparse columns, some of them penalised, asks for it (default scale of Huber)."""
+    X, rng = rare_columns()
+    data = held_sparse(X, rng.normal(size=len(X)), rng.uniform(0.5, 2.0, len(X)))
+    multipliers = Multipliers.of(Objective(Absolute(), data, L2(0.7)))
+    theta, gradient = rng.normal(size=(2, multipliers.objective.size)) * 0.1
+    multipliers.advance(theta)
+    problem = multipliers.smooth()
+    diagonal = problem.hess(theta).diagonal()
+    assert np.ptp(diagonal) > 0
+    assert_allclose(own_curvature(problem, theta)(gradient), gradient / diagonal, rtol=1e-7)
 
 
 @pytest.mark.parametrize("n_classes", [4, 30])  # the rows are turned, and theta is
