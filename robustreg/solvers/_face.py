@@ -77,8 +77,12 @@ def chosen_point(objective: Objective, found: Result, left_out: Callable[[Array]
     held = found.zero & (np.abs(found.slopes) < weight * (1 - INSIDE))
     if found.get("determined") and np.count_nonzero(held) == objective.size:
         return found.x
-    loose, bounds = moves(objective, found.x, found.slopes, not held.any())
-    loose = still_loose(objective, np.flatnonzero(held), loose)
+    rows, q = np.flatnonzero(held), objective.size
+    # whatever the penalty says, which takes a pass
+    if len(rows) >= q and not still_loose(objective, rows, np.eye(q)).shape[1]:
+        return found.x
+    loose, bounds = moves(objective, found.x, found.slopes, not len(rows))
+    loose = still_loose(objective, rows, loose)
     if not loose.shape[1]:
         return found.x
     # every minimum has the residuals of the other rows on the side that their slopes say

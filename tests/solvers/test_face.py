@@ -90,3 +90,16 @@ def test_no_scale_hangs_on_the_minimum_that_was_found(name):
             HuberRegressor(**how).fit(X[many], y[many]).scale_,
         ]
         assert_allclose(others, scale, rtol=1e-7, err_msg=f"seed {seed}")
+
+
+@pytest.mark.filterwarnings("ignore:HuberRegressor stopped")  # at rounding of y of this size
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_errors_beside_a_steep_slope_have_a_scale(seed, fit_intercept):
+    """Residuals of 1e-9 of the spread of y are no zeros, though several minima tie."""
+    rng = np.random.default_rng(seed)
+    X = rng.integers(0, 3, size=(20, 2)).astype(float)
+    y = 1e9 * X[:, 0] + np.round(3 * rng.normal(size=20))
+    model = HuberRegressor(fit_intercept=fit_intercept)
+    for rows in (np.arange(20), rng.permutation(20)):
+        assert 1 < model.fit(X[rows], y[rows]).scale_ < 5
