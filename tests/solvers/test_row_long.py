@@ -86,6 +86,7 @@ HERE = {
     "Tukey": RobustRegressor(loss="tukey"),
     "two kinks": RobustRegressor(loss="epsilon_insensitive"),
     "penalised": RobustRegressor(loss="absolute", penalty="elastic_net", alpha=10.0),
+    "zeros": L1Regressor(alpha=1.0, l1_ratio=1.0, penalty_weights=[1.0, 1.0, 1.0, 1e5]),
     "lasso": L2Regressor(alpha=5.0, l1_ratio=1.0),
     "folds": HuberRegressorCV(),
 }
