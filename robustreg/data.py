@@ -34,6 +34,8 @@ FEW_CELLS = 4_096
 NARROW = 100
 #: sums over blocks are sums of about so many sums, each of which is one thread's work
 CHUNKS = 16
+#: machine: columns whose products take 128 KiB, which malloc asks the system for
+FRESH = 128
 #: below this many bytes standardised columns are kept instead of being made anew for each pass
 KEEP_BYTES = 1 << 21
 #: a solver that needs all rows at once may take this many bytes of them
@@ -95,7 +97,8 @@ class Block(NamedTuple):
 
         NumPy sees the same array twice and does half the work.
         """
-        if not (self.apart and isinstance(root, np.ndarray) and root.dtype == np.float64):
+        held = self.apart and root.shape[1] >= FRESH
+        if not (held and isinstance(root, np.ndarray) and root.dtype == np.float64):
             return np.asarray(root.T.dot(root))
         return root.T.dot(root, out=scratch("inner", (root.shape[1], root.shape[1])))
 

@@ -137,11 +137,8 @@ def _chosen(objective: Objective, found: Result, rank: Rank) -> tuple[Array, flo
 
     theta = chosen_point(objective, found, rows)
     if theta is found.x:
-        zero, size, some = (
-            found.zero,
-            np.abs(found.offsets),
-            left_out(objective, found, rank).weight,
-        )
+        zero, size = found.zero, found.offsets  # no copy: rows may be all that memory holds
+        some = left_out(objective, found, rank).weight
     else:
         size = np.abs(data.y - objective.raw(theta))
         zero, some = size <= ON * (1 + np.abs(data.y)), rows(size)
