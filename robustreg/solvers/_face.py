@@ -77,9 +77,10 @@ def chosen_point(objective: Objective, found: Result, left_out: Callable[[Array]
     held = found.zero & (np.abs(found.slopes) < weight * (1 - INSIDE))
     if found.get("determined") and np.count_nonzero(held) == objective.size:
         return found.x
-    rows, q = np.flatnonzero(held), objective.size
-    # whatever the penalty says, which takes a pass
-    if len(rows) >= q and not still_loose(objective, rows, np.eye(q)).shape[1]:
+    rows, q, penalty = np.flatnonzero(held), objective.size, objective.penalty
+    enough = len(rows) >= q and not (penalty.empty or penalty.euclidean)
+    # what such a penalty says takes a pass, and nothing hangs on it where the rows say it all
+    if enough and not still_loose(objective, rows, np.eye(q)).shape[1]:
         return found.x
     loose, bounds = moves(objective, found.x, found.slopes, not len(rows))
     loose = still_loose(objective, rows, loose)
