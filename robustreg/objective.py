@@ -179,7 +179,7 @@ class Objective:
             gradient = np.concatenate([gradient.ravel(), d_extra])
         hessian = None
         if order > 1:
-            hessian = self._alike(self._curved)
+            hessian = self._alike(self.loss.constant_curvature)
             if hessian is None:
                 hessian = self._assemble(self._curvature(theta).of(block, raw))
         if whole:
@@ -191,7 +191,7 @@ class Objective:
     ) -> Evaluation:
         """Do what :meth:`evaluate` does by a pass over blocks."""
         loss, at, basis = self.loss, self.at(theta), None
-        alike = self._alike(self._curved) if order > 1 else None
+        alike = self._alike(self.loss.constant_curvature) if order > 1 else None
         order = order if alike is None else 1
         if order == 1 and out is None:
             loss, basis = self._unmixed, self._basis
@@ -305,17 +305,20 @@ class Objective:
         if not self.loss.additive:
             columns = np.column_stack([*map(partial(self.hessp, theta), np.eye(self.size))])
             return 0.5 * (columns + columns.T)
-        alike = self._alike(self._curved)
+        alike = self._alike(self.loss.constant_curvature)
         if alike is not None:
             return self._mean(theta, alike)
-        part = self._curvature(theta)
-        known = raw if self._basis is None else None
-        if known is not None and self.data.single:
-            sums = part.of(self.data.whole(), known)
-        else:
-            sums = self.data.sum(replace(part, known=known), FEW_GRAMS)
-        hessian = self._assemble(sums)
-        return self._mean(theta, hessian)
+        data, known = self.data, raw if self._basis is None else None
+        if known is None or not data.single:
+            part = replace(self._curvature(theta), known=known)
+            return self._mean(theta, self._assemble(data.sum(part, FEW_GRAMS)))
+        # as in `evaluate`, each call between solver and loss counts
+        if self.n_outputs is None and not self.n_extra:
+            bend, _ = self.loss.curvature(
+                data.y, known, data.weight, theta[self._edge :], 1.0, None
+            )
+            return self._mean(theta, self._assemble((data.whole().gram(bend),)))
+        return self._mean(theta, self._assemble(self._curvature(theta).of(data.whole(), known)))
 
     def hess_alike(self, theta: Array, bend: float | None) -> Array | None:
         """Dense Hessian where the curvature of each row is ``bend``; None where that or inner products are not known."""
@@ -327,10 +330,6 @@ class Objective:
         hessian = self.with_penalty(theta, hessian)
         hessian /= self.total
         return hessian
-
-    @cached_property
-    def _curved(self) -> float | None:
-        return self.loss.constant_curvature
 
     def _alike(self, bend: float | None) -> Array | None:
         """Return the Hessian of the sum of the losses of :meth:`hess_alike`."""

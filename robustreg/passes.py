@@ -10,6 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from robustreg._array import Array, is_sparse
+from robustreg._scratch import scratch
 from robustreg.data import Block
 from robustreg.losses import Loss
 
@@ -156,7 +157,7 @@ def _each_once(
         X = every[rows].T
         columns = np.ones((q, X.shape[1]))
         columns[: len(X)] = X
-        inner += of_pairs(rates[rows], shares[rows], _pairwise(columns, columns, 0))
+        inner += of_pairs(rates[rows], shares[rows], _pairwise(columns, columns, 0, "columns"))
     (row, column), (one, other) = np.triu_indices(q), np.triu_indices(k, 1)
     pairs, grams = np.empty((len(inner), q, q)), np.zeros((k, q, k, q))
     pairs[:, row, column] = pairs[:, column, row] = -inner
@@ -166,7 +167,7 @@ def _each_once(
 
 def _all_pairs(rates: Array, shares: Array, products: Array) -> Array:
     """Return the sums of products, a column for each row, with the weights of each pair of classes."""
-    return _pairwise(rates.T, shares.T, 1).dot(products.T)
+    return _pairwise(rates.T, shares.T, 1, "classes").dot(products.T)
 
 
 def _few_pairs(rates: Array, shares: Array, products: Array) -> Array:
@@ -187,12 +188,20 @@ def _few_pairs(rates: Array, shares: Array, products: Array) -> Array:
     return np.asarray(pairs @ np.ascontiguousarray(products.T))
 
 
-def _pairwise(first: Array, second: Array, apart: int) -> Array:
-    """Return the products of each row of ``first`` with the rows of ``second`` from ``apart`` after it on."""
-    second = np.ascontiguousarray(second)
-    return np.concatenate(
-        [row * second[j + apart :] for j, row in enumerate(np.ascontiguousarray(first))]
-    )
+def _pairwise(first: Array, second: Array, apart: int, use: str) -> Array:
+    """Return the products of each row of ``first`` with the rows of ``second`` from ``apart`` after it on.
+
+    They are in the memory of this thread for the ``use``, until it is asked for the same again.
+    """
+    first, second = np.ascontiguousarray(first), np.ascontiguousarray(second)
+    rows, length = first.shape
+    found = scratch(use, ((rows - apart) * (rows - apart + 1) // 2, length))
+    start = 0
+    for j, row in enumerate(first):
+        stop = start + rows - j - apart
+        np.multiply(row, second[j + apart :], out=found[start:stop])
+        start = stop
+    return found
 
 
 def _mixed(grams: Array, basis: Array) -> tuple[Array, ...]:

@@ -326,8 +326,8 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
             "refuse": partial(refuse_infinite, self),
         }
 
-    def _known(self, prepared: Prepared, progress: Progress | None, **how: Any) -> Result | None:
-        """Return the fit where it is known without a solver, or from a fit to other rows; as `_solve_from` takes it."""
+    def _shortcut(self, prepared: Prepared, progress: Progress | None, **how: Any) -> Result | None:
+        """Return the fit where one to fewer rows, or none at all, says it; None where all are needed. As `_solve_from` takes it."""
         return None
 
     def _improved(
@@ -343,9 +343,9 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
 
         Each attempt may take ``max_iter`` iterations, and the better one is returned with its own.
         """
-        known = self._known(prepared, progress, **how)
-        if known is not None:
-            return known
+        found = self._shortcut(prepared, progress, **how)
+        if found is not None:
+            return found
         told = progress if progress is not None and progress.heard else None
         tries = []
         for at in (None,) if start is None else (start, None):

@@ -200,9 +200,9 @@ class LinearClassifier(ClassifierMixin, FitsFarRows, LinearScores):
         self.__dict__.pop("_masses", None)
         self._leave_out()
 
-    def _known(self, prepared: Prepared, progress: Any, **how: Any) -> Result | None:
+    def _shortcut(self, prepared: Prepared, progress: Any, **how: Any) -> Result | None:
         if len(self.classes_) > 1:
-            return super()._known(prepared, progress, **how)
+            return super()._shortcut(prepared, progress, **how)
         data = prepared.data
         x = np.zeros((1, data.size + data.intercept))
         return Result(x=x, fun=0.0, nit=0, status=0, optimality=0.0)

@@ -47,7 +47,7 @@ class FitsFarRows(CountsRounding):
         )
         return Prepared(data, self._units(y, weight, mass), rank, far)
 
-    def _known(self, prepared: Prepared, progress: Any, **how: Any) -> Result | None:
+    def _shortcut(self, prepared: Prepared, progress: Any, **how: Any) -> Result | None:
         """Fit the rows that are not far out; None where there are no others, or where these matter.
 
         Rows without slope take nothing from a minimum of a convex sum of the others.

@@ -14,7 +14,7 @@ from sklearn.covariance import MinCovDet
 from robustreg._array import Array
 from robustreg.inference._covariance import INSTEAD, invert
 from robustreg.inference._fit import FinalStep, Fit, look
-from robustreg.inference._measures import measure, robustness
+from robustreg.inference._measures import is_least_squares, measure, robustness
 from robustreg.losses import ResidualLoss
 from robustreg.scales import OUTLYING
 
@@ -106,7 +106,7 @@ def influence(
 
 def _columns(fit: Fit, loss: ResidualLoss, random_state: Any) -> dict[str, Array]:
     residual, scale = fit.residual, measure(fit, OUTLYING).scale
-    unweighted = not loss.smooth or loss.constant_curvature is not None
+    unweighted = not loss.smooth or is_least_squares(loss)
     weight = np.ones_like(residual) if unweighted else robustness(fit)
     if fit.estimate.rows is not None:
         weight = fit.estimate.rows.astype(float)

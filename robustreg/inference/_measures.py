@@ -54,7 +54,7 @@ def measure(fit: Fit, outlier: float) -> Measures:
     quartiles = tuple(map(float, repeated_quantiles(residual, fit, [0.0, 0.25, 0.5, 0.75, 1.0])))
     kinked = loss.kinks(fit.estimate.target) is not None
     scale = fit.estimate.scale
-    if loss.constant_curvature is not None and fit.estimate.rows is None:
+    if is_least_squares(loss) and fit.estimate.rows is None:
         scale = root_mean_square(residual, fit) * math.sqrt(fit.n / fit.df)
     elif scale is None:
         scale = mad(residual, fit.data.weight)
@@ -74,9 +74,14 @@ def measure(fit: Fit, outlier: float) -> Measures:
     r2 = robust_r2(fit, weights * fit.weight)
     return Measures(
         float(scale), r2, 1 - (1 - r2) * (fit.n - int(fit.data.intercept)) / fit.df,
-        "R2" if loss.constant_curvature is not None else "Robust R2", quartiles, outliers,
+        "R2" if is_least_squares(loss) else "Robust R2", quartiles, outliers,
         weight_counts(weights, counts, fit.n_given - fit.n), predictive_scale(fit, float(scale)),
     )  # fmt: skip
+
+
+def is_least_squares(loss: ResidualLoss) -> bool:
+    """Whether a loss is that of least squares: a parabola everywhere."""
+    return loss.constant_curvature is not None
 
 
 def predictive_scale(fit: Fit, scale: float) -> float:
@@ -143,11 +148,7 @@ def robust_r2(fit: Fit, weights: Array) -> float:
     if not before > 0:
         return math.nan
     loss = fit.loss
-    factor = (
-        1.0
-        if loss.constant_curvature is not None
-        else consistency(loss, fit.estimate.scale or size)
-    )
+    factor = 1.0 if is_least_squares(loss) else consistency(loss, fit.estimate.scale or size)
     return (before - after) / (before + after * (factor - 1))
 
 

@@ -21,7 +21,7 @@ from robustreg.inference import _quantile as quantile
 from robustreg.inference._bootstrap import refitted
 from robustreg.inference._covariance import Covariance, Spread
 from robustreg.inference._fit import FinalStep, Fit, look
-from robustreg.inference._measures import measure, whole
+from robustreg.inference._measures import is_least_squares, measure, whole
 from robustreg.inference._outputs import OutputsSummary, outputs_of
 from robustreg.inference._summary import Found, Scores, Summary, check_confidence
 from robustreg.losses import ResidualLoss
@@ -83,7 +83,7 @@ def offer(fit: Fit) -> Offer:
                 "nid" if many else "rank", "a quantile",
                 "its loss has no second derivative, so that the density of the errors is needed",
             )  # fmt: skip
-        if loss.constant_curvature is not None:
+        if is_least_squares(loss):
             kinds = {
                 "classical": cov.huber, "hc0": cov.hc0, "hc1": cov.sandwich, "hc2": cov.hc2,
                 "hc3": cov.hc3, "cluster": cov.cluster,
