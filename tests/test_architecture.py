@@ -64,7 +64,7 @@ ALLOWED = {
         "sparse_columns",
     },
     "far_rows": {"_array", "data", "even_rows", "preparation"},
-    "passes": {"_array", "losses", "data"},
+    "passes": {"_array", "_scratch", "losses", "data"},
     "objective": {"_array", *_FORMULAS, "sampling", "coordinates", "data", "passes"},
     "tables": {"_lazy", "_array", "_threads"},
     "remote": {

@@ -19,11 +19,11 @@ PACKAGE = os.path.dirname(robustreg.__file__) + os.sep
 #: the most that there are; a change may lower them
 MOST = {
     "Huber": (HuberRegressor(), regression(200, 5), 10, 8),
-    "Huber, joint scale": (HuberRegressor(scale="concomitant"), regression(200, 5), 12, 8),
+    "Huber, joint scale": (HuberRegressor(scale="concomitant"), regression(200, 5), 11, 8),
     "L1": (L1Regressor(), regression(200, 5), 8, 5),
-    "L1, many rows": (L1Regressor(), regression(40_000, 10), 13, 9),
-    "logistic": (LogisticClassifier(), classes(200, 5), 10, 8),
-    "Dice": (DiceClassifier(), classes(200, 5), 12, 9),
+    "L1, many rows": (L1Regressor(), regression(40_000, 10), 12, 8),
+    "logistic": (LogisticClassifier(), classes(200, 5), 9, 7),
+    "Dice": (DiceClassifier(), classes(200, 5), 11, 8),
     "Tukey": (RobustRegressor(loss="tukey"), regression(200, 5), 10, 8),
 }
 

@@ -64,14 +64,16 @@ class OverlapClassifier(LinearClassifier):
 
     def _lowest(self, dice: Objective, starts: Array, control: Control, nothing: float) -> Result:
         """Minimise from one start after another until the loss is below that of ``nothing``; return the lowest end."""
-        found, plan = None, partial(self._settle, warm=True)
+        found, inner = None, control.phase(view=np.atleast_2d)
         for begin in starts:
-            trial = solve_each([dice], begin[None], plan, control)
+            solve, ended = self._settle(dice, begin, inner, warm=True)
+            trial = ended(solve())
             if found is None or trial.fun < found.fun:
                 found = trial
             if found.fun < nothing or not control.left:
                 break
         assert found is not None
+        found.x = np.atleast_2d(found.x)
         return found
 
     def _with_advice(
