@@ -27,6 +27,8 @@ STALLED = 4
 LAST_FORCING = 0.1
 
 
+# Longer than other functions: a fifth are parameters, as SciPy passes them, and function and Hessian are called in
+# the loop itself, so that between an estimator and the formula of its loss there are few calls.
 def newton(
     fun: Callable[..., Any],
     x0: Array,

@@ -60,17 +60,10 @@ def walk(rows: Rows, basis: Array, most: int | None = None) -> tuple[Array, Arra
     jump, basis, q, still = upper - lower, basis.copy(), len(basis), 0
     for step in range(MOST * q + SOME if most is None else most):
         if step % ANEW == 0:
-            factor, pivot, singular = dgetrf(X[basis].T)
-            if singular:
+            vertex = _vertex(rows, basis)
+            if vertex is None:
                 return None
-            inverse = dgetri(factor, pivot)[0].T
-            s = X.dot(inverse.dot(rows.position[basis])) - rows.position
-            # where rounding decides the side of a row that is on its kink, it stays the same from here on
-            side: Array = np.where(s > 0, 1.0, -1.0)
-            s[basis] = side[basis] = 0.0
-            slopes: Array = np.where(side > 0, upper, lower)
-            slopes[basis] = 0.0
-            pull = rows.linear + slopes.dot(X)
+            inverse, s, side, slopes, pull = vertex
         own = -pull.dot(inverse)
         above, below = own - upper[basis], lower[basis] - own
         beyond = np.maximum(above, below)
@@ -84,31 +77,18 @@ def walk(rows: Rows, basis: Array, most: int | None = None) -> tuple[Array, Arra
         up = above[leaving] > below[leaving]
         edge = inverse[:, leaving] if up else -inverse[:, leaving]
         along = X.dot(edge)
-        # rows that come to their kinks, in order, until they have taken up the descent
-        nearing = -side * along
-        ahead = (nearing > 0).nonzero()[0]
-        if not len(ahead):
+        met = _met_on_the_way(s, side, along, jump, beyond[leaving])
+        if met is None:
             return None
-        speed = nearing[ahead]
-        when = np.maximum(side[ahead] * s[ahead] / speed, 0.0)
-        taken_up = jump[ahead] * speed
-        for few in (PASSED, len(when)):
-            order = first(when, few)
-            last = int(taken_up[order].cumsum().searchsorted(beyond[leaving]))
-            if last < len(order):
-                break
-        else:
-            return None
-        past, entering = ahead[order[:last]], int(ahead[order[last]])
-        length = float(when[order[last]])
+        past, entering, length = met
         reach = X[entering].dot(inverse)
         if abs(reach[leaving]) <= DEPENDENT * np.abs(reach).max():
             return None
         still = still + 1 if length * beyond[leaving] <= LEVEL else 0
         if still > STILL * q + SOME:
             return None
-        if still == 1 and np.count_nonzero(met := np.abs(s) <= MET) > MANY * q:
-            end = on_hyperplane(rows, inverse.dot(rows.position[basis]), met)
+        if still == 1 and np.count_nonzero(here := np.abs(s) <= MET) > MANY * q:
+            end = on_hyperplane(rows, inverse.dot(rows.position[basis]), here)
             if end.success:
                 return end.theta, end.slopes
         s += length * along
@@ -126,6 +106,47 @@ def walk(rows: Rows, basis: Array, most: int | None = None) -> tuple[Array, Arra
         inverse = dger(-1.0, reach, column, a=inverse.T, overwrite_a=True).T
         inverse[:, leaving] = column
         basis[leaving] = entering
+    return None
+
+
+def _vertex(rows: Rows, basis: Array) -> tuple[Array, Array, Array, Array, Array] | None:
+    """Return the inverse of a basis, and offsets, sides and slopes of the rows and their pull at its vertex.
+
+    Offsets, sides and slopes of its own rows are zero. None where the basis is singular.
+    """
+    factor, pivot, singular = dgetrf(rows.X[basis].T)
+    if singular:
+        return None
+    inverse = dgetri(factor, pivot)[0].T
+    s = rows.X.dot(inverse.dot(rows.position[basis])) - rows.position
+    # where rounding decides the side of a row that is on its kink, it stays the same from here on
+    side: Array = np.where(s > 0, 1.0, -1.0)
+    s[basis] = side[basis] = 0.0
+    slopes: Array = np.where(side > 0, rows.upper, rows.lower)
+    slopes[basis] = 0.0
+    return inverse, s, side, slopes, rows.linear + slopes.dot(rows.X)
+
+
+def _met_on_the_way(
+    s: Array, side: Array, along: Array, jump: Array, descent: float
+) -> tuple[Array, int, float] | None:
+    """Return the rows whose kinks an edge passes, the row at whose kink the sum is least, and how far that is.
+
+    Rows that come to their kinks take up the descent one after another; where they do not take up all of it,
+    there is no end.
+    """
+    nearing = -side * along
+    ahead = (nearing > 0).nonzero()[0]
+    if not len(ahead):
+        return None
+    speed = nearing[ahead]
+    when = np.maximum(side[ahead] * s[ahead] / speed, 0.0)
+    taken_up = jump[ahead] * speed
+    for few in (PASSED, len(when)):
+        order = first(when, few)
+        last = int(taken_up[order].cumsum().searchsorted(descent))
+        if last < len(order):
+            return ahead[order[:last]], int(ahead[order[last]]), float(when[order[last]])
     return None
 
 
