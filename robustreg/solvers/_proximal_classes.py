@@ -132,8 +132,8 @@ def proximal_point(
     theta, weight = np.array(x0, dtype=float), problem.weight[:, None]
     shares = np.repeat(weight / problem.basis.shape[1], problem.basis.shape[1], axis=1)
     lead, width = problem.lead(theta), WIDE
-    best, least, stalled = _Point(theta, lead, shares), np.inf, 0
-    point = best
+    best, least = _Point(theta, lead, shares), np.inf
+    point, mark, stalled = best, np.inf, 0
     while control.left:
         envelope, inner = _Envelope(weight, point.shares, width), control.phase(most=STEPS)
         point, found, same = _minimise(problem, envelope, point, square, inner)
@@ -145,7 +145,8 @@ def proximal_point(
             return Result(x=theta, status=1)
         leading = point.lead.max(axis=1, keepdims=True)
         gap = float((point.shares * (leading - point.lead)).sum())
-        stalled = 0 if gap < 0.5 * least else stalled + 1
+        # small gains add up: they are compared with where the last half was gained, not with each other
+        mark, stalled = (gap, 0) if gap < 0.5 * mark else (mark, stalled + 1)
         if gap < least:
             best, least = point, gap
         small = CLOSED * problem.value(point.theta, point.lead)

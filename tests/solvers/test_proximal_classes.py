@@ -7,17 +7,17 @@ import pytest
 from sklearn.base import clone
 
 from robustreg import HingeClassifier, passes
-from robustreg.solvers import _multiclass
+from robustreg.solvers import _multiclass, _proximal_classes
 from robustreg.solvers._proximal_classes import divided
 
 MODEL = HingeClassifier(multi_class="crammer_singer")
 
 
-def apart(n=2000, p=12, n_classes=16, seed=0):
+def apart(n=2000, p=12, n_classes=16, seed=0, spread=0.6):
     """Return normal classes of which most rows are far from all others."""
     rng = np.random.default_rng(seed)
     y = rng.integers(n_classes, size=n)
-    return rng.normal(size=(n_classes, p))[y] + 0.6 * rng.normal(size=(n, p)), y
+    return rng.normal(size=(n_classes, p))[y] + spread * rng.normal(size=(n, p)), y
 
 
 @pytest.mark.parametrize("size", [1e-9, 1.0, 1e9])
@@ -51,6 +51,17 @@ def test_steps_take_products_of_the_undecided_rows_alone():
         found = clone(MODEL).fit(X, y)
     assert found.optimality_ <= 1e-12
     assert np.median(rows) <= 0.1 * len(y)
+
+
+@pytest.mark.parametrize("seed", [5, 7])
+def test_small_gains_add_up(seed):
+    X, y = apart(1500, 10, 10, seed, spread=0.9)
+    with (
+        patch.object(_proximal_classes, "PATIENCE", 2),
+        patch.object(_multiclass._System, "__init__", side_effect=AssertionError("given up")),
+    ):
+        found = clone(MODEL).fit(X, y)
+    assert found.optimality_ <= 1e-12
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
