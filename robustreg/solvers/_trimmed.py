@@ -291,10 +291,7 @@ def _by_newton(
 def _by_squares(table: Table, gram: Array, residual: Array, kept: Array, h: float) -> _Moved:
     """Take a concentration step, made longer as long as that gains more."""
     pull = _pull(table, kept, residual)
-    step = solved(gram, pull, definite=True)
-    if step is None:
-        step = solved(gram, pull, definite=False)
-    assert step is not None
+    step = least_squares(gram, pull)
     change, length = table.raw(step), 1.0
     new = _value(table, residual - change, h)
     while length < LONGEST:
@@ -315,10 +312,22 @@ def _edge(table: Table, residual: Array, kept: Array) -> Array:
     edge = float(size[kept > 0].max())
     near = np.flatnonzero(np.abs(size - edge) <= BAND * edge)
     part = table.sample(near)
-    density = part.weight / (2 * BAND)
-    mean = part.A.T @ (density * np.sign(residual[near]))
-    # the edge moves with them
-    return np.asarray((part.A.T * density) @ part.A - np.outer(mean, mean) / density.sum())
+    return changing_sides(part.A, part.weight / (2 * BAND), np.sign(residual[near]))
+
+
+def changing_sides(A: Array, density: Array, sign: Array) -> Array:
+    """Products of rows at the edge, of which as many change sides as their ``density`` says, the edge moving with them."""
+    mean = A.T @ (density * sign)
+    return np.asarray((A.T * density) @ A - np.outer(mean, mean) / density.sum())
+
+
+def least_squares(gram: Array, pull: Array) -> Array:
+    """Return the step to the least squares of the rows kept, the shortest where there are several."""
+    step = solved(gram, pull, definite=True)
+    if step is None:
+        step = solved(gram, pull, definite=False)
+    assert step is not None
+    return step
 
 
 def _pull(table: Table, kept: Array, residual: Array) -> Array:

@@ -23,6 +23,8 @@ from robustreg.solvers._trimmed import (
     ROUNDING,
     ROUNDING_MANY,
     Concentration,
+    changing_sides,
+    least_squares,
 )
 from robustreg.solvers._trimming import inside
 
@@ -206,9 +208,8 @@ class _Folded(NamedTuple):
     def _bend(self, change: Array) -> Array:
         """What rows that change sides take from the products of those kept."""
         counts = np.ones(len(self.residual)) if self.weight is None else self.weight
-        density = self.density * counts
-        mean = self.A.T @ (density * np.sign(self.residual - self.A @ change))
-        return np.asarray((self.A.T * density) @ self.A - np.outer(mean, mean) / density.sum())
+        sign = np.sign(self.residual - self.A @ change)
+        return changing_sides(self.A, self.density * counts, sign)
 
 
 class ConcentrationByPasses(Concentration):
@@ -333,11 +334,7 @@ class ConcentrationByPasses(Concentration):
 
     def _by_squares(self, point: _Point) -> _Point:
         """Take a concentration step."""
-        step = solved(point.gram, point.pull, definite=True)
-        if step is None:
-            step = solved(point.gram, point.pull, definite=False)
-        assert step is not None
-        return self._point(point.theta + step)
+        return self._point(point.theta + least_squares(point.gram, point.pull))
 
     def counted(self, found: Result) -> None:
         """Leave it: which rows count has a number for each."""
