@@ -22,7 +22,7 @@ MOST = {
     "Huber, joint scale": (HuberRegressor(scale="concomitant"), regression(200, 5), 11, 8),
     "L1": (L1Regressor(), regression(200, 5), 8, 5),
     "L1, many rows": (L1Regressor(), regression(40_000, 10), 12, 8),
-    "logistic": (LogisticClassifier(), classes(200, 5), 9, 7),
+    "logistic": (LogisticClassifier(), classes(200, 5), 8, 6),
     "Dice": (DiceClassifier(), classes(200, 5), 11, 8),
     "Tukey": (RobustRegressor(loss="tukey"), regression(200, 5), 10, 8),
 }

@@ -173,11 +173,10 @@ class ResidualRegressor(CountsRounding, RemoteMixin):
             return plan
 
         def staged(found: Result) -> Result:
-            found = plan.ended(found)
             found.optimality = max(found.optimality, given.found.optimality)
             return found
 
-        return plan._replace(ended=staged)
+        return plan.then(staged)
 
     def _plan_kinked(
         self,

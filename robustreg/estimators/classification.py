@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,7 @@ from robustreg.estimators._validation import check_real, complain
 from robustreg.losses import CrossEntropy, Focal, Logistic, Loss, Poly
 from robustreg.losses._margin import WeighedLabels
 from robustreg.objective import Objective
-from robustreg.solvers import Control, Plan, Result, beats_zero, solve_each, solve_together
+from robustreg.solvers import Control, Plan, Result, beats_zero, plan_each, solve_together
 
 SEPARABLE = (
     "A hyperplane separates the classes, or some of their samples, so the optimum is not finite: the "
@@ -60,27 +60,27 @@ class EntropyClassifier(ProbabilityClassifier):
             start = np.zeros((n_scores, data.size + data.intercept))
         if not (loss.convex or warm) and control.left > 1:
             # Far from its optimum the loss is flat; cross-entropy is not, and ends close.
-            found = self._solver(entropy, prepared, start, control.phase(spare=1))()
+            solve, ended = self._plan_loss(entropy, prepared, start, control.phase(spare=1))
+            found = ended(solve())
             if control.stopped:
                 return Plan(lambda: found)
             start, warm = found.x, True
-        return Plan(self._solver(loss, prepared, start, control, warm=warm), _advised)
+        return self._plan_loss(loss, prepared, start, control, warm=warm).then(_advised)
 
-    def _solver(
+    def _plan_loss(
         self, loss: Loss, prepared: Prepared, start: Array, control: Control, **options: Any
-    ) -> Callable[[], Result]:
+    ) -> Plan:
         """Return what minimises a loss: of one score, of several labels or of several classes."""
         data, mass = prepared.data, prepared.units.mass
         plan = partial(self._settle, endless=loss.endless, **options)
         if data.y.ndim == 2 and self._penalty(1.0).joins_outputs:
-            return partial(self._solve_labels, loss, prepared, start, plan, control)
+            return Plan(partial(self._solve_labels, loss, prepared, start, plan, control))
         if data.y.ndim == 2:
-            return partial(solve_each, self._columns(loss, prepared), start, plan, control)
+            return plan_each(self._columns(loss, prepared), start, plan, control)
         if len(start) == 1:
-            one = self._objective(loss, data, mass)
-            return partial(solve_each, [one], start, plan, control)
+            return plan_each([self._objective(loss, data, mass)], start, plan, control)
         make = partial(self._objective, data=data, mass=mass)
-        return partial(solve_together, loss, make, start, plan, control)
+        return Plan(partial(solve_together, loss, make, start, plan, control))
 
     def _solve_labels(
         self, loss: Loss, prepared: Prepared, start: Array, plan: Any, control: Control

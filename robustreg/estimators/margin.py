@@ -25,7 +25,7 @@ from robustreg.solvers import (
     Result,
     middle_by_passes,
     middle_intercept,
-    solve_each,
+    plan_each,
     solve_kinked_by_passes,
     solve_multiclass,
     solve_piecewise,
@@ -63,7 +63,7 @@ class MarginClassifier(LinearClassifier):
             plan = partial(self._settle, warm=warm, endless=loss.endless)
         else:
             plan = partial(self._exact, warm=warm, shared={} if len(sides) > 1 else None)
-        return Plan(partial(solve_each, sides, start, plan, control), self._advised)
+        return plan_each(sides, start, plan, control).then(self._advised)
 
     def _begin(self, prepared: Prepared, start: Array | None) -> Array:
         """Return the start, zero without one."""

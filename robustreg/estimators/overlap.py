@@ -15,7 +15,7 @@ from robustreg.estimators._classifier_base import LinearClassifier
 from robustreg.estimators._validation import check_real
 from robustreg.losses import Dice, Logistic, Loss
 from robustreg.objective import Objective
-from robustreg.solvers import LOSSLESS, Control, Plan, Result, beats_zero, solve_each
+from robustreg.solvers import LOSSLESS, Control, Plan, Result, beats_zero, plan_each, solve_each
 
 #: a score beyond which a sigmoid is 0 or 1 to all digits
 DECIDED = 37.0
@@ -64,16 +64,15 @@ class OverlapClassifier(LinearClassifier):
 
     def _lowest(self, dice: Objective, starts: Array, control: Control, nothing: float) -> Result:
         """Minimise from one start after another until the loss is below that of ``nothing``; return the lowest end."""
-        found, inner = None, control.phase(view=np.atleast_2d)
+        found, plan = None, partial(self._settle, warm=True)
         for begin in starts:
-            solve, ended = self._settle(dice, begin, inner, warm=True)
+            solve, ended = plan_each([dice], begin[None], plan, control)
             trial = ended(solve())
             if found is None or trial.fun < found.fun:
                 found = trial
             if found.fun < nothing or not control.left:
                 break
         assert found is not None
-        found.x = np.atleast_2d(found.x)
         return found
 
     def _with_advice(

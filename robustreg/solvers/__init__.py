@@ -12,7 +12,7 @@ from robustreg.solvers._at_scale import (
     is_near,
 )
 from robustreg.solvers._by_passes import solve_by_passes
-from robustreg.solvers._classes import LOSSLESS, plan_settled, solve_each, solve_together
+from robustreg.solvers._classes import LOSSLESS, plan_each, plan_settled, solve_each, solve_together
 from robustreg.solvers._control import Control
 from robustreg.solvers._descent_by_passes import descent_of, table_of
 from robustreg.solvers._directions import (
@@ -103,6 +103,7 @@ __all__ = [
     "middle_by_passes",
     "middle_intercept",
     "newton",
+    "plan_each",
     "plan_settled",
     "principal_directions",
     "residuals_about",

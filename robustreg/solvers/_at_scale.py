@@ -133,14 +133,12 @@ class Given(Scale):
         self, problem: Problem, rank: Rank, theta: Array | None = None, stage: Stage | None = None
     ) -> Plan:
         start = None if theta is None else theta[: problem.size]
-        solve, ended = plan_fixed(problem, self.sigma, start)
 
         def at_scale(found: Result) -> Result:
-            found = ended(found)
             found.x = self.with_scale(found.x)
             return found
 
-        return Plan(solve, at_scale)
+        return plan_fixed(problem, self.sigma, start).then(at_scale)
 
     def with_scale(self, theta: Array) -> Array:
         return np.append(theta, self.sigma)
@@ -176,16 +174,15 @@ class Joint(Scale):
     def plan(
         self, problem: Problem, rank: Rank, theta: Array | None = None, stage: Stage | None = None
     ) -> Plan:
-        solve, ended = plan_joint(problem, self.price(problem, rank), theta)
+        plan = plan_joint(problem, self.price(problem, rank), theta)
         light = self._light(problem.data, rank) if self.consistent and rank.mass < 1 else None
 
         def advised(found: Result) -> Result:
-            found = ended(found)
             if light:
                 found.advice = light
             return found
 
-        return Plan(solve, advised)
+        return plan.then(advised)
 
     def _light(self, data: Data, rank: Rank) -> str | None:
         """Say so where the scale is off by more than its standard error if rows of small weight are no shares of rows."""
@@ -276,17 +273,16 @@ class AboutL1(Scale):
         flat, sigma = stage.found, stage.sigma
         if sigma == 0 or problem.control.stopped:
             exact = Result(x=stage.theta, status=flat.status, optimality=0.0)
-            solve, ended = Plan(lambda: exact)
+            plan = Plan(lambda: exact)
         else:
-            solve, ended = plan_fixed(problem, sigma, stage.theta if theta is None else theta)
+            plan = plan_fixed(problem, sigma, stage.theta if theta is None else theta)
 
         def staged(found: Result) -> Result:
-            found = ended(found)
             found.x, found.stage = np.append(found.x, sigma), stage
             found.optimality = max(found.optimality, flat.optimality)
             return found
 
-        return Plan(solve, staged)
+        return plan.then(staged)
 
 
 def is_near(problem: Problem, theta: Array) -> bool:

@@ -7,7 +7,7 @@ for here; the step that Newton would take next tells whether there is an end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, cast
@@ -159,14 +159,30 @@ def _next_step(objective: Objective, found: Result, method: str) -> Array:
     return metric.solve(found.jac)
 
 
+def plan_each(
+    objectives: Sequence[Objective], start: Array, plan: MakePlan, control: Control
+) -> Plan:
+    """Return the plan of :func:`solve_each`; of one output it is that of its own fit."""
+    if len(objectives) > 1:
+        return Plan(partial(solve_each, objectives, start, plan, control))
+    return plan(objectives[0], start[0], control.phase(view=np.atleast_2d)).then(_as_row)
+
+
+def _as_row(found: Result) -> Result:
+    """Make the end of one output a matrix of one row."""
+    found.x = np.atleast_2d(found.x)
+    found.setdefault("growing", False)
+    return found
+
+
 def solve_each(
-    objectives: Iterable[Objective], start: Array, plan: MakePlan, control: Control
+    objectives: Sequence[Objective], start: Array, plan: MakePlan, control: Control
 ) -> Result:
     """Solve one problem for each output.
 
     Parameters
     ----------
-    objectives : iterable of Objective
+    objectives : sequence of Objective
         One for each output, all of one size.
     start : array of shape (n_outputs, size)
         Starts.

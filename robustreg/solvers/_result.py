@@ -150,3 +150,10 @@ class Plan(NamedTuple):
 
     solve: Callable[[], Result]
     ended: Callable[[Result], Result] = _unchanged
+
+    def then(self, change: Callable[[Result], Result]) -> Plan:
+        """Return the plan of whose result something more becomes."""
+        ended = self.ended
+        return Plan(
+            self.solve, change if ended is _unchanged else lambda found: change(ended(found))
+        )
