@@ -180,7 +180,10 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
 
     @abstractmethod
     def _plan(self, prepared: Prepared, start: Array | None, control: Control) -> Plan:
-        """Return what solves; ``x`` of its result holds the parameters, ``advice`` what else there is to say of them."""
+        """Find a start where none is given, by fits of its own where it takes some, and return what solves from it.
+
+        ``x`` of its result holds the parameters, ``advice`` what else there is to say of them.
+        """
 
     @abstractmethod
     def _start(self, prepared: Prepared) -> Array | None:
