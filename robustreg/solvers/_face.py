@@ -20,7 +20,14 @@ from robustreg.objective import Objective
 from robustreg.solvers._held_columns import moves
 from robustreg.solvers._kinks import gradient_of
 from robustreg.solvers._result import Result, linprog
-from robustreg.solvers._unseen import FREE, Unseen, null_space, rows_with_ones, still_loose
+from robustreg.solvers._unseen import (
+    FREE,
+    Unseen,
+    leading_away,
+    null_space,
+    rows_with_ones,
+    still_loose,
+)
 
 #: a slope this share of its range inside its bounds is inside: programs leave errors of 1e-10
 INSIDE = 1e-8
@@ -167,6 +174,7 @@ class _Face:
 
     def centre(self) -> Array:
         """Return the analytic centre."""
+        self._leave_out(self._always_on())
         while self.directions.shape[1]:
             inside = self._program(np.zeros(self.directions.shape[1]), ball=1.0)
             if inside is None:
@@ -175,18 +183,43 @@ class _Face:
                 return self._middle(inside.step)
             if not len(inside.held):
                 break
-            self.directions = null_space(inside.held, self.directions, 0.0)
+            self._leave_out(inside.held)
         return self.theta
+
+    def _leave_out(self, held: Array) -> None:
+        """Leave only the directions in which these rows do not vary."""
+        if len(held):
+            self.directions = null_space(held, self.directions, 0.0)
+
+    def _always_on(self) -> Array:
+        """Return rows and bounds that are zero in the whole polyhedron, of those that are at its known point.
+
+        Where they are no more than the directions, the point is a simple corner and there are none.
+        """
+        k = self.directions.shape[1]
+        rows = np.flatnonzero((self.side != 0) & (self.room <= EMPTY))
+        bounds = self.bounds[self.space <= EMPTY]
+        if not k or len(rows) + len(bounds) <= k:
+            return self.bounds[:0, :k]
+        # so many are most often enough, and those that are missed end in a ball that is empty
+        X = rows_with_ones(self.objective, rows[: BOUNDS * k + 100])
+        away = np.vstack([-self.side[rows[: len(X)], None] * X, bounds])
+        whole, away = np.linalg.norm(away, axis=1), away @ self.directions
+        size = np.linalg.norm(away, axis=1)
+        vary = size > FREE * whole  # else it is rounding, as of a row that lies on one that is held
+        away = away[vary] / size[vary, None]
+        found = leading_away(away)
+        return away[:0] if found is None else away[~found[1]]
 
     def cheapest(self, weight: Array) -> Array:
         """Return the centre of the points with the smallest sum of absolute residuals by other weights."""
         inside = self._program(self._pull(weight), ball=0.0) if self.directions.shape[1] else None
         if inside is None:
             return self.theta
-        theta, directions = self.theta + self.directions @ inside.step, self.directions
-        if len(inside.held):
-            directions = null_space(inside.held, directions, 0.0)
-        return _Face(self.objective, theta, self.side, directions, self.bounds).centre()
+        theta = self.theta + self.directions @ inside.step
+        face = _Face(self.objective, theta, self.side, self.directions, self.bounds)
+        face._leave_out(inside.held)
+        return face.centre()
 
     def _pull(self, weight: Array) -> Array:
         """Gradient of a sum of absolute residuals in the directions, per unit of the largest; 0 where it is rounding."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import scipy.linalg
+import scipy.sparse
 
 from robustreg._array import Array, is_sparse
 from robustreg.losses import Squared
@@ -55,6 +56,32 @@ def rows_with_ones(objective: Objective, rows: Array) -> Array:
     return X.toarray() if is_sparse(X) else X
 
 
+def leading_away(bounds: Array) -> tuple[Array, Array] | None:
+    """Return a direction that leads away from every bound that some direction leads away from, and which these are.
+
+    A direction leads away from a bound where its product with it is positive and none is negative. It is long
+    enough for a product of one with each of them, so that one linear program finds it.
+
+    Parameters
+    ----------
+    bounds : array of shape (m, k)
+        Their products with the direction must not be negative.
+
+    Returns
+    -------
+    direction : array of shape (k,)
+    gone : array of bool, of shape (m,)
+        None in place of both where the program ends without an answer.
+    """
+    m, k = bounds.shape
+    found = linprog(
+        np.append(np.zeros(k), -np.ones(m)),
+        A_ub=scipy.sparse.hstack([scipy.sparse.csc_array(-bounds), scipy.sparse.identity(m)], "csc"),
+        b_ub=np.zeros(m), bounds=[(None, None)] * k + [(0.0, 1.0)] * m, method="highs",
+    )  # fmt: skip
+    return None if found.x is None else (found.x[:k], found.x[k:] > 0.5)
+
+
 class Unseen:
     """Directions in which no residual changes, which are left out of the polyhedron, and bounds that they lead away from.
 
@@ -83,15 +110,10 @@ class Unseen:
 
     def _follow(self, flat: Array) -> None:
         """Find a direction that leads away from as many bounds as there are such."""
-        m, k = len(self.others), flat.shape[1]
-        found = linprog(
-            np.append(np.zeros(k), -np.ones(m)), A_ub=np.hstack([-self.others @ flat, np.eye(m)]),
-            b_ub=np.zeros(m), bounds=[(None, None)] * k + [(0.0, 1.0)] * m, method="highs",
-        )  # fmt: skip
-        if found.x is not None:
-            gone = found.x[k:] > 0.5
-            self.ray = flat @ found.x[:k]
-            self.left, self.others = self.others[gone], self.others[~gone]
+        found = leading_away(self.others @ flat)
+        if found is not None:
+            self.ray = flat @ found[0]
+            self.left, self.others = self.others[found[1]], self.others[~found[1]]
 
     def lift(self, theta: Array) -> Array:
         """Return a point with the same residuals within all bounds."""

@@ -10,8 +10,9 @@ from robustreg.losses import Absolute
 from robustreg.objective import Objective
 from robustreg.penalties import L2
 from robustreg.preparation import prepare
-from robustreg.solvers import Control, solve_piecewise
+from robustreg.solvers import Control, _face, _unseen, solve_piecewise
 from robustreg.solvers._face import better_part, chosen_point
+from robustreg.solvers._result import linprog
 
 
 def chosen(X, y, weight=None, left_out=0.0):
@@ -47,6 +48,25 @@ def test_as_good_as_what_was_found(seed):
     X, y = rng.integers(0, 3, size=(50, 3)).astype(float), rng.integers(0, 5, size=50).astype(float)
     objective, found, theta = chosen(X, y, rng.integers(1, 4, 50) * 2.0)
     assert_allclose(objective.evaluate(theta)[0], objective.evaluate(found.x)[0], rtol=1e-10)
+
+
+def test_few_programs_where_many_rows_meet_in_a_corner(monkeypatch):
+    """Factors and whole numbers: far more rows tie than there are directions, and most of them do so everywhere."""
+    rng = np.random.default_rng(0)
+    first, second = rng.integers(60, size=(2, 720))
+    X = np.hstack([np.eye(60)[first], np.eye(60)[second]])
+    programs = []
+
+    def counted(*args, **how):
+        programs.append(args[0].shape)
+        return linprog(*args, **how)
+
+    monkeypatch.setattr(_face, "linprog", counted)
+    monkeypatch.setattr(_unseen, "linprog", counted)
+    objective, found, theta = chosen(X, np.round(3 * rng.normal(size=720)))
+    assert theta is not found.x
+    assert_allclose(objective.evaluate(theta)[0], objective.evaluate(found.x)[0], rtol=1e-10)
+    assert len(programs) < 15  # one for each of the rows that hold each other take 39
 
 
 def test_better_part_shares_what_is_equal():
