@@ -19,7 +19,7 @@ from robustreg.estimators._validation import check_real, complain
 from robustreg.losses import CrossEntropy, Focal, Logistic, Loss, Poly
 from robustreg.losses._margin import WeighedLabels
 from robustreg.objective import Objective
-from robustreg.solvers import Control, Plan, Result, beats_zero, plan_each, solve_together
+from robustreg.solvers import Control, Plan, Result, beats_zero, plan_each, plan_together
 
 SEPARABLE = (
     "A hyperplane separates the classes, or some of their samples, so the optimum is not finite: the "
@@ -74,18 +74,18 @@ class EntropyClassifier(ProbabilityClassifier):
         data, mass = prepared.data, prepared.units.mass
         plan = partial(self._settle, endless=loss.endless, **options)
         if data.y.ndim == 2 and self._penalty(1.0).joins_outputs:
-            return Plan(partial(self._solve_labels, loss, prepared, start, plan, control))
+            return self._plan_labels(loss, prepared, start, plan, control)
         if data.y.ndim == 2:
             return plan_each(self._columns(loss, prepared), start, plan, control)
         if len(start) == 1:
             return plan_each([self._objective(loss, data, mass)], start, plan, control)
         make = partial(self._objective, data=data, mass=mass)
-        return Plan(partial(solve_together, loss, make, start, plan, control))
+        return plan_together(loss, make, start, plan, control)
 
-    def _solve_labels(
+    def _plan_labels(
         self, loss: Loss, prepared: Prepared, start: Array, plan: Any, control: Control
-    ) -> Result:
-        """Minimise the losses of several labels together, whose coefficients share their penalty."""
+    ) -> Plan:
+        """Return what minimises the losses of several labels together, whose coefficients share their penalty."""
         data, factors = prepared.data, np.ones((len(start), 2))
         for k, classes in enumerate(self.classes_):
             found = class_factors(self.class_weight, data.y[:, k], classes, data.weight)
@@ -105,10 +105,8 @@ class EntropyClassifier(ProbabilityClassifier):
         def outputs(theta: Array) -> Array:
             return np.ascontiguousarray(theta.reshape(-1, len(start)).T)
 
-        solve, ended = plan(objective, start.T.ravel(), control.phase(view=outputs))
-        result: Result = ended(solve())
-        result.x = outputs(result.x)
-        return result
+        made: Plan = plan(objective, start.T.ravel(), control.phase(view=outputs))
+        return made.viewed(outputs)
 
     def _columns(self, loss: Loss, prepared: Prepared) -> list[Objective]:
         """Return one objective for each of several labels."""

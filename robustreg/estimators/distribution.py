@@ -17,7 +17,7 @@ from robustreg.estimators._estimate import Estimate
 from robustreg.estimators._remote_fit import unserved
 from robustreg.estimators._validation import check_data, check_option
 from robustreg.losses import KLDivergence, softmax
-from robustreg.solvers import Control, Plan, Result, solve_together
+from robustreg.solvers import Control, Plan, Result, plan_together
 from robustreg.tables import Part, Table
 
 #: how far from one the probabilities of a row may sum
@@ -198,8 +198,8 @@ class KLRegressor(ScoreMixin, LinearScores):
             start = np.zeros((data.y.shape[1], data.size + data.intercept))
         make = partial(self._objective, data=data, mass=prepared.units.mass)
         settle = partial(self._settle, warm=warm)
-        solve = partial(solve_together, KLDivergence(), make, start, settle, control)
-        return Plan(solve, partial(self._advised, data=data))
+        plan = plan_together(KLDivergence(), make, start, settle, control)
+        return plan.then(partial(self._advised, data=data))
 
     def _advised(self, found: Result, *, data: Any) -> Result:
         """Say so where there is no finite minimum."""

@@ -26,10 +26,10 @@ from robustreg.solvers import (
     middle_by_passes,
     middle_intercept,
     plan_each,
+    plan_together,
     solve_kinked_by_passes,
     solve_multiclass,
     solve_piecewise,
-    solve_together,
 )
 
 SEPARABLE = (
@@ -107,14 +107,13 @@ class MarginClassifier(LinearClassifier):
         # A program is solved on dense rows: those of sparse X are made block by block.
         data = replace(prepared.data, explicit=True)
         make = partial(self._objective, data=data, mass=prepared.units.mass, factor=margin)
-        start = start / margin
-        solve = partial(solve_together, MulticlassHinge(), make, start, plan_multiclass, control)
+        plan = plan_together(MulticlassHinge(), make, start / margin, plan_multiclass, control)
 
         def rescaled(found: Result) -> Result:
             found.x, found.fun = found.x * margin, found.fun * margin
             return self._advised(found)
 
-        return Plan(solve, rescaled)
+        return plan.then(rescaled)
 
     def _exact(
         self, objective: Objective, theta: Array, control: Control, *, warm: bool, shared: Any

@@ -12,7 +12,7 @@ from robustreg.solvers._at_scale import (
     is_near,
 )
 from robustreg.solvers._by_passes import solve_by_passes
-from robustreg.solvers._classes import LOSSLESS, plan_each, plan_settled, solve_each, solve_together
+from robustreg.solvers._classes import LOSSLESS, plan_each, plan_settled, plan_together, solve_each
 from robustreg.solvers._control import Control
 from robustreg.solvers._descent_by_passes import descent_of, table_of
 from robustreg.solvers._directions import (
@@ -105,6 +105,7 @@ __all__ = [
     "newton",
     "plan_each",
     "plan_settled",
+    "plan_together",
     "principal_directions",
     "residuals_about",
     "rows_of",
@@ -122,7 +123,6 @@ __all__ = [
     "solve_rows",
     "solve_s",
     "solve_smooth",
-    "solve_together",
     "solve_trimmed",
     "table_of",
     "trimmed_consistency",

@@ -165,14 +165,8 @@ def plan_each(
     """Return the plan of :func:`solve_each`; of one output it is that of its own fit."""
     if len(objectives) > 1:
         return Plan(partial(solve_each, objectives, start, plan, control))
-    return plan(objectives[0], start[0], control.phase(view=np.atleast_2d)).then(_as_row)
-
-
-def _as_row(found: Result) -> Result:
-    """Make the end of one output a matrix of one row."""
-    found.x = np.atleast_2d(found.x)
-    found.setdefault("growing", False)
-    return found
+    row = partial(np.array, ndmin=2)
+    return plan(objectives[0], start[0], control.phase(view=row)).viewed(row)
 
 
 def solve_each(
@@ -223,14 +217,14 @@ def solve_each(
     )
 
 
-def solve_together(
+def plan_together(
     loss: Loss,
     objective: Callable[..., Objective],
     start: Array,
     plan: MakePlan,
     control: Control,
-) -> Result:
-    """Solve for all outputs at once, where the loss sees differences between outputs only.
+) -> Plan:
+    """Return what solves for all outputs at once, where the loss sees differences between outputs only.
 
     Parameters
     ----------
@@ -245,11 +239,11 @@ def solve_together(
 
     Returns
     -------
-    Result
-        Of the plan, with ``x`` of shape (n_outputs, size), each column of sum zero.
+    Plan
+        Of a result whose ``x`` has shape (n_outputs, size), each column of sum zero.
     """
     if objective(loss).penalty.by_column:
-        return _whole_scores(loss, objective, start, plan, control)
+        return _plan_whole_scores(loss, objective, start, plan, control)
     basis = helmert(len(start))
     problem = objective(Contrasts(loss), n_outputs=len(basis))
 
@@ -258,16 +252,14 @@ def solve_together(
         columns = np.vstack([u, intercept]) if problem.data.intercept else u
         return basis.T @ columns.T
 
-    solve, ended = plan(problem, (basis @ start).T.ravel(), control.phase(view=outputs))
-    found = ended(solve())
-    found.x = outputs(found.x)
-    return found
+    phase = control.phase(view=outputs)
+    return plan(problem, (basis @ start).T.ravel(), phase).viewed(outputs)
 
 
-def _whole_scores(
+def _plan_whole_scores(
     loss: Loss, objective: Callable[..., Objective], start: Array, plan: MakePlan, control: Control
-) -> Result:
-    """Solve for all outputs themselves, each of whose coefficients a penalty may hold at zero.
+) -> Plan:
+    """Return what solves for all outputs themselves, each of whose coefficients a penalty may hold at zero.
 
     Intercepts are free to move together, and so are coefficients that nothing penalises: in the user's units their
     sums are made zero, or the least of those that must not be negative.
@@ -286,11 +278,12 @@ def _whole_scores(
             [u.T, intercept - np.mean(in_units_of_user(problem.data, u, intercept)[1])]
         )
 
-    solve, ended = plan(problem, start.T.ravel(), control.phase(view=outputs))
-    found = ended(solve())
-    if loss.endless and found.status != 99:
-        basis, (u, intercept, _) = helmert(len(start)), problem.split(found.x)
-        differences = objective(Contrasts(loss), n_outputs=len(basis))
-        found.growing = _free_separate(differences, u @ basis.T, intercept @ basis.T)
-    found.x = outputs(found.x)
-    return found
+    def judged(found: Result) -> Result:
+        if loss.endless and found.status != 99:
+            basis, (u, intercept, _) = helmert(len(start)), problem.split(found.x)
+            differences = objective(Contrasts(loss), n_outputs=len(basis))
+            found.growing = _free_separate(differences, u @ basis.T, intercept @ basis.T)
+        return found
+
+    phase = control.phase(view=outputs)
+    return plan(problem, start.T.ravel(), phase).then(judged).viewed(outputs)

@@ -157,3 +157,12 @@ class Plan(NamedTuple):
         return Plan(
             self.solve, change if ended is _unchanged else lambda found: change(ended(found))
         )
+
+    def viewed(self, view: Callable[[Array], Array]) -> Plan:
+        """Return the plan of whose result ``x`` is seen in another way, as its control tells of it."""
+
+        def seen(found: Result) -> Result:
+            found.x = view(found.x)
+            return found
+
+        return self.then(seen)
