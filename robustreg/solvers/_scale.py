@@ -281,6 +281,9 @@ def solve_mad(problem: Problem, theta: Array | None = None) -> Result:
         found = solve_fixed(problem.phase(tol=0.01 * control.tol), sigma, warm)
         warm = at = found.x
         now = mad(problem.residual(at), weight)
+        if now <= ROUNDING and sigma < SUSPECT[0] and not problem.loss.convex:
+            # a loss that lets go of the others passes through a majority that the L1 fit does not pass through
+            return _with_scale(Result(x=at, optimality=0.0, status=0), 0.0, 0.0)
         change = (now - sigma) / sigma if abs(now - sigma) > ROUNDING else 0.0
         if abs(change) <= 0.1 * control.tol or not control.left:
             found.status = found.status or control.status(bool(control.left))

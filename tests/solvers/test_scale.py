@@ -266,6 +266,18 @@ def test_mad_of_a_redescending_loss_beside_a_penalty_where_columns_outnumber_row
     assert_allclose(X.T @ psi, alpha * model.coef_, atol=1e-6 * np.abs(alpha * model.coef_).max())
 
 
+@pytest.mark.parametrize("seed", [14, 36])
+@pytest.mark.parametrize("loss", ["tukey", "welsch", "cauchy"])
+def test_mad_of_a_redescending_loss_that_passes_through_more_rows_than_the_l1_fit(loss, seed):
+    """Leverage points draw the L1 fit away from y that is mostly zero: what is left of the scale is rounding, so it is zero."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_cauchy((41, 5))
+    y = np.where(rng.random(41) < 0.65, 0.0, X @ rng.normal(size=5) + rng.normal(size=41))
+    model = RobustRegressor(loss, scale="mad").fit(X, y)
+    assert model.scale_ == 0
+    assert np.mean(np.abs(y - model.predict(X)) < 1e-12) > 0.5
+
+
 @pytest.mark.parametrize(
     ("weight", "told"), [(1.0, False), (0.5, False), (0.2, True), (0.05, True), (1e-6, False)]
 )
