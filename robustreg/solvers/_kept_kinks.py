@@ -38,6 +38,8 @@ class KeptKinks:
         How far from their kinks rows were, where the fit before has ended, that have changed sides since.
     missed : int
         How many fits in a row have not been continued from there to their end.
+    slopes : array of shape (n,)
+        Those of the rows, times their weights, where the last fit by the method of multipliers has ended.
     """
 
     theta: Array = field(default_factory=lambda: np.zeros(0))
@@ -45,6 +47,7 @@ class KeptKinks:
     changed: float = np.inf
     reach: float = np.inf
     missed: int = 0
+    slopes: Array = field(default_factory=lambda: np.zeros(0))
 
     @classmethod
     def of(cls, data: Data) -> KeptKinks:

@@ -12,7 +12,10 @@ import scipy.linalg
 from robustreg._array import Array
 from robustreg.losses._separable import SeparableLoss
 from robustreg.objective import Objective
+from robustreg.solvers._gap import Certificate
+from robustreg.solvers._kept_kinks import KeptKinks
 from robustreg.solvers._kinks import ROUNDED, gradient_of, offsets
+from robustreg.solvers._result import Result
 
 #: width of the first envelope, y having spread one, and the factor by which the next is narrower
 WIDTH, NARROWER = 1.0, 0.3
@@ -69,12 +72,18 @@ class Multipliers:
 
     @classmethod
     def of(cls, objective: Objective) -> Multipliers:
-        """Start from slopes of zero, or the nearest that a row allows."""
-        kinks: Any = objective.loss.kinks(objective.data.y)
-        n = objective.data.n_rows
+        """Start from slopes of the last fit to the same rows, or zero, or the nearest that a row allows."""
+        data = objective.data
+        kinks: Any = objective.loss.kinks(data.y)
+        n = data.n_rows
         lower, upper = np.broadcast_to(kinks.lower, n), np.broadcast_to(kinks.upper, n)
         position = np.broadcast_to(kinks.position, n)
-        return cls(objective, position, lower, upper, np.clip(np.zeros(n), lower, upper))
+        slopes = KeptKinks.of(data).slopes
+        if len(slopes) != n or not objective.penalty.convex:  # the start would choose the minimum
+            slopes = np.zeros(n)
+        elif data.weight is not None:
+            slopes = slopes / data.weight
+        return cls(objective, position, lower, upper, np.clip(slopes, lower, upper))
 
     def smooth(self) -> Objective:
         """Return the envelope about the slopes."""
@@ -102,6 +111,19 @@ def tied_rows(objective: Objective, slopes: Array, s: Array) -> Array:
     rounding = ROUNDED * (np.abs(kinks.position) + 1.0 + objective.data.base)
     inside = (slopes > lower + margin) & (slopes < upper - margin)
     return np.asarray((inside & (np.abs(s) <= NEAR)) | (np.abs(s) <= rounding))
+
+
+def ended(
+    objective: Objective, theta: Array, slopes: Array, proof: Certificate, status: int
+) -> Result:
+    """Describe the end of a fit, and keep its slopes for the next fit to the same rows."""
+    KeptKinks.of(objective.data).slopes = slopes
+    s = offsets(objective, theta)
+    zero = tied_rows(objective, slopes, s)
+    return Result(
+        x=theta, fun=proof.objective, status=status, optimality=proof.value,
+        slopes=slopes, zero=zero, offsets=np.where(zero, 0.0, s),
+    )  # fmt: skip
 
 
 class _Columns(Protocol):

@@ -1,4 +1,4 @@
-"""The linear system at the end of the method of multipliers, where it is singular."""
+"""The method of multipliers: where it begins, and the linear system at its end, where that is singular."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from robustreg import HingeClassifier, L1Regressor, RobustRegressor
+from robustreg.estimators._sequence import FitSequence
+from robustreg.penalties import MCP
 from robustreg.solvers import _multipliers
 from robustreg.solvers._multipliers import _solved
 
@@ -52,3 +55,52 @@ def test_a_system_of_full_rank_is_solved_by_its_factors(monkeypatch):
     exact = rng.normal(size=len(system))
     monkeypatch.delattr(_multipliers.scipy.linalg, "lstsq")
     assert_allclose(_solved(system, system @ exact), exact, rtol=0, atol=1e-13)
+
+
+def contaminated(n, p, seed):
+    rng = np.random.default_rng(seed)
+    X, error = rng.normal(size=(n, p)), rng.normal(size=n)
+    error[rng.random(n) < 0.1] += 10
+    return X, X[:, :4] @ np.array([1.0, -1.0, 1.0, -1.0]) + error + 1
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("model", [L1Regressor(l1_ratio=0.5), HingeClassifier(l1_ratio=0.5)])
+def test_a_path_begins_with_the_slopes_of_the_last_fit(model, weighted):
+    X, y = contaminated(100, 200, 0)
+    y = (y > 1).astype(int) if isinstance(model, HingeClassifier) else y
+    weight = np.random.default_rng(1).uniform(0.5, 2.0, len(y)) if weighted else None
+    sequence, steps, own = FitSequence(model, X, y, weight), 0, 0
+    for alpha in np.geomspace(20.0, 3.0, 12).tolist():
+        found = sequence.fit(alpha=alpha)
+        alone = model.set_params(alpha=alpha).fit(X, y, sample_weight=weight)
+        assert_allclose(found.coef_, alone.coef_, rtol=0, atol=1e-10)
+        steps, own = steps + found.n_iter_, own + alone.n_iter_
+    assert steps <= 0.6 * own  # without the slopes .8
+
+
+def test_the_slopes_of_the_last_fit_do_not_choose_among_several_minima():
+    X, y = contaminated(100, 200, 0)
+    model = RobustRegressor(loss="absolute", penalty=MCP(gamma=3.0))
+    sequence = FitSequence(model, X, y)
+    for alpha in (20.0, 15.0, 10.0):
+        found, alone = sequence.fit(alpha=alpha), model.set_params(alpha=alpha).fit(X, y)
+        assert_allclose(found.coef_, alone.coef_, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("below", [1e-7, 1e-6, 3e-6])
+def test_beside_squares_a_coefficient_that_hardly_differs_from_zero_is_found(below):
+    X, y = contaminated(60, 80, 1)
+    alpha = 19.9757685 * (
+        1 - below
+    )  # hardly below the strength at which a coefficient becomes zero
+    model = L1Regressor(alpha=alpha, l1_ratio=0.5).fit(X, y)
+    r, used = y - model.predict(X), model.coef_ != 0
+    tied = np.abs(r) < 1e-9
+    slope = np.where(tied, 0.0, -np.sign(r))
+    bend = 0.5 * alpha * (model.coef_ + np.sign(model.coef_))
+    system = np.vstack([X[tied][:, used].T, np.ones(tied.sum())])
+    target = -np.append((X.T @ slope + bend)[used], slope.sum())
+    slope[tied] = np.linalg.lstsq(system, target, rcond=None)[0]
+    assert_allclose((X.T @ slope + bend)[used], 0, atol=1e-9)
+    assert np.abs(X.T @ slope)[~used].max() <= 0.5 * alpha + 1e-9
