@@ -8,6 +8,7 @@ import pytest
 import robustreg
 from robustreg import (
     DiceClassifier,
+    HingeClassifier,
     HuberRegressor,
     L1Regressor,
     LogisticClassifier,
@@ -23,6 +24,9 @@ MOST = {
     "L1": (L1Regressor(), regression(200, 5), 8, 5),
     "L1, many rows": (L1Regressor(), regression(40_000, 10), 12, 8),
     "logistic": (LogisticClassifier(), classes(200, 5), 8, 6),
+    "multinomial": (LogisticClassifier(), classes(300, 4, 3), 10, 7),
+    "hinge": (HingeClassifier(), classes(200, 5), 9, 6),
+    "squared hinge": (HingeClassifier(squared=True), classes(200, 5), 8, 6),
     "Dice": (DiceClassifier(), classes(200, 5), 11, 8),
     "Tukey": (RobustRegressor(loss="tukey"), regression(200, 5), 10, 8),
 }
