@@ -28,6 +28,7 @@ from robustreg import (
     huber_path,
 )
 from robustreg.model_selection import RobustKFold, neg_tau_scale, neg_trimmed_mean_squared_error
+from robustreg.model_selection._path import Reached, warn_unsolved
 
 EPSILONS = [0.5, 1.01, 1.345, 2.0, np.inf]
 
@@ -379,6 +380,25 @@ def test_unsolved_fits_are_told_of_once(diabetes):
     assert "of 12 fits of HuberRegressorCV" in str(told[0].message)
     assert "of 2 fits of huber_path" in str(told[1].message)
     assert all(w.filename == __file__ for w in told)
+
+
+def test_fits_that_rounding_stops_need_no_more_iterations(diabetes):
+    X, y = diabetes
+    with pytest.warns(ConvergenceWarning, match="Rounding errors") as caught:
+        huber_path(X, y, epsilons=[0.5, 1.0], tol=1e-30)
+    assert "max_iter, or tol" not in str(caught[0].message)
+    with pytest.warns(ConvergenceWarning, match="Increase max_iter") as caught:
+        huber_path(X, y, epsilons=[0.5, 1.0], tol=1e-30, max_iter=1)
+    assert "Rounding" not in str(caught[0].message)
+
+
+def test_both_reasons_of_unsolved_fits_are_told():
+    model = HuberRegressor(max_iter=9)
+    with pytest.warns(ConvergenceWarning, match="2 of 3 fits") as caught:
+        warn_unsolved("some", [Reached(1.0, 9), Reached(2.0, 3), Reached(0.0, 9)], model)
+    said = str(caught[0].message)
+    assert "the worst at 2.0e+00" in said
+    assert said.index("Of 1 the iterations ran out") < said.index("Rounding errors")
 
 
 def test_sums_of_far_rows_that_overflow():

@@ -42,6 +42,14 @@ from robustreg.preparation import prepare
 from robustreg.solvers import Control, Plan, Result
 from robustreg.stored import cancels, in_units_of_user, precise_scores
 
+#: what a user can do where a fit has not reached ``tol``: its iterations ran out, or it made no more progress
+MORE_ITERATIONS = "Increase max_iter, or tol if that accuracy is enough."
+ROUNDING_ERRORS = (
+    "Rounding errors prevent further progress. The usual causes are extreme weights, extreme "
+    "values and nearly dependent columns: rescale or remove them, or set tol above optimality_ "
+    "if that accuracy is enough."
+)
+
 
 class Prepared(NamedTuple):
     """A table as a solver sees it.
@@ -386,14 +394,7 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
             warnings.warn(f"{name}: {advice}", ConvergenceWarning, stacklevel=level_of_user())
         if advice or self.optimality_ <= self.tol:
             return
-        if found.status == 1:
-            advice = "Increase max_iter, or tol if that accuracy is enough."
-        else:
-            advice = (
-                "Rounding errors prevent further progress. The usual causes are extreme weights, extreme "
-                "values and nearly dependent columns: rescale or remove them, or set tol above optimality_ "
-                "if that accuracy is enough."
-            )
+        advice = MORE_ITERATIONS if found.status == 1 else ROUNDING_ERRORS
         warnings.warn(
             f"{name} stopped after {self.n_iter_} iterations (max_iter={self.max_iter}) at "
             f"optimality_ = {self.optimality_:.1e} > tol = {self.tol:.1e}; the best iterate is "

@@ -14,7 +14,7 @@ from robustreg._array import Array
 from robustreg._threads import blas_aside
 from robustreg.data import subsample_size
 from robustreg.estimators import HuberRegressor
-from robustreg.estimators._base import LinearRegressor, Prepared
+from robustreg.estimators._base import MORE_ITERATIONS, ROUNDING_ERRORS, Prepared
 from robustreg.estimators._validation import level_of_user
 from robustreg.model_selection._efficiency import epsilon_grid
 from robustreg.solvers import Parts, Result, Stage
@@ -183,7 +183,7 @@ class Walk:
         self.before: Result | None = None
         self.now: Result | None = None
         self.points: list[dict[str, float]] = []
-        self.reached: list[float] = []
+        self.reached: list[Reached] = []
         self.followers: list[Walk] = []
         self.parts: Parts | None = None
         self.given: Result | None = None
@@ -223,7 +223,7 @@ class Walk:
         self.model.delta_ = float(self.model.epsilon * scale) if scale > 0 else 0.0
         self.before, self.now = self.now, found
         self.points.append(point)
-        self.reached.append(self.model.optimality_)
+        self.reached.append(Reached.by(self.model))
 
     def begin(self, point: dict[str, float]) -> None:
         """Set the parameters, and find what fits of the same penalty share if it is not known yet."""
@@ -326,14 +326,31 @@ def check_grid(name: str, values: Any, *, low: float, closed: bool, finite: bool
     return grid
 
 
-def warn_unsolved(name: str, optimality: Sequence[float], model: LinearRegressor) -> None:
-    """Warn once of all fits that did not reach the accuracy asked for."""
-    missed = int(np.sum(np.asarray(optimality) > model.tol))
-    if missed:
-        warnings.warn(
-            f"{missed} of {len(optimality)} fits of {name} stopped at an optimality above tol = "
-            f"{model.tol:.1e}, the worst at {max(optimality):.1e} (max_iter={model.max_iter}); the "
-            "best iterates are kept. Increase max_iter, or tol if that accuracy is enough.",
-            ConvergenceWarning,
-            stacklevel=level_of_user(),
-        )
+class Reached(NamedTuple):
+    """Where a fit ended, and after how many iterations."""
+
+    optimality: float
+    n_iter: int
+
+    @classmethod
+    def by(cls, model: Any) -> Reached:
+        """Return the same of a fitted model, of several outputs the worst."""
+        return cls(float(np.max(model.optimality_)), int(np.max(model.n_iter_)))
+
+
+def warn_unsolved(name: str, reached: Sequence[Reached], model: Any) -> None:
+    """Warn once of all fits that did not reach the accuracy asked for, and say why they did not."""
+    missed = [fit for fit in reached if fit.optimality > model.tol]
+    if not missed:
+        return
+    ran_out = sum(fit.n_iter >= model.max_iter for fit in missed)
+    advice = MORE_ITERATIONS if ran_out else ROUNDING_ERRORS
+    if 0 < ran_out < len(missed):
+        advice = f"Of {ran_out} the iterations ran out. {MORE_ITERATIONS} Of the others: {ROUNDING_ERRORS}"
+    warnings.warn(
+        f"{len(missed)} of {len(reached)} fits of {name} stopped at an optimality above tol = "
+        f"{model.tol:.1e}, the worst at {max(missed).optimality:.1e} (max_iter={model.max_iter}); the "
+        f"best iterates are kept. {advice}",
+        ConvergenceWarning,
+        stacklevel=level_of_user(),
+    )

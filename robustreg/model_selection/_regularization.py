@@ -15,7 +15,7 @@ from sklearn.utils.extmath import safe_sparse_dot
 from robustreg._array import Array, is_sparse
 from robustreg.estimators._sequence import FitSequence
 from robustreg.estimators._validation import check_integer, level_of_user
-from robustreg.model_selection._path import check_grid, warn_unsolved
+from robustreg.model_selection._path import Reached, check_grid, warn_unsolved
 from robustreg.penalties._applied import Applied
 
 #: smallest strength of the default grid, as a share of the largest: that of scikit-learn and glmnet
@@ -231,12 +231,14 @@ class _Fits:
         self.notes = {}
         names = ("coef_", "intercept_", "scale_", "optimality_")
         rows: list[list[Array]] = []
+        reached: list[Reached] = []
         for alpha in grid.tolist():
             fitted = self.fit(alpha, cold=not rows)
             rows.append([np.array(getattr(fitted, name, np.nan), dtype=float) for name in names])
+            reached.append(Reached.by(fitted))
         coef, intercept, scale, gap = (np.stack(column) for column in zip(*rows, strict=True))
         model: Any = self.sequence.model
-        warn_unsolved("regularization_path", gap.tolist(), model)
+        warn_unsolved("regularization_path", reached, model)
         for text, note in self.notes.items():
             if not (issubclass(note.category, ConvergenceWarning) and "optimality_ = " in text):
                 warnings.warn(note.message, note.category, stacklevel=level_of_user())
