@@ -19,11 +19,11 @@ from robustreg.data import Block
 from robustreg.objective import Objective
 from robustreg.solvers._held_columns import moves
 from robustreg.solvers._kinks import gradient_of
-from robustreg.solvers._result import Result, linprog
+from robustreg.solvers._polyhedra import leading_away, lowest
+from robustreg.solvers._result import Result
 from robustreg.solvers._unseen import (
     FREE,
     Unseen,
-    leading_away,
     null_space,
     rows_with_ones,
     still_loose,
@@ -250,27 +250,21 @@ class _Face:
             size = np.sqrt(np.einsum("ij,ij->i", X, X))
             vary = size > FREE * size.max(initial=0.0)
             X, size, room = X[vary], size[vary], room[vary]
-            limits = np.column_stack([X / size[:, None], np.ones(len(X))])
-            found = linprog(
-                np.append(cost, -ball), A_ub=limits, b_ub=room / size,
-                bounds=[(None, None)] * len(cost) + [(0.0, ball * (room.max(initial=0.0) or 1.0))],
-                method="highs",
-                options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
-            )  # fmt: skip
-            if found.x is None and len(self.near) < len(sided):  # so few rows leave it open
+            whole = len(self.near) == len(sided)
+            found = lowest(cost, ball, X / size[:, None], room / size, whole)
+            if found is None and not whole:  # so few rows leave it open
                 more = min(10 * len(self.near), len(sided))
                 nearest = np.argpartition(self.room[sided], more - 1)[:more]
                 self.near = np.union1d(self.near, sided[nearest])
                 continue
-            if found.x is None:
+            if found is None:
                 return None
-            step = found.x[:-1]
+            step = found[0][:-1]
             raw = self.objective.raw(self.theta + directions @ step)
             now = self.side * (self.objective.data.y - raw)
             beyond = np.setdiff1d(np.flatnonzero(now < -BEYOND * (1 + self.room)), self.near)
             if not len(beyond):
-                held = np.abs(found.ineqlin.marginals) > PULLS
-                return _Inside(step, float(found.x[-1]), X[held])
+                return _Inside(step, float(found[0][-1]), X[found[1] > PULLS])
             worst = beyond[np.argsort(now[beyond])[: 10 * few]]
             self.near = np.union1d(self.near, worst)
         return None

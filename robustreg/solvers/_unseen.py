@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 import scipy.linalg
-import scipy.sparse
 
 from robustreg._array import Array, is_sparse
 from robustreg.losses import Squared
 from robustreg.objective import Objective
-from robustreg.solvers._result import linprog
+from robustreg.solvers._polyhedra import leading_away
 
 #: more rows than this for each coefficient are looked at by their inner products
 ENOUGH = 20
@@ -54,32 +53,6 @@ def rows_with_ones(objective: Objective, rows: Array) -> Array:
     """Return rows of X, and of ones for the intercept, as a dense array."""
     X: Any = objective.data.take_with_ones(rows)
     return X.toarray() if is_sparse(X) else X
-
-
-def leading_away(bounds: Array) -> tuple[Array, Array] | None:
-    """Return a direction that leads away from every bound that some direction leads away from, and which these are.
-
-    A direction leads away from a bound where its product with it is positive and none is negative. It is long
-    enough for a product of one with each of them, so that one linear program finds it.
-
-    Parameters
-    ----------
-    bounds : array of shape (m, k)
-        Their products with the direction must not be negative.
-
-    Returns
-    -------
-    direction : array of shape (k,)
-    gone : array of bool, of shape (m,)
-        None in place of both where the program ends without an answer.
-    """
-    m, k = bounds.shape
-    found = linprog(
-        np.append(np.zeros(k), -np.ones(m)),
-        A_ub=scipy.sparse.hstack([scipy.sparse.csc_array(-bounds), scipy.sparse.identity(m)], "csc"),
-        b_ub=np.zeros(m), bounds=[(None, None)] * k + [(0.0, 1.0)] * m, method="highs",
-    )  # fmt: skip
-    return None if found.x is None else (found.x[:k], found.x[k:] > 0.5)
 
 
 class Unseen:

@@ -10,7 +10,7 @@ from robustreg.losses import Absolute
 from robustreg.objective import Objective
 from robustreg.penalties import L2
 from robustreg.preparation import prepare
-from robustreg.solvers import Control, _face, _unseen, solve_piecewise
+from robustreg.solvers import Control, _polyhedra, solve_piecewise
 from robustreg.solvers._face import better_part, chosen_point
 from robustreg.solvers._result import linprog
 
@@ -61,8 +61,7 @@ def test_few_programs_where_many_rows_meet_in_a_corner(monkeypatch):
         programs.append(args[0].shape)
         return linprog(*args, **how)
 
-    monkeypatch.setattr(_face, "linprog", counted)
-    monkeypatch.setattr(_unseen, "linprog", counted)
+    monkeypatch.setattr(_polyhedra, "linprog", counted)
     objective, found, theta = chosen(X, np.round(3 * rng.normal(size=720)))
     assert theta is not found.x
     assert_allclose(objective.evaluate(theta)[0], objective.evaluate(found.x)[0], rtol=1e-10)

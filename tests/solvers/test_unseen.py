@@ -9,7 +9,7 @@ from robustreg.objective import Objective
 from robustreg.penalties import L2
 from robustreg.penalties._applied import Applied
 from robustreg.preparation import prepare
-from robustreg.solvers._unseen import Unseen, leading_away, null_space, still_loose
+from robustreg.solvers._unseen import Unseen, null_space, still_loose
 
 
 def problem(X, positive=True):
@@ -48,12 +48,3 @@ def test_equal_columns_keep_their_bounds():
     x = np.random.default_rng(0).normal(size=20)
     found = Unseen(problem(np.column_stack([x, x])), np.eye(2), np.eye(2))
     assert len(found.others) == found.directions.shape[1] == 2
-
-
-def test_a_direction_leads_away_from_all_bounds_that_any_does():
-    """The first two bounds hold each other, the others do not."""
-    bounds = np.array([[1.0, 0, 0], [-1, 0, 0], [0, 1, 0], [1, 1e-6, 1], [0, 1, -1e-6]])
-    direction, gone = leading_away(bounds)
-    assert_allclose(gone, [False, False, True, True, True])
-    assert_allclose(bounds[:2] @ direction, 0, atol=1e-9)
-    assert (bounds[gone] @ direction > 0).all()
