@@ -211,3 +211,18 @@ def test_a_path_over_many_columns_takes_hardly_more_than_a_pass_for_each_strengt
     for i in (20, 59):
         alone = clone(model).set_params(alpha=grid[i]).fit(X, y)
         assert_allclose(path.coefficients[i], np.ravel(alone.coef_), rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize(("n", "p", "seed"), [(40, 60, 0), (40, 60, 3), (80, 120, 1)])
+def test_hardly_below_alpha_max_a_hinge_fit_is_better_than_one_without_columns(n, p, seed):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, p))
+    y = (X[:, 0] + X[:, 1] + rng.normal(size=n) > 0.1).astype(int)
+    model = HingeClassifier(l1_ratio=1.0)
+    alpha_max = regularization_path(model, X, y, n_alphas=1).alpha_max
+    assert not model.set_params(alpha=alpha_max * (1 + 1e-6)).fit(X, y).coef_.any()
+    alpha = alpha_max * (1 - 1e-5)
+    coef = model.set_params(alpha=alpha).fit(X, y).coef_
+    margin = (2 * y - 1) * model.decision_function(X)
+    without = 2.0 * min(y.sum(), n - y.sum())
+    assert np.maximum(1 - margin, 0).sum() + alpha * np.abs(coef).sum() < without * (1 - 1e-8)

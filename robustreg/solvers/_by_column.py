@@ -36,7 +36,7 @@ from robustreg.solvers._free_columns import KEPT_BYTES, FreeColumns, dense_colum
 from robustreg.solvers._gap import Certificate, certify
 from robustreg.solvers._grouped_quadratic import GroupLimits
 from robustreg.solvers._kept_gram import KeptGram
-from robustreg.solvers._multipliers import Multipliers, ended, vertex
+from robustreg.solvers._multipliers import Multipliers, ended, exact_zeros, vertex
 from robustreg.solvers._penalised_quadratic import Limits
 from robustreg.solvers._proximal_newton import DenseModel, Model, NotSmooth, proximal_newton
 from robustreg.solvers._result import Result
@@ -472,7 +472,7 @@ def _solve_kinked(objective: Objective, theta: Array, control: Control) -> Resul
         if tol < proof.value < CLOSE or EXACT < proof.value <= tol:
             ends += vertex(problem, objective, theta, slopes)
         for x, g in ends:
-            x = cast(Any, objective.penalty).allowed(x, objective.data.size)
+            x = exact_zeros(objective, x)
             proof = certify(objective, x, g)
             if best is None or proof.value < best[0].value:
                 best = (proof, x, g)

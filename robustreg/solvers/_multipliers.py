@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import scipy.linalg
@@ -25,6 +25,9 @@ NARROWEST = 1e-7
 MOST = 80
 #: a slope is inside its bounds by this share of their distance, and its row this near to its kink
 INSIDE, NEAR = 1e-7, 1e-4
+#: a coefficient, columns being of unit size and y having spread one, that is rounding (machine: up to 4e-13 where the
+#: penalty is hardly above the one that leaves no column in)
+SMALL = 1e-12
 #: rows and columns of a linear system that is solved at the end
 MOST_TIED = 1500
 
@@ -124,6 +127,14 @@ def ended(
         x=theta, fun=proof.objective, status=status, optimality=proof.value,
         slopes=slopes, zero=zero, offsets=np.where(zero, 0.0, s),
     )  # fmt: skip
+
+
+def exact_zeros(objective: Objective, theta: Array) -> Array:
+    """Return a point that the penalty allows, and of which the coefficients that are rounding are zero."""
+    size, penalty = objective.data.size * (objective.n_outputs or 1), cast(Any, objective.penalty)
+    theta = np.array(penalty.allowed(theta, objective.data.size))
+    theta[:size][np.abs(theta[:size]) <= SMALL] = 0.0
+    return theta
 
 
 class _Columns(Protocol):
