@@ -74,8 +74,9 @@ def divided(values: Array, weight: Array) -> Array:
     """Return the nearest shares: of each row at least zero, and its weight, an entry of a column, in sum."""
     values = values - values.max(axis=1, keepdims=True)
     held = values > -weight
-    excess = np.zeros_like(weight)
-    rows = np.arange(len(values))
+    # a value that no other is near takes all
+    excess = -weight
+    rows = np.flatnonzero(np.count_nonzero(held, axis=1) > 1)
     while len(rows):
         some, kept = values[rows], held[rows]
         count = np.count_nonzero(kept, axis=1)[:, None]
