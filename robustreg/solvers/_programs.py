@@ -163,13 +163,11 @@ def _central(rows: Rows, theta: Array) -> tuple[Array, Array] | None:
     """Return optimum and slopes by the interior point method where it ends at a proven vertex.
 
     Or on a face whose points are all minima, as among columns of zeros and ones: its end is inside, where the rows on their
-    kinks are those of the face, fewer than there are coefficients.
+    kinks are those of the face, fewer than there are coefficients. Where rows tie they may be more.
     """
     found = minimize(rows.value, theta, method=interior_point, options={"rows": rows})
     edge = 1e-6 * (rows.upper - rows.lower)
     free = (found.slopes > rows.lower + edge) & (found.slopes < rows.upper - edge)
-    if free.sum() > len(theta):
-        return None
     theta = _vertex(rows, found.x, free, free)
     end = theta, balanced(rows, theta, found.slopes)
     return end if _proven(rows, end) else None

@@ -5,7 +5,9 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.optimize import linprog
 
+from robustreg.solvers import _programs
 from robustreg.solvers._central_path import Inside, further
+from robustreg.solvers._programs import linear_program
 from robustreg.solvers._rows import Rows
 from tests.solvers.test_active_set import problem
 
@@ -110,3 +112,16 @@ def test_says_so_where_numbers_are_not_finite():
     with np.errstate(all="ignore"):
         start = Inside.start(rows, np.zeros(4), 0.5 * (rows.lower + rows.upper), 1.0)
         assert further(start, start.dual()) is None
+
+
+def test_more_rows_tie_than_there_are_coefficients(monkeypatch):
+    """Factors and whole numbers: the rows on their kinks are too many for a basis, and the end of the path is proved all the same."""
+    rng = np.random.default_rng(0)
+    first, second = rng.integers(60, size=(2, 720))
+    X = np.hstack([np.eye(60)[first], np.eye(60)[second][:, 1:]])
+    ones = np.ones(720)
+    rows = Rows(X, np.round(3 * rng.normal(size=720)), -ones, ones, ones, np.zeros(119))
+    monkeypatch.setattr(_programs, "simplex", None)
+    theta, slopes = linear_program(rows, np.zeros(119))
+    assert np.count_nonzero(np.abs(rows.offsets(theta)) < 1e-9) > 119
+    assert rows.gap(theta, slopes) <= 1e-12 * rows.value(theta)
