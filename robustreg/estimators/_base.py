@@ -321,11 +321,13 @@ class LinearModel(CallbackSupportMixin, DocumentedEstimator, BaseEstimator):
     def _prepare(self, X: Any, y: Array, weight: Array | None, mass: float) -> Prepared:
         check_columns(self, X.shape)
         units = self._units(y, weight, mass)
-        data, rank = prepare(
-            X, units.inward(y), weight, intercept=self.fit_intercept, **self._preparation()
-        )
+        data, rank = self._coordinates(X, units.inward(y), weight)
         data.base = abs(units.center) / units.spread
         return Prepared(data, units, rank)
+
+    def _coordinates(self, X: Any, y: Array, weight: Array | None) -> tuple[Data, int]:
+        """Choose coordinates for X, and return the rank."""
+        return prepare(X, y, weight, intercept=self.fit_intercept, **self._preparation())
 
     def _preparation(self) -> dict[str, Any]:
         """Return what preparing the rows asks of a model."""

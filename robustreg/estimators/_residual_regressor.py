@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from robustreg._array import Array
+from robustreg.data import Data
 from robustreg.estimators._base import Prepared
 from robustreg.estimators._estimate import Estimate
 from robustreg.estimators._outliers import outlying, row_weights
@@ -19,6 +20,7 @@ from robustreg.estimators._remote_fit import MANY, too_many, unserved
 from robustreg.estimators._stored import CountsRounding
 from robustreg.estimators._units import Units
 from robustreg.estimators._validation import complain
+from robustreg.far_rows import prepare_beside_far_rows
 from robustreg.losses import Huber, Kinks, ResidualLoss
 from robustreg.objective import Objective
 from robustreg.scales import mad
@@ -38,6 +40,7 @@ from robustreg.solvers import (
     Share,
     Stage,
     absolute_by_passes,
+    is_few,
     is_near,
     mad_by_passes,
     solve_by_passes,
@@ -84,6 +87,14 @@ class ResidualRegressor(CountsRounding, RemoteMixin):
     def _asks_rank(self) -> bool:
         loss = self._loss()
         return bool(loss.threshold) or loss.degree != 2
+
+    def _coordinates(self, X: Any, y: Array, weight: Array | None) -> tuple[Data, int]:
+        penalty: Any = self._penalty(1.0)
+        single = penalty.by_column and penalty.labels(X.shape[1]) is None
+        if single and is_few(*X.shape):
+            how = {"intercept": self.fit_intercept, **self._preparation()}
+            return prepare_beside_far_rows(X, y, weight, **how)[:2]
+        return super()._coordinates(X, y, weight)
 
     def _why_not(self, n_features: int) -> str:
         loss, penalty = self._loss(), self._penalty(1.0)

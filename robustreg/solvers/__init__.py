@@ -12,6 +12,7 @@ from robustreg.solvers._at_scale import (
     is_near,
 )
 from robustreg.solvers._by_passes import solve_by_passes
+from robustreg.solvers._by_rows import is_few
 from robustreg.solvers._classes import LOSSLESS, plan_each, plan_settled, plan_together, solve_each
 from robustreg.solvers._control import Control
 from robustreg.solvers._descent_by_passes import descent_of, table_of
@@ -97,6 +98,7 @@ __all__ = [
     "discriminant_directions",
     "finite_sample",
     "interpolation",
+    "is_few",
     "is_near",
     "mad_by_passes",
     "mean_square",

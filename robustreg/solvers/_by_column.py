@@ -19,7 +19,7 @@ Mathematics of Operations Research 1, 97-116.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
@@ -29,16 +29,14 @@ from robustreg._array import Array
 from robustreg.coordinates import Coordinates
 from robustreg.data import Data
 from robustreg.objective import Evaluation, Objective
-from robustreg.penalties import L2
-from robustreg.solvers._column_penalty import ColumnPenalty
+from robustreg.solvers._by_rows import comes_first, serves, solve_by_rows
 from robustreg.solvers._control import Control
-from robustreg.solvers._free_columns import KEPT_BYTES, FreeColumns, dense_columns
+from robustreg.solvers._free_columns import KEPT_BYTES, FreeColumns
 from robustreg.solvers._gap import Certificate, certify
-from robustreg.solvers._grouped_quadratic import GroupLimits
 from robustreg.solvers._kept_gram import KeptGram
 from robustreg.solvers._multipliers import Multipliers, ended, exact_zeros, vertex
-from robustreg.solvers._penalised_quadratic import Limits
-from robustreg.solvers._proximal_newton import DenseModel, Model, NotSmooth, proximal_newton
+from robustreg.solvers._on_columns import OnColumns
+from robustreg.solvers._proximal_newton import DenseModel, Model, proximal_newton
 from robustreg.solvers._result import Result
 from robustreg.solvers._sparse_quadratic import SparseModel
 
@@ -61,9 +59,6 @@ JOIN, WHILE_JOINING = 0.25, 0.3
 STRONGER, STAGES, ROUGH = 0.3, 8, 1e-2
 #: of the tolerance, what a round may leave on its columns
 SHARE = 1e-6
-#: sparse columns from which on their inner products are those of sparse rows, and the share of entries that are not zero up
-#: to which they are (machine: 20,000 rows with 60 entries each, 2,200 of 100,000 columns in use: .1 s in place of 2)
-MANY, FILLED = 500, 0.1
 #: sparse columns up to which a factor of the Hessian is made where products with it do not lead to the end
 FACTORED = 10_000
 #: seconds of the systems of a step for a cube of columns, and of a product at the least and for an entry of X (machine):
@@ -78,141 +73,10 @@ NOTHING, MORE = 1e-15, 3
 #: ones are not tried: beside weights of 1e8 or an entry of 1e12 each falls farther short than the last. Of 60 hinge
 #: fits beside an entry of 1e16 37 are proven, as many as without a limit; 23 with a limit of 5, which takes half the time
 IN_VAIN, NEARER = 20, 0.9
+#: a gap that rounding of coefficients can leave beside rows far out: other ways end no nearer
+ROUNDED = 1e-6
 #: smallest gradient, per unit of weight in standardised units, that rounding lets a fit reach
 LEAST = 1e-15
-
-
-@dataclass
-class OnColumns:
-    """The whole problem: a smooth loss alone, over all columns, and the majoriser of its penalty.
-
-    Columns without a penalty are met in ``combined`` form, if there are any.
-    """
-
-    objective: Objective
-    part: ColumnPenalty
-    combined: FreeColumns | None = None
-
-    @classmethod
-    def of(cls, objective: Objective, theta: Array) -> OnColumns:
-        """Return the loss alone, and the majoriser of the penalty at a point."""
-        bare = objective.with_total(objective.total, penalty=L2(0.0))
-        return cls(bare, ColumnPenalty.of(objective, objective.split(theta)[0]))
-
-    @property
-    def live(self) -> Array:
-        """Columns whose coefficients may differ from zero."""
-        return ~self.part.removed
-
-    @property
-    def units(self) -> Array:
-        """The unit, a column or a group of them, that each column belongs to."""
-        size = self.objective.data.size
-        return np.arange(size) if self.part.labels is None else self.part.labels
-
-    @property
-    def outputs(self) -> int:
-        return self.objective.n_outputs or 1
-
-    def free(self) -> Array:
-        """Columns that must not be left out because nothing holds them at zero."""
-        if self.part.labels is not None:
-            bare = (self.part.l1 == 0)[self.part.labels]
-        else:
-            l1 = self.part.l1.reshape(self.objective.data.size, -1)
-            bare = (l1 == 0).any(axis=1) & (not self.part.positive)
-        return np.asarray(bare & self.live)
-
-    def bare(self) -> Array:
-        """Return the columns without any penalty or bound."""
-        size = self.objective.data.size
-        held = self.part.l2.reshape(size, -1).any(axis=1)
-        if self.part.labels is None:  # for one of several outputs at the least
-            held |= self.part.l1.reshape(size, -1).any(axis=1)
-        return np.flatnonzero(self.free() & ~held)
-
-    def on(self, kept: Array) -> tuple[Objective, NotSmooth, Array]:
-        """Return loss, penalty and its square on some columns, which hold those without a penalty."""
-        data, penalised = self.objective.data, kept
-        few_data = self._still_sparse(kept)
-        if few_data is None:
-            few_data = dense_columns(data, kept, copied=self.combined is not None)
-        if self.combined is not None:
-            free = np.isin(kept, self.combined.columns)
-            few_data, penalised = (
-                self.combined.combined(few_data, np.flatnonzero(free)),
-                kept[~free],
-            )
-        few = self.objective.with_total(self.objective.total, data=few_data)
-        outputs, q = self.outputs, few.size
-        edge = len(penalised) * outputs
-        bend = np.zeros(q)
-        bend[:edge] = self.part.l2.reshape(-1, outputs)[penalised].ravel()
-        if self.part.labels is None:
-            l1, positive = np.zeros(q), np.zeros(q, dtype=bool)
-            l1[:edge] = self.part.l1.reshape(-1, outputs)[penalised].ravel()
-            positive[:edge] = self.part.positive
-            return few, Limits(l1, positive), bend
-        own, labels = self.part.labels[penalised], np.full(q, -1)
-        held = self.part.l1[own] > 0
-        groups, inner = np.unique(own[held], return_inverse=True)
-        labels[np.flatnonzero(np.repeat(held, outputs))] = np.repeat(inner, outputs)
-        return few, GroupLimits(self.part.even_l1[groups], labels), bend
-
-    def _still_sparse(self, kept: Array) -> Data | None:
-        """Return some columns as sparse rows where products with them are those of such; None elsewhere."""
-        data, plain = self.objective.data, self.part.labels is None and self.combined is None
-        plain = plain and self.objective.loss.convex and not self.objective.n_extra
-        if not plain or data.dense or len(kept) <= MANY:
-            return None
-        few = data.columns(kept)
-        return few if few.X.nnz <= FILLED * few.n_rows * few.size else None
-
-    def key(self, kept: Array) -> Any:
-        """Say which columns :meth:`on` makes of some."""
-        return kept.tobytes(), None if self.combined is None else self.combined.columns.tobytes()
-
-    def take(self, theta: Array, kept: Array) -> Array:
-        """Return the parameters of some columns, in the order that :meth:`on` gives them."""
-        u, edge = self._coefficients(theta)
-        if self.combined is None:
-            return np.concatenate([u[kept].ravel(), theta[edge:]])
-        columns = self.combined.columns
-        others = kept[~np.isin(kept, columns)]
-        own = np.vstack([u[columns], self._intercepts(theta, edge)])
-        end = edge + own[len(columns) :].size
-        return np.concatenate([u[others].ravel(), (self.combined.back @ own).ravel(), theta[end:]])
-
-    def whole(self, few: Array, kept: Array) -> Array:
-        """Return the parameters of all columns, zero for the others."""
-        outputs = self.outputs
-        u = np.zeros((self.objective.data.size, outputs))
-        others = kept if self.combined is None else kept[~np.isin(kept, self.combined.columns)]
-        edge = len(others) * outputs
-        u[others] = few[:edge].reshape(-1, outputs)
-        if self.combined is None:
-            return np.concatenate([u.ravel(), few[edge:]])
-        end = edge + self.combined.transform.shape[1] * outputs
-        own = self.combined.transform @ few[edge:end].reshape(-1, outputs)
-        size = len(self.combined.columns)
-        u[self.combined.columns] = own[:size]
-        return np.concatenate([u.ravel(), own[size:].ravel(), few[end:]])
-
-    def _coefficients(self, theta: Array) -> tuple[Array, int]:
-        edge = self.objective.data.size * self.outputs
-        return theta[:edge].reshape(-1, self.outputs), edge
-
-    def _intercepts(self, theta: Array, edge: int) -> Array:
-        some = self.outputs if self.objective.data.intercept else 0
-        return theta[edge : edge + some].reshape(-1, self.outputs)
-
-    def support(self, theta: Array) -> Array:
-        """Return which columns have a coefficient that is not zero, with the others of their groups."""
-        u = theta[: self.objective.data.size * self.outputs].reshape(-1, self.outputs)
-        used = (u != 0).any(axis=1)
-        if self.part.labels is not None:
-            used = np.isin(self.part.labels, self.part.labels[used])
-        return np.asarray(used & self.live)
 
 
 def solve_by_column(objective: Objective, theta: Array, control: Control) -> Result:
@@ -238,14 +102,32 @@ def solve_by_column(objective: Objective, theta: Array, control: Control) -> Res
     there = objective.data.coordinates.transform
     theta = _converted(objective, theta, given, there)
     inner = control.phase(view=lambda x: _converted(objective, x, there, given))
-    if objective.loss.kinks(objective.data.y) is not None:
-        found = _solve_kinked(objective, theta, inner)
-    else:
-        found = _solve_majorised(objective, theta, inner)
+    found = _solved(objective, theta, inner)
     found.success = found.status == 0
     found.x = _converted(objective, found.x, there, given)
     found.metric = None
     return found
+
+
+def _solved(objective: Objective, theta: Array, control: Control) -> Result:
+    """Minimise by columns; by rows where these are few, and one is far out or columns do not lead to the end."""
+    kinked = objective.loss.kinks(objective.data.y) is not None
+    by_columns = _solve_kinked if kinked else _solve_majorised
+    if not serves(objective):
+        return by_columns(objective, theta, control)
+    first = comes_first(objective)
+    by_rows = solve_by_rows(objective, control) if first else None
+    if by_rows is None or by_rows.proof.value > max(control.tol, ROUNDED):
+        found = by_columns(objective, theta, control)
+        if not first and found.optimality > control.tol:
+            by_rows = solve_by_rows(objective, control)
+        if by_rows is None or found.optimality <= by_rows.proof.value:
+            return found
+    x, slopes, proof = by_rows
+    status = control.status(proof.value <= control.tol)
+    if kinked:
+        return ended(objective, x, slopes, proof, status)
+    return Result(x=x, fun=proof.objective, status=status, optimality=proof.value)
 
 
 def with_even_groups(objective: Objective) -> Objective:

@@ -12,10 +12,11 @@ import numpy as np
 
 from robustreg._array import Array
 from robustreg.objective import Objective
-from robustreg.solvers._by_column import LEAST, SHARE, OnColumns, solve_by_column
+from robustreg.solvers._by_column import LEAST, SHARE, solve_by_column
 from robustreg.solvers._column_penalty import ColumnPenalty
 from robustreg.solvers._control import Control
 from robustreg.solvers._gap import certify
+from robustreg.solvers._on_columns import OnColumns
 from robustreg.solvers._penalised_quadratic import Limits
 from robustreg.solvers._proximal_newton import DAMPING, proximal_newton
 from robustreg.solvers._result import Result

@@ -27,6 +27,7 @@ from robustreg.solvers._column_penalty import ColumnPenalty, Squares
 from robustreg.solvers._free_columns import FreeColumns
 from robustreg.solvers._held_gradient import Split
 from robustreg.solvers._kinks import ROUNDED, gradient_of, more_than_rounding
+from robustreg.solvers._line import Line
 
 EPS = float(np.finfo(float).eps)
 
@@ -87,7 +88,8 @@ def certify(
     theta : array of shape (q,)
         The point.
     dual : array of shape (n,), optional
-        Slopes of the rows of a loss with kinks, times their weights.
+        Slopes of the rows, times their weights, of a loss with kinks; or of one whose psi is a line cut off, where they
+        are known better than by the predictions.
     known : Evaluation, optional
         Of a smooth loss alone, per unit of weight, where that pass has been made at the point.
 
@@ -101,11 +103,13 @@ def certify(
     one, it is assumed to be no further than the larger of one and the value, and the point itself.
     """
     data, total, kinks = objective.data, objective.total, objective.loss.kinks(objective.data.y)
-    if kinks is None:
+    if kinks is None and dual is None:
         bare = objective.with_total(total, penalty=L2(0.0))
         value, gradient = (known or bare.evaluate(theta))[:2]
         return judged(objective, theta, Seen(value, 0.0, gradient))
     assert dual is not None
+    if kinks is None:
+        return judged(objective, theta, _seen_on_line(objective, theta, dual / total))
     weight = 1.0 if data.weight is None else data.weight
     s = objective.raw(theta) - kinks.position
     zeroed = np.abs(s) <= ROUNDED * (np.abs(kinks.position) + np.abs(s) + 1.0 + data.base)
@@ -115,6 +119,16 @@ def certify(
         lost, slopes / total * s, zeroed, data.base, gradient_of(objective, slopes / total)
     )
     return judged(objective, theta, seen._replace(constant=partial(at_best_constant, objective)))
+
+
+def _seen_on_line(objective: Objective, theta: Array, slopes: Array) -> Seen:
+    """Return what rows say of a smooth loss by given slopes, which need not be those at the point."""
+    line = Line.of(objective)
+    assert line is not None
+    s = objective.raw(theta) - line.position
+    slopes = np.clip(slopes, line.lower, line.upper)
+    pull = gradient_of(objective, slopes)
+    return Seen(float(line.losses(s).sum()), float(line.missed(s, slopes).sum()), pull)
 
 
 def seen_at(lost: Array, bound: Array, zeroed: Array, base: float, pull: Array) -> Seen:

@@ -181,13 +181,13 @@ def vertex(
     system[q:, :q], system[:q, q:] = E, E.T
     position = np.broadcast_to(kinks.position, s.shape)
     target = np.concatenate([-(pull + l1 * np.sign(x)), position[rows]])
-    solved = _solved(system, target)
+    solved = solved_system(system, target)
     slopes = fixed.copy()
     slopes[rows] = solved[q:]
     return [(problem.whole(solved[:q], columns), slopes)]
 
 
-def _solved(system: Array, target: Array) -> Array:
+def solved_system(system: Array, target: Array) -> Array:
     """Return the solution of a square system, refined; the shortest one where it is singular."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", scipy.linalg.LinAlgWarning)

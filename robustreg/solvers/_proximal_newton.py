@@ -40,6 +40,9 @@ FALL = 0.1
 #: searches in vain after which rows that are elsewhere, each look at which is a pass, are read no more (machine: fits that
 #: reach their minimum beside an entry of 1e8 have none, and one beside 1e12 has scores of them and gains nothing)
 IN_VAIN = 5
+#: steps in a row that together lower the value by no more than this share of it, nor the gradient beyond the penalty to
+#: half, after which there are no more: rounding, as beside rows far out, leaves them no way
+IDLE, WORTH = 20, 1e-10
 #: what makes a Hessian definite that is not, as a share of each diagonal entry
 DAMPING = 1e-13
 
@@ -139,8 +142,8 @@ def proximal_newton(
 
     value, gradient, loss = smooth(theta, known)
     total, ridge, tol = value + limits.value(theta), 0.0, control.tol
-    vain, most = 0, np.inf if objective.data.here else IN_VAIN
     worst = float(limits.excess(theta, gradient).max(initial=0.0))
+    vain, most, idle, mark = 0, np.inf if objective.data.here else IN_VAIN, 0, (total, worst)
     while worst > tol and control.left:
         if model_at is None:
             model: Model = DenseModel(loss.hessian, limits, bend, theta, convex=convex)
@@ -173,8 +176,10 @@ def proximal_newton(
         if not stalls or excess < worst:
             theta, gradient, loss = tried.x, tried.gradient, tried.loss
             total, worst = tried.total, excess
+        moved = total < mark[0] - WORTH * abs(mark[0]) or worst <= 0.5 * mark[1]
+        idle, mark = (0, (total, worst)) if moved else (idle + 1, mark)
         # neither values nor gradients tell steps apart
-        if control.tell(theta, total) or (stalls and not stale):
+        if control.tell(theta, total) or (stalls and not stale) or idle == IDLE:
             break
         stale = near
     status = control.status(worst <= tol)

@@ -9,8 +9,8 @@ from numpy.testing import assert_allclose
 from robustreg import HingeClassifier, L1Regressor, RobustRegressor
 from robustreg.estimators._sequence import FitSequence
 from robustreg.penalties import MCP
-from robustreg.solvers import _multipliers
-from robustreg.solvers._multipliers import _solved
+from robustreg.solvers import _by_column, _multipliers
+from robustreg.solvers._multipliers import solved_system
 
 
 def tied(E, bend):
@@ -36,25 +36,25 @@ def test_a_singular_system_has_its_shortest_solution(repeated, unit, monkeypatch
         return lstsq(*args, **kwargs)
 
     monkeypatch.setattr(_multipliers.scipy.linalg, "lstsq", counted)
-    solved = _solved(system, target)
+    solved = solved_system(system, target)
     assert set(calls) == {"gelsy"}
     assert_allclose(system @ solved, target, rtol=0, atol=1e-13 * np.abs(target).max())
     expected = np.linalg.pinv(system / unit) @ (target / unit)
     assert_allclose(solved, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
 
 
-def test_a_system_without_a_solution_is_solved_as_nearly_as_it_can_be():
+def test_a_system_without_a_solution_issolved_system_as_nearly_as_it_can_be():
     system = tied(np.array([[1.0, 1.0], [1.0, 1.0]]), np.zeros(2))
     target = np.array([0.0, 0.0, 1.0, 3.0])  # two rows that are equal, on kinks that are not
-    assert_allclose(_solved(system, target), [1.0, 1.0, 0.0, 0.0], rtol=0, atol=1e-14)
+    assert_allclose(solved_system(system, target), [1.0, 1.0, 0.0, 0.0], rtol=0, atol=1e-14)
 
 
-def test_a_system_of_full_rank_is_solved_by_its_factors(monkeypatch):
+def test_a_system_of_full_rank_issolved_system_by_its_factors(monkeypatch):
     rng = np.random.default_rng(0)
     system = tied(rng.normal(size=(3, 5)), np.ones(5))
     exact = rng.normal(size=len(system))
     monkeypatch.delattr(_multipliers.scipy.linalg, "lstsq")
-    assert_allclose(_solved(system, system @ exact), exact, rtol=0, atol=1e-13)
+    assert_allclose(solved_system(system, system @ exact), exact, rtol=0, atol=1e-13)
 
 
 def contaminated(n, p, seed):
@@ -66,7 +66,8 @@ def contaminated(n, p, seed):
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("model", [L1Regressor(l1_ratio=0.5), HingeClassifier(l1_ratio=0.5)])
-def test_a_path_begins_with_the_slopes_of_the_last_fit(model, weighted):
+def test_a_path_begins_with_the_slopes_of_the_last_fit(model, weighted, monkeypatch):
+    monkeypatch.setattr(_by_column, "comes_first", lambda objective: False)  # a single fit, too
     X, y = contaminated(100, 200, 0)
     y = (y > 1).astype(int) if isinstance(model, HingeClassifier) else y
     weight = np.random.default_rng(1).uniform(0.5, 2.0, len(y)) if weighted else None

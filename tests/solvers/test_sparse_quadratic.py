@@ -15,7 +15,7 @@ from robustreg.data import Data
 from robustreg.losses import Logistic
 from robustreg.objective import Objective
 from robustreg.penalties import L2
-from robustreg.solvers import _by_column, _penalised_quadratic, _sparse_quadratic
+from robustreg.solvers import _by_column, _on_columns, _penalised_quadratic, _sparse_quadratic
 from robustreg.solvers._penalised_quadratic import Limits, minimise_quadratic
 from robustreg.solvers._sparse_quadratic import SparseModel
 
@@ -79,7 +79,7 @@ def test_products_and_factors_lead_to_one_minimum(most, monkeypatch):
     X, _, labels = words()
     X, model = X[:, :1_200], LogisticClassifier(alpha=0.3, l1_ratio=0.9)
     expected = model.fit(X, labels).coef_.copy()
-    monkeypatch.setattr(_by_column, "MANY", 100)
+    monkeypatch.setattr(_on_columns, "MANY", 100)
     monkeypatch.setattr(_sparse_quadratic, "MOST", most)
     assert_allclose(model.fit(X, labels).coef_, expected, rtol=1e-7, atol=1e-9)
     assert model.optimality_ <= 1e-10
