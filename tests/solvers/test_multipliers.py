@@ -43,13 +43,13 @@ def test_a_singular_system_has_its_shortest_solution(repeated, unit, monkeypatch
     assert_allclose(solved, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
 
 
-def test_a_system_without_a_solution_issolved_system_as_nearly_as_it_can_be():
+def test_a_system_without_a_solution_is_solved_as_nearly_as_it_can_be():
     system = tied(np.array([[1.0, 1.0], [1.0, 1.0]]), np.zeros(2))
     target = np.array([0.0, 0.0, 1.0, 3.0])  # two rows that are equal, on kinks that are not
     assert_allclose(solved_system(system, target), [1.0, 1.0, 0.0, 0.0], rtol=0, atol=1e-14)
 
 
-def test_a_system_of_full_rank_issolved_system_by_its_factors(monkeypatch):
+def test_a_system_of_full_rank_is_solved_by_its_factors(monkeypatch):
     rng = np.random.default_rng(0)
     system = tied(rng.normal(size=(3, 5)), np.ones(5))
     exact = rng.normal(size=len(system))
