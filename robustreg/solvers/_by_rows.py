@@ -13,10 +13,12 @@ from typing import NamedTuple
 import numpy as np
 
 from robustreg._array import Array
+from robustreg.data import Block
 from robustreg.objective import Objective
 from robustreg.solvers._column_penalty import ColumnPenalty
 from robustreg.solvers._control import Control
 from robustreg.solvers._gap import Certificate, certify
+from robustreg.solvers._kinks import gradient_of
 from robustreg.solvers._line import Line
 from robustreg.solvers._multipliers import exact_zeros, solved_system
 from robustreg.solvers._row_path import Inside, Table
@@ -27,9 +29,10 @@ ROWS, ENTRIES = 1_000, 20_000_000
 #: others; and one that makes columns slow (machine: two weights of 1e5 or more)
 FAR, HEAVY = 1e8, 1e4
 #: machine: rows up to which those with kinks, or no more than columns of which some are heavy, are sooner followed than
-#: columns lead to the end; and gradient at zero, in units of the penalty, beyond which any number with kinks is (at 400 x
-#: 1,000 and 800 x 400 columns in use: a fifth of the time; of a few columns in use columns take a quarter)
-FEW, IN_USE = 200, 4.0
+#: columns lead to the end; and columns whose gradient at zero exceeds the penalty, as a share of the rows or of all columns,
+#: the fewer, beyond which any number with kinks is (hinge and L1 fits of 300 to 1,000 rows, 300 to 5,000 columns: a sixteenth
+#: to 1.3 times the time above it, .6 to 50 times below)
+FEW, IN_USE = 200, 0.5
 #: points of the path at the most
 MOST = 100
 #: gaps, as a share of the objective, from which the end is guessed, once more at this share of the last, and at which the
@@ -95,10 +98,9 @@ def serves(objective: Objective) -> bool:
 
 def comes_first(objective: Objective) -> bool:
     """Whether a row is so far out that products of columns lose the others, or they would lead to the end later."""
-    data = objective.data
-    X, line = _rows(objective), Line.of(objective)
+    data, line = objective.data, Line.of(objective)
     assert line is not None
-    size = np.abs(X).max(axis=1, initial=0.0) ** 2
+    size = data.rowwise(_largest) ** 2
     size = size if data.weight is None else data.weight * size
     uneven = float(size.max(initial=0.0)) / float(np.median(size) or 1.0)
     if uneven > FAR:
@@ -107,8 +109,11 @@ def comes_first(objective: Objective) -> bool:
         return data.n_rows <= min(FEW, data.size) and uneven > HEAVY
     if data.working is not None:  # columns begin with what the last fit has left
         return False
-    pull = np.abs(line.slopes(-line.position) @ X[:, : data.size])
-    return data.n_rows <= FEW or bool(np.any(pull > IN_USE * _part(objective).l1))
+    if data.n_rows <= FEW:
+        return True
+    pull, _, _ = objective.split(gradient_of(objective, line.slopes(-line.position)))
+    excess = _part(objective).excess(np.zeros(data.size), pull)
+    return int(np.count_nonzero(excess)) > IN_USE * min(data.n_rows, data.size)
 
 
 def solve_by_rows(objective: Objective, control: Control) -> Found | None:
@@ -149,6 +154,12 @@ def solve_by_rows(objective: Objective, control: Control) -> Found | None:
         if share <= END or (best is not None and best.proof.value <= EXACT):
             break
     return best
+
+
+def _largest(block: Block) -> Array:
+    """Return the largest size of each row's entries, without a copy of them."""
+    above, below = block.X.max(axis=1, initial=0.0), block.X.min(axis=1, initial=0.0)
+    return np.asarray(np.maximum(np.maximum(above, -below), float(block.apart)))
 
 
 def _rows(objective: Objective) -> Array:

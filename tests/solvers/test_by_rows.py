@@ -114,6 +114,22 @@ def test_rows_and_columns_lead_to_one_minimum(model, monkeypatch):
     assert_allclose(found[0] == 0, found[1] == 0)
 
 
+@pytest.mark.parametrize(("strength", "first"), [(0.1, False), (0.01, True)])
+def test_rows_come_first_where_many_columns_leave_zero(strength, first, monkeypatch):
+    n = 300  # of 100 columns five matter: their gradients at zero are several times the penalty
+    X, y, _ = table(4, far=1.0, n=n, p=100)
+    ways = []
+
+    def watched(objective, control):
+        ways.append(True)
+        return solve_by_rows(objective, control)
+
+    monkeypatch.setattr(_by_column, "solve_by_rows", watched)
+    model = L1Regressor(alpha=strength * n, l1_ratio=1.0).fit(X, y)
+    assert bool(ways) is first
+    assert model.optimality_ <= 1e-12
+
+
 def test_a_path_ends_where_no_iteration_is_left_or_there_is_nothing_to_fit():
     X, y, weight = table(0)
     with pytest.warns(ConvergenceWarning, match="max_iter=5"):
