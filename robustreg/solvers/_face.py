@@ -238,10 +238,13 @@ class _Face:
 
         The unknowns are the step and the radius of a ball around it.
         """
-        sided, directions = np.flatnonzero(self.side), self.directions
+        # where hundreds of rows tie, as repeated ones do, the nearest may all be such that do not vary
+        sided, directions = np.flatnonzero(self._vary()), self.directions
         few = min(BOUNDS * directions.shape[1] + 100, len(sided))
-        if not len(self.near):
-            self.near = sided[np.argpartition(self.room[sided], few - 1)[:few]]
+        near = np.intersect1d(self.near, sided)
+        if len(near) < few:
+            near = np.union1d(near, sided[np.argpartition(self.room[sided], few - 1)[:few]])
+        self.near = near
         bounds = self.bounds @ directions
         for _ in range(ROUNDS):
             X = rows_with_ones(self.objective, self.near) @ directions

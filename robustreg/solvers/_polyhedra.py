@@ -37,7 +37,9 @@ def lowest(
     multipliers : array of shape (m,)
         None in place of both where the program ends without an answer.
     """
-    k, most = len(cost), ball * (float(room.max(initial=0.0)) or 1.0)
+    k, widest = len(cost), float(room.max(initial=0.0))
+    # rooms that are rounding, as of rows that all meet in a corner, say nothing of how large a ball may be
+    most = ball * (widest if widest > TOLERANCE else 1.0)
     linear, limits = np.append(cost, -ball), np.column_stack([X, np.ones(len(X))])
     if bounded and k > WIDE:
         # steep slopes take the place of the bounds: a tenth of the time of HiGHS with 400 directions

@@ -122,3 +122,18 @@ def test_errors_beside_a_steep_slope_have_a_scale(seed, fit_intercept):
     model = HuberRegressor(fit_intercept=fit_intercept)
     for rows in (np.arange(20), rng.permutation(20)):
         assert 1 < model.fit(X[rows], y[rows]).scale_ < 5
+
+
+@pytest.mark.parametrize("seed", [27, 132, 273])
+def test_the_scale_of_rows_that_are_repeated_many_times(seed):
+    """Those nearest to the corner are copies of rows that do not vary, or all meet in it."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(20, 70))
+    first, second = int(rng.integers(2, n // 3)), int(rng.integers(2, max(3, n // 5)))
+    parts = [np.eye(k)[rng.integers(k, size=n)] for k in (first, second)]
+    X = np.hstack([*parts, rng.integers(3, size=(n, 2 * (seed % 2)))])
+    y = np.round(rng.normal(size=n) * 2)
+    weight = rng.integers(1, 4, n) * 10
+    weighted = HuberRegressor().fit(X, y, sample_weight=weight)
+    repeated = HuberRegressor().fit(np.repeat(X, weight, axis=0), np.repeat(y, weight))
+    assert_allclose(repeated.scale_, weighted.scale_, rtol=1e-7)

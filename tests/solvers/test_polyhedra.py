@@ -48,3 +48,8 @@ def test_bounds_too_steep_for_slopes_are_left_to_highs():
     end, _ = lowest(cost, 0.0, X, room, bounded=True)
     expected, _ = lowest(cost, 0.0, X, room, bounded=False)
     assert_allclose(cost @ end[:-1], cost @ expected[:-1], rtol=1e-9)
+
+
+def test_rooms_that_are_rounding_do_not_bound_the_ball():
+    end, _ = lowest(np.zeros(2), 1.0, np.eye(2), np.array([1e-17, 3e-17]), bounded=False)
+    assert end[-1] > 0.1
