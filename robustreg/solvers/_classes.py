@@ -188,7 +188,7 @@ def solve_each(
     Returns
     -------
     Result
-        ``x`` of shape (n_outputs, size) and the worst of ``optimality`` and ``status``; ``fun`` is the sum.
+        ``x`` of shape (n_outputs, size) and the worst of ``optimality`` and ``status``; ``fun`` is the sum and ``parts`` holds the single results.
     """
     x, parts, longest = start.copy(), [], 0
 
@@ -213,6 +213,7 @@ def solve_each(
         optimality=max(part.optimality for part in parts),
         status=max(part.status for part in parts),
         growing=any(part.get("growing", False) for part in parts),
+        parts=parts,
     )
 
 

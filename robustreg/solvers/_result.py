@@ -63,6 +63,8 @@ class Result(OptimizeResult):
         did, or what is left.
     growing : bool
         Whether the coefficients still grow, as where no finite optimum exists.
+    parts : list of Result
+        Results of the single outputs.
     theta, sigma, residual : array, float, array
         Of a fit to the majority: coefficients of its table, scale, and residuals of all rows.
     kept : array
@@ -104,6 +106,7 @@ class Result(OptimizeResult):
     n_tuples: int
     to_gain: float
     growing: bool
+    parts: list[Result]
     theta: Array
     sigma: float
     residual: Array
