@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose
+from scipy.optimize import linprog
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import lasso_path
@@ -21,7 +22,9 @@ from robustreg import (
     RobustRegressor,
 )
 from robustreg.datasets import load_stackloss
+from robustreg.losses import Kinks
 from robustreg.model_selection import regularization_path
+from robustreg.model_selection._kinked_pull import slopes_on_kinks
 from robustreg.objective import Objective
 from robustreg.penalties import MCP, GroupLasso
 
@@ -226,3 +229,54 @@ def test_hardly_below_alpha_max_a_hinge_fit_is_better_than_one_without_columns(n
     margin = (2 * y - 1) * model.decision_function(X)
     without = 2.0 * min(y.sum(), n - y.sum())
     assert np.maximum(1 - margin, 0).sum() + alpha * np.abs(coef).sum() < without * (1 - 1e-8)
+
+
+WITH_KINKS = [
+    L1Regressor(l1_ratio=1.0),
+    L1Regressor(l1_ratio=0.5, positive=True),
+    L1Regressor(l1_ratio=1.0, fit_intercept=False),
+    L1Regressor(l1_ratio=1.0, penalty_weights=[0.0, np.inf, 0.5, 1.0, 1.0, 2.0, 1.0, 1.0]),
+    HingeClassifier(l1_ratio=0.5),
+    HingeClassifier(l1_ratio=1.0, class_weight="balanced"),
+]
+
+
+@pytest.mark.parametrize("model", WITH_KINKS, ids=lambda model: repr(model)[:70])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_alpha_max_beside_kinks_is_the_least_that_slopes_of_tied_rows_allow(model, seed):
+    """Whole numbers, so that many rows are on their kinks, and columns of sizes from 1e-4 to 1e6."""
+    rng = np.random.default_rng(seed)
+    X = np.round(2 * rng.normal(size=(40, 8))) * 10.0 ** rng.uniform(-4, 6, 8)
+    y = np.round(X[:, 3] / X[:, 3].std() + rng.standard_t(2, 40))
+    y = (y > 0).astype(int) if isinstance(model, HingeClassifier) else y
+    path = regularization_path(model, X, y, n_alphas=2)
+    free = np.asarray(path.coefficients)[:, [0]] * (model.penalty_weights is not None)
+    assert_allclose(path.coefficients[0, 1:], 0.0)
+    assert free.any() or not path.coefficients[0, 0]
+    below = clone(model).set_params(alpha=path.alpha_max * (1 - 1e-6)).fit(X, y)
+    assert np.ravel(below.coef_)[1:].any()
+
+
+def test_slopes_on_kinks_pull_least():
+    """Against the same program over the slopes of all rows."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(30, 6)), np.round(rng.normal(size=30))
+    X -= X.mean(axis=0)
+    weight, l1 = rng.integers(1, 4, 30).astype(float), rng.uniform(0.5, 2.0, 6)
+    order = np.argsort(y)
+    raw = np.full(30, y[order][np.searchsorted(np.cumsum(weight[order]), weight.sum() / 2)])
+    slopes = slopes_on_kinks(Kinks(y, -1.0, 1.0), raw, weight, X, l1, np.ones((30, 1)), False)
+    assert_allclose(slopes.sum(), 0.0, atol=1e-9)
+    above = np.sign(raw - y)
+    bounds = [
+        (w, w) if a > 0 else (-w, -w) if a < 0 else (-w, w)
+        for w, a in zip(weight, above, strict=True)
+    ]
+    pulls = np.vstack([X.T / l1[:, None], -X.T / l1[:, None]])
+    least = linprog(
+        np.append(np.zeros(30), 1.0), A_ub=np.column_stack([pulls, -np.ones(12)]), b_ub=np.zeros(12),
+        A_eq=np.append(np.ones(30), 0.0)[None], b_eq=[0.0], bounds=[*bounds, (0.0, None)],
+    ).fun  # fmt: skip
+    assert_allclose(np.max(np.abs(X.T @ slopes) / l1), least, rtol=1e-9)
+    plain = np.where(raw > y, weight, -weight)
+    assert np.max(np.abs(X.T @ plain) / l1) > 1.1 * least

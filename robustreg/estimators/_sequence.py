@@ -82,6 +82,11 @@ class FitSequence:
             if asked is not None:
                 model.warm_start = asked
 
+    def forget(self) -> None:
+        """Let the next fit begin without what the last one has found; rows stay prepared."""
+        self.model.__dict__.pop("coef_", None)
+        self._working = WorkingSet()
+
     def read(self, X: Any, y: Any) -> tuple[Any, Array]:
         """Return the rows and targets as all fits see them."""
         if self._rows is None:

@@ -15,6 +15,7 @@ from sklearn.utils.extmath import safe_sparse_dot
 from robustreg._array import Array, is_sparse
 from robustreg.estimators._sequence import FitSequence
 from robustreg.estimators._validation import check_integer, level_of_user
+from robustreg.model_selection._kinked_pull import slopes_on_kinks
 from robustreg.model_selection._path import Reached, check_grid, warn_unsolved
 from robustreg.penalties._applied import Applied
 
@@ -22,6 +23,8 @@ from robustreg.penalties._applied import Applied
 SMALLEST = 1e-3
 #: rounding of a gradient, as a share of it, and a bracket of the largest strength where fits have to find it
 ROUNDING, EXACT = 1e-12, 1e-9
+#: machine: entries of X up to which the least of several gradients is looked for
+ENTRIES = 20_000_000
 #: a strength that is none, as a share of the first guess
 TINY = 1e-12
 
@@ -219,7 +222,7 @@ class _Fits:
     def fit(self, alpha: float, cold: bool = False) -> Any:
         """Return the fit at a strength; what it warns of is kept."""
         if cold:
-            self.sequence.model.__dict__.pop("coef_", None)
+            self.sequence.forget()
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             found = self.sequence.fit(alpha=float(alpha))
@@ -263,9 +266,10 @@ class _Fits:
         """Return the smallest strength at which every penalised coefficient is zero.
 
         The gradient of the fit without them says it where the loss is smooth and its scale does not depend on the
-        strength. Fits confirm it, and find it by bisection where they do not.
+        strength, and with kinks the least of the gradients that there are. Fits confirm it, and find it by bisection where
+        they do not.
         """
-        guess, penalised = self._guess()
+        guess, least, penalised = self._guess()
         if not np.isfinite(guess) or guess == 0:
             return guess
 
@@ -275,6 +279,8 @@ class _Fits:
         for k in range(3):
             if is_zero(guess * (1 + k * ROUNDING)):
                 guess *= 1 + k * ROUNDING
+                if least:
+                    return guess
                 break
         low = high = guess
         share = EXACT
@@ -290,8 +296,11 @@ class _Fits:
             low, high = (low, middle) if is_zero(middle) else (middle, high)
         return high
 
-    def _guess(self) -> tuple[float, Array]:
-        """Return what the gradient of the fit without penalised coefficients says, and which these are."""
+    def _guess(self) -> tuple[float, bool, Array]:
+        """Return what the gradient of the fit without penalised coefficients says, and which these are.
+
+        And whether it is known to be the least of several gradients.
+        """
         X, y, sample_weight = self.given
         model = self.model
         rows, target = self.sequence.read(X, y)
@@ -320,13 +329,20 @@ class _Fits:
             slope = estimate.loss.value_gradient(estimate.target, raw, each, np.zeros(0))[1]
             if estimate.factor is not None and np.ndim(target) == 2:
                 slope = slope * estimate.factor
-        center = np.asarray(rows.mean(axis=0)).ravel()
+        center = np.asarray(rows.mean(axis=0)).ravel() * bool(none.fit_intercept)
+        labels = penalty.labels(p)
+        least = False
+        if labels is None and l1.ndim == 1 and raw.ndim == 1:
+            own = self._least(
+                estimate, raw, each, center, np.where(penalised, l1, 0.0), penalty.positive
+            )
+            least = own is not None
+            slope = slope if own is None else own
         if is_sparse(rows):
             gradient = rows.T @ slope - np.multiply.outer(center, slope.sum(axis=0))
         else:
             gradient = (rows - center).T @ slope
         size = -gradient if penalty.positive else np.abs(gradient)
-        labels = penalty.labels(p)
         if labels is not None:
             square = np.square(gradient).reshape(p, -1).sum(axis=1)
             size = np.sqrt(np.bincount(labels, square))
@@ -334,6 +350,25 @@ class _Fits:
         else:
             kept = penalised if l1.ndim == 1 else np.repeat(penalised[:, None], l1.shape[1], axis=1)
         if not np.any(l1[kept] > 0) or not kept.any():
-            return (0.0 if penalty.positive and not l1.any() else np.inf), penalised
+            return (0.0 if penalty.positive and not l1.any() else np.inf), False, penalised
         with np.errstate(divide="ignore", invalid="ignore"):
-            return float(max(np.max(size[kept] / l1[kept]), 0.0)), penalised
+            return float(max(np.max(size[kept] / l1[kept]), 0.0)), least, penalised
+
+    def _least(
+        self, estimate: Any, raw: Array, weight: Array, center: Array, l1: Array, positive: bool
+    ) -> Array | None:
+        """Return the slopes of rows that pull least at the penalised coefficients; None where there are no others or too many."""
+        kinks = estimate.loss.kinks(estimate.target)
+        rows, _ = self.sequence.read(*self.given[:2])
+        held = l1 > 0
+        if kinks is None or not held.any() or rows.shape[0] * rows.shape[1] > ENTRIES:
+            return None
+        X = (rows.toarray() if is_sparse(rows) else np.asarray(rows)) - center
+        model = self.model
+        given = model.penalty_weights
+        free = np.zeros(len(held), dtype=bool) if given is None else np.asarray(given) == 0
+        ones = np.ones((len(X), int(model.fit_intercept)))
+        return slopes_on_kinks(
+            kinks, raw, weight, X[:, held], l1[held], np.hstack([X[:, free], ones]),
+            positive,
+        )  # fmt: skip

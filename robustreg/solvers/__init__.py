@@ -47,7 +47,7 @@ from robustreg.solvers._preliminary import (
 )
 from robustreg.solvers._problem import Problem
 from robustreg.solvers._program import solve_program
-from robustreg.solvers._result import Plan, Result
+from robustreg.solvers._result import Plan, Result, linprog
 from robustreg.solvers._rows import Rows
 from robustreg.solvers._scale import solve_joint, solve_mad
 from robustreg.solvers._search import Search
@@ -100,6 +100,7 @@ __all__ = [
     "interpolation",
     "is_few",
     "is_near",
+    "linprog",
     "mad_by_passes",
     "mean_square",
     "middle_by_passes",
