@@ -265,7 +265,11 @@ def test_slopes_on_kinks_pull_least():
     weight, l1 = rng.integers(1, 4, 30).astype(float), rng.uniform(0.5, 2.0, 6)
     order = np.argsort(y)
     raw = np.full(30, y[order][np.searchsorted(np.cumsum(weight[order]), weight.sum() / 2)])
-    slopes = slopes_on_kinks(Kinks(y, -1.0, 1.0), raw, weight, X, l1, np.ones((30, 1)), False)
+    slopes = slopes_on_kinks(
+        Kinks(y, -1.0, 1.0), raw, weight, X, np.zeros(6), l1, np.zeros(6, dtype=bool),
+        intercept=True, positive=False,
+    )  # fmt: skip
+
     assert_allclose(slopes.sum(), 0.0, atol=1e-9)
     above = np.sign(raw - y)
     bounds = [

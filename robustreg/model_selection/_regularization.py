@@ -12,10 +12,10 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.extmath import safe_sparse_dot
 
-from robustreg._array import Array, is_sparse
+from robustreg._array import Array
 from robustreg.estimators._sequence import FitSequence
 from robustreg.estimators._validation import check_integer, level_of_user
-from robustreg.model_selection._kinked_pull import slopes_on_kinks
+from robustreg.model_selection._kinked_pull import gradient_about, slopes_on_kinks
 from robustreg.model_selection._path import Reached, check_grid, warn_unsolved
 from robustreg.penalties._applied import Applied
 
@@ -23,8 +23,6 @@ from robustreg.penalties._applied import Applied
 SMALLEST = 1e-3
 #: rounding of a gradient, as a share of it, and a bracket of the largest strength where fits have to find it
 ROUNDING, EXACT = 1e-12, 1e-9
-#: machine: entries of X up to which the least of several gradients is looked for
-ENTRIES = 20_000_000
 #: a strength that is none, as a share of the first guess
 TINY = 1e-12
 
@@ -331,17 +329,13 @@ class _Fits:
                 slope = slope * estimate.factor
         center = np.asarray(rows.mean(axis=0)).ravel() * bool(none.fit_intercept)
         labels = penalty.labels(p)
-        least = False
-        if labels is None and l1.ndim == 1 and raw.ndim == 1:
-            own = self._least(
-                estimate, raw, each, center, np.where(penalised, l1, 0.0), penalty.positive
-            )
-            least = own is not None
-            slope = slope if own is None else own
-        if is_sparse(rows):
-            gradient = rows.T @ slope - np.multiply.outer(center, slope.sum(axis=0))
-        else:
-            gradient = (rows - center).T @ slope
+        kinks, least = estimate.loss.kinks(estimate.target), None
+        if kinks is not None and labels is None and l1.ndim == 1 and raw.ndim == 1:
+            least = slopes_on_kinks(
+                kinks, raw, each, rows, center, np.where(penalised, l1, 0.0), weights == 0,
+                intercept=none.fit_intercept, positive=penalty.positive,
+            )  # fmt: skip
+        gradient = gradient_about(rows, center, slope if least is None else least)
         size = -gradient if penalty.positive else np.abs(gradient)
         if labels is not None:
             square = np.square(gradient).reshape(p, -1).sum(axis=1)
@@ -352,23 +346,4 @@ class _Fits:
         if not np.any(l1[kept] > 0) or not kept.any():
             return (0.0 if penalty.positive and not l1.any() else np.inf), False, penalised
         with np.errstate(divide="ignore", invalid="ignore"):
-            return float(max(np.max(size[kept] / l1[kept]), 0.0)), least, penalised
-
-    def _least(
-        self, estimate: Any, raw: Array, weight: Array, center: Array, l1: Array, positive: bool
-    ) -> Array | None:
-        """Return the slopes of rows that pull least at the penalised coefficients; None where there are no others or too many."""
-        kinks = estimate.loss.kinks(estimate.target)
-        rows, _ = self.sequence.read(*self.given[:2])
-        held = l1 > 0
-        if kinks is None or not held.any() or rows.shape[0] * rows.shape[1] > ENTRIES:
-            return None
-        X = (rows.toarray() if is_sparse(rows) else np.asarray(rows)) - center
-        model = self.model
-        given = model.penalty_weights
-        free = np.zeros(len(held), dtype=bool) if given is None else np.asarray(given) == 0
-        ones = np.ones((len(X), int(model.fit_intercept)))
-        return slopes_on_kinks(
-            kinks, raw, weight, X[:, held], l1[held], np.hstack([X[:, free], ones]),
-            positive,
-        )  # fmt: skip
+            return float(max(np.max(size[kept] / l1[kept]), 0.0)), least is not None, penalised

@@ -47,7 +47,7 @@ from robustreg.solvers._preliminary import (
 )
 from robustreg.solvers._problem import Problem
 from robustreg.solvers._program import solve_program
-from robustreg.solvers._result import Plan, Result, linprog
+from robustreg.solvers._result import HIGHS_TOLERANCES, Plan, Result, linprog
 from robustreg.solvers._rows import Rows
 from robustreg.solvers._scale import solve_joint, solve_mad
 from robustreg.solvers._search import Search
@@ -64,6 +64,7 @@ from robustreg.solvers._trimmed import (
 from robustreg.solvers._trimmed_by_passes import ConcentrationByPasses
 
 __all__ = [
+    "HIGHS_TOLERANCES",
     "LOSSLESS",
     "MAX_DENSE",
     "AboutL1",

@@ -180,14 +180,15 @@ def _table(objective: Objective) -> Table:
     p, q = objective.data.size, X.shape[1]
     live = np.append(~part.removed, np.ones(q - p, dtype=bool))
     X = np.where(live, X, 0.0)
-    unit = np.abs(X).max(axis=1, initial=0.0)
+    unit = np.maximum(X.max(axis=1, initial=0.0), -X.min(axis=1, initial=0.0))
     unit = np.where(unit > 0, unit, 1.0)
+    X /= unit[:, None]
     line = Line(line.position / unit, line.width / unit**2, line.lower * unit, line.upper * unit)
     l1, l2, positive = np.zeros(q), np.zeros(q), np.zeros(q, dtype=bool)
     # any penalty holds a column that is removed at zero
     l1[:p], l2[:p] = np.where(part.removed, 1.0, part.l1), np.where(part.removed, 0.0, part.l2)
     positive[:p] = part.positive
-    return Table(X / unit[:, None], line, l1, l2, positive, unit)
+    return Table(X, line, l1, l2, positive, unit)
 
 
 def _ended(before: Inside, at: Inside) -> Iterator[tuple[Array, Array]]:

@@ -7,11 +7,11 @@ import scipy.sparse
 
 from robustreg._array import Array
 from robustreg.solvers._programs import WIDE, linear_program
-from robustreg.solvers._result import linprog
+from robustreg.solvers._result import HIGHS_TOLERANCES, linprog
 from robustreg.solvers._rows import Rows
 
-#: of the programs
-TOLERANCE = 1e-10
+#: rounding: what a program may leave of a bound
+TOLERANCE = HIGHS_TOLERANCES["primal_feasibility_tolerance"]
 #: slope beyond a bound that takes the place of it; multipliers are mostly below ten
 STEEP = 100.0
 
@@ -56,7 +56,7 @@ def lowest(
             return np.append(end[0], np.zeros(int(not ball))), end[1][: len(X)]
     found = linprog(
         linear, A_ub=limits, b_ub=room, bounds=[(None, None)] * k + [(0.0, most)], method="highs",
-        options={"primal_feasibility_tolerance": TOLERANCE, "dual_feasibility_tolerance": TOLERANCE},
+        options=HIGHS_TOLERANCES,
     )  # fmt: skip
     return None if found.x is None else (found.x, np.abs(found.ineqlin.marginals))
 

@@ -128,6 +128,10 @@ class Result(OptimizeResult):
         def __getattr__(self, name: str) -> Any: ...
 
 
+#: options of programs that are solved as exactly as HiGHS can
+HIGHS_TOLERANCES = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
+
+
 def linprog(c: Array, **how: Any) -> Result:
     """Call :func:`scipy.optimize.linprog`."""
     return Result(**_linprog(c, **how))

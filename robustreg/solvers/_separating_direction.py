@@ -12,7 +12,7 @@ from robustreg.data import Block, Data
 from robustreg.losses._contrasts import helmert
 from robustreg.losses._targets import Target
 from robustreg.objective import Objective
-from robustreg.solvers._result import Result, linprog
+from robustreg.solvers._result import HIGHS_TOLERANCES, Result, linprog
 
 #: a score along a direction of size one that is zero up to the tolerances of HiGHS, and one that is not
 ZERO, POSITIVE = 1e-8, 1e-6
@@ -42,7 +42,7 @@ def steepest(gain: Array, rows: Array, equal: Array) -> Result:
         -gain / np.abs(gain).max(initial=1e-300), A_ub=-rows, b_ub=np.zeros(len(rows)),
         A_eq=equal if len(equal) else None, b_eq=np.zeros(len(equal)) if len(equal) else None,
         bounds=[(-1.0, 1.0)] * len(gain), method="highs",
-        options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
+        options=HIGHS_TOLERANCES,
     )  # fmt: skip
 
 
