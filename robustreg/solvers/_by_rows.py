@@ -107,10 +107,10 @@ def comes_first(objective: Objective) -> bool:
         return True
     if objective.loss.kinks(data.y) is None:
         return data.n_rows <= min(FEW, data.size) and uneven > HEAVY
-    if data.working is not None:  # columns begin with what the last fit has left
-        return False
     if data.n_rows <= FEW:
         return True
+    if data.working is not None:  # columns begin with what the last fit has left
+        return False
     pull, _, _ = objective.split(gradient_of(objective, line.slopes(-line.position)))
     excess = _part(objective).excess(np.zeros(data.size), pull)
     return int(np.count_nonzero(excess)) > IN_USE * min(data.n_rows, data.size)
